@@ -101,7 +101,7 @@ forwardTest("known: Connection is not passed on, and each side has its own", asy
 });
 
 forwardTest(
-  "known: a client that leaves after a body in a packet of its own is noticed only when its answer comes",
+  "known: if a body comes in a packet after its head, and the client leaves then, that is noticed only when the answer comes",
   async (forward) => {
     const [headSeen, bodySeen, finish] = [
       Promise.withResolvers<void>(),

@@ -13,7 +13,7 @@ const ignore = noNet || noRun || Deno.build.os !== "linux";
 const POST = requestText("POST /", ["content-length: 4"]);
 
 Deno.test({
-  name: "a server that stops accepting connections serves those that it has, whatever has come of a request",
+  name: "a server that stops accepting connections serves those that it has, however much of a request has arrived",
   ignore,
   async fn() {
     await using child = Child.withDescriptors(256, PROGRAM);
@@ -48,7 +48,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "two servers share an address if the second one may, and neither shares it with a stranger",
+  name: "two servers share an address if the second one asks for that, and neither shares it with a stranger",
   ignore,
   async fn() {
     const make = (port: number, text: string) =>

@@ -87,7 +87,7 @@ uploadTest("a body is not read before its first piece is asked for", async (type
   }
 });
 
-Deno.test("a body of unknown length is read ahead, and then not before all of that is taken", async () => {
+Deno.test("a body of unknown length is read ahead, and read on only when all of that has been taken", async () => {
   const { body, pulled } = endless("bytes", (room) => room);
   const upload = uploadOf(body, Infinity);
   const next = upload.begin();
@@ -188,7 +188,7 @@ uploadTest("a long body of unknown length arrives whole and in order", async (ty
   assertEquals(at, 3 * MB);
 });
 
-Deno.test("a body is not empty because its first piece is", async () => {
+Deno.test("a body whose first piece is empty is not taken for an empty body", async () => {
   const { body, controller, close } = source(undefined);
   const upload = uploadOf(body, Infinity);
   const isEmpty = upload.isEmpty();

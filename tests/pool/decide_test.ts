@@ -10,33 +10,36 @@ type Changes = Parameters<typeof stateOf>[0];
 const ERROR = new ClessError("start_failed", "no");
 const BUSY = { inFlight: 1, inUse: 1 };
 const STARTING = { phase: "starting", coming: true, readySince: undefined } as const;
-/** Nothing is started unasked for 2 s; requests may try again. */
+/** For 2 s, nothing is started unless a request waits. */
 const BACKING_OFF = { ...NO_FAILURES, count: 1, until: NOW + 2000, lastAt: NOW };
 /** Requests are refused for 2 s. */
 const LOOPING = { ...BACKING_OFF, count: 3 };
 const LAUNCH: Action = { do: "launch" };
 
-/** The state, what is to be done, and if that is nothing, in how many ms to look again. */
+/** The state, the actions, and if there are none, in how many ms to look again. */
 type Case = [what: string, changes: Changes, actions: Action[], lookInMs?: number];
 
 const CASES: Case[] = [
-  ["a pool without instances and requests does nothing, ever", {}, []],
+  ["a pool without instances and requests does nothing, and need not look again", {}, []],
 
   ["requests get an instance each", { waiting: 2 }, [LAUNCH, LAUNCH]],
-  ["requests get no more instances than there may be", { waiting: 9 }, [LAUNCH, LAUNCH, LAUNCH]],
-  ["any number of requests get one instance that takes them all", { waiting: 9, revision: { concurrency: 0 } }, [
+  ["requests get no more instances than maxInstances", { waiting: 9 }, [LAUNCH, LAUNCH, LAUNCH]],
+  ["without a limit of concurrency, any number of requests get one instance", {
+    waiting: 9,
+    revision: { concurrency: 0 },
+  }, [
     LAUNCH,
   ]],
-  ["nothing is launched for requests whose instance is on its way", {
+  ["nothing is launched for requests whose instance is already starting", {
     waiting: 1,
     members: [memberOf("one", STARTING)],
   }, []],
-  ["paused instances are resumed first, the one that was used last before the others", {
+  ["paused instances are resumed before others are launched, the last used one first", {
     waiting: 3,
     members: [memberOf("old", { phase: "paused", use: { idleSince: 1 } }), memberOf("new", { phase: "paused" })],
   }, [{ do: "resume", id: "new" }, { do: "resume", id: "old" }, LAUNCH]],
   [
-    "a start that began before the last failure is waited for",
+    "after a failure, no other start begins while one from before the failure is running",
     {
       waiting: 2,
       members: [memberOf("one", STARTING)],
@@ -44,18 +47,18 @@ const CASES: Case[] = [
     },
     [],
   ],
-  ["a start that began after the last failure is not waited for", {
+  ["after a failure, a start that began later does not delay another one", {
     waiting: 2,
     members: [memberOf("one", { ...STARTING, countBefore: 1 })],
     backoff: BACKING_OFF,
   }, [LAUNCH]],
-  ["a start that was found is no sign of a failure", {
+  ["after a failure, an adopted start does not delay another one", {
     waiting: 2,
     members: [memberOf("one", { ...STARTING, countBefore: Infinity })],
     backoff: BACKING_OFF,
   }, [LAUNCH]],
   [
-    "in a crash loop nothing is launched while another instance serves, and then it is tried again",
+    "in a crash loop nothing is launched while another instance serves, until the back-off is over",
     {
       waiting: 1,
       members: [memberOf("one", { use: BUSY })],
@@ -69,36 +72,40 @@ const CASES: Case[] = [
     members: [memberOf("one", { phase: "paused" })],
     backoff: LOOPING,
   }, [{ do: "resume", id: "one" }]],
-  ["while it is not known why a start has failed, nothing is launched in its place", {
+  ["until the reason of a failed start is known, nothing is launched in its place", {
     waiting: 1,
     members: [memberOf("one", { ...STARTING, phase: "failed" })],
   }, []],
 
-  ["an instance that is woken is launched", { woken: true }, [LAUNCH]],
-  ["an instance that is woken is resumed", { woken: true, members: [memberOf("one", { phase: "paused" })] }, [
+  ["a woken pool launches an instance", { woken: true }, [LAUNCH]],
+  ["a woken pool resumes a paused instance", { woken: true, members: [memberOf("one", { phase: "paused" })] }, [
     { do: "resume", id: "one" },
   ]],
-  ["nothing is launched unasked soon after a failure", { woken: true, backoff: BACKING_OFF }, []],
-  ["nothing is launched for a wake that is under way", { woken: true, members: [memberOf("one", STARTING)] }, []],
+  ["a woken pool launches nothing soon after a failure", { woken: true, backoff: BACKING_OFF }, []],
+  [
+    "a woken pool launches nothing while an instance is starting",
+    { woken: true, members: [memberOf("one", STARTING)] },
+    [],
+  ],
 
-  ["the smallest number is kept up", { kept: true, revision: { minInstances: 2 } }, [LAUNCH, LAUNCH]],
-  ["no more than ten instances are kept up at once", {
+  ["the minimum of instances is kept up", { kept: true, revision: { minInstances: 2 } }, [LAUNCH, LAUNCH]],
+  ["to keep up the minimum, at most ten instances start or resume at the same time", {
     kept: true,
     revision: { minInstances: 20, maxInstances: 20 },
     members: [memberOf("one", STARTING), memberOf("two", { phase: "paused" })],
   }, [{ do: "resume", id: "two" }, ...Array<Action>(8).fill(LAUNCH)]],
-  ["the smallest number is kept up by what is paused", {
+  ["paused instances are resumed to keep up the minimum", {
     kept: true,
     revision: { minInstances: 1 },
     members: [memberOf("one", { phase: "paused" })],
   }, [{ do: "resume", id: "one" }]],
-  ["the smallest number is not kept up while the pool sleeps", {
+  ["the minimum is not kept up while the pool sleeps", {
     kept: true,
     asleep: true,
     revision: { minInstances: 1 },
   }, []],
   [
-    "the smallest number is kept up again some time after a failure",
+    "after a failure, the minimum is kept up again once the back-off is over",
     {
       kept: true,
       revision: { minInstances: 1 },
@@ -108,13 +115,20 @@ const CASES: Case[] = [
     2000,
   ],
 
-  ["an idle instance is paused in its time", { members: [memberOf("one")] }, [], 10_000],
-  ["an idle instance is paused", { members: [memberOf("one", { use: { idleSince: NOW - 10_000 } })] }, [
+  ["a pool looks again when its idle instance is due for a pause", { members: [memberOf("one")] }, [], 10_000],
+  ["an instance that has been idle for pauseAfter is paused", {
+    members: [memberOf("one", { use: { idleSince: NOW - 10_000 } })],
+  }, [
     { do: "pause", id: "one" },
   ]],
-  ["an instance in use may be idle from now on", { members: [memberOf("one", { use: BUSY })] }, [], 10_000],
   [
-    "an instance in use is not looked at all the time, however soon it is to be paused",
+    "an instance in use is looked at again as if it became idle now",
+    { members: [memberOf("one", { use: BUSY })] },
+    [],
+    10_000,
+  ],
+  [
+    "an instance in use is looked at only every 100 ms, however short pauseAfter is",
     {
       members: [memberOf("one", { use: BUSY })],
       revision: { pauseAfterMs: 0 },
@@ -123,7 +137,7 @@ const CASES: Case[] = [
     100,
   ],
   [
-    "an instance that only answers requests that keep nobody awake is looked at soon",
+    "an instance that is due for a pause, but has a request that does not keep it awake, is looked at again soon",
     {
       members: [memberOf("one", { use: { inFlight: 1, idleSince: NOW - 10_000 } })],
     },
@@ -131,7 +145,7 @@ const CASES: Case[] = [
     500,
   ],
   [
-    "an instance that only answers such requests is looked at in its time",
+    "an instance with only such a request is looked at again when it is due for a pause",
     {
       members: [memberOf("one", { use: { inFlight: 1, idleSince: NOW } })],
     },
@@ -139,7 +153,7 @@ const CASES: Case[] = [
     10_000,
   ],
   [
-    "an instance that could not be paused is tried again later",
+    "a pause that has failed is tried again later",
     {
       members: [memberOf("one", { use: { idleSince: NOW - 10_000 }, pauseAt: NOW + 5000 })],
     },
@@ -154,21 +168,26 @@ const CASES: Case[] = [
     [],
     50_000,
   ],
-  ["a paused instance is stopped in its time", { members: [memberOf("one", { phase: "paused" })] }, [], 60_000],
-  ["an instance that is idle for long is stopped", {
+  [
+    "a pool looks again when its paused instance is due for a stop",
+    { members: [memberOf("one", { phase: "paused" })] },
+    [],
+    60_000,
+  ],
+  ["an instance that has been idle for stopAfter is stopped", {
     members: [memberOf("one", { phase: "paused", use: { idleSince: NOW - 60_000 } })],
   }, [{ do: "drain", id: "one", by: NOW + 5000, why: "idle" }]],
   ["a paused instance that is being resumed stays, however long it has been idle", {
     members: [memberOf("one", { phase: "paused", coming: true, use: { idleSince: NOW - 60_000 } })],
   }, []],
-  ["the smallest number stays, however idle", {
+  ["the minimum of instances stays, however long they have been idle", {
     kept: true,
     revision: { minInstances: 1 },
     members: [memberOf("one", { use: { idleSince: NOW - 60_000 } })],
   }, []],
 
   [
-    "while there may be too many instances, the demand is watched",
+    "while an instance may be surplus, the demand is observed",
     {
       members: [memberOf("one", { use: BUSY }), memberOf("two", { use: BUSY })],
     },
@@ -176,7 +195,7 @@ const CASES: Case[] = [
     500,
   ],
   [
-    "while the demand is watched, it is looked at twice a second",
+    "the demand is observed twice a second",
     {
       members: [memberOf("one", { use: BUSY }), memberOf("two", { use: BUSY })],
       window: [{ at: NOW - 100, peak: 2 }],
@@ -184,18 +203,18 @@ const CASES: Case[] = [
     [],
     400,
   ],
-  ["the least used instance goes where fewer were enough for a whole window", {
+  ["the least used instance is drained if fewer were enough for a whole window", {
     revision: { concurrency: 4 },
     members: [memberOf("one", { use: { inFlight: 2, inUse: 2 } }), memberOf("two", { use: BUSY })],
     window: [{ at: NOW - 60_000, peak: 3 }, { at: NOW, peak: 3 }],
   }, [{ do: "drain", id: "two", by: Infinity, why: "surplus" }]],
-  ["of two that are used as much the one goes that was idle before", {
+  ["of two equally used instances, the one that was idle longer ago is drained", {
     revision: { concurrency: 4 },
     members: [memberOf("one", { use: BUSY }), memberOf("two", { use: { ...BUSY, idleSince: 1 } })],
     window: [{ at: NOW - 60_000, peak: 3 }, { at: NOW, peak: 3 }],
   }, [{ do: "drain", id: "two", by: Infinity, why: "surplus" }]],
   [
-    "one instance goes at a time, and then the demand is looked at anew",
+    "after one surplus instance is drained, the demand is observed anew before the next one",
     {
       revision: { concurrency: 4 },
       members: [memberOf("one", { use: BUSY }), memberOf("two", { use: BUSY })],
@@ -207,7 +226,7 @@ const CASES: Case[] = [
   ],
 
   [
-    "no instance goes that the peak of the window needed",
+    "no instance is drained that the peak of the window needed",
     {
       revision: { concurrency: 4 },
       members: [memberOf("one", { use: BUSY }), memberOf("two", { use: BUSY })],
@@ -217,7 +236,7 @@ const CASES: Case[] = [
     500,
   ],
   [
-    "no instance goes while another one comes",
+    "no instance is drained while another one is starting",
     {
       revision: { concurrency: 4 },
       members: [memberOf("one", { use: BUSY }), memberOf("two", { use: BUSY }), memberOf("three", STARTING)],
@@ -227,7 +246,7 @@ const CASES: Case[] = [
     500,
   ],
   [
-    "no instance goes before the window is whole",
+    "no instance is drained before the window is complete",
     {
       revision: { concurrency: 4 },
       members: [memberOf("one", { use: BUSY }), memberOf("two", { use: BUSY })],
@@ -237,7 +256,7 @@ const CASES: Case[] = [
     500,
   ],
   [
-    "of more instances than must always be up, one goes",
+    "of more instances than the minimum, one is drained",
     {
       revision: { concurrency: 4, minInstances: 2 },
       kept: true,
@@ -249,37 +268,39 @@ const CASES: Case[] = [
   ],
 
   [
-    "an instance that drains waits for what is in flight",
+    "a draining instance waits for its requests in flight",
     {
       members: [memberOf("one", { phase: "draining", drainBy: NOW + 7000, use: BUSY })],
     },
     [],
     7000,
   ],
-  ["an instance that drains is stopped once nothing is in flight", {
+  ["a draining instance is stopped once nothing is in flight", {
     members: [memberOf("one", { phase: "draining" })],
   }, [{ do: "stop", id: "one", how: "stop" }]],
-  ["an instance that drains is stopped once its time is up", {
+  ["a draining instance is stopped once its time is up", {
     members: [memberOf("one", { phase: "draining", drainBy: NOW, use: BUSY })],
   }, [{ do: "stop", id: "one", how: "stop" }]],
-  ["a frozen app cannot end by itself", {
+  ["a draining instance whose app is paused is killed, since it cannot end by itself", {
     members: [memberOf("one", { phase: "draining", running: false })],
   }, [{ do: "stop", id: "one", how: "kill" }]],
-  ["one that hangs is stopped without the usual time to end", {
+  ["a draining instance that hangs is stopped with less time to end", {
     members: [memberOf("one", { phase: "draining", drainBy: NOW, hung: true, use: BUSY })],
   }, [{ do: "stop", id: "one", how: "stop soon" }]],
-  ["an instance is stopped once", { members: [memberOf("one", { phase: "draining", stopping: true })] }, []],
-  ["what has ended is cleared away", { members: [memberOf("one", { phase: "stopped" })] }, [
+  ["an instance that is being stopped is not stopped again", {
+    members: [memberOf("one", { phase: "draining", stopping: true })],
+  }, []],
+  ["the container of an ended instance is removed", { members: [memberOf("one", { phase: "stopped" })] }, [
     { do: "stop", id: "one", how: "clear" },
   ]],
-  ["what has ended just as it answered for the first time is cleared away too", {
+  ["the container of an instance that ended just as its app first answered is removed too", {
     members: [memberOf("one", { phase: "failed" })],
   }, [{ do: "stop", id: "one", how: "clear" }]],
-  ["a start that was called off clears away itself", {
+  ["a cancelled start removes its container itself", {
     members: [memberOf("one", { phase: "stopped", coming: true })],
   }, []],
 
-  ["what somebody has paused in the middle of requests goes on", {
+  ["an instance that somebody has paused during its requests is resumed", {
     members: [
       memberOf("serves", { phase: "paused", use: BUSY }),
       memberOf("comes", { phase: "paused", use: BUSY, coming: true }),
@@ -291,10 +312,10 @@ const CASES: Case[] = [
     members: [memberOf("one", { probeAt: NOW }), memberOf("two", { probeAt: NOW + 1 })],
   }, [{ do: "probe", id: "one" }]],
   ["a paused instance is not probed", { members: [memberOf("one", { phase: "paused", probeAt: NOW })] }, [], 60_000],
-  ["a probe is waited for", { members: [memberOf("one", { probeAt: NOW + 300 })] }, [], 300],
+  ["a pool looks again when a probe is due", { members: [memberOf("one", { probeAt: NOW + 300 })] }, [], 300],
 
   [
-    "after a failure an instance is looked at when it is healthy",
+    "after a failure, a pool looks again when an instance will have become healthy",
     {
       members: [
         memberOf("one", { ...STARTING, readySince: NOW - 1000, phase: "draining", coming: false, stopping: true }),
@@ -305,27 +326,27 @@ const CASES: Case[] = [
     59_000,
   ],
 
-  ["a pool that is suspended starts nothing and pauses nothing", {
+  ["a suspended pool starts nothing and pauses nothing", {
     suspensions: 1,
     waiting: 1,
     woken: true,
     members: [memberOf("one", { use: { idleSince: 0 } })],
   }, []],
-  ["a pool that is suspended still stops what drains", {
+  ["a suspended pool still stops its draining instances", {
     suspensions: 1,
     members: [memberOf("one", { phase: "draining" })],
   }, [{ do: "stop", id: "one", how: "stop" }]],
-  ["a pool that has retired starts nothing for requests that have what they wait for on its way", {
+  ["a retired pool starts nothing, and keeps requests waiting whose instance is already starting", {
     retired: true,
     waiting: 3,
     members: [memberOf("one", STARTING)],
   }, []],
-  ["a pool that has retired without requests does nothing", { retired: true, kept: true }, []],
+  ["a retired pool without requests does nothing", { retired: true, kept: true }, []],
 
-  ["requests that waited for a start that has failed get its error", { waiting: 1, startError: ERROR }, [
+  ["requests that waited for a failed start get its error", { waiting: 1, startError: ERROR }, [
     { do: "refuse", error: ERROR },
   ]],
-  ["a failed start that nobody waits for is nobody's error", { startError: ERROR }, []],
+  ["the error of a failed start that no request waited for goes to nobody", { startError: ERROR }, []],
 ];
 
 for (const [what, changes, actions, lookInMs = Infinity] of CASES) {
@@ -336,19 +357,19 @@ for (const [what, changes, actions, lookInMs = Infinity] of CASES) {
   });
 }
 
-/** The code and the hint of the error with which all requests are sent away. */
+/** The code of the error that refuses all requests, and its hint when to try again. */
 function refusal(changes: Changes): [string | undefined, number | undefined] {
   const [action] = decide(stateOf(changes), NOW).actions;
   return action?.do === "refuse" ? [action.error.code, action.error.retryAfterS] : [undefined, undefined];
 }
 
-Deno.test("deciding: requests are refused where there is no hope for them", () => {
+Deno.test("deciding: requests are refused in a crash loop, and by a retired pool without instances", () => {
   assertEquals(refusal({ waiting: 1, backoff: LOOPING }), ["crash_loop", 2]);
   assertEquals(refusal({ waiting: 1, retired: true }), [retiredError().code, 1]);
   assertEquals(refusal({ waiting: 1, backoff: BACKING_OFF }), [undefined, undefined]);
 });
 
-Deno.test("only a paused instance that need not be kept up may be evicted", () => {
+Deno.test("only an idle paused instance that the minimum does not need may be evicted", () => {
   const may = (member: Parameters<typeof memberOf>[1], changes: Partial<PoolState> = {}) =>
     mayEvict({ ...stateOf({ revision: { minInstances: 1 }, members: [memberOf("one", member)] }), ...changes }, "one");
   assertEquals(may({ phase: "paused" }), true);
@@ -363,7 +384,7 @@ Deno.test("only a paused instance that need not be kept up may be evicted", () =
   ]);
 });
 
-Deno.test("of several instances the longest idle go first, and as many stay as they are as must", () => {
+Deno.test("the longest idle instances are paused or stopped first, and the minimum of instances is left as it is", () => {
   const members = ["a", "b", "c", "d"].map((id, n) => memberOf(id, { use: { idleSince: n * 1000 } }));
   const steps = (least: number, now: number) => {
     const { actions } = decide(stateOf({ members, kept: true, revision: { minInstances: least } }), now);
@@ -380,7 +401,7 @@ Deno.test("of several instances the longest idle go first, and as many stay as t
   assertEquals(steps(2, 100_000), ["", "ab"]);
 });
 
-Deno.test("an instance that is stopped counts as running no more, so that the minimum is not paused beside it", () => {
+Deno.test("an instance that is being stopped no longer counts as running, so the last running one is not paused too", () => {
   const members = [
     memberOf("a", { phase: "ready", use: { inFlight: 1, inUse: 0, idleSince: 0 } }), // its request does not keep it awake
     memberOf("p", { phase: "paused", use: { idleSince: 50_000 } }),
@@ -391,7 +412,7 @@ Deno.test("an instance that is stopped counts as running no more, so that the mi
   assertEquals(actions, [{ do: "drain", id: "a", by: 105_000, why: "idle" }]);
 });
 
-Deno.test("while another process takes over, a pool starts what requests need, and neither pauses, stops nor asks", () => {
+Deno.test("during a take-over, a pool starts what requests need, but pauses, drains and probes no instance", () => {
   const idle = memberOf("one", { phase: "ready", use: { idleSince: NOW - 1_000_000 }, probeAt: NOW });
   const few = { kept: true, revision: { minInstances: 2 } };
   for (const tenure of ["serve", "finish"] as const) {
@@ -405,7 +426,7 @@ Deno.test("while another process takes over, a pool starts what requests need, a
   }
 });
 
-Deno.test("a process that is superseded starts nothing with a volume, which its successor may be using", () => {
+Deno.test("a superseded process starts nothing with a volume, since its successor may be using the volume", () => {
   const volumes = [{ source: "data", path: "/data", readOnly: false }];
   const state = stateOf({ waiting: 1, revision: { volumes } });
   assertEquals(decide(state, NOW, "serve").actions, [{ do: "launch" }]);

@@ -38,7 +38,7 @@ function newPaused(options: Parameters<typeof newExecutor>[0] = {}) {
   return parts;
 }
 
-Deno.test("a start asks the app only once its container runs, and tells how long each of the two took", async () => {
+Deno.test("a start probes the app only once its container runs, and tells how long each of these two steps took", async () => {
   const { asked, clock, executor, instance, launcher, ready } = newExecutor();
   const starting = executor.start(instance);
   await clock.advance(200);
@@ -63,7 +63,7 @@ Deno.test("a failed start leaves no timer, and its container is removed once its
   assertEquals(launcher.calls.map(({ method }) => method), ["launch", "output", "remove", "forget"]);
 });
 
-Deno.test("a found app that does not answer is given up after the time that it had, and blames nobody", async () => {
+Deno.test("an adopted app that has used up its start timeout gets 5 s more, is then given up, and nobody is blamed", async () => {
   const { clock, executor, instance } = newExecutor();
   const adopting = executor.adopt(instance, 60_000);
   await clock.advance(5000);
@@ -84,7 +84,7 @@ Deno.test("a resume leaves no timer, whether it succeeds or fails", async () => 
   assertEquals(clock.timers, 0);
 });
 
-Deno.test("a resume that the engine does not carry out is not ordered again once its time is up or the instance is gone", async () => {
+Deno.test("a resume that the engine does not carry out is not tried again once its time is up or the instance is gone", async () => {
   for (const ends of ["late", "gone"] as const) {
     const { clock, executor, instance, launcher } = newPaused();
     launcher.on.resume = () => {
@@ -102,7 +102,7 @@ Deno.test("a resume that the engine does not carry out is not ordered again once
   }
 });
 
-Deno.test("an order is given again after 0.1 s, then after twice as long each time up to a second", async () => {
+Deno.test("while the engine is away, a call is repeated after 0.1 s, then after twice as long each time, up to 1 s", async () => {
   const { clock, executor, instance, launcher } = newPaused();
   const began = clock.now();
   const at: number[] = [];
@@ -116,7 +116,7 @@ Deno.test("an order is given again after 0.1 s, then after twice as long each ti
   assertEquals(at, [0, 100, 300, 700, 1500, 2500, 3500, 4500]);
 });
 
-Deno.test("a pause that fails is undone, and the instance is taken to run only if that is certain or the engine is away", async () => {
+Deno.test("a failed pause is undone, and the instance counts as running only if that has succeeded or the engine is away", async () => {
   for (
     const [resume, runs] of [
       [undefined, true],
@@ -135,14 +135,14 @@ Deno.test("a pause that fails is undone, and the instance is taken to run only i
   }
 });
 
-Deno.test("a resume after a pause that is over asks the engine at once, and not the app", async () => {
+Deno.test("a resume after a finished pause calls the engine at once, and does not probe the app", async () => {
   const { executor, instance, launcher } = newPaused({ ask: () => Promise.reject(new Error("asked")) });
   await executor.pause(instance);
   assertEquals((await executor.resume(instance, 1)).type, "resumed");
   assertEquals(launcher.called("resume"), ["one"]);
 });
 
-Deno.test("a resume during a pause waits for its end before it asks the engine", async () => {
+Deno.test("a resume during a pause waits for the end of the pause before it calls the engine", async () => {
   const { clock, executor, instance, launcher } = newPaused();
   const frozen = Promise.withResolvers<void>();
   launcher.on.pause = () => frozen.promise;
@@ -155,7 +155,7 @@ Deno.test("a resume during a pause waits for its end before it asks the engine",
   assertEquals([launcher.called("resume"), clock.timers], [["one"], 0]);
 });
 
-Deno.test("each way to stop an instance gives its own order, and only an ended one has its output read first", async () => {
+Deno.test("each way to stop an instance makes its own call, and only that for an ended instance reads the output first", async () => {
   for (
     const [how, ...expected] of [
       ["stop", { method: "stop", id: "one" }],
@@ -183,7 +183,7 @@ Deno.test("the container of an ended instance is removed only once its output is
   assertEquals([launcher.called("remove"), await executor.written(instance)], [["one"], "bye"]);
 });
 
-Deno.test("an instance whose container cannot be removed is forgotten all the same, once its requests have ended", async () => {
+Deno.test("an instance whose container cannot be removed is forgotten all the same, its address once its requests have ended", async () => {
   const { deleted, executor, instance, launcher } = newPaused();
   const lease = instance.claim();
   launcher.on.remove = () => {
@@ -211,7 +211,7 @@ Deno.test("the executor is settled only when no container is being removed", asy
   await settled;
 });
 
-Deno.test("a start that is repeated for an engine that was away first removes what the engine may have made", async () => {
+Deno.test("a start that is repeated since the engine was away first removes the container that the engine may have created", async () => {
   const { clock, executor, instance, launcher, ready } = newExecutor();
   let attempts = 0;
   launcher.on.launch = () => {

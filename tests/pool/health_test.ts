@@ -6,7 +6,7 @@ import { never, newKit, newRevision, started, untilAborted } from "../support/ki
 
 const ORIGIN = "http://10.0.0.2:8080";
 
-/** A ready instance without requests, whose app does what the test says when it is asked. */
+/** A ready instance without requests, whose app does what the test says when it is probed. */
 async function suspected(does: Probed | "hang", revision: Partial<Revision> = {}) {
   const asked: string[] = [];
   const app = { does };
@@ -35,7 +35,7 @@ for (const does of ["closed", "refused"] as const) {
   });
 }
 
-Deno.test("an app that closes a connection and answers when it is asked stays, whatever it answers", async () => {
+Deno.test("an app that closes a connection, but answers a probe, stays, whatever it answers", async () => {
   for (const does of [200, 503, "garbage"] as const) {
     const { kit, instance, asked } = await suspected(does);
     for (let n = 0; n < 9; n++) {
@@ -56,7 +56,7 @@ Deno.test("an app that listens again after a moment stays", async () => {
   assertEquals(instance.state, "ready");
 });
 
-Deno.test("an app that has not answered a request in time, and gives no sign of life, is taken out", async () => {
+Deno.test("an app that has not answered a request in time, and then answers no probe, is drained", async () => {
   const { kit, pool, instance, asked } = await suspected("hang");
   instance.suspect("late");
   instance.suspect("late");
@@ -67,7 +67,7 @@ Deno.test("an app that has not answered a request in time, and gives no sign of 
   assertEquals(kit.clock.timers, 0);
 });
 
-Deno.test("an app that is only slow stays", async () => {
+Deno.test("a slow app that answers probes stays", async () => {
   const { kit, instance } = await suspected(503);
   for (let n = 0; n < 9; n++) {
     instance.suspect("late");
@@ -76,7 +76,7 @@ Deno.test("an app that is only slow stays", async () => {
   assertEquals(instance.state, "ready");
 });
 
-Deno.test("an app that is asked while its container is paused is not taken for dead", async () => {
+Deno.test("a probe during which the container was paused does not count against the app", async () => {
   const { kit, instance } = await suspected("hang");
   instance.suspect("late");
   await kit.clock.advance(1000);
@@ -86,7 +86,7 @@ Deno.test("an app that is asked while its container is paused is not taken for d
   assertEquals(instance.state, "ready");
 });
 
-Deno.test("an app with all the requests that it takes is not asked, unless it answers none of them", async () => {
+Deno.test("an app with as many requests as it accepts is probed only after three late answers in a row", async () => {
   const { kit, pool, instance, asked } = await suspected("hang", { concurrency: 1 });
   const lease = pool.claim()!;
   for (let n = 0; n < 9; n++) {
@@ -103,7 +103,7 @@ Deno.test("an app with all the requests that it takes is not asked, unless it an
   await kit.executor.settled();
 });
 
-Deno.test("any answer to a question counts as one, and simultaneous questions are one", async () => {
+Deno.test("any answer to a probe counts as an answer, and simultaneous calls share one probe", async () => {
   for (const [does, answers] of [[200, true], [503, true], ["garbage", true], ["closed", false]] as const) {
     const { instance, asked } = await suspected(does);
     assertEquals(await Promise.all([instance.answersWithin(100), instance.answersWithin(100)]), [answers, answers]);
@@ -116,7 +116,7 @@ Deno.test("any answer to a question counts as one, and simultaneous questions ar
   assertEquals([await answers, kit.clock.timers], [false, 1]); // the pool's own
 });
 
-Deno.test("an app whose container is paused between two questions is not asked the second one", async () => {
+Deno.test("an app whose container is paused between two probes does not get the second one", async () => {
   const { kit, instance, asked } = await suspected("closed");
   instance.suspect("closed");
   await kit.clock.advance(100);
@@ -136,7 +136,7 @@ async function newSlow(concurrency = 1) {
   return { kit, pool, lease };
 }
 
-Deno.test("an app that does one thing at a time may be silent while it does that, however long", async () => {
+Deno.test("an app that serves one request at a time may leave probes unanswered during a request, however long it takes", async () => {
   const { kit, pool, lease } = await newSlow();
   await kit.clock.advance(60_000);
   assertEquals(lease.instance.state, "ready");
@@ -150,7 +150,7 @@ Deno.test("an app that does one thing at a time may be silent while it does that
   assertEquals(lease.instance.state, "stopped");
 });
 
-Deno.test("an app that is silent and ends no request either is taken out, though others wait for it", async () => {
+Deno.test("an app that answers neither probes nor requests is drained, even if other requests wait for it", async () => {
   const { kit, pool, lease } = await newSlow();
   await kit.clock.advance(30_000);
   const next = pool.hold(never());
@@ -160,7 +160,7 @@ Deno.test("an app that is silent and ends no request either is taken out, though
   (await next).lease.release();
 });
 
-Deno.test("the silence of an app before its container was paused says nothing about the time after that", async () => {
+Deno.test("probes that were unanswered before a pause of the container do not count after the pause", async () => {
   const { kit, pool, lease } = await newSlow();
   await kit.clock.advance(16_000); // silent once, and being asked again
   await kit.launcher.pause("one");
@@ -173,7 +173,7 @@ Deno.test("the silence of an app before its container was paused says nothing ab
   next.release();
 });
 
-Deno.test("a silent app that could serve more than it has to is not well", async () => {
+Deno.test("an app with free slots that answers no probe is drained", async () => {
   for (const concurrency of [0, 2]) {
     const { kit, lease } = await newSlow(concurrency);
     await kit.clock.advance(21_999); // three silences of 5 s, and the pauses between them
@@ -184,7 +184,7 @@ Deno.test("a silent app that could serve more than it has to is not well", async
   }
 });
 
-Deno.test("a busy app that says that it is not well is not", async () => {
+Deno.test("a busy app that answers its probes with an error is drained", async () => {
   const kit = newKit({ ask: () => Promise.resolve(503) });
   const pool = kit.newPool({ ...newRevision(), concurrency: 1, liveness: { path: "/health", every: 5000 } });
   const { lease } = await started(kit, pool, ORIGIN);
@@ -212,7 +212,7 @@ Deno.test("an app that fails two probes in a row and passes the third stays", as
   lease.release();
 });
 
-Deno.test("probes that were not observed on time are no evidence, however many there are", async () => {
+Deno.test("probes whose outcome is unsure are no evidence, however many there are", async () => {
   const kit = newKit({ ask: () => Promise.resolve("unsure") });
   const pool = kit.newPool({ ...newRevision(), liveness: { path: "/health", every: 2000 } });
   const { lease: { instance } } = await started(kit, pool, ORIGIN);
@@ -223,7 +223,7 @@ Deno.test("probes that were not observed on time are no evidence, however many t
   assertEquals([instance.state, pool.failure], ["ready", undefined]);
 });
 
-Deno.test("connections that break while cless itself is late are no evidence", async () => {
+Deno.test("connections that break while cless itself lags are no evidence", async () => {
   const lag = { late: true, watch: () => () => {}, wasLate: () => lag.late };
   const kit = newKit({ lag });
   const { lease: { instance } } = await started(kit, kit.newPool(), ORIGIN);

@@ -52,7 +52,7 @@ Deno.test("a failure reaches all waiting requests and no later one", async () =>
   assertEquals(await later, 1);
 });
 
-Deno.test("whoever waits until the queue is empty does so anew each time that it has filled", async () => {
+Deno.test("waiting until the queue is empty works each time that it has filled, and for several callers at once", async () => {
   const queue = new HoldQueue<number>(5);
   for (let n = 0; n < 2; n++) {
     queue.wait(never());

@@ -71,7 +71,7 @@ Deno.test("waiting for an instance to become idle ends with its last lease", asy
   await again;
 });
 
-Deno.test("open leases are told of the end of their instance, released ones are not", () => {
+Deno.test("the holders of open leases are told of the end of their instance, those of released ones are not", () => {
   const instance = newInstance();
   const told: string[] = [];
   const [open, released] = [instance.claim(), instance.claim()];
@@ -101,7 +101,7 @@ Deno.test("an instance has ended by itself only if the engine gave a code and no
   assertEquals(instance.endedByItself, false);
 });
 
-Deno.test("an ended instance knows how many requests it had, however many are released later", () => {
+Deno.test("an ended instance knows how many requests it had at its end, however many are released later", () => {
   const instance = newInstance();
   const leases = [instance.claim(), instance.claim(true), instance.claim()];
   leases[0]!.release();
@@ -114,7 +114,7 @@ Deno.test("an ended instance knows how many requests it had, however many are re
   assertEquals([instance.inFlightAtEnd, instance.inFlight, atEnd], [2, 0, [2]]);
 });
 
-Deno.test("each change of state is counted, told to the owner before those who wait for it, and awaited anew", async () => {
+Deno.test("each change of state is counted, and told to the owner first, then to those who wait for the next change", async () => {
   const told: string[] = [];
   const owner = {
     moved: ({ state }: Instance, before: string) => void told.push(`${before} ${state}`),
@@ -152,7 +152,7 @@ Deno.test("requests are told whether their instance ended or hangs, and keep the
   assertEquals([told, instance.inFlight], [[true, false], 1]);
 });
 
-Deno.test("a slot is free once the app has ended an answer that was noted, in whichever order that comes", () => {
+Deno.test("a slot is free once the app has begun and ended its answer, in whichever order the two are noted", () => {
   const instance = newInstance();
   const [first, second] = [instance.claim(), instance.claim()];
   assertEquals([first.answered(200), instance.inFlight], [true, 2]);
@@ -212,7 +212,7 @@ Deno.test("an instance's id names its service and revision, and no two are alike
   assertEquals(new Set(ids).size, ids.length);
 });
 
-Deno.test("every character is as likely as any other", () => {
+Deno.test("in an instance's id, every random character is as likely as any other", () => {
   const counts = new Map<string, number>();
   for (let n = 0; n < 6000; n++) {
     for (const character of newInstanceId(REVISION).slice(-6)) counts.set(character, (counts.get(character) ?? 0) + 1);

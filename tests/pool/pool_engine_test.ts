@@ -11,7 +11,7 @@ function away(): never {
   throw new EngineAway("Cannot connect to the Docker daemon");
 }
 
-Deno.test("while the engine is away a start is tried again, and waiting requests are served once it is back", async () => {
+Deno.test("while the engine is away a start is tried again, and waiting requests are served once the engine is back", async () => {
   const kit = newKit();
   const pool = kit.newPool();
   kit.launcher.on.launch = away;
@@ -46,7 +46,7 @@ Deno.test("a start fails after its timeout if the engine stays away, and that is
   assertEquals(kit.clock.timers, 0);
 });
 
-Deno.test("a start on which the engine hangs names the engine, and is no failure of the revision", async () => {
+Deno.test("the error of a start on which the engine hangs names the engine, and is no failure of the revision", async () => {
   const kit = newKit();
   const pool = kit.newPool({ ...newRevision(), startTimeoutMs: 6000 });
   for (let n = 0; n < 4; n++) {
@@ -62,7 +62,7 @@ Deno.test("a start on which the engine hangs names the engine, and is no failure
   assertEquals((await started(kit, pool)).lease.instance.id, "five");
 });
 
-Deno.test("while the engine is away a running instance serves on, and a paused one waits for it", async () => {
+Deno.test("while the engine is away a running instance goes on serving, and a request for a paused one waits", async () => {
   const kit = newKit();
   const pool = kit.newPool({ ...newRevision(), pauseAfterMs: 10_000, stopAfterMs: Infinity });
   (await started(kit, pool)).lease.release();
@@ -83,7 +83,7 @@ Deno.test("while the engine is away a running instance serves on, and a paused o
   assertEquals(kit.launcher.called("launch"), ["one"]);
 });
 
-Deno.test("requests wait for a resume no longer than the start timeout, and the next one starts another instance", async () => {
+Deno.test("requests wait for a resume no longer than the start timeout, and the next request starts another instance", async () => {
   for (const resume of [away, () => new Promise<void>(() => {})]) {
     const kit = newKit();
     const pool = kit.newPool({ ...newRevision(), startTimeoutMs: 8000 });
@@ -99,7 +99,7 @@ Deno.test("requests wait for a resume no longer than the start timeout, and the 
   }
 });
 
-/** A pool whose one instance is about to be paused by an engine that hangs, and what its app does when it is asked. */
+/** A pool whose one instance is about to be paused by an engine that hangs, and what its app does when it is probed. */
 async function hanging(does: Probed) {
   const app: { does: Probed | Promise<Probed> } = { does };
   const kit = newKit({ ask: async () => await app.does });
@@ -113,7 +113,7 @@ async function hanging(does: Probed) {
   return { kit, pool, instance: lease.instance, paused, app };
 }
 
-Deno.test("requests that wait for a pause that hangs are served by the app if it answers", async () => {
+Deno.test("requests that wait for the end of a hanging pause are served if the app answers a probe", async () => {
   const { kit, pool, instance, paused } = await hanging(200);
   const held = pool.hold(never());
   await kit.clock.advance(1000);
@@ -129,7 +129,7 @@ Deno.test("requests that wait for a pause that hangs are served by the app if it
   assertEquals([kit.launcher.called("launch"), kit.launcher.called("resume")], [["one"], []]);
 });
 
-Deno.test("an app that is paused after all while it serves is resumed at once", async () => {
+Deno.test("an instance that is paused after all while it serves is resumed at once", async () => {
   for (const isTold of [true, false]) {
     const { kit, pool, instance, paused } = await hanging(200);
     const held = pool.hold(never());
@@ -144,7 +144,7 @@ Deno.test("an app that is paused after all while it serves is resumed at once", 
   }
 });
 
-Deno.test("requests that wait for a pause that hangs go on waiting until the app answers", async () => {
+Deno.test("requests go on waiting for the end of a hanging pause until the app answers a probe", async () => {
   const { kit, pool, instance, paused, app } = await hanging("silent");
   const held = pool.hold(never());
   await kit.clock.advance(3000);
@@ -157,7 +157,7 @@ Deno.test("requests that wait for a pause that hangs go on waiting until the app
   assertEquals([instance.state, kit.launcher.called("resume")], ["ready", ["one"]]);
 });
 
-Deno.test("an answer of the app from before the end of a pause does not stand for a resume", async () => {
+Deno.test("if a pause ends while the app is being probed, the instance is resumed even if the app answers", async () => {
   const { kit, pool, instance, paused, app } = await hanging("silent");
   const answer = Promise.withResolvers<Probed>();
   app.does = answer.promise;

@@ -31,7 +31,7 @@ async function hanging(revision: Partial<Revision> = {}) {
   return { kit, pool, lease, instance: lease.instance, asked, app, processor, gone };
 }
 
-Deno.test("an app that answers no question in 10 s and uses no processor time is replaced, and its requests are let go", async () => {
+Deno.test("an app that answers no probe in 10 s and uses no processor time is replaced, and its requests are aborted", async () => {
   const { kit, pool, instance, asked, gone } = await hanging();
   instance.suspect("silent");
   instance.suspect("silent"); // of another request
@@ -48,7 +48,7 @@ Deno.test("an app that answers no question in 10 s and uses no processor time is
   lease.release();
 });
 
-Deno.test("an app that hangs gets no request more while its container goes on for a moment", async () => {
+Deno.test("an app that hangs gets no more requests while its container is being stopped", async () => {
   const { kit, pool, instance } = await hanging();
   const stopped = Promise.withResolvers<void>();
   kit.launcher.on.stop = () => stopped.promise;
@@ -59,7 +59,7 @@ Deno.test("an app that hangs gets no request more while its container goes on fo
   await kit.executor.settled();
 });
 
-Deno.test("an app that computes is busy, and stays", async () => {
+Deno.test("an app that uses processor time is busy, and stays", async () => {
   const { kit, instance, asked, processor } = await hanging();
   for (let n = 0; n < 3; n++) {
     instance.suspect("silent");
@@ -79,7 +79,7 @@ Deno.test("an app whose processor time is unknown stays", async () => {
   assertEquals([instance.state, asked], ["ready", []]);
 });
 
-Deno.test("an app that answers a question, whatever it says, or takes no connections, does not hang", async () => {
+Deno.test("an app that answers a probe, whatever it says, or takes no connections, does not hang", async () => {
   for (const does of [200, 503, "garbage", "refused", "closed"] as const) {
     const { kit, instance, asked, app } = await hanging();
     instance.suspect("silent");
@@ -90,7 +90,7 @@ Deno.test("an app that answers a question, whatever it says, or takes no connect
   }
 });
 
-Deno.test("an app that answers a request while it is being asked stays", async () => {
+Deno.test("an app that answers a request while it is being probed stays", async () => {
   const { kit, pool, instance, lease } = await hanging();
   const other = pool.claim()!;
   instance.suspect("silent");
@@ -101,7 +101,7 @@ Deno.test("an app that answers a request while it is being asked stays", async (
   for (const { release } of [lease, other]) release();
 });
 
-Deno.test("an app whose container is paused while it is being asked stays", async () => {
+Deno.test("an app whose container is paused while it is being probed stays", async () => {
   const { kit, instance } = await hanging();
   instance.suspect("silent");
   await kit.clock.advance(5_000);
@@ -110,7 +110,7 @@ Deno.test("an app whose container is paused while it is being asked stays", asyn
   assertEquals([instance.state, kit.launcher.called("resume")], ["ready", ["one"]]);
 });
 
-Deno.test("a question whose outcome is unsure is asked again, and at last there is no verdict", async () => {
+Deno.test("a probe whose outcome is unsure is repeated up to three times, and then there is no verdict", async () => {
   const { kit, instance, asked, app } = await hanging();
   app.does = "unsure";
   instance.suspect("silent");
@@ -124,7 +124,7 @@ Deno.test("a question whose outcome is unsure is asked again, and at last there 
   assertEquals(asked.length, 4 + 1 + 3);
 });
 
-Deno.test("an instance that has ended is not asked whether it hangs", async () => {
+Deno.test("an instance that has ended is not checked for a hang", async () => {
   const { kit, instance, asked } = await hanging();
   instance.suspect("silent");
   kit.launcher.end("one", 1);
@@ -133,7 +133,7 @@ Deno.test("an instance that has ended is not asked whether it hangs", async () =
   assertEquals([instance.state, asked], ["stopped", []]);
 });
 
-Deno.test("an app that hangs after it has served is replaced as often as that happens", async () => {
+Deno.test("an app that hangs after it has served is replaced without a back-off", async () => {
   const { kit, pool, instance, lease } = await hanging();
   lease.answered(200);
   instance.suspect("silent");
@@ -143,7 +143,7 @@ Deno.test("an app that hangs after it has served is replaced as often as that ha
   assertEquals([instance.state, pool.failure, pool.backingOff], ["stopped", undefined, false]);
 });
 
-Deno.test("an app that fails its liveness probes and hangs lets go of its requests soon after that, and one that computes does not", async () => {
+Deno.test("the requests of an app that fails its liveness probes and hangs are aborted soon after that; those of a busy app are not", async () => {
   for (const [computes, expected] of [[false, [true]], [true, []]] as const) {
     const { kit, instance, gone, lease } = await hanging({ liveness: { path: "/health", every: 2000 } });
     kit.launcher.processorTime = () => Promise.resolve(computes ? kit.clock.now() : 7);
@@ -156,7 +156,7 @@ Deno.test("an app that fails its liveness probes and hangs lets go of its reques
   }
 });
 
-Deno.test("an app that is taken out and still answers goes on with its requests for a while", async () => {
+Deno.test("an app that is drained but still answers goes on with its requests for a while", async () => {
   const { kit, instance, app, gone, lease } = await hanging();
   app.does = 503;
   for (let n = 0; n < 3; n++) instance.suspect("unreachable");

@@ -7,7 +7,7 @@ import { never, newKit, newRevision, started, untilAborted } from "../support/ki
 
 const ORIGIN = "http://10.0.0.2:8080";
 
-Deno.test("three failed connections in a row take an instance out, and the next request gets another one", async () => {
+Deno.test("after three failed connections in a row an instance is drained, and the next request gets another one", async () => {
   const kit = newKit();
   const pool = kit.newPool();
   const { lease } = await started(kit, pool);
@@ -79,7 +79,7 @@ Deno.test("an instance that is paused from outside while it drains is resumed", 
   await retired;
 });
 
-Deno.test("an instance whose requests go on after a resume during its drain is asked to end", async () => {
+Deno.test("a draining instance that was resumed for its requests is asked to end, and not killed", async () => {
   const kit = newKit();
   const pool = kit.newPool();
   const { lease } = await started(kit, pool);
@@ -100,7 +100,7 @@ for (
     undefined,
   ]] as const
 ) {
-  Deno.test(`a request whose starting container somebody ${how} (${exitCode}) gets another one, once`, async () => {
+  Deno.test(`a starting container that somebody ${how} (exit code ${exitCode}) is replaced for the waiting request, but only once`, async () => {
     const kit = newKit({ untilReady: (_url, _clock, signal) => untilAborted(signal) });
     const pool = kit.newPool();
     const held = assertRejects(() => pool.hold(never()), ClessError);
@@ -118,7 +118,7 @@ for (
 }
 
 for (const exitCode of [0, 137]) {
-  Deno.test(`an app that ends by itself with ${exitCode} before it is ready has failed, at once`, async () => {
+  Deno.test(`an app that ends by itself with exit code ${exitCode} before it is ready has failed, and its request fails at once`, async () => {
     const kit = newKit({ untilReady: (_url, _clock, signal) => untilAborted(signal) });
     const pool = kit.newPool();
     const held = assertRejects(() => pool.hold(never()), ClessError);
@@ -129,7 +129,7 @@ for (const exitCode of [0, 137]) {
   });
 }
 
-Deno.test("a start that came to something makes the next one that is ended from outside no failure either", async () => {
+Deno.test("after a start has succeeded, the next one that is ended from outside is excused again", async () => {
   const kit = newKit();
   const pool = kit.newPool();
   for (const id of ["two", "four"]) {
@@ -161,7 +161,7 @@ const silent: Ask = async (_url, signal) => {
   return "silent";
 };
 
-/** A pool whose instances are asked every 5 s. */
+/** A pool whose instances are probed every 5 s. */
 async function probed(ask: Ask, pauseAfterMs = 20_000) {
   const asked: string[] = [];
   const kit = newKit({
@@ -176,7 +176,7 @@ async function probed(ask: Ask, pauseAfterMs = 20_000) {
   return { kit, pool, instance: lease.instance, asked };
 }
 
-Deno.test("an instance that is well is asked again and again, and is idle all the same", async () => {
+Deno.test("an instance that passes its liveness probes is probed again and again, and becomes idle all the same", async () => {
   const { kit, pool, instance, asked } = await probed(() => Promise.resolve(200));
   await kit.clock.advance(19_999);
   assertEquals([asked, instance.state], [Array(3).fill(`${ORIGIN}/health`), "ready"]);
@@ -189,7 +189,7 @@ Deno.test("an instance that is well is asked again and again, and is idle all th
   assertEquals(asked.length, 5);
 });
 
-Deno.test("an instance that is not well is taken out and stopped", async () => {
+Deno.test("an instance that fails its liveness probes is drained and stopped", async () => {
   for (const does of [503, "refused", "closed"] as const) {
     const { kit, pool, instance } = await probed(() => Promise.resolve(does));
     await kit.clock.advance(6999);
@@ -200,7 +200,7 @@ Deno.test("an instance that is not well is taken out and stopped", async () => {
   }
 });
 
-Deno.test("an instance that does not answer in time is not well", async () => {
+Deno.test("an instance that does not answer its liveness probes in time is stopped", async () => {
   const { kit, instance } = await probed(silent, Infinity);
   await kit.clock.advance(21_999);
   assertEquals(instance.state, "ready");
@@ -217,7 +217,7 @@ Deno.test("a probe whose instance was paused meanwhile has no consequence", asyn
   assert(pool.awake);
 });
 
-Deno.test("a container that ends at any moment around its app's first answer costs no request more than that instance", async () => {
+Deno.test("if a container ends at any moment around its app's first answer, at most the waiting request gets that instance, and the next one is served", async () => {
   const got = new Set<string>();
   for (let moment = 0; moment < 12; moment++) {
     const answered = Promise.withResolvers<void>();

@@ -28,7 +28,7 @@ Deno.test("an idle instance is paused, and later removed; both times count from 
   assertEquals([instance.state, kit.launcher.called("remove"), kit.launcher.called("stop")], ["stopped", ["one"], []]);
 });
 
-Deno.test("an instance in use is never paused, however long that takes", async () => {
+Deno.test("an instance in use is never paused, however long the use lasts", async () => {
   const { kit, pool, instance } = await idlePool();
   const lease = pool.claim()!;
   await kit.clock.advance(600_000);
@@ -38,7 +38,7 @@ Deno.test("an instance in use is never paused, however long that takes", async (
   assertEquals(instance.state, "ready");
 });
 
-Deno.test("an instance with only requests that keep nothing awake is not paused, and is stopped in its time", async () => {
+Deno.test("an instance with only requests that do not keep it awake is not paused, but stopped after stopAfter", async () => {
   const { kit, pool, instance } = await idlePool();
   const stream = pool.claim(true)!;
   await kit.clock.advance(59_999);
@@ -53,7 +53,7 @@ Deno.test("an instance with only requests that keep nothing awake is not paused,
   stream.release();
 });
 
-Deno.test("an instance is paused soon after the last request that keeps nothing awake, however many there were", async () => {
+Deno.test("an instance is paused soon after the last request that does not keep it awake, however many there were", async () => {
   const { kit, pool, instance } = await idlePool();
   for (let n = 0; n < 9; n++) {
     const poll = pool.claim(true)!;
@@ -75,20 +75,20 @@ Deno.test("an instance with one request that keeps it awake is not stopped", asy
   lease.release();
 });
 
-Deno.test("an instance whose times are infinite is never paused or stopped", async () => {
+Deno.test("an instance whose pauseAfter and stopAfter are infinite is never paused or stopped", async () => {
   const { kit, instance } = await idlePool({ pauseAfterMs: Infinity, stopAfterMs: Infinity });
   await kit.clock.advance(1e9);
   assertEquals(instance.state, "ready");
 });
 
-Deno.test("an instance that is to be stopped no later than paused is not paused first", async () => {
+Deno.test("if stopAfter is not longer than pauseAfter, an idle instance is stopped without a pause", async () => {
   const { kit } = await idlePool({ pauseAfterMs: 60_000 });
   await kit.clock.advance(60_000);
   await kit.executor.settled();
   assertEquals([kit.launcher.called("pause"), kit.launcher.called("stop")], [[], ["one"]]);
 });
 
-Deno.test("a request that arrives during a pause waits for it and has the instance resumed", async () => {
+Deno.test("a request that arrives during a pause waits for its end and has the instance resumed", async () => {
   const { kit, pool, instance } = await idlePool();
   const paused = Promise.withResolvers<void>();
   kit.launcher.on.pause = () => paused.promise;
@@ -103,7 +103,7 @@ Deno.test("a request that arrives during a pause waits for it and has the instan
   assertEquals([kit.launcher.called("resume"), kit.launcher.called("launch")], [["one"], ["one"]]);
 });
 
-Deno.test("an event or a list from before the end of a pause does not undo it", async () => {
+Deno.test("a list of containers from before the end of a pause does not undo the pause", async () => {
   const { kit, instance } = await idlePool();
   const paused = Promise.withResolvers<void>();
   kit.launcher.on.pause = () => paused.promise;
@@ -120,7 +120,7 @@ Deno.test("an event or a list from before the end of a pause does not undo it", 
   assertEquals(instance.state, "paused");
 });
 
-Deno.test("an instance that the engine does not pause goes on serving, and is paused some time later", async () => {
+Deno.test("an instance that the engine cannot pause goes on serving, and the pause is tried again later", async () => {
   const { kit, instance } = await idlePool();
   kit.launcher.on.pause = () => {
     throw new Error("cannot freeze");
@@ -145,7 +145,7 @@ Deno.test("a request that waits for a pause that fails gets the instance", async
   assertEquals([kit.launcher.called("resume"), kit.launcher.called("launch")], [["one"], ["one"]]);
 });
 
-Deno.test("an instance that may be frozen serves no request before it was resumed", async () => {
+Deno.test("an instance whose pause may have succeeded serves no request before a resume has succeeded", async () => {
   const { kit, pool, instance } = await idlePool();
   kit.launcher.on.pause = kit.launcher.on.resume = () => {
     throw new Error("the engine is confused");
@@ -157,7 +157,7 @@ Deno.test("an instance that may be frozen serves no request before it was resume
   assertEquals((await pool.hold(never())).lease.instance, instance);
 });
 
-Deno.test("an instance that is removed during its pause is gone, whatever the pause comes to", async () => {
+Deno.test("an instance that is removed during its pause is gone, whatever the outcome of the pause", async () => {
   const { kit, pool, instance } = await idlePool();
   const paused = Promise.withResolvers<void>();
   kit.launcher.on.pause = () => paused.promise;
@@ -195,7 +195,7 @@ Deno.test("an instance that is being resumed is not removed, though it has been 
   assertEquals([(await held).lease.instance, (await held).how], [instance, "resume"]);
 });
 
-Deno.test("an instance that is unpaused from outside runs for its idle time", async () => {
+Deno.test("an instance that is resumed from outside runs for pauseAfter", async () => {
   const { kit, instance } = await idlePool();
   await kit.clock.advance(10_000);
   await settle();
@@ -205,7 +205,7 @@ Deno.test("an instance that is unpaused from outside runs for its idle time", as
   assertEquals(instance.state, "paused");
 });
 
-Deno.test("a paused instance can be stopped before its time; one that is being resumed stays", async () => {
+Deno.test("a paused instance can be evicted before its time; one that is ready or being resumed stays", async () => {
   const { kit, pool, instance } = await idlePool();
   await pool.evict(instance); // it is ready
   await kit.clock.advance(10_000);

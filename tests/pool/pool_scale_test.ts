@@ -12,19 +12,19 @@ function newWide(revision: Partial<Revision> = {}, maxPending = 100): { kit: Kit
   return { kit, pool: kit.newPool({ ...newRevision(), concurrency: 1, maxInstances: 3, ...revision }) };
 }
 
-/** Waits for slots; what has come of each is noted by its number. */
+/** Waits for slots. Each request's grant is stored at the number of the request. */
 function hold(pool: InstancePool, count: number): Grant[] {
   const grants: Grant[] = [];
   for (let n = 0; n < count; n++) pool.hold(never()).then((grant) => void (grants[n] = grant));
   return grants;
 }
 
-/** The numbers of those who have a slot. */
+/** The numbers of the requests that have a slot. */
 function served(grants: Grant[]): number[] {
   return Object.keys(grants).map(Number);
 }
 
-Deno.test("as many instances are started as the requests need, and no more than there may be", async () => {
+Deno.test("as many instances are started as the requests need, but no more than maxInstances", async () => {
   const { kit, pool } = newWide();
   const grants = hold(pool, 5);
   await settle();
@@ -79,7 +79,7 @@ Deno.test("an instance gets no more requests than its concurrency", async () => 
   assertEquals(kit.launcher.called("launch").length, 2);
 });
 
-Deno.test("one instance without a limit of requests is enough, however many there may be", async () => {
+Deno.test("one instance without a limit of concurrency is enough, however large maxInstances is", async () => {
   const { kit, pool } = newWide({ concurrency: 0, maxInstances: 10 });
   const grants = hold(pool, 50);
   await settle();
@@ -99,7 +99,7 @@ Deno.test("a request that gives up while waiting is passed over", async () => {
   assertEquals((await next).lease.instance.id, "one");
 });
 
-Deno.test("beyond the bound requests are turned away at once, also where all instances are busy", async () => {
+Deno.test("requests beyond the limit of waiting ones are refused at once, also while all instances are busy", async () => {
   const { pool } = newWide({ maxInstances: 1 }, 2);
   const grants = hold(pool, 1);
   await settle();
@@ -155,7 +155,7 @@ Deno.test("a paused instance is resumed before another one is started", async ()
   assertEquals(again.map(({ how }) => how), ["resume", "resume"]);
 });
 
-Deno.test("with little to do the first instance does it, and the others fall idle", async () => {
+Deno.test("under a low load the first instance serves all requests, and the others become idle", async () => {
   const { kit, pool } = newWide({ concurrency: 2, pauseAfterMs: 1000 });
   const grants = hold(pool, 6);
   await settle();
@@ -203,7 +203,7 @@ Deno.test("a pool that retires serves all waiting requests, one after the other"
   assertEquals(kit.launcher.called("stop"), ["one"]);
 });
 
-Deno.test("requests that wait in a retired pool without an instance are refused", async () => {
+Deno.test("requests that wait in a retired pool are refused once it has no instance", async () => {
   const { kit, pool } = newWide({ maxInstances: 1 });
   hold(pool, 1);
   await settle();
@@ -214,7 +214,7 @@ Deno.test("requests that wait in a retired pool without an instance are refused"
   await retired;
 });
 
-Deno.test("several starts that fail together are one failure", async () => {
+Deno.test("several starts that fail together count as one failure", async () => {
   const { kit, pool } = newWide();
   kit.launcher.on.launch = () => {
     throw new Error("no");
@@ -224,7 +224,7 @@ Deno.test("several starts that fail together are one failure", async () => {
   assertEquals([kit.launcher.called("launch").length, pool.failure?.count], [3, 1]);
 });
 
-Deno.test("no more requests wait for a slot than get one soon, but all of those that came before the first instance", async () => {
+Deno.test("at most as many requests wait for a slot as get one soon; those that came before the first instance all wait", async () => {
   const kit = newKit({ maxPending: 2000 });
   const pool = kit.newPool({ ...newRevision(), concurrency: 4, maxInstances: 1 });
   let [served, refused] = [0, 0];
@@ -248,7 +248,7 @@ Deno.test("no more requests wait for a slot than get one soon, but all of those 
   await kit.clock.advance(1000);
 });
 
-Deno.test("surplus instances are stopped one at a time, each after a new look at the demand", async () => {
+Deno.test("surplus instances are stopped one at a time, each after a new observation of the demand", async () => {
   const { kit, pool } = newWide({ stopAfterMs: Infinity, pauseAfterMs: Infinity });
   const grants = hold(pool, 3);
   await settle();

@@ -21,7 +21,7 @@ Deno.test("a pool that sleeps lets requests in flight finish, and new requests g
   assertEquals(pool.claim()?.instance.id, "two");
 });
 
-Deno.test("a pool that sleeps waits no longer than it may", async () => {
+Deno.test("a pool that is put to sleep waits no longer than its drain timeout", async () => {
   const kit = newKit();
   const pool = kit.newPool();
   await started(kit, pool);
@@ -80,7 +80,7 @@ Deno.test("a start that a request waits for goes on beyond the drain timeout of 
   assertEquals((await held).lease.instance.id, "one");
 });
 
-Deno.test("a start that no request waits for is called off by a sleep, and a new request gets another one", async () => {
+Deno.test("a start that no request waits for is cancelled by a sleep, and a new request gets another one", async () => {
   const kit = newKit();
   const pool = kit.newPool();
   pool.wake();
@@ -95,7 +95,7 @@ Deno.test("a start that no request waits for is called off by a sleep, and a new
   assertEquals([...kit.launcher.containers.keys()], ["two"]);
 });
 
-Deno.test("with volumes, new requests wait until the old instance is gone", async () => {
+Deno.test("when a pool with volumes sleeps, new requests wait until the old instance is gone", async () => {
   const kit = newKit();
   const pool = kit.newPool(WITH_VOLUME);
   const { lease } = await started(kit, pool);
@@ -129,7 +129,7 @@ Deno.test("a suspended pool has no instance and holds all requests until it is r
   assertEquals((await held).lease.instance.id, "two");
 });
 
-Deno.test("requests whose start was called off by a suspension get another start", async () => {
+Deno.test("requests whose start was cancelled by a suspension get another start", async () => {
   const kit = newKit();
   const pool = kit.newPool();
   const held = pool.hold(never());
@@ -185,7 +185,7 @@ Deno.test("a pool that retires while it is suspended refuses waiting requests at
   assertEquals((await held).code, "draining");
 });
 
-Deno.test("retiring waits for a drain that has begun", async () => {
+Deno.test("a pool that retires waits for an earlier drain", async () => {
   const kit = newKit();
   const pool = kit.newPool();
   (await started(kit, pool)).lease.release();
@@ -201,7 +201,7 @@ Deno.test("retiring waits for a drain that has begun", async () => {
   assertEquals(kit.launcher.called("stop"), ["one"]);
 });
 
-Deno.test("a pool that retires waits for a drain that has begun no longer than it may itself", async () => {
+Deno.test("a pool that retires waits for an earlier drain no longer than its own drain timeout", async () => {
   const kit = newKit();
   const pool = kit.newPool();
   await started(kit, pool);
@@ -214,7 +214,7 @@ Deno.test("a pool that retires waits for a drain that has begun no longer than i
   assertEquals(kit.launcher.called("stop"), ["one"]);
 });
 
-Deno.test("a pool that is suspended serves no waiting request, though it takes over a container meanwhile", async () => {
+Deno.test("a pool that is suspended serves no waiting request, though it adopts a container meanwhile", async () => {
   const kit = newKit();
   const pool = kit.newPool();
   pool.suspend(0);

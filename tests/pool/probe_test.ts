@@ -18,7 +18,7 @@ import { noNet, noRun } from "../support/permissions.ts";
 
 type Turn = "close" | "hang" | `HTTP/1.${string}` | `SSH-${string}`;
 
-/** An app that does for each connection in turn what the test says, and the last of it for all that follow. */
+/** An app that does what the test says with each connection in turn, and the last of that with all further ones. */
 function newApp(...turns: Turn[]) {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const open = new Set<Deno.Conn>();
@@ -61,13 +61,13 @@ Deno.test({ name: "any status below 500 means that an app is ready", ignore: noN
   }
 });
 
-Deno.test({ name: "a server error, a closed connection and garbage mean not yet", ignore: noNet }, async () => {
+Deno.test({ name: "server errors, closed connections and garbage mean: not ready yet", ignore: noNet }, async () => {
   await using app = newApp("close", "HTTP/1.1 503 Busy", "HTTP/1.1 what", "HTTP/1.1 200 OK");
   await untilReady(app.url, systemClock, never());
   assert(app.connections >= 4);
 });
 
-Deno.test({ name: "an app that does not listen yet is asked again until it does", ignore: noNet }, async () => {
+Deno.test({ name: "an app that does not listen yet is probed again until it does", ignore: noNet }, async () => {
   const { port } = await (async () => {
     await using app = newApp("close");
     return new URL(app.url);
@@ -82,13 +82,13 @@ Deno.test({ name: "an app that does not listen yet is asked again until it does"
   listener.close();
 });
 
-Deno.test({ name: "an answer that does not come is not waited for for ever", ignore: noNet }, async () => {
+Deno.test({ name: "a probe without an answer does not prevent further ones", ignore: noNet }, async () => {
   await using app = newApp("hang", "HTTP/1.1 200 OK");
   await untilReady(app.url, systemClock, never());
   assert(app.connections >= 2);
 });
 
-Deno.test({ name: "the waiting ends with its signal, also while an app owes its answer", ignore: noNet }, async () => {
+Deno.test({ name: "the wait for an app ends with its signal, also during an attempt", ignore: noNet }, async () => {
   await using app = newApp("hang");
   const end = new AbortController();
   const waiting = untilReady(app.url, systemClock, end.signal);
@@ -97,7 +97,7 @@ Deno.test({ name: "the waiting ends with its signal, also while an app owes its 
   await assertRejects(() => waiting, Error, "enough");
 });
 
-Deno.test({ name: "how an app is found says why it is not ready", ignore: noNet }, async () => {
+Deno.test({ name: "a probe tells how an app answers, or fails to answer", ignore: noNet }, async () => {
   const cases: [turn: Turn, probed: Probed][] = [
     ["HTTP/1.1 200 OK", 200],
     ["HTTP/1.0 503 Busy", 503],
@@ -105,7 +105,7 @@ Deno.test({ name: "how an app is found says why it is not ready", ignore: noNet 
     ["SSH-2.0-OpenSSH_9.6", "garbage"],
   ];
   for (const [turn, probed] of cases) {
-    await using app = newApp(turn); // goes on with an answer for ever
+    await using app = newApp(turn); // every connection gets the same
     assertEquals(await probe(app.url, never()), probed, turn);
   }
   const gone = newApp("close");
@@ -130,7 +130,7 @@ Deno.test({ name: "an answer that comes in pieces is read to its end", ignore: n
   assertEquals(order, ["written", "500"]);
 });
 
-/** What an app did last, for a waiting that ends when it has been asked so often. */
+/** What an app did last, if the wait for it ends after so many connections. */
 async function lastOf(connections: number, ...turns: Turn[]): Promise<Probed> {
   await using app = newApp(...turns);
   const end = new AbortController();
@@ -141,7 +141,7 @@ async function lastOf(connections: number, ...turns: Turn[]): Promise<Probed> {
 }
 
 Deno.test(
-  { name: "waiting for an app that is not ready in time ends with what it did last", ignore: noNet },
+  { name: "the error of an app that is not ready in time names what the app did last", ignore: noNet },
   async () => {
     assertEquals(await lastOf(3, "close", "HTTP/1.1 503 Busy"), 503);
     assertEquals(await lastOf(3, "HTTP/1.1 503 Busy", "close"), "closed");
@@ -151,7 +151,7 @@ Deno.test(
 );
 
 Deno.test(
-  { name: "an app is asked itself, whatever proxy the environment names", ignore: noNet || noRun },
+  { name: "an app is probed directly, whatever proxy the environment names", ignore: noNet || noRun },
   async () => {
     await using app = newApp("HTTP/1.1 200 OK");
     const source = new URL("../../src/", import.meta.url);
@@ -168,7 +168,7 @@ Deno.test(
   },
 );
 
-Deno.test({ name: "an app is asked for the path alone, with its own address as the host", ignore: noNet }, async () => {
+Deno.test({ name: "a probe asks for the path alone, with the app's address as the host", ignore: noNet }, async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const asked = (async () => {
     using connection = await listener.accept();
@@ -184,7 +184,7 @@ Deno.test({ name: "an app is asked for the path alone, with its own address as t
   listener.close();
 });
 
-/** A clock whose time passes in pauses only, and the pauses that there were until its time was up, ms. */
+/** A clock whose time passes only in pauses, and the pauses that there were until the time `end`, ms. */
 function pauseClock(end: number): { clock: Clock; signal: AbortSignal; pauses: number[] } {
   const over = new AbortController();
   const pauses: number[] = [];
@@ -192,7 +192,7 @@ function pauseClock(end: number): { clock: Clock; signal: AbortSignal; pauses: n
   const clock: Clock = {
     now: () => now,
     after(ms, callback) {
-      if (ms >= 100) return () => {}; // the patience with an attempt, which ends by itself
+      if (ms >= 100) return () => {}; // the wait for an attempt, which ends by itself
       pauses.push(ms);
       now += ms;
       if (now >= end) over.abort(new Error("enough"));
@@ -205,7 +205,7 @@ function pauseClock(end: number): { clock: Clock; signal: AbortSignal; pauses: n
 }
 
 Deno.test({
-  name: "an app is asked every millisecond at first, and ever more rarely the longer it takes",
+  name: "an app is probed every millisecond at first, and ever more rarely the longer it takes",
   ignore: noNet,
   fn: async () => {
     const { clock, pauses, signal } = pauseClock(10_000);
@@ -220,7 +220,7 @@ Deno.test({
   },
 });
 
-Deno.test({ name: "apps that are waited for at once share the attempts after the first", ignore: noNet }, async () => {
+Deno.test({ name: "with many apps to wait for, the attempts after the first are rarer", ignore: noNet }, async () => {
   const many = Array.from({ length: 20 }, () => pauseClock(1000));
   await Promise.all(
     many.map(({ clock, signal }) => assertRejects(() => untilReady(deafUrl(), clock, signal), NotReady)),
@@ -234,7 +234,7 @@ Deno.test({ name: "apps that are waited for at once share the attempts after the
   assertEquals(pauses[1], 1);
 });
 
-Deno.test("where nothing listens on the port and the image exposes one other port, that is what to deploy with", () => {
+Deno.test("if nothing listens on the port and the image exposes one other port, the message says to deploy with that port", () => {
   const revision = newRevision();
   const otherwise = notInTime(revision, "refused");
   assertEquals(
@@ -288,7 +288,7 @@ function newProber(does: Probed, lag: Partial<Lag> & { late?: boolean } = {}) {
   return { ask: () => prober.ask("http://10.0.0.2/", never()), watched: () => watched, lent: () => lent };
 }
 
-Deno.test("what an app has not done while cless itself was late is not held against it", async () => {
+Deno.test("if cless itself lagged during a probe, silence or a closed connection is reported as unsure", async () => {
   for (const does of [200, 503, "garbage", "refused", "closed", "silent"] as const) {
     const onTime = newProber(does);
     assertEquals([await onTime.ask(), onTime.watched(), onTime.lent()], [does, 0, 0]);
@@ -312,7 +312,7 @@ function newAttempts() {
   return { clock, attempts, ask };
 }
 
-Deno.test("an attempt without an answer goes on beside the next ones, whose patience doubles, and may still succeed", async () => {
+Deno.test("an attempt without an answer goes on beside the next ones, which begin at doubling intervals, and may still succeed", async () => {
   const { clock, attempts, ask } = newAttempts();
   const end = new AbortController();
   let isReady = false;
@@ -327,7 +327,7 @@ Deno.test("an attempt without an answer goes on beside the next ones, whose pati
   assertEquals(clock.timers, 0);
 });
 
-Deno.test("the last thing that an app did before its time was up is known, and nothing that came after that", async () => {
+Deno.test("the error names the last thing that an app did before its time was up, and nothing that came after that", async () => {
   for (
     const [answers, last] of [[[503, "closed"], "closed"], [[503], "silent"], [
       ["refused", "unsure"],
@@ -353,7 +353,7 @@ Deno.test("the last thing that an app did before its time was up is known, and n
   }
 });
 
-Deno.test("apps that are waited for at the same time share the attempts", async () => {
+Deno.test("with 20 apps to wait for, each is probed 20 times more rarely", async () => {
   const pauses = async (count: number) => {
     const { clock, attempts, ask } = newAttempts();
     const end = new AbortController();
@@ -370,7 +370,7 @@ Deno.test("apps that are waited for at the same time share the attempts", async 
   assertEquals([await pauses(1), await pauses(20), await pauses(1)], [1, 20, 1]);
 });
 
-Deno.test("a question with a time limit leaves no timer, and is aborted when its time is up", async () => {
+Deno.test("a probe with a time limit leaves no timer, and is aborted when its time is up", async () => {
   const { clock, attempts, ask } = newAttempts();
   const answered = askWithin(ask, "http://app/", clock, 100);
   attempts[0]!.answer(200);

@@ -46,20 +46,20 @@ Deno.test("as many instances are started as are missing for the present demand",
   assertEquals(decided({ demand: 1, ready: 0, coming: 1 }).start, 0);
 });
 
-Deno.test("there are never more than there may be; a paused one is one of them already", () => {
+Deno.test("there are never more instances than maxInstances, and paused ones count", () => {
   assertEquals(decided({ demand: 1000 }).start, 9);
   assertEquals(decided({ demand: 1000, coming: 2, paused: 3 }).start, 7);
   assertEquals(decided({ demand: 1000, ready: 12 }).start, 0);
   assertEquals(decided({ demand: 1000, ready: 10, paused: 1 }).start, 1);
 });
 
-Deno.test("only so many are started at once", () => {
+Deno.test("at most ten instances start at the same time", () => {
   assertEquals(decided({ demand: 1000, maxInstances: 100 }).start, 10);
   assertEquals(decided({ demand: 1000, maxInstances: 100, coming: 8 }).start, 2);
   assertEquals(decided({ demand: 1000, maxInstances: 100, coming: 12 }).start, 0);
 });
 
-Deno.test("one instance is enough for any number of requests where it takes them", () => {
+Deno.test("one instance without a limit of concurrency is enough for any number of requests", () => {
   assertEquals(decided({ concurrency: 0, demand: 1000 }).start, 0);
   assertEquals(decided({ concurrency: 0, demand: 1, ready: 0 }).start, 1);
 });
@@ -75,7 +75,7 @@ Deno.test("one instance is stopped after a whole window in which fewer were enou
   assertEquals(decided({ ready: 5, window: seen(2, 4, 3), demand: 10 }).stop, 0);
 });
 
-Deno.test("a window holds what it needs and no more, and is no longer than an instance may be idle", () => {
+Deno.test("a window keeps the observations that it needs and no more, and is no longer than stopAfter", () => {
   let window: Observation[] = [];
   for (let at = 0; at < 10_000; at += TICK_MS) window = observe(window, { at, peak: 0 }, 2000);
   assertEquals(window.map(({ at }) => at), [7500, 8000, 8500, 9000, 9500]);
@@ -166,18 +166,18 @@ function turns(ready: number[]): number {
   return steps.slice(1).filter((step, n) => step !== steps[n]).length;
 }
 
-Deno.test("a step: it grows at once, stays, and shrinks once and for all", () => {
+Deno.test("a step: the number of instances grows at once, stays, and shrinks once and for all", () => {
   const { ready, longestWait } = simulate(rate((at) => at < 180_000 ? 10 : at < 420_000 ? 100 : 10), { minutes: 12 });
   assert(longestWait <= START_MS + REQUEST_MS, `${longestWait} ms`);
   assert(swing(ready.slice(20, 350)) <= 1);
-  // Five are needed: 100 requests a second of 200 ms, four to each; and more for those who have waited for the starts.
+  // Five are needed: 100 requests a second of 200 ms, four to each. More are needed for those that waited for the starts.
   assert(Math.max(...ready) <= 12);
   assert(ready.slice(500, 840).every((count) => count === 5), `${ready.slice(500, 840)}`);
   assertEquals(ready.at(-1), 1);
   assert(turns(ready) <= 3, `${turns(ready)} turns`); // up and down for the cold start, and for the step
 });
 
-Deno.test("a ramp: it follows up and down by steps of one, and no request waits longer than a start takes", () => {
+Deno.test("a ramp: the number of instances follows by steps of one, and no request waits longer than for a start and a request", () => {
   const { ready, longestWait } = simulate(
     rate((at) => at < 300_000 ? 5 + at / 1000 : Math.max(5, 305 - (at - 300_000) / 1000)),
     { minutes: 15 },
@@ -189,7 +189,7 @@ Deno.test("a ramp: it follows up and down by steps of one, and no request waits 
   assertEquals(ready.at(-1), 1);
 });
 
-Deno.test("a spike: it is served as fast as the limit allows, and gone after the window", () => {
+Deno.test("a spike: it is served as fast as maxInstances allows, and its instances are gone after the window", () => {
   const { ready, longestWait } = simulate(
     (at) => at === 120_000 ? 400 : at % 1000 === 0 ? 1 : 0,
     { minutes: 5, maxInstances: 10 },
@@ -200,13 +200,13 @@ Deno.test("a spike: it is served as fast as the limit allows, and gone after the
   assert(turns(ready) <= 1);
 });
 
-Deno.test("a sawtooth that comes again within the window keeps what it needs", () => {
+Deno.test("a sawtooth that comes again within the window keeps the instances that it needs", () => {
   const { ready, longestWait } = simulate(rate((at) => 4 * (at % 30_000) / 1000 + 5), { minutes: 10 });
   assert(longestWait <= START_MS + REQUEST_MS, `${longestWait} ms`);
   assert(swing(ready.slice(120)) <= 1, `${ready.slice(120)}`);
 });
 
-Deno.test("a sawtooth that is slower than the window is followed, with one way up and one down in each tooth", () => {
+Deno.test("a sawtooth that is slower than the window is followed once up and once down in each tooth", () => {
   const { ready } = simulate(rate((at) => (at % 240_000) < 120_000 ? 100 : 5), { minutes: 16 });
   assert(turns(ready) <= 8, `${turns(ready)} turns`);
 });

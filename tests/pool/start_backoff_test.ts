@@ -26,13 +26,13 @@ function mend(kit: Kit): void {
   kit.launcher.on.launch = ({ id }) => ({ origin: `http://${id}` });
 }
 
-/** What a request comes to: the code, and when to come again. */
+/** How a request fails: the code, and in how many seconds to try again. */
 async function ask(pool: InstancePool): Promise<[code: string, retryAfterS: number | undefined]> {
   const error = await assertRejects(() => pool.hold(never()), ClessError);
   return [error.code, error.retryAfterS];
 }
 
-Deno.test("after the third failure in a row requests are turned away for a while, and then one start is tried", async () => {
+Deno.test("after the third failure in a row requests are refused for a while, and then one start is tried", async () => {
   const { kit, pool } = newBroken();
   for (let n = 0; n < 3; n++) assertEquals(await ask(pool), ["start_failed", undefined]);
   assertEquals(await ask(pool), ["crash_loop", 1]);
@@ -84,7 +84,7 @@ Deno.test("back-offs differ by chance, since not all services should try again a
   assertEquals([0, 0.5, 1].map((random) => left(random, 20)).map(Math.round), [40_000, 50_000, 60_000]);
 });
 
-Deno.test("failures that are far apart are not in a row, though no instance lives for a healthy minute", async () => {
+Deno.test("failures that are far apart are not in a row, even if no instance has been ready for a minute", async () => {
   const { kit } = newBroken();
   mend(kit);
   const pool = kit.newPool({ ...newRevision(), stopAfterMs: 5000 });
@@ -99,7 +99,7 @@ Deno.test("failures that are far apart are not in a row, though no instance live
   assertEquals(counts, [1, 1, 1, 1, 2, 3]);
 });
 
-Deno.test("ends by hand that are far apart are not in a row either, and delay no start", async () => {
+Deno.test("early ends from outside that are far apart are not in a row either, and delay no start", async () => {
   const { kit } = newBroken();
   mend(kit);
   const pool = kit.newPool({ ...newRevision(), stopAfterMs: 5000 });
@@ -114,7 +114,7 @@ Deno.test("ends by hand that are far apart are not in a row either, and delay no
   assertEquals(delays, [false, false, false, true]);
 });
 
-Deno.test("a healthy minute resets the failures, less does not", async () => {
+Deno.test("an instance that has been ready for a minute resets the failures; less does not", async () => {
   const { kit, pool } = newBroken();
   await ask(pool);
   await ask(pool);
@@ -237,7 +237,7 @@ Deno.test("an app that cannot be reached is no failure: it may have been killed 
   }
 });
 
-Deno.test("an app that requests could not reach before the engine reports its crash has failed", async () => {
+Deno.test("if requests cannot reach an app, and the engine then reports that it crashed soon after its start, the app has failed", async () => {
   for (const ageMs of [0, 60_000]) {
     const { kit, pool } = newBroken();
     mend(kit);
@@ -316,7 +316,7 @@ Deno.test("the output of an app that crashed soon after its start is read before
   assertEquals(kit.launcher.called("remove"), [lease.instance.id]);
 });
 
-Deno.test("a start that was killed for memory is named as such", async () => {
+Deno.test("if a start was killed for memory, its error says so", async () => {
   for (
     const [memoryBytes, reason] of [[256 * 1024 ** 2, "out of memory, limit 256m"], [
       undefined,
@@ -334,7 +334,7 @@ Deno.test("a start that was killed for memory is named as such", async () => {
   }
 });
 
-Deno.test("an instance that is killed for memory soon after its start is a failure that is named", async () => {
+Deno.test("an instance killed for memory soon after its start is a failure, and the reason says so", async () => {
   const { kit, pool } = newBroken();
   mend(kit);
   const { lease } = await pool.hold(never());
@@ -343,7 +343,7 @@ Deno.test("an instance that is killed for memory soon after its start is a failu
   assertEquals(pool.failure?.reason, "out of memory soon after it was ready");
 });
 
-Deno.test("a start that no request waits for is backed off from the first failure on", async () => {
+Deno.test("a start that no request waits for is delayed from the first failure on", async () => {
   const { kit, pool } = newBroken();
   pool.wake();
   await settle();
@@ -385,13 +385,13 @@ Deno.test("requests that wait for a slot are refused when the last instance dies
   assertEquals([await held, pool.waiting], [["crash_loop", 1], 0]);
 });
 
-Deno.test("an instance that has served ends a row of early ends also if nothing has failed, and only if it came after them", () => {
+Deno.test("an instance that has served resets the count of early ends, even without a failure, but only if it was ready after the last of them", () => {
   const ends = (ageMs: number, hasServed: boolean) =>
     resetByProof({ ...NO_FAILURES, ends: 2, endsUntil: 9000, lastAt: 1000 }, { ageMs, hasServed }, 6000).ends;
   assertEquals([ends(5000, true), ends(5001, true), ends(5000, false)], [0, 2, 2]);
 });
 
-Deno.test("the error of a crash loop says how often and why, and to come back when the back-off is over", () => {
+Deno.test("the error of a crash loop says how often and why starts failed, and to try again when the back-off is over", () => {
   const failure = { reason: "exit code 1", output: "no config", at: new Date(0), count: 4 };
   const backoff = { ...NO_FAILURES, count: 4, until: 10_000, failure };
   const { detail, output, retryAfterS } = crashLoop(backoff, 7999);

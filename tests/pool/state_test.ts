@@ -59,7 +59,7 @@ for (const [event, becomes] of TABLE) {
   });
 }
 
-Deno.test("an order is noted at once, so that it is not given twice", () => {
+Deno.test("an action is noted at once, so that it does not begin twice", () => {
   const ordered = (type: "resuming" | "pausing" | "probing" | "stopping", changes: Partial<Member>) =>
     after({ type, id: "one" }, changes);
   assertEquals(
@@ -78,7 +78,7 @@ Deno.test("an order is noted at once, so that it is not given twice", () => {
   assertEquals([phase, coming, countBefore], ["starting", true, 1]);
 });
 
-Deno.test("a found container joins as it is, without a start that could fail", () => {
+Deno.test("an adopted container joins in its phase, and never counts as a start that is likely to fail", () => {
   for (const phase of ["starting", "paused"] as const) {
     const { members } = reduce(stateOf(), { type: "found", id: "one", use: memberOf("").use, phase }, NOW);
     assertEquals(members.map((member) => [member.phase, member.coming, member.countBefore]), [
@@ -87,7 +87,7 @@ Deno.test("a found container joins as it is, without a start that could fail", (
   }
 });
 
-Deno.test("an instance that becomes ready is due for its first liveness probe", () => {
+Deno.test("an instance that becomes ready is due for its first liveness probe one period later", () => {
   const liveness = { path: "/health", every: 2000 };
   const starting = memberOf("one", { phase: "starting", coming: true, readySince: undefined });
   const before = stateOf({ revision: { liveness }, members: [starting], woken: true, excused: true });
@@ -103,14 +103,14 @@ Deno.test("a resume that the engine reports during a pause is ignored", () => {
   assertEquals(after({ type: "engine resumed", id: "one" }, { phase: "paused", pausing: true })?.phase, "paused");
 });
 
-Deno.test("the outcome of a resume is ignored once the engine has reported it", () => {
+Deno.test("the outcome of a resume is ignored once the engine has reported the resume", () => {
   const before = stateOf({ members: [memberOf("one", { phase: "paused", coming: true, attempt: 1 })] });
   const resumed = reduce(before, { type: "engine resumed", id: "one" }, NOW);
   const paused = reduce(resumed, { type: "engine paused", id: "one" }, NOW);
   assertEquals(reduce(paused, { type: "resumed", id: "one", attempt: 1 }, NOW).members[0]?.phase, "paused");
 });
 
-Deno.test("an engine that fails or hangs over a pause is left alone for a while", () => {
+Deno.test("after a pause that failed or hung, the next one waits for a while", () => {
   const pauseAt = NOW + 5000;
   const paused = { phase: "paused", pausing: true } as const;
   assertEquals(after({ type: "pause failed", id: "one", runs: true }, paused), memberOf("one", { pauseAt }));
@@ -124,7 +124,7 @@ Deno.test("an instance that answered during its pause is paused after all when t
   assertEquals(after({ type: "paused", id: "one" }, { pausing: true }), memberOf("one", { phase: "paused" }));
 });
 
-Deno.test("an instance that cannot be resumed is no longer coming, and is killed without waiting for its requests", () => {
+Deno.test("an instance that cannot be resumed is killed without waiting for its requests", () => {
   const failed = (changes: Partial<Member>) =>
     after({ type: "resume failed", id: "one", attempt: 1, error: undefined }, { coming: true, attempt: 1, ...changes });
   const killed = { attempt: 1, phase: "draining", drainBy: NOW, running: false } as const;
@@ -132,7 +132,7 @@ Deno.test("an instance that cannot be resumed is no longer coming, and is killed
   assertEquals(failed({ ...killed, running: true }), memberOf("one", { ...killed, running: true }));
 });
 
-Deno.test("a drain can be cut short, and not drawn out", () => {
+Deno.test("a drain can be shortened, but not prolonged", () => {
   const by = (time: number) =>
     after({ type: "draining", id: "one", by: time }, { phase: "draining", drainBy: NOW })?.drainBy;
   assertEquals([by(NOW - 1), by(NOW + 1)], [NOW - 1, NOW]);
@@ -247,14 +247,14 @@ Deno.test("an app that ends or is given up soon after it was ready has failed, u
   assertEquals(count({ type: "hung", id: "one", mishap: MISHAP }, 0), 1);
 });
 
-Deno.test("a paused instance that was found is no failure if it ends: nobody knows for how long it has been ready", () => {
+Deno.test("an adopted paused instance is no failure if it ends: nobody knows for how long it has been ready", () => {
   const members = [memberOf("one", { phase: "paused", readySince: undefined })];
   const event: PoolEvent = { type: "engine ended", id: "one", byHand: false, mishap: MISHAP };
   const { backoff, members: [member] } = reduce(stateOf({ members }), event, NOW);
   assertEquals([backoff, member?.phase], [NO_FAILURES, "stopped"]);
 });
 
-Deno.test("an unreachable instance that turns out to have ended by itself counts, and one that was killed does not", () => {
+Deno.test("an unreachable instance that turns out to have ended by itself is a failure, and one that was killed is not", () => {
   const backoff = (...events: PoolEvent[]) =>
     events.reduce((state, event) => reduce(state, event, NOW), stateOf({ members: [memberOf("one")] })).backoff;
   const ended = (byHand: boolean): PoolEvent => ({ type: "engine ended", id: "one", byHand, mishap: MISHAP });
@@ -280,7 +280,7 @@ Deno.test("an instance that hangs waits for none of its requests", () => {
   assertEquals([draining?.drainBy, draining?.hung, backoff], [NOW, true, NO_FAILURES]); // it was judged before
 });
 
-Deno.test("a healthy instance that was started after the failures has them forgotten", () => {
+Deno.test("a healthy instance that became ready after the failures resets their count", () => {
   const look = (readySince: number | undefined, lastAt: number) => {
     const backoff = { ...FAILED_ONCE, lastAt };
     const state = reduce(
@@ -296,7 +296,7 @@ Deno.test("a healthy instance that was started after the failures has them forgo
   assertEquals(look(undefined, NOW - 60_000), [1, 500]);
 });
 
-Deno.test("an instance that has served is no failure if it ends, and ends the row of failures if it was started after them", () => {
+Deno.test("an instance that has served is no failure when it ends, and resets the count of failures if it became ready after them", () => {
   const lost = (lastAt: number, hasServed: boolean, event: PoolEvent) => {
     const members = [memberOf("one", { readySince: NOW - 1000, use: { hasServed } })];
     const failure = { reason: "no", output: "", at: new Date(0), count: 2 };
@@ -319,7 +319,7 @@ Deno.test("an instance that has served is no failure if it ends, and ends the ro
   assertEquals(lost(NOW - 1000, false, ended(false)).slice(0, 2), [3, 3]);
 });
 
-Deno.test("a failed start is the first in a row if an instance has served since the failure before", () => {
+Deno.test("a failed start is the first in a row if an instance has served since the previous failure", () => {
   const members = [memberOf("one", { phase: "starting" }), memberOf("two", { use: { hasServed: true } })];
   const counts = [NOW, NOW + 1].map((lastAt) => {
     const backoff = { ...NO_FAILURES, count: 2, lastAt };
@@ -328,7 +328,7 @@ Deno.test("a failed start is the first in a row if an instance has served since 
   assertEquals(counts, [1, 2]); // the start began before the second failure, and so counts only once
 });
 
-Deno.test("the demand is watched while there may be too many instances, and forgotten then", () => {
+Deno.test("the demand is observed while there may be too many instances, and forgotten afterwards", () => {
   const wide = stateOf({ members: [memberOf("one"), memberOf("two")] });
   const watched = reduce(wide, { type: "looked", peak: 2 }, NOW);
   assertEquals(watched.window, [{ at: NOW, peak: 2 }]);

@@ -57,7 +57,7 @@ function readingApp(): { app: Origin; asked: Promise<void>; left: Promise<void> 
 
 for (const header of ["content-length: 1000", "transfer-encoding: chunked"]) {
   forwardTest(
-    `a body that does not move for the client timeout ends as a 408, and the app is left (${header})`,
+    `a body that does not move for the client timeout ends as a 408, and the connection to the app is closed (${header})`,
     async (forward) => {
       const { app, asked, left } = readingApp();
       await using _ = app;
@@ -118,7 +118,7 @@ forwardTest("an upload slower than 1 KB a second ends as a 408, and a faster one
   }
 });
 
-forwardTest("an app that does not read an upload is no fault of the client's", async (forward) => {
+forwardTest("a client is not blamed for an app that does not read its upload", async (forward) => {
   const asked = Promise.withResolvers<void>();
   const done = Promise.withResolvers<void>();
   await using app = Origin.serving(async (connection) => {
@@ -159,7 +159,7 @@ function largeApp(chunked = false): { app: Origin; left: Promise<void> } {
 
 for (const chunked of [false, true]) {
   forwardTest(
-    `if a client does not read its answer, the app is left and the slot is free at once (${
+    `if a client does not read its answer in time, the connection to the app is closed and the slot is free (${
       chunked ? "chunks" : "length"
     })`,
     async (forward) => {
@@ -188,7 +188,7 @@ for (const chunked of [false, true]) {
 }
 
 forwardTest(
-  "a client that reads slowly keeps its answer while the kernel's queue moves, and loses it after",
+  "a client that reads slowly keeps its answer while the kernel's queue moves, and loses it once the queue stands still",
   async (forward) => {
     const { app } = largeApp();
     await using _ = app;
@@ -240,7 +240,7 @@ forwardTest("an event stream with nothing to say is not given up, and neither is
   await cless.idle();
 });
 
-forwardTest("half a body keeps no app awake that has begun its answer", async (forward) => {
+forwardTest("an app that has begun its answer is not kept awake by a body that stops halfway", async (forward) => {
   await using app = Origin.serving(async (connection) => {
     await connection.reader.head();
     await connection.send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n");
@@ -254,7 +254,7 @@ forwardTest("half a body keeps no app awake that has begun its answer", async (f
   await clock.until(cless.idle());
 });
 
-forwardTest("a client that takes its time for ever is allowed to if the service says so", async (forward) => {
+forwardTest("without a client timeout, a client may take any time to read its answer", async (forward) => {
   const { app } = largeApp();
   await using _ = app;
   const clock = new FakeClock();

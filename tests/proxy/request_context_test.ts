@@ -36,7 +36,7 @@ function setUp() {
   return { clock, pending, add };
 }
 
-/** A body that comes byte by byte, as it is read. */
+/** A body that gives 1 KB for each read. */
 function endlessBody(): ReadableStream<Uint8Array<ArrayBuffer>> {
   return new ReadableStream({
     type: "bytes",
@@ -90,7 +90,7 @@ Deno.test("a watched request is aborted at once when its client leaves, or has l
   assert(late.signal.reason instanceof ClientGone);
 });
 
-Deno.test("a request passes on to its slot that the app has no part in it any more, and is no suspect at first", () => {
+Deno.test("when the app has ended its response, the request frees its slot; a new request is no suspect", () => {
   const { add } = setUp();
   const one = add(newRequest().request, Infinity);
   one.appEnded(); // it has no slot yet
@@ -170,7 +170,7 @@ Deno.test("an upload that makes progress again gives back none of the timeout th
   await one.upload.end();
 });
 
-/** An instance that asks for a verdict 1 s after its last answer, and how often it has done so. */
+/** An instance that is suspected 1 s after its last answer, and what it was suspected of. */
 function newSilent() {
   const suspicions: string[] = [];
   const revision = { ...newRevision(), hangAfterMs: 1000 };
@@ -183,7 +183,7 @@ function newSilent() {
   return { instance, suspicions };
 }
 
-Deno.test("an instance that answers nothing for as long as it may is suspected, again and again", async () => {
+Deno.test("an instance that has begun no answer for hangAfter is suspected, again and again", async () => {
   const { clock, add } = setUp();
   const { instance, suspicions } = newSilent();
   const [one, two] = [add(newRequest().request, Infinity), add(newRequest().request, Infinity)];

@@ -12,7 +12,7 @@ import { requestHead } from "../support/request_head.ts";
 const REFUSED = new ForwardError("unsent", "cannot connect");
 const UNANSWERED = new ForwardError("unanswered", "the connection was closed");
 
-/** Instances that note what they are suspected of, and whose apps answer questions if the test says so. */
+/** Instances that note what they are suspected of, and whose apps answer probes if the test says so. */
 function setUp() {
   const clock = new FakeClock();
   const noted: string[] = [];
@@ -63,7 +63,7 @@ function crash(instance: Instance): void {
   instance.become("stopped");
 }
 
-Deno.test("a refused connection is tried again with growing pauses, eleven times, and the first and last count", async () => {
+Deno.test("a refused connection is tried again eleven times with growing pauses; the first two and those from the eighth on count against the instance", async () => {
   const { clock, noted, newInstance, newContext, retries } = setUp();
   const instance = newInstance();
   const context = newContext();
@@ -87,7 +87,7 @@ Deno.test("a refused connection is tried again with growing pauses, eleven times
   assertEquals([context.failedTries, context.failedInstances, clock.timers], [0, 0, 0]);
 });
 
-Deno.test("a refused connection does not count while this machine has no descriptors, and neither pause is waited out once the instance has moved", async () => {
+Deno.test("a refused connection does not count while this machine has no descriptors, and no pause goes on once the instance is no longer ready", async () => {
   const { clock, noted, newInstance, newContext, retries } = setUp();
   const [instance, context] = [newInstance(), newContext()];
   const exhausted = new ForwardError("unsent", "cannot connect: Too many open files (os error 24)");
@@ -105,7 +105,7 @@ Deno.test("a refused connection does not count while this machine has no descrip
   assertEquals([noted, clock.timers], [["reconcile", "reconcile"], 0]);
 });
 
-Deno.test("a request that must not be sent twice fails once it got no answer, and its instance is suspected after that", async () => {
+Deno.test("a request that must not be sent twice fails once it got no answer, and the instance is suspected once the slot is free", async () => {
   const { app, noted, newInstance, newContext, fail } = setUp();
   const [instance, context] = [newInstance(), newContext("POST")];
   assertEquals(await fail(context, instance, UNANSWERED), UNANSWERED);
@@ -118,7 +118,7 @@ Deno.test("a request that must not be sent twice fails once it got no answer, an
   assertEquals(noted.length, 2);
 });
 
-Deno.test("a request without an answer is sent again as soon as the app answers a question, or after 0.25 s", async () => {
+Deno.test("a request without an answer is sent again as soon as the app answers a probe, or after 0.25 s", async () => {
   const { app, clock, noted, newInstance, newContext, fail } = setUp();
   const [instance, context] = [newInstance(), newContext()];
   const before = context.signal;
@@ -129,7 +129,7 @@ Deno.test("a request without an answer is sent again as soon as the app answers 
   assertEquals([noted, clock.timers], [[], 0]);
 });
 
-Deno.test("the end of its instance is known at once, and does not abort the request that waits for it", async () => {
+Deno.test("a request that waits for news of its instance learns of the instance's end at once, and is not aborted by it", async () => {
   const { app, clock, newInstance, newContext, retries } = setUp();
   app.answers = false;
   const [instance, context] = [newInstance(), newContext()];
@@ -163,7 +163,7 @@ Deno.test("a request whose client leaves while it waits is not sent again, and w
   assertEquals(clock.timers, 0);
 });
 
-Deno.test("a request whose client leaves while it waits for news of its instance tells so, and not that it got no answer", async () => {
+Deno.test("if the client leaves while its request waits for news of the instance, the error is that the client has gone", async () => {
   const { newInstance, newContext, fail, retries } = setUp();
   const [instance, context] = [newInstance(), newContext()];
   await fail(context, instance, UNANSWERED);
@@ -174,7 +174,7 @@ Deno.test("a request whose client leaves while it waits for news of its instance
   assertEquals(context.failedTries, 2);
 });
 
-Deno.test("the second time without an answer, a request fails unless the instance has moved within a second", async () => {
+Deno.test("the second time without an answer, a request fails unless its instance leaves the state ready within a second", async () => {
   const { clock, noted, newInstance, newContext, fail, retries } = setUp();
   const [instance, context] = [newInstance(), newContext()];
   await fail(context, instance, UNANSWERED);
@@ -225,7 +225,7 @@ Deno.test("a request that was on a crashed instance with others is sent again on
   }
 });
 
-Deno.test("requests that break within a second were together, and a request is not together with itself", async () => {
+Deno.test("requests that break within a second count as in flight together, but a request does not count twice", async () => {
   const suspectAfter = async (ms: number, isSame: boolean) => {
     const { clock, newInstance, newContext, fail } = setUp();
     const [instance, first] = [newInstance(), newContext()];

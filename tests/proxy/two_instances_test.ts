@@ -63,7 +63,7 @@ async function twoInstances(unanswered: (origin: string, instances: readonly Ins
   return { instances, asked, answered, waiting, ask };
 }
 
-Deno.test("a request that neither of two instances answers is sent once to each, and then it is a 502", async () => {
+Deno.test("a request that neither of two instances answers is sent once to each, and then ends as a 502", async () => {
   // Other requests occupy the instance that has just failed, so that the other one is chosen.
   const { answered, asked, ask, instances, waiting } = await twoInstances((origin, all) => {
     const [failing, other] = all[0]!.origin === origin ? [all[0]!, all[1]!] : [all[1]!, all[0]!];
@@ -76,7 +76,7 @@ Deno.test("a request that neither of two instances answers is sent once to each,
   assertEquals(waiting.size, 0);
 });
 
-Deno.test("a request that one instance does not answer twice is not sent to the other one", async () => {
+Deno.test("a request that twice gets no answer from one instance is not sent to the other one", async () => {
   const { asked, ask, waiting } = await twoInstances(() => {});
   assertEquals(await ask("GET"), [502, "upstream_failed"]);
   assertEquals(asked, ["http://one", "http://one"]);

@@ -124,7 +124,7 @@ netTest("after leaving, idle connections are closed at once and the others after
   await until(() => app.open === 0);
 });
 
-netTest("after doubt, all connections of before are used no more, and later ones are", async () => {
+netTest("after doubt, no connection from before is used again, and later ones are", async () => {
   await using app = new GreetingApp();
   const pool = new ConnectionPool(app.origin.url);
   const [idle, inUse] = await connected(app, pool, 2);
@@ -142,7 +142,7 @@ netTest("after doubt, all connections of before are used no more, and later ones
 });
 
 netTest(
-  "a pool is in use from a request for a connection until the connection is closed, and also if none comes",
+  "a pool is in use from a request for a connection until the connection is closed, or the request has failed",
   async () => {
     await using app = new GreetingApp();
     const pool = new ConnectionPool(app.origin.url);

@@ -79,7 +79,7 @@ Deno.test("a body passes whole, however it ends, and then gives its memory back 
   }
 });
 
-Deno.test("a body that breaks off, fails or has too many bytes fails its stream, and is not whole", async () => {
+Deno.test("if a body breaks off, fails or has too many bytes, its stream fails, and the body is not whole", async () => {
   const cases: [rest: LongBodySource["rest"], arrival: number | string | Error, why: string][] = [
     [4, 0, "breaks off"],
     [new ChunkedDecoder(), 0, "breaks off"],
@@ -122,7 +122,7 @@ Deno.test("what a cut body has passed on counts as kept until its client has gon
   assertEquals(budget.usedBytes, 0);
 });
 
-Deno.test("a body waits for its client until that asks for more, and for the app then", async () => {
+Deno.test("a body waits for its client until the client asks for more, and from then on for the app", async () => {
   const { arrive, body, reader } = newBody();
   assertEquals([body.waitsForClient(), body.moves], [true, 0]);
   const read = reader.read();
@@ -171,7 +171,7 @@ Deno.test("a read that had begun is finished first, into the room that it was gi
   assertEquals((await reader.read()).done, true);
 });
 
-Deno.test("a body has stopped if the upload of its request has, and never without one", async () => {
+Deno.test("a body reports that its request's upload has stopped, and never does without an upload", async () => {
   const asked: number[][] = [];
   const upload = {
     hasStopped: (...ms: number[]) => {
