@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { systemClock } from "../../src/base/clock.ts";
+import { StreamBudget } from "../../src/http/stream_budget.ts";
 import { type Piece, Upload, UploadPauses } from "../../src/http/upload.ts";
 import { FakeClock, settle } from "../support/fake_clock.ts";
 
@@ -346,3 +347,28 @@ uploadTest(
     await uploadOf(broken, Infinity).end();
   },
 );
+
+Deno.test("a long upload gives its memory back when it ends, whether it was read to its end, broken off or cancelled", async () => {
+  for (const length of [MB, Infinity]) {
+    for (const how of ["whole", "broken off", "cancelled"] as const) {
+      const budget = new StreamBudget(64 * MB);
+      let left = MB;
+      const { body, controller } = endless("bytes", (room) => {
+        const count = Math.min(room, left);
+        left -= count;
+        return count;
+      });
+      const upload = new Upload(body, length, new UploadPauses(systemClock, budget));
+      const next = upload.begin();
+      for (let piece = 0; piece < 5; piece++) await next();
+      assert(budget.usedBytes > 0);
+      if (how === "whole") await text(next);
+      if (how === "broken off") {
+        controller().error(new Error("gone"));
+        await assertRejects(() => text(next), Error, "gone");
+      }
+      await upload.end();
+      assertEquals(budget.usedBytes, 0, `${length} bytes, ${how}`);
+    }
+  }
+});

@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import { type Lag, NO_LAG } from "../../src/base/lag.ts";
 import { Executor, type Started } from "../../src/pool/executor.ts";
 import { Instance } from "../../src/pool/instance.ts";
 import { EngineAway } from "../../src/pool/launcher.ts";
@@ -10,7 +11,7 @@ import { newRevision, untilAborted } from "../support/kit.ts";
 const ORIGIN = "http://10.0.0.2:8080";
 
 /** An executor over a fake engine, with one instance; the app is ready when the test says so. */
-function newExecutor({ ask = () => Promise.resolve<Probed>(200) } = {}) {
+function newExecutor({ ask = () => Promise.resolve<Probed>(200), lag = NO_LAG, startTimeoutMs = 30_000 } = {}) {
   const clock = new FakeClock();
   const launcher = new FakeLauncher();
   const asked: string[] = [];
@@ -22,8 +23,8 @@ function newExecutor({ ask = () => Promise.resolve<Probed>(200) } = {}) {
     return Promise.race([ready.promise, late]);
   };
   const fleet = { delete: (instance: Instance) => void deleted.push(instance) };
-  const executor = new Executor(launcher, clock, fleet, { untilReady, ask });
-  const instance = new Instance("one", { ...newRevision(), readinessPath: "/ready" }, clock);
+  const executor = new Executor(launcher, clock, fleet, { untilReady, ask, lag });
+  const instance = new Instance("one", { ...newRevision(), readinessPath: "/ready", startTimeoutMs }, clock);
   return { clock, launcher, executor, instance, asked, ready, deleted };
 }
 
@@ -71,6 +72,24 @@ Deno.test("an adopted app that has used up its start timeout gets 5 s more, is t
   assertEquals([started.error.code, started.blame], ["start_timeout", "nobody"]);
   assertEquals(started.error.detail?.includes("within 5s"), true, started.error.detail);
   assertEquals(clock.timers, 0);
+});
+
+Deno.test("one lag gives a start five more seconds, and not twice its time", async () => {
+  let laggedMs = -Infinity;
+  const lag: Lag = { watch: () => () => {}, wasLate: (sinceMs) => laggedMs >= sinceMs };
+  const { clock, executor, instance, launcher } = newExecutor({ lag, startTimeoutMs: 20_000 });
+  const starting = executor.start(instance);
+  (await launcher.nextLaunch()).succeed(ORIGIN);
+  await clock.advance(1000);
+  laggedMs = clock.now();
+  let isOver = false;
+  starting.then(() => isOver = true);
+  await clock.advance(23_999);
+  assertEquals(isOver, false);
+  await clock.advance(1);
+  assertEquals(isOver, true);
+  const started = await starting as Extract<Started, { error: unknown }>;
+  assertEquals([started.error.code, started.blame, clock.timers], ["start_timeout", "app", 0]);
 });
 
 Deno.test("a resume leaves no timer, whether it succeeds or fails", async () => {

@@ -128,6 +128,20 @@ placeTest("whether the host reaches containers is asked again where the engine d
   assertEquals(await launch("one"), "http://127.0.0.2:8080");
 });
 
+Deno.test({
+  name: "whether the host reaches containers is looked up again after a network that could not be made",
+  ignore: noNet,
+  fn: async () => {
+    let tries = 0;
+    const ensure = () => ++tries === 1 ? Promise.reject(new Error("busy")) : Promise.resolve(parseSubnet(REACHED)!);
+    const network = { owner: "a1", name: "cless-a1", ensure } as unknown as OwnNetwork;
+    const addresses = new Addresses(network, { portRange: { first: 20_000, last: 20_009 }, upstream: "auto" });
+    await assertRejects(() => addresses.reachesDirectly(), Error, "busy");
+    assertEquals([await addresses.reachesDirectly(), await addresses.reachesDirectly()], [true, true]);
+    assertEquals(tries, 2); // once known, it is not looked up again
+  },
+});
+
 placeTest("containers are listed as what they are", async (docker) => {
   const { launcher } = await newLauncher(docker, { upstream: "direct" });
   const states = ["created", "running", "paused", "exited", "dead", "restarting", "removing"];
