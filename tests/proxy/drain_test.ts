@@ -1,21 +1,35 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { ClessError } from "../../src/base/errors.ts";
-import { drain } from "../../src/proxy/drain.ts";
+import { drain, finish } from "../../src/proxy/drain.ts";
 import { type Info, RequestContext, UnansweredRequests } from "../../src/proxy/request_context.ts";
 import { settle } from "../support/fake_clock.ts";
 import { hostOf, newFront, newKit, newRevision, started } from "../support/kit.ts";
 import { requestHead } from "../support/request_head.ts";
 
-/** A program with one service, and servers that end when the test says so. */
+/** A program with one service, and a server that ends when the test says so. */
 function newScene() {
   const kit = newKit();
   const front = newFront(kit);
   front.images.build("app-docker", "sha256:0123456789abcdef");
   const unanswered = new UnansweredRequests(kit.clock);
   const shutdown = Promise.withResolvers<void>();
-  const servers = [{ shutdown: () => shutdown.promise }];
-  const drained = drain.bind(null, { servers, activator: front.activator, fleet: kit.fleet, unanswered }, kit.clock);
-  return { kit, front, unanswered, shutdown, drained };
+  let isClosing = false;
+  const servers = [{ shutdown: () => (isClosing = true, shutdown.promise) }];
+  const parts = { servers, activator: front.activator, fleet: kit.fleet, unanswered };
+  return {
+    ...{ kit, front, unanswered, shutdown },
+    drained: drain.bind(null, parts, kit.clock),
+    finished: finish.bind(null, parts, kit.clock),
+    /** Whether the server has been told to close its connections. */
+    isClosing: () => isClosing,
+  };
+}
+
+/** Whether a promise has settled. */
+function watched(promise: Promise<void>) {
+  const state = { isDone: false };
+  promise.then(() => state.isDone = true);
+  return state;
 }
 
 Deno.test("draining ends as soon as all requests in flight are answered and no instance is in use", async () => {
@@ -72,4 +86,46 @@ Deno.test("new requests are refused while it drains", async () => {
   assertEquals(code, "draining");
   shutdown.resolve();
   await done;
+});
+
+Deno.test("a superseded process closes no connection while a response or a WebSocket is under way", async () => {
+  const { kit, shutdown, finished, isClosing } = newScene();
+  const { lease } = await started(kit, kit.newPool({ ...newRevision(), stopAfterMs: Infinity }), "http://10.0.0.2:80");
+  const done = watched(finished(30_000));
+  await kit.clock.advance(29_000);
+  assertEquals([isClosing(), done.isDone], [false, false]);
+  lease.release();
+  await kit.clock.advance(50);
+  assertEquals([isClosing(), done.isDone], [true, false]);
+  shutdown.resolve();
+  await settle();
+  assertEquals([done.isDone, kit.clock.timers], [true, 0]);
+});
+
+Deno.test("a superseded process serves for a second what its open connections still bring, and then refuses it", async () => {
+  const { kit, front, shutdown, finished } = newScene();
+  const hold = () => front.activator.hold(hostOf("app"), undefined, new AbortController().signal);
+  shutdown.resolve();
+  const done = finished(30_000);
+  await kit.clock.advance(999);
+  const waiting = hold();
+  (await kit.launcher.nextLaunch()).succeed("http://10.0.0.2:80");
+  (await waiting).lease.release();
+  await kit.clock.advance(1);
+  await done;
+  assertEquals((await assertRejects(hold, ClessError)).code, "draining");
+});
+
+Deno.test("a superseded process ends after its timeout, however short, and whatever is under way", async () => {
+  for (const timeoutMs of [500, 30_000]) {
+    for (const isInUse of [false, true]) {
+      const { kit, finished } = newScene();
+      if (isInUse) await started(kit, kit.newPool({ ...newRevision(), stopAfterMs: Infinity }), "http://10.0.0.2:80");
+      const done = watched(finished(timeoutMs)); // its server never ends
+      await kit.clock.advance(timeoutMs - 1);
+      assertEquals(done.isDone, false);
+      await kit.clock.advance(1);
+      assertEquals(done.isDone, true, `${timeoutMs} ms, ${isInUse ? "in use" : "idle"}`);
+    }
+  }
 });

@@ -1,13 +1,16 @@
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import type { Waking } from "../../src/routing/service.ts";
 import { WakeRules } from "../../src/routing/wake_rules.ts";
-import { READY_PATH } from "../../src/proxy/waiting_room.ts";
+import { ClessError } from "../../src/base/errors.ts";
+import type { Grant, InstancePool } from "../../src/pool/pool.ts";
+import { isNavigation, READY_PATH, WaitingRoom } from "../../src/proxy/waiting_room.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { Harness } from "../support/harness.ts";
 import type { HttpMessage } from "../support/http_message.ts";
 import { OK, Origin } from "../support/origin.ts";
 import { netTest } from "../support/permissions.ts";
 import { requestText } from "../support/raw_client.ts";
+import { requestHead } from "../support/request_head.ts";
 import { until } from "../support/until.ts";
 
 const WAKING: Waking = { rules: undefined, page: true };
@@ -254,4 +257,48 @@ netTest("event streams get heartbeats until their client has gone", async () => 
   await until(() => clock.timers < timers); // no time passes, so no other timer ends
   (await harness.launcher.nextLaunch()).fail(new Error("no"));
   await clock.advance(1000); // nothing is written to a stream whose client has gone
+});
+
+/** A pool whose requests wait as long as a test wants. */
+function newPool() {
+  const holds: PromiseWithResolvers<Grant>[] = [];
+  const hold = () => {
+    const waiting = Promise.withResolvers<Grant>();
+    holds.push(waiting);
+    return waiting.promise;
+  };
+  return { holds, pool: { hold, usualColdStartMs: 2000, revision: { service: "app" } } as unknown as InstancePool };
+}
+
+Deno.test("a failure of one request is not told to the next, which asks the pool again", async () => {
+  const { holds, pool } = newPool();
+  const room = new WaitingRoom(new FakeClock());
+  for (let time = 1; time <= 2; time++) {
+    const entered = assertRejects(() => room.enter(requestHead(), pool), ClessError);
+    assertEquals(holds.length, time);
+    holds.at(-1)!.reject(new ClessError("overloaded", "too many requests wait"));
+    assertEquals((await entered).code, "overloaded");
+  }
+});
+
+Deno.test("a pool that ends while a browser waits gives no page, so that the request goes to the next pool", async () => {
+  const { holds, pool } = newPool();
+  const entered = new WaitingRoom(new FakeClock()).enter(requestHead(), pool);
+  holds[0]!.reject(new ClessError("draining", "the revision is replaced"));
+  assertEquals(await entered, undefined);
+});
+
+Deno.test("a page asks for at least a second of patience, also if the start takes longer than usual", async () => {
+  const { pool } = newPool();
+  const clock = new FakeClock();
+  const room = new WaitingRoom(clock);
+  const patience = async () => Number((await clock.until(room.enter(requestHead(), pool)))!.headers.get("retry-after"));
+  assertEquals(await patience(), 2);
+  await clock.advance(60_000);
+  assertEquals(await patience(), 1);
+});
+
+Deno.test("a request for a WebSocket is no navigation, whatever its headers", () => {
+  const request = new Request("http://app.localhost/", { headers: { accept: "text/html" } });
+  assertEquals([false, true].map((websocket) => isNavigation(request, requestHead({ websocket }))), [true, false]);
 });
