@@ -158,6 +158,21 @@ dockerTest("a signal that comes at once ends a command as well", async (docker) 
   }
 });
 
+dockerTest("a signal that comes after a command has ended kills nothing", async (docker) => {
+  await docker.on("ps", "done\n");
+  const controller = new AbortController();
+  await docker.command.run(["ps"], { signal: controller.signal });
+  const { kill } = Deno;
+  const killed: number[] = [];
+  Deno.kill = (pid) => void killed.push(pid);
+  try {
+    controller.abort();
+    assertEquals(killed, []);
+  } finally {
+    Deno.kill = kill;
+  }
+});
+
 dockerTest("a command is in a group of its own, whose number is its own", async (docker) => {
   await docker.on("run", { script: "cut -d' ' -f5 /proc/$$/stat; echo $$" });
   const own = Number((await Deno.readTextFile("/proc/self/stat")).split(") ")[1]!.split(" ")[2]);

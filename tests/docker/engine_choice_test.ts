@@ -72,6 +72,9 @@ choiceTest("a context says where the engine is, unless DOCKER_HOST does", async 
   assertEquals(await choose({ host, context: "near" }), "socket");
   await Deno.writeTextFile(`${folder}/config.json`, '{"CurrentContext":"near"}');
   assertEquals(await choose({ host }), "socket");
+  const byDefault = await choose({ host, context: "default" });
+  await Deno.writeTextFile(`${folder}/config.json`, '{"currentContext":""}');
+  assertEquals(await choose({ host }), byDefault);
 });
 
 choiceTest(

@@ -278,6 +278,29 @@ socketTest(
   },
 );
 
+socketTest(
+  "of many containers at most four are measured at once, and one that has ended is left out",
+  async (engine, api) => {
+    const ids = Array.from({ length: 12 }, (_, n) => `c${n}`);
+    const stats = { usage: 100, stats: { inactive_file: 30 } };
+    for (const id of ids.slice(1)) {
+      engine.on(`GET /containers/${id}/stats?stream=false&one-shot=true`, 200, { memory_stats: stats });
+    }
+    const { fetch } = globalThis;
+    let [now, most] = [0, 0];
+    globalThis.fetch = async (...args) => {
+      most = Math.max(most, ++now);
+      return await fetch(...args).finally(() => now--);
+    };
+    try {
+      assertEquals(await api.memory(ids), new Map(ids.slice(1).map((id) => [id, 70])));
+      assertEquals(most, 4);
+    } finally {
+      globalThis.fetch = fetch;
+    }
+  },
+);
+
 socketTest("containers without a name or labels are listed all the same", async (engine, api) => {
   const filters = encodeURIComponent('{"label":["cless.owner=a1"]}');
   engine.on(`GET /containers/json?all=true&filters=${filters}`, 200, [
