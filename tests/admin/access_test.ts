@@ -120,6 +120,8 @@ Deno.test("the API answers only to addresses and its own names", async () => {
     "127.0.0.1.evil.example",
     "cless.cloud",
     "xlocalhost",
+    "xadmin.cless.cloud",
+    "x127.0.0.1",
     "256.0.0.1",
     "[::x]",
     "",
@@ -156,7 +158,7 @@ Deno.test("while cless stops, it can be read and not changed", async () => {
   const stopping = new AbortController();
   const { ask } = await newAdmin({ stopping: stopping.signal });
   stopping.abort();
-  assertEquals((await ask("GET", "/v1/services")).status, 200);
+  for (const method of ["GET", "HEAD"]) assertEquals((await ask(method, "/v1/services")).status, 200, method);
   const answer = await ask("PUT", "/v1/services/web", { body: { image: "web" } });
   assertEquals([answer.status, answer.headers.get("cless-error")], [503, "draining"]);
 });

@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import { configureSync, type LogRecord, resetSync } from "@logtape/logtape";
 import { problemOf } from "../../src/admin/problems.ts";
 import { SecretKeyError, UnreadableSecretError } from "../../src/control/secrets/secret_key.ts";
 import { StoreUnavailable } from "../../src/control/store.ts";
@@ -15,5 +16,22 @@ Deno.test("an error for the operator is shown with its own message", async () =>
     const answer = await problemOf(error);
     const { code, detail } = await answer.json();
     assertEquals([answer.status, code, detail], [503, "store_unavailable", error.message]);
+  }
+});
+
+Deno.test("an unexpected error is logged, unless it is that the client has left", async () => {
+  const records: LogRecord[] = [];
+  configureSync({
+    reset: true,
+    sinks: { all: (record) => void records.push(record) },
+    loggers: [{ category: ["cless", "admin"], lowestLevel: "debug", sinks: ["all"] }],
+  });
+  try {
+    for (const thrown of [new DOMException("left", "AbortError"), new TypeError("broken")]) {
+      assertEquals((await problemOf(thrown)).status, 500);
+    }
+    assertEquals(records.map(({ properties }) => properties.reason), ["broken"]);
+  } finally {
+    resetSync();
   }
 });

@@ -80,6 +80,11 @@ Deno.test("health needs no token", async () => {
   assertEquals(await answer("/readyz?x"), [200, "ok\n"]);
 });
 
+Deno.test("while cless drains, it is healthy and not ready", async () => {
+  const { ask } = await newAdmin({ activator: { draining: true } });
+  assertEquals([(await ask("GET", "/healthz")).status, (await ask("GET", "/readyz")).status], [200, 503]);
+});
+
 Deno.test("a body that is not JSON is refused in one line that does not quote it", async () => {
   const { ask } = await newAdmin();
   const details: string[] = [];
@@ -150,6 +155,13 @@ Deno.test("a body above 1 MiB is refused, and if its length is given, before it 
   );
   await problemOf(answer, 413, "too_large");
   assert(cancelled && pulled < 30, String(pulled));
+});
+
+Deno.test("a body of exactly 1 MiB is taken, whether its length is given or not", async () => {
+  const { ask } = await newAdmin();
+  const body = '{"image":"web"}'.padEnd(1024 * 1024);
+  await good(ask("PUT", "/v1/services/web", { body }), 201);
+  await good(ask("PUT", "/v1/services/web", { body, headers: { ...JSON_TYPE, "content-length": "1048576" } }));
 });
 
 Deno.test("a parameter that is unknown, given twice or wrong is refused, and the message says what is right", async () => {

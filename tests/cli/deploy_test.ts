@@ -189,6 +189,9 @@ apiTest("a dry run changes nothing and says what would change", {
   const { out, err } = await api.run("deploy", "web", "--image", "web:v3", "--dry-run");
   assertEquals([out, err], ["~ web  env, image; domains - → a.example", ""]);
   assertEquals(api.changes, [`${PUT}?dryRun=true`]);
+  api.answers[`${PUT}?dryRun=true&renew=true`] = api.answers[`${PUT}?dryRun=true`]!;
+  assertEquals((await api.run("deploy", "web", "--dry-run", "--renew")).code, 0);
+  assertEquals(api.changes.at(-1), `${PUT}?dryRun=true&renew=true`);
 });
 
 apiTest("wrong flags are exit code 2, and no value of a variable is shown", ANSWERS, async (api) => {

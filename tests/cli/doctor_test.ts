@@ -8,7 +8,7 @@ import { SqliteStore } from "../../src/sqlite/store.ts";
 import { fixtureOf } from "../sqlite/fixture.ts";
 import { creationOf } from "../sqlite/kit.ts";
 import { noNet } from "../support/permissions.ts";
-import { type Run, runMain } from "./run_main.ts";
+import { programArgs, type Run, runMain } from "./run_main.ts";
 
 interface Finding {
   readonly check: string;
@@ -264,4 +264,17 @@ doctorTest("doctor says how the engine is asked, and why not over its socket", a
     if (before === undefined) Deno.env.delete("DOCKER_HOST");
     else Deno.env.set("DOCKER_HOST", before);
   }
+});
+
+doctorTest("fewer than 1024 open files are a failure, and fewer than 8192 a warning", async ({ docker, folder }) => {
+  const state = async (limit: number) => {
+    const args = programArgs("doctor", "--json", "--docker", docker.path, "--data-dir", `${folder}/data`);
+    const script = `ulimit -n ${limit} && exec "$@"`;
+    const command = new Deno.Command("sh", { args: ["-c", script, "sh", Deno.execPath(), ...args], stdin: "null" });
+    const { stdout } = await command.output();
+    const [files] = findings({ code: 0, err: "", out: new TextDecoder().decode(stdout) })["files"]!;
+    assertEquals(files!.fact, `${limit} files may be open at once`);
+    return files!.state;
+  };
+  assertEquals([await state(1023), await state(1024), await state(8191)], ["failed", "warning", "warning"]);
 });

@@ -96,4 +96,7 @@ apiTest("export refuses to write masks in place of values", {
     out: "",
     err: "cless: this token may not read the variables and the command of web; export needs one of scope deploy",
   });
+  const env = { A: "***", B: "not a mask" };
+  api.answers["GET /v1/services/web/revisions/web-00002"] = { template: { ...TEMPLATE, env } };
+  assertEquals(parseManifest((await api.run("export")).out, "out").get("web")!.template.env, env);
 });

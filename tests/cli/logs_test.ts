@@ -70,3 +70,21 @@ Deno.test({
     assertEquals([(await child.status).code, text, err], [130, "web-1 | one\n", ""]);
   },
 });
+
+Deno.test({
+  name: "logs that nobody reads any more end by themselves, without an error message",
+  ignore: noNet || noRun,
+  fn: async () => {
+    const more = (stream: ReadableStreamDefaultController) => stream.enqueue(new TextEncoder().encode(LINES[0]!));
+    await using api = new FakeApi({ [LOGS]: () => new Response(new ReadableStream({ pull: more })) });
+    const args = programArgs("logs", "-f", "web", "--server", api.url, "--token", "secret");
+    const signal = AbortSignal.timeout(60_000);
+    const options = { args, signal, stdin: "null", stdout: "piped", stderr: "piped" } as const;
+    const child = new Deno.Command(Deno.execPath(), options).spawn();
+    const reader = child.stdout.getReader();
+    await reader.read();
+    await reader.cancel();
+    const err = await new Response(child.stderr).text();
+    assertEquals([(await child.status).code, err], [0, ""]);
+  },
+});

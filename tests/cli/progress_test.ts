@@ -5,6 +5,7 @@ import { Progress } from "../../src/cli/progress.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { freePorts } from "../support/free_ports.ts";
 import { netTest } from "../support/permissions.ts";
+import { apiTest, events } from "./fake_api.ts";
 
 const SCREEN = { line: () => {}, live: () => {}, clear: () => {} };
 
@@ -35,4 +36,22 @@ netTest("an API that does not answer is reported at once", async () => {
   using client = clientOf(port);
   const { message } = await assertRejects(() => Progress.start(client, "web", SCREEN), OperatorError);
   assertEquals(message.includes("does not answer"), true);
+});
+
+apiTest("the progress of a pull is gone from the screen when the deploy is over, however it ends", {
+  "GET /v1/events": events(["revision.pulling", { image: "web:1", done: 1, total: 3 }]),
+}, async (api) => {
+  const shown: string[] = [];
+  const seen = Promise.withResolvers<void>();
+  const screen = {
+    line: (text: string) => void shown.push(text),
+    live: (text: string) => (shown.push(text), seen.resolve()),
+    clear: () => void shown.push("clear"),
+  };
+  using client = new Client({ server: api.url, token: () => Promise.resolve({ text: "secret" }) });
+  {
+    await using _ = await Progress.start(client, "web", screen);
+    await seen.promise;
+  }
+  assertEquals(shown, ["pulling web:1", "  1 of 3 layers", "clear"]);
 });

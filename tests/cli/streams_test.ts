@@ -1,5 +1,5 @@
-import { assertEquals } from "@std/assert";
-import { eventsOf } from "../../src/cli/streams.ts";
+import { assertEquals, assertRejects } from "@std/assert";
+import { eventsOf, untilInterrupted } from "../../src/cli/streams.ts";
 import { byteStreamOf } from "../support/byte_stream.ts";
 
 Deno.test("events have a type and data, and malformed ones are skipped", async () => {
@@ -24,4 +24,20 @@ Deno.test("a signal ends endless events", async () => {
     start: (stream) => stream.enqueue(new TextEncoder().encode("data: {}\n\n")),
   });
   assertEquals(await Array.fromAsync(eventsOf(events, AbortSignal.abort())), []);
+});
+
+Deno.test("at the end of a command, whether it succeeds or fails, what it has open is closed", async () => {
+  let given: AbortSignal | undefined;
+  const run = (outcome: () => number) =>
+    untilInterrupted(async (signal) => {
+      given = signal;
+      assertEquals(signal.aborted, false);
+      return await Promise.resolve(outcome());
+    });
+  assertEquals([await run(() => 3), given?.aborted], [3, true]);
+  await assertRejects(() =>
+    run(() => {
+      throw new RangeError("no");
+    }), RangeError);
+  assertEquals(given?.aborted, true);
 });

@@ -43,6 +43,7 @@ apiTest("a token is created, shown once, and revoked", {
     [["rotate", "ci"], "token rotate takes no name"],
     [["rotat"], 'token cannot "rotat"; it can '],
     [["--scope", "read"], "--scope is only for token create"],
+    [["revoke", "ci", "--expires", "1d"], "--expires is only for token create"],
   ];
   for (const [args, message] of cases) {
     const { code, err } = await api.run("token", ...args);

@@ -97,6 +97,18 @@ folderTest("a file that is not a database is refused, and not changed", (folder)
   assertEquals(Deno.readTextFileSync(fileIn(folder)), text);
 });
 
+if (Deno.build.os === "linux") {
+  folderTest("a database that is refused is not left open", async (folder) => {
+    Deno.writeTextFileSync(fileIn(folder), "This is not a database. ".repeat(500));
+    for (let time = 0; time < 5; time++) refusal(() => SqliteStore.open(folder));
+    const open: string[] = [];
+    for await (const { name } of Deno.readDir("/proc/self/fd")) {
+      open.push(await Deno.readLink(`/proc/self/fd/${name}`).catch(() => "closed"));
+    }
+    assertEquals(open.filter((path) => path.startsWith(folder)), []);
+  });
+}
+
 folderTest("a database with any page overwritten, or cut short, is refused when it is opened", (folder) => {
   {
     using store = SqliteStore.open(folder);

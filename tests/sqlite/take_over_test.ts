@@ -27,6 +27,24 @@ folderTest("a sealed store is read as before, refuses changes, and leaves comple
   assertEquals(modeOf(`${fileIn(folder)}.next`), "600");
 });
 
+folderTest("what a killed successor has left beside its copy does not get into the next copy", (folder) => {
+  using store = SqliteStore.open(folder);
+  store.change(ONE);
+  const next = `${fileIn(folder)}.next`;
+  for (const suffix of ["-wal", "-shm"]) Deno.writeTextFileSync(next + suffix, "old");
+  store.seal();
+  assertEquals(namesIn(folder), ["cless.sqlite", "cless.sqlite.next"]);
+  {
+    using successor = SqliteStore.openNext(folder);
+    assertEquals(names(successor), ["one"]);
+    Deno.writeTextFileSync(`${fileIn(folder)}.replaced`, "of an earlier take-over");
+    successor.install();
+    assertEquals(names(successor), ["one"]);
+  }
+  store.unseal();
+  assertEquals(names(store), ["one"]);
+});
+
 folderTest("what a successor stores is in the database once its copy is installed", (folder) => {
   using old = sealed(folder);
   {

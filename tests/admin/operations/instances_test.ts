@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { Instance } from "../../../src/pool/instance.ts";
 import { newRevision } from "../../support/kit.ts";
-import { good, newAdmin } from "../kit.ts";
+import { good, newAdmin, OWNER, PEER } from "../kit.ts";
 
 Deno.test("an instance is shown as it is, from its start to its use", async () => {
   const { ask, kit: { clock, fleet, launcher, newPool } } = await newAdmin();
@@ -36,4 +36,17 @@ Deno.test("an instance is shown as it is, from its start to its use", async () =
   assertEquals([(await show()).state, (await show()).failure], ["draining", "the app did not answer any more"]);
   fleet.delete(instance);
   assertEquals(await show(), undefined);
+});
+
+Deno.test("a wake is given up when its client leaves", async () => {
+  const signals: (AbortSignal | undefined)[] = [];
+  const wake = (_: string, signal?: AbortSignal) => Promise.resolve(void signals.push(signal));
+  const { handle } = await newAdmin({ control: { wake, sleep: () => Promise.resolve() } });
+  const leaving = new AbortController();
+  const headers = { authorization: `Bearer ${OWNER}` };
+  const url = "http://127.0.0.1:1323/v1/services/web/wake";
+  const answer = await handle(new Request(url, { method: "POST", headers, signal: leaving.signal }), PEER);
+  assertEquals([answer.status, signals[0]?.aborted], [204, false]);
+  leaving.abort();
+  assertEquals(signals[0]?.aborted, true);
 });

@@ -74,6 +74,13 @@ Deno.test("an expired token gives no access", async () => {
   await problemOf(await ask("GET", "/v1/services", { token }), 401, "unauthorized");
 });
 
+Deno.test("a token is valid for at most ten years", async () => {
+  const { ask } = await newAdmin();
+  const make = (expiresIn: string) => ask("POST", "/v1/tokens", { body: { name: "x", scope: "read", expiresIn } });
+  await problemOf(await make("3654d"), 400, "invalid");
+  await good(make("3653d"), 201);
+});
+
 Deno.test("an invalid token is refused when it is made", async () => {
   const { ask } = await newAdmin();
   const bad: [body: unknown, detail: string][] = [

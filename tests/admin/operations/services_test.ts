@@ -191,16 +191,21 @@ Deno.test("services are listed in pages by name, and filtered", async () => {
   assertEquals(await names("?convention=false&q=o"), ["blog", "shop"]);
   assertEquals(await names("?declaredBy=/etc/cless.yaml"), ["web", "wiki"]);
   assertEquals(await names("?q=nosuch"), []);
-  const pages: string[][] = [];
-  let next: string | undefined = "/v1/services?limit=2&convention=false";
-  while (next !== undefined) {
-    const answer: Response = await ask("GET", next);
-    const link: string | null = answer.headers.get("link");
-    pages.push((await answer.json()).map(({ name }: { name: string }) => name));
-    next = link === null ? undefined : /^<(\/v1\/services\?[^>]*)>; rel="next"$/.exec(link)![1]!;
-    if (next !== undefined) assertStringIncludes(next, "convention=false");
-  }
-  assertEquals(pages, [["blog", "shop"], ["web", "wiki"]]);
+  const pagesOf = async (limit: number) => {
+    const pages: string[][] = [];
+    let next: string | undefined = `/v1/services?limit=${limit}&convention=false`;
+    while (next !== undefined) {
+      const answer: Response = await ask("GET", next);
+      const link: string | null = answer.headers.get("link");
+      assertEquals(answer.status, 200, next);
+      pages.push((await answer.json()).map(({ name }: { name: string }) => name));
+      next = link === null ? undefined : /^<(\/v1\/services\?[^>]*)>; rel="next"$/.exec(link)![1]!;
+      if (next !== undefined) assertStringIncludes(next, "convention=false");
+    }
+    return pages;
+  };
+  assertEquals(await pagesOf(2), [["blog", "shop"], ["web", "wiki"]]);
+  assertEquals(await pagesOf(1), [["blog"], ["shop"], ["web"], ["wiki"]]);
 });
 
 Deno.test("revisions are listed newest first without the values of their variables", async () => {
