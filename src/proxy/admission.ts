@@ -7,6 +7,8 @@ import type { LagMeter } from "../base/lag.ts";
  * before they send the next request can hold that many, and are no overload.
  */
 const FEW_AT_BEGIN = 600;
+/** A request that has been in flight for at least this long waits for its app or client, and is no sign of an overload. */
+const STANDING_MS = 500;
 /** During an overload, cless aims to hold about this many requests, so that the admitted ones are answered soon. */
 const FEW = 300;
 /** If the lag exceeds this, even few requests are an overload: each of them takes much processor time. */
@@ -160,6 +162,7 @@ export class Admission {
   #arrivedAtMs = 0;
   #cpu = 0;
   #cpuBefore = 0;
+  readonly #standing = new Standing();
   /**
    * By group: the arrivals since the last measurement, the average arrivals per second, and the share that is refused.
    */
@@ -240,6 +243,7 @@ export class Admission {
     this.#cpu += weight * (ownMs / 1000 / seconds - this.#cpu);
     this.#cpuBefore = cpu;
     if (seconds * 1000 > PAUSE_MS && ownMs < OWN_CPU * seconds * 1000) this.#ignoredUntilMs = now + AFTER_PAUSE_MS;
+    if (!this.#isLooking) this.#standing.note(this.#inFlight.active, now);
     if (this.#maxInFlight === undefined) this.#adapt(now, weight, seconds, ownMs);
     else if (this.#isLooking) {
       const isTight = this.#inFlight.active >= mostOf(this.#maxInFlight, false);
@@ -255,7 +259,8 @@ export class Admission {
   /** Begins to refuse requests, adapts how many are admitted per turn, or ends the overload. */
   #adapt(now: number, weight: number, seconds: number, ownMs: number): void {
     const lagMs = this.#cpu < OWN_CPU ? 0 : this.#meter.currentMs;
-    const present = this.#inFlight.active + this.#refused;
+    const { active } = this.#inFlight;
+    const present = active - Math.min(active, this.#standing.count) + this.#refused;
     const isFew = present <= (this.#isLooking ? FEW : FEW_AT_BEGIN) && lagMs <= MAX_LAG_MS &&
       (!this.#isLooking || ownMs <= MAX_FEW_TURN_MS);
     if (!this.#isLooking) {
@@ -299,6 +304,29 @@ export class Admission {
       const share = 1 - most / rates[group]!;
       this.#shares[group] = share > ROUNDING ? share : 0;
     }
+  }
+}
+
+/**
+ * About how many requests have been in flight for {@linkcode STANDING_MS}: the lowest number of requests in flight at
+ * any time since then. Some of them may have been answered and replaced by others.
+ */
+class Standing {
+  #sinceMs = -Infinity;
+  #lowest = 0;
+  #lowestBefore = 0;
+
+  get count(): number {
+    return Math.min(this.#lowest, this.#lowestBefore);
+  }
+
+  note(active: number, nowMs: number): void {
+    if (nowMs - this.#sinceMs >= STANDING_MS) {
+      this.#lowestBefore = nowMs - this.#sinceMs < 2 * STANDING_MS ? this.#lowest : 0;
+      this.#sinceMs = nowMs;
+      this.#lowest = active;
+    }
+    this.#lowest = Math.min(this.#lowest, active);
   }
 }
 

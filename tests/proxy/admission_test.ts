@@ -304,6 +304,13 @@ Deno.test("that apps take long is no overload, however many requests wait for th
   assertEquals(busy.admission.shed.lag, 0);
 });
 
+Deno.test("requests that have waited for their apps for long do not make others too many", async () => {
+  const busy = new Busy({ appMs: { slow: 60_000 } });
+  await busy.load(3000, { slow: 400 });
+  await busy.load(10_000, {}, { app: 256 });
+  assertEquals(busy.admission.shed.lag, 0);
+});
+
 Deno.test("a lag that others make by taking the processors is no reason to refuse requests", async () => {
   for (const processor of [0.1, 0.35]) {
     const busy = new Busy();
