@@ -22,7 +22,8 @@ export function checkBrowserSafety(host: string, origin: string | null, hostname
   if (!isOwnName(host.replace(/:\d*$/, "").replace(/\.$/, ""), hostnames)) {
     throw new ClessError("forbidden", "The admin API is not called by this name; use its address or localhost");
   }
-  // A page with another scheme has another port, so comparing name and port is enough.
+  // The scheme is not compared: behind a proxy that ends TLS, it is not known which scheme the browser used. So a page at
+  // http://NAME may call the API at https://NAME. It still needs a token, which browsers do not send by themselves.
   if (origin !== null && hostOf(origin) !== host.replace(/:(?:80|443)?$/, "")) {
     throw new ClessError("forbidden", "The admin API takes no requests of other origins");
   }
