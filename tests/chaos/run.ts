@@ -43,8 +43,10 @@ const WARM_MS = 30_000;
 const QUICK_SHARE = 0.5;
 /** A short run needs so many times fewer requests. */
 const QUICK_LEAST = 10;
-/** What is still to come of a disruption shows within that, ms. */
-const SETTLE_MS = 1500;
+/** What is still to come of a disruption shows within that. */
+const SETTLE_MS = { whole: 1500, quick: 500 };
+/** A stream, upload or WebSocket lasts at most this long in a short run. */
+const QUICK_LASTS_MS = 1000;
 /** The most that may be waited for requests that are missing, ms. */
 const MORE_MS = 90_000;
 
@@ -139,7 +141,10 @@ async function perform(disruption: Disruption, house: House, sender: string, opt
   async function onStage(stage: Stage): Promise<Line> {
     const share = options.quick ? QUICK_SHARE : 1;
     const flows = (disruption.flows?.(options.quick) ?? usualFlows())
-      .map((flow) => flow.rate === undefined ? flow : { ...flow, rate: flow.rate * share });
+      .map((flow) => flow.rate === undefined ? flow : { ...flow, rate: flow.rate * share })
+      .map((flow) =>
+        options.quick && flow.ms !== undefined ? { ...flow, ms: Math.min(flow.ms, QUICK_LASTS_MS) } : flow
+      );
     let leastSent = (disruption.leastSent ?? (planned ? 10_000 : 2000)) / (options.quick ? QUICK_LEAST : 1);
     await using traffic = Traffic.start(sender, stage.cless.url, flows, options.seed);
     const act: Act = {
@@ -158,7 +163,7 @@ async function perform(disruption: Disruption, house: House, sender: string, opt
     await traffic.until("good answers before anything happens", ({ good }) => good >= WARM, WARM_MS);
     try {
       await disruption.run(act);
-      await pause(SETTLE_MS);
+      await pause(options.quick ? SETTLE_MS.quick : SETTLE_MS.whole);
       await traffic.until(`${leastSent} requests`, ({ sent }) => sent >= leastSent, MORE_MS);
     } catch (error) {
       theatre.signal.throwIfAborted();

@@ -215,10 +215,12 @@ export class Stage implements AsyncDisposable {
   }
 
   async #declare(): Promise<void> {
-    await this.deploy("app", "first", { traffic: 100 });
-    await this.deploy("other", "other");
-    await this.deploy("idle", "idle", { liveness: { every: "2s" }, minInstances: 1 });
-    for (const service of ["app", "other", "idle"]) await this.untilAnswers(service);
+    await Promise.all([
+      this.deploy("app", "first", { traffic: 100 }),
+      this.deploy("other", "other"),
+      this.deploy("idle", "idle", { liveness: { every: "2s" }, minInstances: 1 }),
+    ]);
+    await Promise.all(["app", "other", "idle"].map((service) => this.untilAnswers(service)));
   }
 }
 

@@ -1,8 +1,9 @@
 import { Program } from "../../bench/support/program.ts";
 import { cpuMicros, residentMb } from "../../bench/support/process.ts";
 import { freePorts } from "../../support/free_ports.ts";
-import { type Act, type Disruption, expect, expectSameContainers, measure, sendBeside } from "../disruption.ts";
+import { type Act, type Disruption, expect, expectSameContainers, harm, measure, sendBeside } from "../disruption.ts";
 import { pause } from "../engine.ts";
+import { type Requirement, serviceOf } from "../judge.ts";
 import { type Flow, type FlowReport, type Sent, Traffic } from "../traffic.ts";
 
 const FACTOR = 3;
@@ -13,18 +14,23 @@ const MOST_P99_MS = 1000;
 const MOST_GROWTH_MB = 150;
 const SLOW_CLIENTS = 2000;
 const PROBES = 50;
+/** What of the requests for the service beside has to be answered; a short run may be on a machine with other work. */
+const ANSWERED = { whole: 0.99, quick: 0.9 };
 
 /** The service that is warm beside, and has to be answered in time. */
 const BESIDE: Flow = { name: "other, kept", kind: "get", host: "other.localhost", rate: PROBES };
-const text = (what: string) =>
-  `${FACTOR}× the capacity, ${what}: a warm service beside is answered, no container is replaced`;
+const requirement = (what: string): Requirement => ({
+  text: `${FACTOR}× the capacity, ${what}: 99% of a warm service beside answered, no container replaced`,
+  excuse: ({ cause }) => cause === "503 overloaded",
+  longestWaitMs: 10_000,
+});
 
 /** What clients do that are too many, or too slow. */
 export const LOAD: readonly Disruption[] = [
   {
     name: "overload-app",
     planned: false,
-    requirement: { text: text("which the app sets"), longestWaitMs: 10_000 },
+    requirement: requirement("which the app sets"),
     stage: { template: APP_BOUND.template },
     flows: () => [BESIDE],
     leastSent: 500,
@@ -33,7 +39,7 @@ export const LOAD: readonly Disruption[] = [
   {
     name: "overload-cless",
     planned: false,
-    requirement: { text: text("which cless sets"), longestWaitMs: 10_000 },
+    requirement: requirement("which cless sets"),
     stage: { template: PROXY_BOUND.template },
     flows: () => [BESIDE],
     leastSent: 500,
@@ -67,7 +73,11 @@ async function overload(
   const refusal = bare.cpuMicros / capacity.cpuMicros;
   const rate = FACTOR * capacity.perSecond;
   const ms = quick ? 5000 : 20_000;
-  const { flows, failures } = await sendBeside(act, [{ name: "load", kind: "get", host, query, rate }], ms);
+  const { flows, failures } = await harm(
+    act,
+    serviceOf(BESIDE.host),
+    () => sendBeside(act, [{ name: "load", kind: "get", host, query, rate }], ms),
+  );
   const seconds = ms / 1000;
   const [load] = flows as [FlowReport];
   const goodput = load.goodInTime / seconds;
@@ -118,8 +128,15 @@ async function overload(
   );
   act.afterwards.push(({ flows }) => {
     const beside = flows.find(({ name }) => name === BESIDE.name)!;
+    const leastShare = quick ? ANSWERED.quick : ANSWERED.whole;
     return [{
-      what: "p99 of the service beside",
+      what: "the service beside: answered",
+      value: `${beside.good} of ${beside.sent}`,
+      bar: `≥ ${100 * leastShare}%`,
+      met: beside.good >= leastShare * beside.sent,
+      correctness: true,
+    }, {
+      what: "the service beside: p99",
       value: `${beside.p99Ms.toFixed(0)} ms`,
       bar: "≤ 250 ms",
       met: beside.p99Ms <= 250,
@@ -146,6 +163,7 @@ async function bareRefusals(act: Act, flow: Flow) {
   const args = ["run", "-A", "--quiet", `${import.meta.dirname}/../refuser.ts`, new URL(url).port];
   await using refuser = Program.start("the refuser", Deno.execPath(), { args });
   await refuser.untilListening(url, act.signal);
+  await sendBeside(act, [flow], 1000, url); // the code gets compiled
   return await closedLoop(act, flow, refuser.pid, url, act.quick ? 1000 : 3000);
 }
 
