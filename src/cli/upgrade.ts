@@ -3,7 +3,7 @@ import { systemClock } from "../base/clock.ts";
 import { defaultDataDir, environmentLike, serveVariables, variableOf } from "../base/config.ts";
 import { messageOf, OperatorError, UsageError } from "../base/errors.ts";
 import { readProc } from "../base/machine.ts";
-import { isDataDirInUse, readCall, type ServeCall } from "../control/data_dir.ts";
+import { isDataDirInUse, lockHolder, readCall, type ServeCall } from "../control/data_dir.ts";
 import { flag } from "./flags.ts";
 import type { Call, Verb } from "./verb.ts";
 
@@ -119,7 +119,7 @@ async function succeed(
   }).spawn();
   let code: number | undefined;
   child.status.then((status) => code = status.code);
-  while ((await readCall(dataDir).catch(() => undefined))?.pid !== child.pid) {
+  while (!await hasTakenOver(dataDir, running.pid, child.pid)) {
     if (code !== undefined) {
       const left = await isDataDirInUse(dataDir) ? "the running one goes on" : "the one before has ended too";
       throw new OperatorError(`the new process has ended with exit code ${code}, and ${left}; its log says why`);
@@ -128,4 +128,14 @@ async function succeed(
   }
   child.unref();
   return child.pid;
+}
+
+/**
+ * Whether a new process serves. It stores that, but may be unable to, as when the disk is full. Then it is known once
+ * the old process has ended.
+ */
+async function hasTakenOver(dataDir: string, oldPid: number, newPid: number): Promise<boolean> {
+  if ((await readCall(dataDir).catch(() => undefined))?.pid === newPid) return true;
+  // A process that has ended has no command line, even if its parent has not noticed yet.
+  return await lockHolder(dataDir) === newPid && await readProc(`/proc/${oldPid}/cmdline`) === "";
 }

@@ -150,6 +150,16 @@ export async function isDataDirInUse(path: string): Promise<boolean | undefined>
   }
 }
 
+/** The process that has locked the folder, or did so last; `undefined` if there is none. */
+export async function lockHolder(path: string): Promise<number | undefined> {
+  try {
+    return Number((await Deno.readTextFile(`${path}/lock`)).trim()) || undefined;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
 /** Locks the folder. The kernel unlocks it when the process ends, however that happens. */
 async function lockFile(file: Deno.FsFile, path: string): Promise<void> {
   if (await file.tryLock(true)) {
@@ -158,9 +168,10 @@ async function lockFile(file: Deno.FsFile, path: string): Promise<void> {
     await file.write(new TextEncoder().encode(`${Deno.pid}\n`));
     return;
   }
-  const pid = (await Deno.readTextFile(`${path}/lock`)).trim();
   throw new OperatorError(
-    `the data-dir ${path} is in use by another cless (pid ${pid}); stop it, or name another one with --data-dir`,
+    `the data-dir ${path} is in use by another cless (pid ${await lockHolder(
+      path,
+    )}); stop it, or name another one with --data-dir`,
   );
 }
 

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch, assertNotEquals, assertRejects } from "@std/assert";
+import { isDataDirInUse } from "../../src/control/data_dir.ts";
 import { runProcess } from "../cli/run_main.ts";
 import { build, noDocker } from "../support/docker.ts";
 import { HttpReader } from "../support/http_message.ts";
@@ -240,6 +241,20 @@ dockerTest("upgrade puts a new process with the same settings in the place of th
     await until(() => Promise.resolve(![...Deno.readDirSync(old.dataDir)].some(({ name }) => name === "serve.json")));
     await Deno.remove(old.dataDir, { recursive: true });
   }
+});
+
+dockerTest("upgrade ends even if the new process cannot store how it was started", async () => {
+  const old = await Program.start();
+  const blocked = `${old.dataDir}/serve.json.new`;
+  await Deno.mkdir(blocked);
+  await Deno.writeTextFile(`${blocked}/file`, "");
+  const { code, err, out } = await runProcess("upgrade", "--data-dir", old.dataDir);
+  assertEquals([code, err], [0, ""]);
+  const pid = Number(/pid (\d+) has taken over\n$/.exec(out)?.[1]);
+  Deno.kill(pid, "SIGTERM");
+  assertEquals(await old.exit(), 0);
+  await until(async () => !await isDataDirInUse(old.dataDir));
+  await Deno.remove(old.dataDir, { recursive: true });
 });
 
 dockerTest("upgrade says why it cannot", async () => {
