@@ -131,17 +131,6 @@ Deno.test("HEAD subscribes to nothing", async () => {
   assertEquals(wire.asked, undefined);
 });
 
-Deno.test("HEAD of logs does not wait for a line", async () => {
-  const read = async function* (): AsyncGenerator<ServiceLogLine> {
-    await new Promise(() => {});
-    yield LINES[0]!;
-  };
-  const { ask, found } = await newAdmin({ logs: { read } });
-  found.push(foundService("web"));
-  const asked = ask("HEAD", "/v1/services/web/logs").then(({ status }) => status);
-  assertEquals(await Promise.race([asked, settle().then(settle)]), 200);
-});
-
 Deno.test("when cless stops, endless streams end", async () => {
   const stopping = new AbortController();
   const { ask, found } = await newAdmin({ events: new Wire(), logs: { read: endless }, stopping: stopping.signal });

@@ -159,6 +159,15 @@ apiTest("an answer that is not from cless is reported as that", {
   assertEquals((await api.run("secrets")).code, 1, "the token goes nowhere else");
 });
 
+apiTest("the token is not sent on to another server, whatever the answer says", {}, async (api) => {
+  await using other = new FakeApi({ "GET /v1/services": [] });
+  for (const status of [301, 302, 303, 307, 308] as const) {
+    api.answers["GET /v1/services"] = Response.redirect(`${other.url}/v1/services`, status);
+    assertEquals((await api.run("services")).code, 1, `${status}`);
+  }
+  assertEquals([other.asked, api.asked.length], [[], 5]);
+});
+
 apiTest("the message says if the proxy answers in place of the admin API", {
   "GET /v1/services": problem(404, "There is no service for 127.0.0.1", { code: "unknown_host" }),
   "GET /v1/instances": problem(400, "The request needs one valid hostname", { code: "bad_host" }),

@@ -173,6 +173,15 @@ apiTest("a revision that does not become ready is reported with its output", {
   });
 });
 
+apiTest("a service that cannot be read is not taken for one that does not exist", {
+  ...ANSWERS,
+  "GET /v1/services/web": problem(503, "the store cannot be used"),
+  [PUT]: WEB,
+}, async (api) => {
+  const { code, err } = await api.run("deploy", "web", "-q", "--image", "web:v3");
+  assertEquals([code, err, api.changes], [1, "cless: the store cannot be used", []]);
+});
+
 apiTest("a dry run changes nothing and says what would change", {
   ...ANSWERS,
   [`${PUT}?dryRun=true`]: {

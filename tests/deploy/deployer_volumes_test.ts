@@ -139,6 +139,23 @@ Deno.test("a handover that is called off gives the volume back", async () => {
   assertEquals(together, []);
 });
 
+Deno.test("a change that is called off while the old revision drains is not committed, even without a trial", async () => {
+  const scene = newVolumes();
+  const { deployer, activator, ask, kit, names } = scene;
+  await deployer.deploy("app", input("one", using("data")), WAITING);
+  const before = seen(scene, "app");
+  const open = await activator.hold(hostOf("app"), undefined, never());
+  const given = new AbortController();
+  const failing = deployer.deploy("app", input("two", using("data")), { ...AT_ONCE, signal: given.signal });
+  failing.catch(() => {});
+  await settle();
+  given.abort(new Error("given up"));
+  open.lease.release();
+  await kit.clock.advance(10_000);
+  await assertRejects(() => failing, Error, "given up");
+  assertEquals([seen(scene, "app"), await ask(), names()], [before, "app-00001", ["app-00001"]]);
+});
+
 Deno.test("a delete calls off a handover, and waits for no start", async () => {
   const { deployer, kit, names, states, together } = newVolumes();
   await deployer.deploy("app", input("one", using("data")), WAITING);
@@ -252,7 +269,8 @@ Deno.test("a handover waits for a volume of a revision that still drains", async
   const open = await activator.hold(hostOf("app"), undefined, never());
   await deployer.deploy("app", input("two"), WAITING);
   assertEquals(names(), ["app-00001", "app-00002"]);
-  const taken = deployer.deploy("web", input("three", using("data")), WAITING);
+  // Its own start may take a second, but the volume takes longer.
+  const taken = deployer.deploy("web", input("three", { ...using("data"), startTimeout: 1000 }), WAITING);
   await settle();
   await assertRejects(() => deployer.rollback("app", BY), Conflict, "app-00001 and web-00001");
   await kit.clock.advance(5000);

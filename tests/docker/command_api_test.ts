@@ -256,6 +256,22 @@ dockerTest("a reader that breaks off ends the command", async (docker) => {
   assert(await isGone(pidFile(docker)));
 });
 
+dockerTest("a reader of events that breaks off ends the command", async (docker) => {
+  const events = await new CommandApi(docker.command).events("1", new AbortController().signal);
+  let read = "";
+  const reading = (async () => {
+    for await (const { action } of events) {
+      read = action;
+      break;
+    }
+  })();
+  using feed = await docker.events();
+  await feed.send("image", "delete", {});
+  await reading;
+  assertEquals(read, "delete");
+  await assertRejects(() => feed.write("{}\n"), Deno.errors.BrokenPipe);
+});
+
 dockerTest("a reader that is slow slows the docker command down", async (docker) => {
   const count = `${docker.path}.count`;
   // Each round writes 64 KiB: what a pipe holds.

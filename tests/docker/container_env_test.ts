@@ -99,7 +99,7 @@ Deno.test("the program that is not there is named, and nothing that is passed to
 });
 
 Deno.test("values of the environment are hidden, however they are written", () => {
-  const env = { LONG: "hunter2-hunter2", PART: "hunter2-", LINES: 'first"line\nsecond line', SHORT: "true" };
+  const env = { PART: "hunter2-", LONG: "hunter2-hunter2", LINES: 'first"line\nsecond line', SHORT: "true" };
   assertEquals(told("a hunter2-hunter2 b hunter2- true", [], env), "a *** b *** true");
   assertEquals(told('a first"line; second line', [], env), "a ***");
   assertEquals(told('a "first\\"line\\nsecond line"', [], env), 'a "***"');

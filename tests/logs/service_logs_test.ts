@@ -160,6 +160,7 @@ Deno.test("instances that start later are followed, also if there was none", asy
   const next = take(lines, 1);
   await settle();
   outputs.start("a");
+  outputs.tell("a"); // it is followed once, however often it is reported
   outputs.write("a", 1, "a1");
   assertEquals(await next, ["a1"]);
   const more = take(lines, 2);

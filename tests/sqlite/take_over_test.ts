@@ -65,6 +65,7 @@ folderTest("what a successor stores is in the database once its copy is installe
 folderTest("a store goes on as it was if its successor fails, before or after it has installed its copy", (folder) => {
   using old = sealed(folder);
   old.unseal();
+  assertEquals(namesIn(folder).filter((name) => /next|replaced/.test(name)), []);
   old.change(creationOf("two"));
   old.seal();
   {
@@ -103,8 +104,11 @@ folderTest("a copy does not replace a database that was changed after it was sea
   using next = SqliteStore.openNext(folder);
   using other = SqliteStore.open(folder);
   other.change(creationOf("two"));
-  assertThrows(() => next.install(), StoreUnavailable);
+  assertThrows(() => next.install(), StoreUnavailable, "was changed while it was handed over");
   assertEquals(names(other), ["one", "two"]);
+  other[Symbol.dispose]();
+  using again = SqliteStore.open(folder);
+  assertEquals(names(again), ["one", "two"]);
 });
 
 folderTest("what killed processes have left of a take-over is removed at the next start", (folder) => {

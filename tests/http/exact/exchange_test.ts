@@ -39,8 +39,15 @@ class DeafTcp {
   }
 }
 
-Deno.test("a connection whose request was not written completely is not used again", async () => {
-  const tcp = new DeafTcp(OK);
+/** A connection that takes the request, and gives an answer. */
+class AnsweringTcp extends DeafTcp {
+  override write(bytes?: Uint8Array): Promise<number> {
+    return Promise.resolve(bytes!.length);
+  }
+}
+
+/** Sends a request over a connection. Returns the status, and whether the connection can be used again. */
+async function exchanged(tcp: DeafTcp): Promise<[status: number, isReusable: boolean]> {
   const clock = new FakeClock();
   using timeouts = new CoarseTimeouts(clock, 50);
   const pool = new ConnectionPool("http://127.0.0.1:1");
@@ -51,7 +58,21 @@ Deno.test("a connection whose request was not written completely is not used aga
     slowClients: new SlowClients(clock),
     budget: new StreamBudget(),
   });
-  const response = await exchange.run(requestHead(), undefined, never());
+  const { status } = await exchange.run(requestHead(), undefined, never());
+  const isReusable = await pool.take() !== undefined;
+  assertEquals(tcp.closed, !isReusable);
+  return [status, isReusable];
+}
+
+Deno.test("a connection whose request was not written completely is not used again", async () => {
   // Another request would be written into the middle of this one.
-  assertEquals([response.status, tcp.closed, await pool.take()], [200, true, undefined]);
+  assertEquals(await exchanged(new DeafTcp(OK)), [200, false]);
+  assertEquals(await exchanged(new AnsweringTcp(OK)), [200, true]);
+});
+
+Deno.test("the connection of a 205 is not used again, since the app may send a body that is not passed on", async () => {
+  for (const framing of ["content-length: 0", "content-length: 2", "transfer-encoding: chunked"]) {
+    const answer = `HTTP/1.1 205 Reset Content\r\n${framing}\r\n\r\n`;
+    assertEquals(await exchanged(new AnsweringTcp(answer)), [204, false], framing);
+  }
 });

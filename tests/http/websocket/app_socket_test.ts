@@ -26,3 +26,29 @@ Deno.test("the connection of an app that closes is closed once everything before
   await settle();
   assertEquals([opcodes, closed], [[1, 8], 1]);
 });
+
+/** A connection to an app that has sent these bytes and ended, and takes everything. */
+function endedApp(begun: Uint8Array) {
+  const opcodes: number[] = [];
+  let closed = 0;
+  const write = (frame: Uint8Array) => Promise.resolve(void opcodes.push(frame[0]! & 15));
+  const connection = { read: () => Promise.resolve(0), write };
+  const app = new AppSocket({ connection, begun, close: () => void closed++ } as unknown as Switched);
+  return { app, opcodes, closed: () => closed };
+}
+
+Deno.test("the connection of an app that ends without a close is closed at once", async () => {
+  const { app, opcodes, closed } = endedApp(new Uint8Array());
+  const codes: number[] = [];
+  await app.listen({ message: () => {}, close: (code) => void codes.push(code) });
+  assertEquals([codes, opcodes, closed()], [[1006], [], 1]);
+});
+
+Deno.test("messages that come before a violation of the protocol are passed on before the end", async () => {
+  const invalid = new Uint8Array([0x81, 1, 0x61, 0x82, 1, 7, 0x85, 0]);
+  const { app, opcodes, closed } = endedApp(invalid);
+  const got: unknown[] = [];
+  await app.listen({ message: (data) => void got.push(data), close: (code) => void got.push(code) });
+  await settle();
+  assertEquals([got, opcodes, closed() > 0], [["a", new Uint8Array([7]), 1006], [8], true]);
+});

@@ -9,7 +9,7 @@ import { Origin } from "../../support/origin.ts";
 import { netTest } from "../../support/permissions.ts";
 import { requestHead } from "../../support/request_head.ts";
 import { until } from "../../support/until.ts";
-import { acceptance, KEY, WebSocketPeer } from "../../support/websocket_peer.ts";
+import { acceptance, KEY, type Received, WebSocketPeer } from "../../support/websocket_peer.ts";
 
 const MB = 1024 * 1024;
 
@@ -43,15 +43,21 @@ class Scene implements AsyncDisposable {
   readonly socket = new StuckSocket();
   readonly stopped: (string | undefined)[] = [];
   readonly app = Promise.withResolvers<WebSocketPeer>();
+  /** What the app gets first. */
+  readonly received: Promise<Received>;
   isAppOver = false;
   readonly #origin: Origin;
   readonly #bridge: WebSocketBridge;
 
   constructor(appHeaders: readonly string[] = []) {
+    const received = Promise.withResolvers<Received>();
+    this.received = received.promise;
     this.#origin = Origin.serving(async (connection) => {
       const request = await connection.reader.head();
       await connection.send(await acceptance(request?.one("sec-websocket-key") ?? "", appHeaders));
-      this.app.resolve(new WebSocketPeer(connection, "app"));
+      const app = new WebSocketPeer(connection, "app");
+      this.app.resolve(app);
+      received.resolve(await app.receive());
       await connection.ended();
       this.isAppOver = true;
     });
@@ -120,6 +126,16 @@ netTest("a client that breaks off before its WebSocket is open leaves no timer",
   await scene.clock.advance(11_000);
   assertEquals(scene.clock.timers, 0);
   await until(() => scene.isAppOver);
+});
+
+netTest("an app is told 1011 if its client ends without a close, however the platform calls that", async () => {
+  for (const [code, told] of [[0, 1011], [1006, 1011], [1001, 1001], [1005, undefined]] as const) {
+    await using scene = new Scene();
+    await scene.open();
+    scene.socket.open();
+    scene.socket.onclose?.({ code, reason: "" });
+    assertEquals(await scene.received, { close: told, reason: "" }, `${code}`);
+  }
 });
 
 netTest("an instance that has gone when its app agrees ends the WebSocket on both sides at once", async () => {
