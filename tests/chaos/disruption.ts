@@ -79,14 +79,9 @@ export async function expectSameContainers(act: Act, before: string): Promise<vo
   );
 }
 
-/** Sends some more requests beside, for so long, and tells what came of them. @param url Where, if not to cless. */
-export async function sendBeside(
-  { seed, sender, stage }: Act,
-  flows: readonly Flow[],
-  ms: number,
-  url = stage.cless.url,
-): Promise<Sent> {
-  await using traffic = Traffic.start(sender, url, flows, seed + 1000);
+/** Sends some more requests beside, for so long, and tells what came of them. */
+export async function sendBeside({ seed, sender, stage }: Act, flows: readonly Flow[], ms: number): Promise<Sent> {
+  await using traffic = Traffic.start(sender, stage.cless.url, flows, seed + 1000);
   await pause(ms);
   return await traffic.finish();
 }

@@ -42,7 +42,7 @@ const WARM_MS = 30_000;
 /** A short run sends this share of the requests a second. */
 const QUICK_SHARE = 0.5;
 /** A short run needs so many times fewer requests. */
-const QUICK_LEAST = 10;
+const QUICK_LEAST = 20;
 /** What is still to come of a disruption shows within that. */
 const SETTLE_MS = { whole: 1500, quick: 500 };
 /** A stream, upload or WebSocket lasts at most this long in a short run. */

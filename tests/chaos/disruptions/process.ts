@@ -1,4 +1,5 @@
 import type { Finding } from "../../bench/support/finding.ts";
+import { BenchError } from "../../bench/support/errors.ts";
 import { HttpClient } from "../../bench/support/http_client.ts";
 import { type Act, type Disruption, expect, expectSameContainers, harm, sendBeside } from "../disruption.ts";
 import { cutByProxy } from "../judge.ts";
@@ -10,6 +11,7 @@ import { type Sent, Traffic } from "../traffic.ts";
 const LISTENING_MS = { executable: 300, source: 500 };
 const DESCRIPTORS = 256;
 const IDLE_CLIENTS = 400;
+const ACCEPTS_MS = 10_000;
 const HOUR_S = 3600;
 /** Where Debian's package puts the library. */
 export const FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
@@ -147,13 +149,25 @@ async function outOfDescriptors(act: Act): Promise<void> {
     act.note(`idle clients: ${JSON.stringify(report!.ends)}`);
   }
   const began = performance.now();
-  await stage.untilAnswers("app");
+  await untilAccepts(act);
   const fresh = { name: "new", kind: "get", host: "app.localhost", rate: 50, fresh: true } as const;
   const { failures } = await sendBeside(act, [fresh], 2000);
   expect(act, "new connections that fail once the idle ones have gone", failures.length, "0", failures.length === 0);
   act.note(`new connections are served again after ${(performance.now() - began - 2000).toFixed(0)} ms`);
   await stage.change("DELETE", "/v1/services/cold");
   await expectSameContainers(act, before);
+}
+
+/** Waits until a new connection is served. @throws {BenchError} When none is. */
+async function untilAccepts({ signal, stage }: Act): Promise<void> {
+  using client = new HttpClient(0);
+  const end = performance.now() + ACCEPTS_MS;
+  for (; performance.now() < end; await pause(20)) {
+    signal.throwIfAborted();
+    const answer = await client.ask(stage.cless.url, { host: "app.localhost" }).catch(() => undefined);
+    if (answer?.status === 200) return;
+  }
+  throw new BenchError(`no new connection is served within ${ACCEPTS_MS / 1000} s`);
 }
 
 function clockFile(folder: string): string {

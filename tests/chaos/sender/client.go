@@ -35,6 +35,8 @@ const (
 	// Clients that never end by themselves connect this slowly: that they come all at once is not the subject here.
 	connectEvery   = 5 * time.Millisecond
 	tcpEstablished = 1
+	// The last part of the time until a request is due is waited for exactly, and cannot be stopped.
+	lastSleep = 20 * time.Millisecond
 	// Bytes of data in a segment that fits into an Ethernet frame of 1,500 bytes.
 	ethernetSegment = 1448
 )
@@ -100,6 +102,11 @@ func (c *client) sendWhenDue(seed int64) {
 	defer due.Prepare()()
 	random := rand.New(rand.NewSource(seed))
 	for moment := time.Now(); !c.isStopped(); moment = moment.Add(due.Gap(random, c.flow.Rate)) {
+		select {
+		case <-c.stop:
+			return
+		case <-time.After(time.Until(moment) - lastSleep):
+		}
 		due.SleepUntil(moment)
 		late := time.Since(moment)
 		c.tally.begin()
