@@ -68,7 +68,7 @@ import { SqliteStore } from "./sqlite/store.ts";
 const log = logger("cless");
 /** This many file descriptors are reserved for connections to apps, for when clients use all others. */
 const RESERVED_FILES = 32;
-/** For this long after its first request, a process refuses no requests for its own lag: see `Admission`. */
+/** For this long after its first request, a process refuses no request because of its own lag: see `Admission`. */
 const WARM_UP_MS = 3000;
 /**
  * If the removal of containers makes no progress for this time, the program ends all the same. The next start adopts or
@@ -462,7 +462,7 @@ export class Cless {
       await executor.settled(); // some containers may still be stopping
       return await engine.leave();
     }
-    // Kept pools too: they would start instances again, up to their minimum.
+    // Pools with a minimum of instances are retired even if they have no instance now. Otherwise they would start some.
     const pools = fleet.pools().union(new Set(services.kept()));
     await Promise.all([...pools].map((pool) => pool.retire(0)));
     await retiring.gone();

@@ -66,7 +66,8 @@ export function documentOf(operations: readonly Operation[]) {
     servers: [{ url: "/" }],
     tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
   });
-  // These schemas are made separately: the library leaves out the rules for names in records.
+  // The library leaves out the rules for the keys of a `z.record`, and rules that are functions. So these schemas are
+  // made separately.
   const schemas = { ...document.components?.schemas, ServiceBody: serviceJsonSchema(), Traffic: trafficJsonSchema() };
   return { ...document, components: { ...document.components, schemas } };
 }

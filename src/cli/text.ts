@@ -57,7 +57,10 @@ function lengthOf(ms: number): string {
 
 const SIZE_UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
 
-/** Writes a whole number of bytes in a fitting unit, below 100 with one decimal: `1.3 MiB`, `512 KiB`, `12 B`. */
+/**
+ * Writes a whole number of bytes in a fitting unit: `1.3 MiB`, `512 KiB`, `12 B`. Numbers below 100 have one decimal,
+ * except in bytes.
+ */
 export function sizeText(bytes: number): string {
   let [size, unit] = [bytes, 0];
   // 1023.5 would be rounded to 1024, which belongs to the next unit.

@@ -92,7 +92,7 @@ async function versionOf([program, ...args]: readonly string[]): Promise<string>
 async function outputOf(program: string, args: string[]): Promise<Deno.CommandOutput> {
   try {
     return await new Deno.Command(program, { args, stdin: "null" }).output();
-  } catch (error) { // at once, if the program cannot be executed
+  } catch (error) { // thrown if the program cannot be executed, not if it fails
     throw new OperatorError(`cannot run ${program}: ${messageOf(error)}`);
   }
 }
@@ -131,8 +131,8 @@ async function succeed(
 }
 
 /**
- * Whether a new process serves. It stores that, but may be unable to, as when the disk is full. Then it is known once
- * the old process has ended.
+ * Whether the new process serves. Once it serves, it writes its pid to `serve.json`. It may be unable to, for example
+ * because the disk is full. Then it counts as serving once it has locked the data-dir and the old process has ended.
  */
 async function hasTakenOver(dataDir: string, oldPid: number, newPid: number): Promise<boolean> {
   if ((await readCall(dataDir).catch(() => undefined))?.pid === newPid) return true;

@@ -223,7 +223,7 @@ export class InstanceEvents {
     this.#log.emit(`instance.${state}`, revision.service, defined(data));
   }
 
-  /** Reports a revision that fails repeatedly. The failure of a trial is reported by the deploy. */
+  /** Reports a revision that fails repeatedly. If a new revision fails when it is tried, its deploy reports that. */
   revisionFailed({ name, service }: Revision, { count, output, reason }: Failure): void {
     if (count < CRASH_LOOP) return;
     this.#log.emit("revision.failed", service, { revision: name, reason, output: outputLines(output), count });

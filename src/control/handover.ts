@@ -72,7 +72,9 @@ export interface RunningProcess<Position> {
   unseal(): Promise<void>;
   uses(): readonly InstanceUse[];
   /**
-   * Stops listening. Resolves when the addresses are free. @param knock Makes the successor connect to each address.
+   * Stops listening. Resolves when this process no longer listens on any address.
+   *
+   * @param knock Makes the successor connect to each address.
    */
   yield(knock: () => void): Promise<void>;
 }

@@ -5,9 +5,10 @@ import type { Store } from "./store.ts";
 const log = logger("older-images");
 
 /**
- * The convention's images that existed when a cless with {@linkcode ContainerDefaults} first used the data-dir of an
- * older cless. Their containers do not get these defaults, until the images are rebuilt. A data-dir that is younger
- * than the defaults has no such images.
+ * The images that are older than {@linkcode ContainerDefaults}. Older versions of cless did not know these defaults.
+ * When a newer version first uses a data-dir of such an older version, it records the images named `…-docker`. Their
+ * containers do not get the defaults until the images are rebuilt. A data-dir made by a newer version has no such
+ * images.
  */
 export class OlderImages {
   readonly #store: Pick<Store, "olderImages" | "putOlderImages">;

@@ -98,8 +98,8 @@ export class TakeOver<Position> implements RunningProcess<Position> {
   }
 
   /**
-   * Refuses changes, copies the store for a successor, and unlocks the data-dir. Requests are still served, but
-   * instances are no longer paused or stopped.
+   * Refuses changes, copies the store for a successor, and unlocks the data-dir. From then on, requests are still
+   * served, but no instances are paused, and only draining ones are stopped.
    */
   async seal(): Promise<Position> {
     const { adoption, clock, config, dataDir, deployer, engine, fleet, role, stopping, store, supervision } =

@@ -35,16 +35,21 @@ export class DockerCommand {
   }
 
   /**
-   * Runs the command and returns its standard output. @throws {EngineError} `late`, or `refused` with the command's
-   * error message.
+   * Runs the command and returns its standard output.
+   *
+   * @throws {EngineError} `late` if it does not end in time; `refused`, with its error message, if it fails; and the
+   * errors of {@linkcode spawn}.
+   * @throws The signal's reason, if it is aborted first.
    */
   async run(args: readonly string[], options: CommandOptions = {}): Promise<string> {
     return await this.#finish(args, options, this.#hasSetsid);
   }
 
   /**
-   * Starts a command that keeps running, such as `docker events`. @throws {EngineError} `refused` when it cannot be
-   * run.
+   * Starts a command that keeps running, such as `docker events`.
+   *
+   * @throws {EngineError} If it cannot be run: `away` if this machine has run out of file descriptors, memory or
+   * processes, else `refused`.
    */
   spawn(args: readonly string[], stderr: "null" | "piped" = "null"): Deno.ChildProcess {
     return this.#start(args, { stderr }, this.#hasSetsid);

@@ -15,7 +15,8 @@ const REDACTED = "***";
 
 /**
  * Names that have a meaning for the docker command, for what it starts (ssh, a wrapper's shell), or for their
- * libraries. If this list has a name too many, that does little harm: only multi-line values are refused for it.
+ * libraries. If this list has a name too many, that does little harm: only multi-line and very long values are
+ * refused for it.
  */
 const MEANT_FOR_THE_COMMAND = [
   /^(DOCKER|BUILDKIT|BUILDX|MOBY|CONTAINERD?|PODMAN|OTEL|GRPC|XDG|DBUS|BASH|LC|LD|DYLD|MALLOC|GLIBC)_/,
@@ -38,9 +39,10 @@ export interface CarriedEnv {
  * Passes a container's environment to the docker command without showing the values to anybody else. Arguments would be
  * readable by everybody on the machine, and a file by everybody with access to its folder.
  *
- * Single-line values go through an `--env-file` that is the command's standard input: a pipe leaves nothing behind, and
- * its content cannot change what the command does. Other values go through the command's own environment and
- * `--env=NAME`.
+ * Most values go through an `--env-file` that is the command's standard input: a pipe leaves nothing behind, and its
+ * content cannot change what the command does. The others go through the command's own environment and `--env=NAME`:
+ * multi-line and very long values, which do not fit into such a file, and values from which Podman would remove quotes
+ * or spaces at the ends. But a variable whose name has a meaning for the command always goes through the file.
  *
  * @throws {EngineError} `refused` for the reasons of {@linkcode envProblem}.
  */
@@ -62,9 +64,9 @@ export function carryEnv(variables: Readonly<Record<string, string>>): CarriedEn
 }
 
 /**
- * Why a container cannot get a variable; `undefined` if it can. The text does not contain the value. Multi-line values
- * are refused for names that have a meaning for the docker command. The rule also applies with the engine's socket, so
- * that a service works the same in both cases.
+ * Why a container cannot get a variable; `undefined` if it can. The text does not contain the value. If a name has a
+ * meaning for the docker command, multi-line values and those of more than 60 KiB are refused. The rule also applies
+ * with the engine's socket, so that a service works the same in both cases.
  */
 export function envProblem(name: string, value: string): string | undefined {
   if (!/^[A-Za-z_][A-Za-z0-9_.-]*$/.test(name)) {

@@ -10,9 +10,9 @@ export interface InstanceUse {
   readonly state: InstanceState;
   /** Whether its container runs, as far as the process knows; false while the container is being created. */
   readonly placed: boolean;
-  /** How many leases are open. */
+  /** How many of its slots the process has claimed: see {@linkcode Lease}. */
   readonly inFlight: number;
-  /** How many of them keep the instance awake. */
+  /** How many of these claims keep the instance awake. */
   readonly inUse: number;
 }
 
@@ -24,8 +24,9 @@ export function usesOf(fleet: Fleet): InstanceUse[] {
 }
 
 /**
- * The process that this one takes over from, while that process finishes its requests. Its leases are claimed here too,
- * so that this process neither pauses nor stops the instances that the predecessor still uses.
+ * The process that this one takes over from, while that process finishes its requests. For each of these requests, this
+ * process claims a slot (a {@linkcode Lease}) on the same instance. So it neither pauses nor stops the instances that
+ * the predecessor still uses.
  */
 export class Predecessor {
   readonly #fleet: Fleet;

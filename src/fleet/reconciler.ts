@@ -27,7 +27,8 @@ export class Reconciler {
 
   /**
    * @param adoption Protects containers whose pool is not known yet.
-   * @param role What this process may do. Unless that is `all`, another process may own containers, and none is removed.
+   * @param role What this process may do. Unless its tenure is `all`, no containers are removed, since another process
+   * may own them.
    */
   constructor(
     launcher: Launcher,

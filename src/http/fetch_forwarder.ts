@@ -45,8 +45,8 @@ export class FetchForwarder implements Forwarder {
   }
 
   /**
-   * See {@linkcode Forwarder.forward}. There are two differences. The signal does not abort the body of a response of up to
-   * 64 KB. A broken upload is a {@linkcode ForwardError}.
+   * See {@linkcode Forwarder.forward}. There are two differences. The signal does not abort the body of a response with
+   * a known length of up to 64 KB, unless the upload is still arriving. A broken upload is a {@linkcode ForwardError}.
    */
   forward(
     origin: string,

@@ -229,11 +229,12 @@ function sharingReader(reader: ReadableStreamBYOBReader, budget: StreamBudget): 
 /**
  * Reads a body of unknown length in bursts, so that its cost is linear whatever the size of its chunks.
  *
- * At each read, the platform first moves bytes from the socket into a buffer of its own, as many as the largest window
- * so far can hold. Then it takes at most one chunk out of that buffer, and moves the rest to the front. With windows
- * that are larger than the chunks, the buffer grows, and each later read costs more: 100 MB in chunks of 16 KB cost 30
- * s with windows of 64 KB. The platform fills its buffer only while somebody reads, and at most 128 times within one
- * turn of the event loop, which is the runtime's budget for a task. Therefore:
+ * Each read gets a window: memory for the bytes that it returns. The platform first moves bytes from the socket into a
+ * buffer of its own, as many as the largest window so far can hold. Then it takes at most one chunk out of that buffer,
+ * and moves the rest to the front. With windows that are larger than the chunks, the buffer grows, and each later read
+ * costs more: 100 MB in chunks of 16 KB cost 30 s with windows of 64 KB. The platform fills its buffer only while
+ * somebody reads, and at most 128 times within one turn of the event loop, which is the runtime's budget for a task.
+ * Therefore:
  *
  * - Windows are small. They fit chunks whose size is a power of two, and grow only while chunks are larger.
  * - A burst ends when a read has to wait, since the platform's buffer is empty then. It also ends after twice as many

@@ -5,8 +5,8 @@ import { logger } from "../base/log.ts";
 
 const log = logger("logs");
 /**
- * Each further pass begins this long before the last line that was read. The two streams are not strictly in order, so
- * it would miss lines otherwise.
+ * An instance's output is read in several passes. Each pass after the first begins this long before the last line that
+ * was read. The lines of the two streams are not strictly in order, so some would be missed otherwise.
  */
 const OVERLAP_MS = 1000;
 /** Limits for the lines that are held back in order to sort the lines of an instance's two streams. */

@@ -37,9 +37,9 @@ export interface Revision extends Pick<RevisionTemplate, SameAsTemplate> {
    * How long an instance may answer none of its requests before cless checks whether it hangs; `Infinity` means never.
    */
   readonly hangAfterMs: number;
-  /** The time from the end of the last lease to the pause of an instance; `Infinity` means never. */
+  /** An instance is paused after this time without a request that keeps it awake; `Infinity` means never. */
   readonly pauseAfterMs: number;
-  /** The time from the end of the last lease to the stop of an instance; `Infinity` means never. */
+  /** An instance is stopped after this time without a request that keeps it awake; `Infinity` means never. */
   readonly stopAfterMs: number;
   /** Variables whose values are secrets, with the secrets' names; filled in when a container starts. */
   readonly secretEnv?: Readonly<Record<string, string>>;

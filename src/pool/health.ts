@@ -12,10 +12,10 @@ import { type Ask, type Asking, askWithin, isWell, type Probed } from "./probe.t
  * | evidence                                           | in a row     | what follows                                 |
  * |----------------------------------------------------|--------------|----------------------------------------------|
  * | `unreachable`: a connection was refused or broke   | 3            | the instance is drained                      |
- * | `closed`: a connection ended without an answer     | 1            | the app is asked up to 3 times; each silence |
- * |                                                    |              | counts as `unreachable`                      |
+ * | `closed`: a connection ended without an answer     | 1            | the app is asked up to 3 times; each probe   |
+ * |                                                    |              | without an answer counts as `unreachable`    |
  * | `late`: no answer within the request's time        | 1; 3 if busy | the app is asked up to 3 times; drained if   |
- * |                                                    |              | it is silent each time                       |
+ * |                                                    |              | it never answers                             |
  * | `silent`: none of its requests was answered for a  | 1            | the app is asked up to 3 times; if it hangs, |
  * | while (`hangAfter`)                                |              | it is drained, its requests are aborted, and |
  * |                                                    |              | the app has failed                           |

@@ -25,7 +25,7 @@ export class EngineAway extends Error {
   override readonly name = "EngineAway";
 }
 
-/** Somebody has removed the container during its start. */
+/** The container no longer exists, or somebody ended it before its app was ready. */
 export class ContainerGone extends Error {
   override readonly name = "ContainerGone";
 }

@@ -44,10 +44,13 @@ export interface StartBackoff {
   /** Failures in a row: failed starts, and apps that crashed soon after they were ready. */
   readonly count: number;
   readonly until: number;
-  /** How many instances in a row ended soon after their start, for whatever reason. */
+  /**
+   * How many instances in a row ended early, for whatever reason. Early means that they had served no request, and had
+   * not been ready for long.
+   */
   readonly ends: number;
   readonly endsUntil: number;
-  /** When a start last failed or an instance last ended. */
+  /** When a start last failed, or an instance last ended early. */
   readonly lastAt: number;
   /** The last failure, unless a healthy instance came after it. */
   readonly failure: Failure | undefined;

@@ -3,8 +3,8 @@ import type { Clock } from "../base/clock.ts";
 import type { LagMeter } from "../base/lag.ts";
 
 /**
- * An overload does not begin while cless holds no more requests than this. Connections that each wait for an answer
- * before they send the next request can hold that many, and are no overload.
+ * An overload does not begin while cless holds no more requests than this. Clients that each wait for an answer before
+ * they send the next request can have this many requests in flight together, and that is no overload.
  */
 const FEW_AT_BEGIN = 600;
 /** A request that has been in flight for at least this long waits for its app or client, and is no sign of an overload. */

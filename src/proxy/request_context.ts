@@ -44,7 +44,8 @@ export class RequestContext implements Client, Timed {
   /** How often a connection was refused before the request was sent. */
   refusals = 0;
   /**
-   * The last instance that ended or broke the connection before it answered; `undefined` once `judge` has handled it.
+   * The last instance that ended, or broke the connection, before it answered. If it turns out that the instance ended
+   * by itself, `Retries` decides whether to repeat the request, and resets this to `undefined`.
    */
   broken: { readonly instance: Instance; readonly hadOthers: boolean } | undefined;
   /** Whether the request was repeated after possibly crashing an instance. */

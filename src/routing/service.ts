@@ -35,34 +35,34 @@ export interface Share {
   readonly unmade?: string | undefined;
 }
 
-/** Makes the pool of a {@linkcode SleepingShare} from the share's origin. */
+/** Makes the pool of a {@linkcode SleepingShare}. `T` is what the share stores about its revision. */
 export interface PoolMaker<T> {
-  make(origin: T): InstancePool;
+  make(revision: T): InstancePool;
 }
 
 /** A share whose pool is made for its first request. That saves memory, since most services sleep. */
 export class SleepingShare<T extends { readonly name: string }> implements Share {
   readonly percent: number;
   readonly tag: string | undefined;
-  readonly #origin: T;
+  readonly #revision: T;
   readonly #maker: PoolMaker<T>;
   #pool: InstancePool | undefined;
 
   /** @param maker Shared by all shares, to keep each of them small. */
-  constructor({ percent, tag }: Pick<TrafficTarget, "percent" | "tag">, origin: T, maker: PoolMaker<T>) {
+  constructor({ percent, tag }: Pick<TrafficTarget, "percent" | "tag">, revision: T, maker: PoolMaker<T>) {
     this.percent = percent;
     this.tag = tag;
-    this.#origin = origin;
+    this.#revision = revision;
     this.#maker = maker;
   }
 
   /** @throws What the maker throws; the next read tries again. */
   get pool(): InstancePool {
-    return this.#pool ??= this.#maker.make(this.#origin);
+    return this.#pool ??= this.#maker.make(this.#revision);
   }
 
   get unmade(): string | undefined {
-    return this.#pool === undefined ? this.#origin.name : undefined;
+    return this.#pool === undefined ? this.#revision.name : undefined;
   }
 }
 

@@ -31,8 +31,8 @@ export function logOperations({ catalog, logs, stopping }: Collaborators) {
       scope: "read",
       summary: "Read the output of the instances of a service",
       description:
-        "Each line has its instance. The instances come one after the other, those that ended first (less than " +
-        "an hour ago) at the beginning; with `follow`, new lines come as they are written. " +
+        "Each line has its instance. The instances come one after the other, first those that ended within the last " +
+        "hour; with `follow`, new lines come as they are written. " +
         `As text, \`INSTANCE | [TIME ]TEXT\`, or, where the client accepts ${JSON_LINES}, an object a line with ` +
         "`instance`, `revision`, `stream`, `time` and `text`.",
       params: { name: serviceParam },

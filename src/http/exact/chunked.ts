@@ -3,7 +3,7 @@ import { Malformed } from "./message_head.ts";
 const LF = 10;
 const CR = 13;
 const SEMICOLON = 59;
-/** Most hexadecimal digits of a chunk size; a longer one might not be a safe integer. */
+/** A chunk size may have at most this many hexadecimal digits. A longer one might not be a safe integer. */
 const MAX_DIGITS = 13;
 /** Limit for the extensions of one chunk, and for all trailers. */
 const MAX_EXTRA_BYTES = 16 * 1024;

@@ -136,8 +136,9 @@ export class LongBody extends PassedBody {
   }
 
   /**
-   * Allocates memory for the next bytes, at most `length`. Call it once the platform has taken the previous piece,
-   * whose memory is freed here. Pieces are not reused, since the platform may still be sending their contents.
+   * Allocates memory for the next bytes, at most `length`. Call it once the platform has taken the previous piece. This
+   * drops our reference to that piece. Its memory is freed as soon as the platform has sent it. A piece is not reused,
+   * since the platform may still be sending it.
    */
   #nextPiece(length: number, least = 0): Uint8Array<ArrayBuffer> {
     this.#last?.transfer(0); // freeing memory at once is much cheaper than leaving it to the garbage collector

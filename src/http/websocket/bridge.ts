@@ -81,7 +81,8 @@ export class WebSocketBridge implements Disposable {
     const app = new AppSocket(switched);
     const ending = Promise.withResolvers<void>();
     const bothClosed = this.#join(client, app, reader, ending.resolve);
-    // The lease must end in time, but the platform waits for the answer to a close without a limit.
+    // The caller gives back its slot on the instance once `ended` resolves. So this limits the wait for the answer to a
+    // close: the platform itself would wait for ever.
     const ended = ending.promise.then(() => atMost(bothClosed, this.#clock, CLOSE_TIMEOUT_MS)).then(() => app.drop());
     const breakOff = () => {
       if (!(signal.reason instanceof InstanceGone)) return;
