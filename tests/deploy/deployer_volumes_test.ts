@@ -213,6 +213,17 @@ Deno.test("without a trial, too, the old revision stops before requests go to th
   assertEquals([await ask(), names(), together], ["app-00002", ["app-00002"], []]);
 });
 
+Deno.test("a revision that gets traffic and takes its volume from no other is not tried first", async () => {
+  const { deployer, kit, broken, splitOf } = newVolumes();
+  await deployer.deploy("app", input("one"), WAITING);
+  await deployer.deploy("app", input("two", { ...using("data"), traffic: 0 }), AT_ONCE);
+  broken.add("two");
+  const launches = kit.launcher.called("launch").length;
+  await deployer.setTraffic("app", [{ revision: LATEST, percent: 100 }], BY);
+  assertEquals(splitOf("app.localhost"), { "app-00002": 100 });
+  assertEquals(kit.launcher.called("launch").length, launches);
+});
+
 Deno.test("no two revisions of a service with one volume can be reached", async () => {
   const scene = newVolumes();
   const { deployer } = scene;

@@ -159,3 +159,13 @@ netTest("exact: the connections to an instance that ends are closed, and no more
   await left.promise;
   assertEquals([(await cless.ask(requestText("POST /"))).status, app.connections], [200, 2]);
 });
+
+netTest("exact: a client can use its connection again after an upload, whatever its size", async () => {
+  await using app = Origin.answering();
+  await using cless = await Harness.warm({ forward: "exact", origin: app });
+  using client = await cless.connect();
+  for (const length of [10, 70_000, 3_000_000, 10]) {
+    const answer = await client.ask(requestText("POST /", [`content-length: ${length}`], "x".repeat(length)));
+    assertEquals([answer.status, answer.text, app.last.body.length], [200, "ok", length]);
+  }
+});

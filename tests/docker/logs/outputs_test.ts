@@ -60,6 +60,27 @@ dockerTest("a container that is removed while its log is read is read from the r
   assertEquals(await read, ["last words"]);
 });
 
+Deno.test("no line comes twice when a container is removed while its log is read", async () => {
+  const removed = Promise.withResolvers<void>();
+  const line = (text: string, nanos: number): LogLine => ({ stream: "stdout", time: time(nanos), text });
+  const logs = async function* (_: string, { follow = false }: LogOptions = {}) {
+    yield line("first", 1);
+    if (follow) {
+      await removed.promise;
+      throw new EngineError("gone", "No such container: one");
+    }
+    yield line("last", 2);
+  };
+  const outputs = new ContainerOutputs({ logs }, new FakeClock(), () => NOW);
+  outputs.started("one", OWNER);
+  const lines = outputs.read("one", { follow: true });
+  assertEquals((await lines.next()).value?.text, "first");
+  await outputs.retain("one");
+  removed.resolve();
+  assertEquals(await texts(lines), []); // whoever follows reads the retained lines from there on
+  assertEquals(await texts(outputs.read("one", {})), ["first", "last"]);
+});
+
 dockerTest("no log is read of containers that have never run or were forgotten", async (docker) => {
   const outputs = newOutputs(docker);
   await outputs.retain("unknown");
