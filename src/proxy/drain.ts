@@ -10,11 +10,16 @@ export interface Drained {
   readonly servers: readonly { shutdown(): Promise<void> }[];
   readonly activator: Pick<Activator, "drain" | "holding">;
   readonly fleet: Pick<Fleet, "instances" | "pools">;
-  readonly unanswered: Pick<UnansweredRequests, "abortAll" | "list">;
+  readonly unanswered: Pick<UnansweredRequests, "abortAll" | "list" | "total">;
 }
 
-/** Once the process accepts no more connections, its open connections may bring requests for this long. */
-const LAST_REQUESTS_MS = 1000;
+/** Once a superseded process has got no request for this long, it closes its connections. */
+const LAST_REQUEST_MS = 1000;
+/**
+ * But it waits at most this long for that. A client may just be sending a request on a connection that is closed. So as
+ * many connections as possible get a response before, which tells the client that the connection ends with it.
+ */
+const LAST_REQUESTS_MS = 5000;
 const LOOK_MS = 50;
 
 /**
@@ -23,11 +28,19 @@ const LOOK_MS = 50;
  */
 export async function finish(drained: Drained, clock: Clock, timeoutMs: number): Promise<void> {
   const { servers, fleet, unanswered } = drained;
-  const deadline = clock.now() + timeoutMs;
-  await delay(clock, Math.min(LAST_REQUESTS_MS, timeoutMs));
+  const began = clock.now();
+  const deadline = began + timeoutMs;
+  let requests = unanswered.total;
+  let lastRequestAt = began;
+  const mayComeMore = () => {
+    if (unanswered.total !== requests) [requests, lastRequestAt] = [unanswered.total, clock.now()];
+    return clock.now() < Math.min(lastRequestAt + LAST_REQUEST_MS, began + LAST_REQUESTS_MS);
+  };
   // The servers are shut down last, since that cuts uploads and WebSockets.
   const isBusy = () => unanswered.list().length > 0 || fleet.instances().some(({ inFlight }) => inFlight > 0);
-  while (isBusy() && clock.now() < deadline) await delay(clock, LOOK_MS);
+  while ((mayComeMore() || isBusy()) && clock.now() < deadline) {
+    await delay(clock, Math.min(LOOK_MS, deadline - clock.now()));
+  }
   refuse(drained);
   await atMost(Promise.all(servers.map((server) => server.shutdown())), clock, deadline - clock.now());
 }

@@ -155,9 +155,16 @@ export class RequestContext implements Client, Timed {
 export class UnansweredRequests extends CoarseTimeouts<RequestContext> {
   /** How many of them wait for an instance or a slot. */
   held = 0;
+  /** How many requests there have been in all. */
+  total = 0;
 
   constructor(clock: Clock) {
     super(clock, TICK_MS);
+  }
+
+  override add(context: RequestContext): void {
+    this.total++;
+    super.add(context);
   }
 
   /** How many of them do not wait for an instance or a slot. */

@@ -66,9 +66,12 @@ export function cutByProxy({ answering, cause }: Failed): boolean {
   return answering || !/^\d{3} /.test(cause);
 }
 
-/** One whose connection was in the queue of a listener that closed: not a byte of an answer has come. */
+/**
+ * One that crossed the end of its connection, so that not a byte of an answer has come: the connection was in the queue
+ * of a listener that closed, or it was kept and idle for long and is closed just now (RFC 9112, section 9.5).
+ */
 export function unread({ answering, cause }: Failed): boolean {
-  return !answering && cause === "reset before an answer";
+  return !answering && (cause === "reset before an answer" || cause === "a kept connection closed before an answer");
 }
 
 /** The service that a request was for. */

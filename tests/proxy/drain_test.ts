@@ -116,6 +116,31 @@ Deno.test("a superseded process serves for a second what its open connections st
   assertEquals((await assertRejects(hold, ClessError)).code, "draining");
 });
 
+Deno.test("a superseded process closes its connections once they have brought nothing for a second", async () => {
+  const { kit, unanswered, finished, isClosing } = newScene();
+  finished(30_000);
+  await kit.clock.advance(900);
+  unanswered.total++;
+  await kit.clock.advance(1000);
+  assertEquals(isClosing(), false);
+  await kit.clock.advance(100);
+  assertEquals(isClosing(), true);
+});
+
+Deno.test("a superseded process closes its connections after five seconds though they still bring requests", async () => {
+  const { kit, unanswered, finished, isClosing } = newScene();
+  finished(30_000);
+  for (let n = 0; n < 4; n++) {
+    unanswered.total++;
+    await kit.clock.advance(990);
+  }
+  unanswered.total++;
+  await kit.clock.advance(1000);
+  assertEquals(isClosing(), false);
+  await kit.clock.advance(50);
+  assertEquals(isClosing(), true);
+});
+
 Deno.test("a superseded process ends after its timeout, however short, and whatever is under way", async () => {
   for (const timeoutMs of [500, 30_000]) {
     for (const isInUse of [false, true]) {

@@ -50,7 +50,7 @@ export const CHANGES: readonly Disruption[] = [
     name: "upgrade",
     planned: true,
     requirement: {
-      text: `${UPGRADES} upgrades, 0 failed; of 10,000 requests one may be reset before a byte was sent`,
+      text: `${UPGRADES} upgrades, 0 failed; of 10,000 requests one may be reset before a byte of its answer`,
       excuse: unread,
       longestWaitMs: 10_000,
     },
@@ -139,7 +139,7 @@ async function upgrades(act: Act): Promise<void> {
     const lost = failures.filter(unread).length;
     const most = Math.max(1, Math.floor(sent / 10_000));
     return [{
-      what: "reset before a byte was sent",
+      what: "reset before a byte of the answer",
       value: `${lost} of ${sent}`,
       bar: `≤ ${most}`,
       met: lost <= most,
