@@ -139,9 +139,11 @@ Deno.test("where the program itself has gone, connections end, but it gives no w
   assertEquals(isExcused(cutByProxy, { cause: "503 draining" }), false);
 });
 
-Deno.test("in an upgrade only a connection is lost that nobody has taken", () => {
-  assertEquals(isExcused(unread, { cause: "reset before an answer" }), true);
-  for (const cause of ["refused", "a kept connection closed before an answer", "cut off in the head", "503 draining"]) {
+Deno.test("in an upgrade only a request is lost that has crossed the end of its connection", () => {
+  for (const cause of ["reset before an answer", "a kept connection closed before an answer"]) {
+    assertEquals(isExcused(unread, { cause }), true, cause);
+  }
+  for (const cause of ["refused", "cut off in the head", "503 draining"]) {
     assertEquals(isExcused(unread, { cause }), false, cause);
   }
   assertEquals(isExcused(unread, { cause: "cut off in the answer", answering: true }), false);
