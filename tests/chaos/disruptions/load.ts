@@ -11,7 +11,7 @@ const APP_BOUND = { query: "work=10", template: { concurrency: 4 }, workers: 16,
 const PROXY_BOUND = { query: "", template: { concurrency: 0 }, workers: 64, leastShare: undefined };
 const MOST_P99_MS = 1000;
 const MOST_GROWTH_MB = 150;
-const SLOW_CLIENTS = 2000;
+const SLOW_CLIENTS = { whole: 2000, quick: 500 };
 const PROBES = 50;
 /** What of the requests for the service beside has to be answered; a short run may be on a machine with other work. */
 const ANSWERED = { whole: 0.99, quick: 0.9 };
@@ -48,7 +48,7 @@ export const LOAD: readonly Disruption[] = [
     name: "slow-clients",
     planned: false,
     requirement: {
-      text: `${SLOW_CLIENTS} clients that read nothing or stop in an upload: 0 others fail, none keeps an app awake`,
+      text: `${SLOW_CLIENTS.whole} clients that read nothing or stop in an upload: 0 others fail, none keeps an app awake`,
       longestWaitMs: 10_000,
     },
     stage: { flags: ["--client-timeout=5s"] },
@@ -141,7 +141,7 @@ async function slowClients(act: Act): Promise<void> {
   const inFlight = async () => (await stage.instances("idle")).reduce((sum, { inFlight }) => sum + inFlight, 0);
   let highestMb = 0;
   {
-    const clients = SLOW_CLIENTS / 2;
+    const clients = (quick ? SLOW_CLIENTS.quick : SLOW_CLIENTS.whole) / 2;
     await using slow = Traffic.start(act.sender, stage.cless.url, [
       { name: "mute", kind: "mute", host, clients },
       { name: "half", kind: "half", host, clients },
