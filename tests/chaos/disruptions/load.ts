@@ -48,7 +48,8 @@ export const LOAD: readonly Disruption[] = [
     name: "slow-clients",
     planned: false,
     requirement: {
-      text: `${SLOW_CLIENTS.whole} clients that read nothing or stop in an upload: 0 others fail, none keeps an app awake`,
+      text:
+        `${SLOW_CLIENTS.whole} clients that read nothing or stop in an upload: 0 others fail, none keeps an app awake`,
       longestWaitMs: 10_000,
     },
     stage: { flags: ["--client-timeout=5s"] },
