@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { StoreUnavailable } from "../../src/control/store.ts";
-import { foundService, good, newAdmin, problemOf } from "./kit.ts";
+import { foundService, good, newAdmin, OWNER, PEER, problemOf } from "./kit.ts";
 
 const JSON_TYPE = { "content-type": "application/json" };
 
@@ -155,6 +155,14 @@ Deno.test("a body above 1 MiB is refused, and if its length is given, before it 
   );
   await problemOf(answer, 413, "too_large");
   assert(cancelled && pulled < 30, String(pulled));
+});
+
+Deno.test("a body is read to its end, however it is cut into pieces", async () => {
+  const { handle } = await newAdmin();
+  const pieces = ['{"image"', "", ':"web"', "}", ""].map((piece) => new TextEncoder().encode(piece));
+  const headers = { authorization: `Bearer ${OWNER}`, ...JSON_TYPE };
+  const init = { method: "PUT", headers, body: ReadableStream.from(pieces) };
+  await good(handle(new Request("http://localhost/v1/services/web", init), PEER), 201);
 });
 
 Deno.test("a body of exactly 1 MiB is taken, whether its length is given or not", async () => {

@@ -159,6 +159,23 @@ apiTest("an answer that is not from cless is reported as that", {
   assertEquals((await api.run("secrets")).code, 1, "the token goes nowhere else");
 });
 
+apiTest("an answer that breaks off is reported in one line, whether it is a refusal or not", {}, async (api) => {
+  for (const status of [200, 503]) {
+    api.answers["GET /v1/services"] = () => {
+      let pulls = 0;
+      const pull = (stream: ReadableStreamDefaultController) => {
+        if (pulls++ === 0) stream.enqueue(new TextEncoder().encode('{"detail":'));
+        else stream.error(new Error("gone"));
+      };
+      return new Response(new ReadableStream({ pull }, { highWaterMark: 0 }), { status });
+    };
+    const { code, err } = await api.run("services");
+    assertEquals([code, err.split("\n").length], [1, 1], err);
+    const told = status === 200 ? `the cless at ${api.url} has broken off` : `the server at ${api.url} ${OTHER}`;
+    assertEquals(err.startsWith(`cless: ${told}`), true, err);
+  }
+});
+
 apiTest("the token is not sent on to another server, whatever the answer says", {}, async (api) => {
   await using other = new FakeApi({ "GET /v1/services": [] });
   for (const status of [301, 302, 303, 307, 308] as const) {

@@ -103,6 +103,8 @@ Deno.test("only the owner can rotate the owner's token", async () => {
   const { ask, tokens } = await newAdmin();
   await problemOf(await ask("POST", "/v1/tokens/rotate", { token: tokens.deploy }), 403, "forbidden");
   assertEquals(await good(ask("POST", "/v1/tokens/rotate", { token: OWNER })), { token: "cless_new" });
+  assertEquals(await good(ask("GET", "/v1/services", { token: "cless_new" })), []);
+  await problemOf(await ask("GET", "/v1/services", { token: OWNER }), 401, "unauthorized");
 });
 
 Deno.test("history says what was changed, when and by whom, newest first and in pages, also for removed services", async () => {
