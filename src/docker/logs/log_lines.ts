@@ -42,7 +42,7 @@ export class LogSplitter {
       rest = rest.subarray(end === -1 ? longest : end + 1);
       this.#fresh = end !== -1;
     }
-    this.#rest = rest.slice(); // a copy, since the caller reuses the buffer
+    this.#rest = rest.slice(); // a copy, so that the memory of the lines before is freed
     return lines;
   }
 
