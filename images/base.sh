@@ -67,16 +67,17 @@ make_base() {
   return 1
 }
 
-# bootstrap DIR: makes DIR/base.tar, a minimal Debian without manuals and translations.
+# bootstrap DIR: makes DIR/base.tar, a minimal Debian without manuals and translations. This needs root; the shell opens
+# the file, so that it belongs to the user.
 bootstrap() {
   if has mmdebstrap; then
-    mmdebstrap --variant=minbase \
+    as_root mmdebstrap --variant=minbase \
       --dpkgopt='path-exclude=/usr/share/man/*' \
       --dpkgopt='path-include=/usr/share/man/man[1-9]' \
       --dpkgopt='path-exclude=/usr/share/locale/*' \
       --dpkgopt='path-exclude=/usr/share/doc/*' \
       --dpkgopt='path-include=/usr/share/doc/*/copyright' \
-      "$SUITE" "$1/base.tar"
+      "$SUITE" - >"$1/base.tar"
   else
     as_root debootstrap --variant=minbase "$SUITE" "$1/root" &&
       as_root rm -rf "$1/root/var/cache/apt/archives" "$1/root/var/lib/apt/lists" &&
@@ -105,7 +106,9 @@ install_mmdebstrap() {
 build_image() {
   tag=$1-docker
   base=$(find_base) || return 1
-  say "$tag: building on $base"
+  hint=
+  if [ "$base" = "$LOCAL_BASE" ]; then hint=", which may take two minutes"; fi
+  say "$tag: building on $base$hint"
   start=$(date +%s)
   log=$(mktemp)
   status=0
