@@ -23,7 +23,7 @@ const FLAGS: readonly Flag[] = [
     "--admin-public":
       "Answer on the admin hosts of the proxy for everybody, not only for this machine and trusted proxies",
     "--domain NAME = cless.cloud":
-      "Names the host admin.NAME, and is used in printed URLs; services answer under any domain",
+      "Names the host admin.NAME, and printed URLs are below NAME, or below localhost without this flag; services answer under any domain",
     "--trusted-proxy CIDR…":
       "Peers whose X-Forwarded-* and Forwarded headers are kept; those of all others are replaced",
   }),

@@ -31,7 +31,7 @@ export const upgrade: Verb = {
   notes: [
     "The new process has the flags, the CLESS_ variables and the folder of the running one, and writes where that one writes. If it fails, the running one goes on. Run it as the same user. As a service of systemd, use systemctl reload cless.",
   ],
-  example: ["cless upgrade", "cless upgrade --binary ./cless --data-dir .dev/data"],
+  example: ["cless upgrade", "cless upgrade --binary ./cless --data-dir .dev/data-0"],
   run: async (call) => {
     const dataDir = dataDirOf(call);
     const running = await readCall(dataDir);
