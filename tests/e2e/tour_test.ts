@@ -78,8 +78,8 @@ Deno.test({ name: "every command of README's tour does what README says", ignore
         const { dataDir } = program;
         const lines: string[] = [];
         for (const line of text.trim().split("\n")) {
-          if (line.endsWith("systemctl stop cless")) await program.end();
-          else if (line.endsWith("systemctl start cless")) program = await Program.start({ dataDir });
+          if (line.startsWith("sudo systemctl stop cless")) await program.end();
+          else if (line.startsWith("sudo systemctl start cless")) program = await Program.start({ dataDir });
           else lines.push(line.replaceAll("/var/lib/cless", dataDir));
           if (line.startsWith("sudo cp")) assertEquals(await run(lines.join("\n")), "");
           ran++;
