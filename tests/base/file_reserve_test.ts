@@ -82,3 +82,16 @@ Deno.test(
     assertEquals(clock.timers, 0);
   },
 );
+
+Deno.test(
+  { name: "a lent reserve is taken back once descriptors are free again, though nobody asks for it", ignore: noRead },
+  async () => {
+    const clock = new FakeClock();
+    const reserve = new FileReserve(clock, 4);
+    assertEquals([reserve.take(), reserve.lend()], [true, true]);
+    await withoutFiles(() => clock.advance(12_000));
+    await clock.advance(3000);
+    assertEquals([clock.timers, reserve.lend()], [0, true]);
+    reserve.release();
+  },
+);

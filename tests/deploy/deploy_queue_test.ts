@@ -55,6 +55,34 @@ Deno.test("deploys of one service run one after the other, in order and also aft
   assertEquals([await two, await three, await other, begun.at(-1)], ["two", "three", "other", "three"]);
 });
 
+Deno.test("work that comes while the second of its name runs waits for that one", async () => {
+  const queue = new QueueByName();
+  const begun: string[] = [];
+  const work = (what: string) => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const done = queue.run("web", () => {
+      begun.push(what);
+      return promise;
+    });
+    return { done, resolve };
+  };
+  const [one, two] = [work("one"), work("two")];
+  one.resolve();
+  await one.done;
+  await settle();
+  const three = work("three");
+  let isSettled = false;
+  const settled = queue.settled().then(() => isSettled = true);
+  await settle();
+  assertEquals([begun, isSettled], [["one", "two"], false]);
+  two.resolve();
+  await two.done;
+  await settle();
+  assertEquals([begun, isSettled], [["one", "two", "three"], false]);
+  three.resolve();
+  await settled;
+});
+
 Deno.test("a deploy that is called off before its turn never begins, and one on its way is told", async () => {
   const queue = new DeployQueue();
   const [first, second] = [new AbortController(), new AbortController()];

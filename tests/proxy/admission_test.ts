@@ -229,6 +229,20 @@ for (const [factor, connections] of [[2, 1000], [2, Infinity], [3, 1000], [3, In
 
 Deno.test("of requests that take more processor time fewer are admitted, so that the lag stays small", async () => {
   const busy = new Busy({ admittedMs: 2 });
+  await overloadWithCostlyRequests(busy);
+});
+
+Deno.test("an overload after many quiet times is met like one without them", async () => {
+  const busy = new Busy({ admittedMs: 2 });
+  for (let times = 0; times < 10; times++) {
+    await busy.load(300, { app: 20 });
+    await busy.load(3000, {});
+    assertEquals(busy.clock.timers, 0);
+  }
+  await overloadWithCostlyRequests(busy);
+});
+
+async function overloadWithCostlyRequests(busy: Busy): Promise<void> {
   const rates = { app: 1500, beside: 20 };
   await busy.load(2000, rates);
   await busy.load(10_000, rates);
@@ -236,7 +250,7 @@ Deno.test("of requests that take more processor time fewer are admitted, so that
   const possible = 10 * (1000 - 1500 * 0.02) / (2 - 0.02);
   assert(app.answered >= 0.95 * possible, `${app.answered} of ${possible}`);
   assert(beside.within250 >= 0.98 * beside.sent, `${beside.within250} of ${beside.sent}`);
-});
+}
 
 Deno.test("where refusals alone make turns long, some requests are still admitted", async () => {
   const busy = new Busy({ connections: 5000 });
