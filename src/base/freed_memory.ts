@@ -32,7 +32,7 @@ export class FreedMemory {
   #cancels: (() => void)[] = [];
 
   /** @param usedBytes How much memory this process uses. @param release Makes the allocator return free memory. */
-  constructor(clock: Clock, usedBytes = () => Deno.memoryUsage().rss, release = releaseFreedMemory) {
+  constructor(clock: Clock, usedBytes = () => Deno.memoryUsage().rss, release: () => void = releaseFreedMemory) {
     this.#clock = clock;
     this.#usedBytes = usedBytes;
     this.#release = release;
@@ -65,14 +65,25 @@ export class FreedMemory {
 }
 
 /**
- * Makes Deno call malloc_trim(3), which it does whenever a worker has ended: `create_worker` in
+ * Collects garbage, and makes Deno call malloc_trim(3), which it does whenever a worker has ended: `create_worker` in
  * https://github.com/denoland/deno/blob/v2.9.5/runtime/ops/worker_host.rs. The start of the worker takes 30 ms.
  */
-export function releaseFreedMemory(): void {
+export async function releaseFreedMemory(): Promise<void> {
   try {
+    await collectGarbage();
     const worker = new Worker("data:text/javascript,self.close()", { type: "module" });
     worker.onerror = (event) => event.preventDefault(); // an error would end this process
   } catch (error) {
     log.debug("memory cannot be returned", { error });
   }
+}
+
+/**
+ * While requests keep coming, V8 may put off a full collection for many minutes, and so keep the buffers of clients that
+ * have left. It has a function that collects at once, which a flag shows to new contexts.
+ */
+async function collectGarbage(): Promise<void> {
+  const [{ setFlagsFromString }, { runInNewContext }] = await Promise.all([import("node:v8"), import("node:vm")]);
+  setFlagsFromString("--expose-gc");
+  runInNewContext("gc")();
 }

@@ -60,7 +60,22 @@ Deno.test({
   }
   const before = Deno.memoryUsage().rss;
   for (const { buffer } of freed) buffer.transfer(0);
-  releaseFreedMemory();
+  await releaseFreedMemory();
   await until(() => before - Deno.memoryUsage().rss > 48 * MB);
   assertEquals(kept.length, 3000);
+});
+
+Deno.test("garbage is collected before memory is returned, though nothing else makes it so", async () => {
+  const registry = new FinalizationRegistry<void>(() => collected = true);
+  let collected = false;
+  const promote = () => {
+    let garbage: object | undefined = new Uint8Array(MB);
+    registry.register(garbage);
+    garbage = undefined;
+  };
+  promote();
+  await until(async () => {
+    await releaseFreedMemory();
+    return collected;
+  });
 });
