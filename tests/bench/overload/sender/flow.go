@@ -21,6 +21,7 @@ const patience = 30 * time.Second
 type flow struct {
 	address string
 	text    string
+	answer  string
 	most    int
 
 	mutex sync.Mutex
@@ -48,9 +49,9 @@ type connection struct {
 	used bool
 }
 
-func newFlow(host, address, path string, most int) *flow {
+func newFlow(host, address, path, answer string, most int) *flow {
 	text := fmt.Sprintf("GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", path, host)
-	return &flow{address: address, text: text, most: most}
+	return &flow{address: address, text: text, answer: answer, most: most}
 }
 
 // sendWhenDue sends requests at random times, so many in a second on average, and waits for the answers.
@@ -93,7 +94,7 @@ func (f *flow) askUntil(end time.Time) bool {
 		return false
 	}
 	defer conn.Close()
-	reader := newReader(conn)
+	reader := newReader(conn, f.answer)
 	for now := time.Now(); now.Before(end); now = time.Now() {
 		f.mutex.Lock()
 		f.begun++
@@ -160,7 +161,7 @@ func (f *flow) write(c *connection) {
 
 func (f *flow) read(c *connection) {
 	defer c.conn.Close()
-	reader := newReader(c.conn)
+	reader := newReader(c.conn, f.answer)
 	for {
 		answer, err := reader.next()
 		now := time.Now()

@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cless/tests/bench/pattern"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -23,6 +24,7 @@ func main() {
 	open := flag.String("open", "", "open loops: HOST=RATE with commas between them")
 	closed := flag.String("closed", "", "a closed loop: HOST=CONNECTIONS")
 	path := flag.String("path", "/", "what is asked for")
+	answer := flag.String("answer", pattern.Head, "the body of the app's answer")
 	mostConnections := flag.Int("connections", 1000, "the most connections of an open loop; more requests wait here")
 	seconds := flag.Float64("seconds", 0, "for how long")
 	seed := flag.Int64("seed", 1, "for when requests are due")
@@ -38,7 +40,7 @@ func main() {
 			continue
 		}
 		host, rate := split(text)
-		f := newFlow(host, *address, *path, *mostConnections)
+		f := newFlow(host, *address, *path, *answer, *mostConnections)
 		flows = append(flows, f)
 		running.Add(1)
 		go func(seed int64) {
@@ -48,7 +50,7 @@ func main() {
 	}
 	if *closed != "" {
 		host, connections := split(*closed)
-		f := newFlow(host, *address, *path, int(connections))
+		f := newFlow(host, *address, *path, *answer, int(connections))
 		flows = append(flows, f)
 		running.Add(1)
 		go func() {

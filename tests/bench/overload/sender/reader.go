@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"cless/tests/bench/pattern"
 	"errors"
 	"io"
 	"strconv"
@@ -26,10 +25,12 @@ type answer struct {
 type reader struct {
 	buffer *bufio.Reader
 	body   []byte
+	// The body of the app's answer.
+	want string
 }
 
-func newReader(from io.Reader) *reader {
-	return &reader{buffer: bufio.NewReaderSize(from, 4096), body: make([]byte, mostBytes)}
+func newReader(from io.Reader, want string) *reader {
+	return &reader{buffer: bufio.NewReaderSize(from, 4096), body: make([]byte, mostBytes), want: want}
 }
 
 func (r *reader) next() (answer, error) {
@@ -72,6 +73,6 @@ func (r *reader) next() (answer, error) {
 	if _, err := io.ReadFull(r.buffer, r.body[:length]); err != nil {
 		return made, err
 	}
-	made.isGood = made.status == 200 && string(r.body[:length]) == pattern.Head
+	made.isGood = made.status == 200 && string(r.body[:length]) == r.want
 	return made, nil
 }
