@@ -54,7 +54,10 @@ export async function ask(
   return content("yes\n", "text/plain;charset=UTF-8");
 }
 
-/** Checks the query without the schema library, which is large and not loaded yet when proxies ask at a start. */
+/**
+ * Checks the query without the schema library: it is large, and not loaded yet when a TLS proxy asks soon after cless
+ * has started.
+ */
 function readDomain(query: string): string {
   const { domain } = queryValues(query, ["domain"]);
   if (domain === undefined) throw new InvalidError(["domain"], "is missing, and must be a text");

@@ -80,7 +80,8 @@ export async function releaseFreedMemory(): Promise<void> {
 
 /**
  * While requests keep coming, V8 may put off a full collection for many minutes, and so keep the buffers of clients that
- * have left. It has a function that collects at once, which a flag shows to new contexts.
+ * have left. V8 has a function that collects at once: with the flag `--expose-gc`, each new context (node:vm) has it as
+ * `gc`.
  */
 async function collectGarbage(): Promise<void> {
   const [{ setFlagsFromString }, { runInNewContext }] = await Promise.all([import("node:v8"), import("node:vm")]);

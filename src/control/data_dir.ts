@@ -63,7 +63,7 @@ export interface DataDir {
   unlock(): void;
   /** Keeps disposal from removing files, which a successor has taken over. */
   leave(): void;
-  /** Removes the files that this process has announced, and unlocks the folder. */
+  /** Removes `serve.json` and `admin-address` if this process has written them, and unlocks the folder. */
   [Symbol.dispose](): void;
 }
 

@@ -56,7 +56,9 @@ export type OwnFacts = Omit<PredecessorFacts, "version" | "pid">;
 
 /** What a predecessor tells once it has sealed its database. */
 export interface Sealed<Position> {
-  /** The next address and port to give out. */
+  /**
+   * The next address and host port that the predecessor would have given to a container. The successor continues there.
+   */
   readonly position: Position;
   readonly uses: readonly InstanceUse[];
 }

@@ -64,8 +64,8 @@ export interface HandoverOptions {
   /** The pools that were made for the change. */
   readonly made: readonly InstancePool[];
   /**
-   * Whether a revision that gets a volume is tried before the commit. With `instead`, only if it takes the volume from
-   * another revision.
+   * Whether a revision that gets a volume is tried before the change is stored and published. With `instead`, only if it
+   * takes the volume from another revision.
    */
   readonly start: "always" | "instead" | "never";
   readonly signal: AbortSignal;
@@ -176,7 +176,7 @@ export class VolumeHandover {
   }
 }
 
-/** The reachable revisions of a service that have volumes. */
+/** The revisions with volumes of a service that are reachable, and `tried` if it has volumes. */
 function holders({ service, revisions }: ServiceState, tried?: RevisionRecord): RevisionRecord[] {
   const names = reachable(service);
   return revisions.filter((one) => one.template.volumes.length > 0 && (one === tried || names.has(one.name)));

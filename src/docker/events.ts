@@ -25,7 +25,7 @@ export class EventStream {
   /** Whether events are being received. */
   live = false;
   #running: Promise<void> = Promise.resolve();
-  /** The time of the last event by the engine's own clock, seconds since 1970. */
+  /** The time of the last event by the engine's clock, at first that of this process; seconds since 1970. */
   #since = (Date.now() / 1000).toFixed(3);
 
   constructor(api: Pick<EngineApi, "events">, clock: Clock) {

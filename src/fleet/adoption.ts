@@ -78,8 +78,9 @@ export class Adoption {
   }
 
   /**
-   * Lists the containers, and adopts or removes each. Resolves when the usable ones belong to pools and the others are
-   * gone. The adopted ones may not answer yet.
+   * Lists the containers, and adopts or removes each. Resolves when the usable ones belong to pools, and the obsolete
+   * ones are removed as far as possible. The adopted ones may not answer yet. While the predecessor is alive, none is
+   * removed.
    */
   async run(finder: PoolFinder): Promise<void> {
     const containers = await this.#list();

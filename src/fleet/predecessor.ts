@@ -69,7 +69,7 @@ export class Predecessor {
     this.apply();
   }
 
-  /** Claims the predecessor's leases on the instances that are known by now. */
+  /** Claims and releases leases to match the predecessor's last report, on the instances that are known by now. */
   apply(): void {
     for (const { id, inFlight, inUse } of this.#uses?.values() ?? []) {
       const instance = this.#fleet.get(id);

@@ -126,7 +126,7 @@ class FetchBody extends PassedBody {
     this.#signal = signal;
     this.#client = options.client;
     this.#upload = options.upload;
-    // The platform's stream ignores the signal. Without it, the body of a dead container might never end.
+    // The platform's stream ignores the signal. Without this listener, the body of a dead container might never end.
     signal.addEventListener("abort", this.#abort);
     if (signal.aborted) this.#abort();
   }

@@ -80,7 +80,7 @@ export class InstanceOutput {
     this.#outputs = outputs;
   }
 
-  /** The lines so far, ordered by time. If they cannot be read, it gives none and logs why; it never rejects. */
+  /** The lines so far, ordered by time. If they cannot be read to the end, it gives those before and logs why; it never rejects. */
   async *past(options: Omit<OutputOptions, "follow">): AsyncGenerator<ServiceLogLine, void, void> {
     const window: ServiceLogLine[] = [];
     let bytes = 0;

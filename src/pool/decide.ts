@@ -201,8 +201,8 @@ function start(state: PoolState, wanted: number, mayLaunch: boolean): Action[] {
 
 /**
  * Pauses or stops idle instances, the longest idle first. `pauseAfterMs` and `stopAfterMs` count from the end of the
- * last request that keeps an instance awake. An instance with only quiet requests is not paused, since that would
- * freeze them, but it may be stopped. The minimum of instances stays, preferably as running ones.
+ * last request that keeps an instance awake. An instance whose only requests are quiet
+ * ones, which do not keep it awake, is not paused, since that would freeze them, but it may be stopped. The minimum of instances stays, preferably as running ones.
  */
 function endIdle(state: PoolState, moment: Moment): Action[] {
   const { members, revision: { pauseAfterMs, stopAfterMs } } = state;

@@ -205,7 +205,10 @@ export class InstancePool implements InstanceOwner {
     this.#take({ type: "looked", peak: this.#slots.takePeak() });
   }
 
-  /** Notes whether to keep up the minimum of instances, since the revision has a share of its service's requests. */
+  /**
+   * Notes whether the minimum of instances must be kept up: only while the revision has a share of its service's
+   * requests.
+   */
   keep(kept: boolean): void {
     this.#take({ type: "kept", kept });
   }

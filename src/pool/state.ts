@@ -82,7 +82,10 @@ export interface PoolState {
   readonly members: readonly Member[];
   /** How many requests wait; counted elsewhere, like {@linkcode Use}. */
   readonly queue: { readonly size: number };
-  /** Whether to keep up the minimum of instances, since the revision has a share of its service's requests. */
+  /**
+   * Whether the minimum of instances must be kept up. That is so while the revision has a share of its service's
+   * requests.
+   */
   readonly kept: boolean;
   /** Whether an operator put it to sleep. The next request or wake ends that. */
   readonly asleep: boolean;

@@ -29,8 +29,8 @@ const OWN_CPU = 0.4;
  * for every request that has arrived, but it takes up the results of at most 128 reads from sockets: all asynchronous
  * operations run in one task, and share Tokio's budget for a task (https://docs.rs/tokio/latest/tokio/task/coop/).
  * Requests that are admitted beyond that only wait, and make all others wait. The limit also keeps turns short. It works
- * without knowing what a request costs: the more time refusals take, the longer are the turns, and the fewer requests
- * are admitted per second.
+ * without knowing what an admitted or a refused request costs: whatever takes time makes the turns longer, so fewer
+ * requests are admitted per second.
  */
 const PER_TURN = 100;
 /** The limit while cless holds only few requests. It exceeds what one turn can take up, so that all of these few are admitted. */
@@ -44,8 +44,9 @@ const MIN_PER_TURN = 4;
 /** At least this share of the requests of a turn is admitted, up to {@linkcode PER_TURN}. */
 const MIN_ADMITTED = 1 / 12;
 /**
- * The random refusals aim to admit this many times the limit, since some of the limit would otherwise stay unused.
- * Services that ask for more than their fair share are still held to the limit.
+ * The random refusals aim to admit this many times the limit, since some of the limit would otherwise stay unused. The
+ * admitted requests of services that exceed their fair share are also counted in each turn, and those beyond the limit
+ * are refused.
  */
 const SPARE = 1.25;
 /** A process that has not run for this long was stopped, or its machine was. What came meanwhile is no overload. */
@@ -149,9 +150,9 @@ export class Admission {
   #arrived = 0;
   #admitted = 0;
   #refused = 0;
-  /** How many requests may be admitted per turn. */
+  /** How many requests of services that exceed their fair share may be admitted per turn. Others are not counted. */
   #perTurn = PER_TURN;
-  /** How many more may be admitted in this turn. */
+  /** How many more of them may be admitted in this turn. */
   #left = 0;
   /** How many requests arrive per turn, on average. */
   #arrivedPerTurn = 0;

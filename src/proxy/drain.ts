@@ -13,12 +13,13 @@ export interface Drained {
   readonly unanswered: Pick<UnansweredRequests, "abortAll" | "list" | "total">;
 }
 
-/** Once a superseded process has got no request for this long, it closes its connections. */
-const LAST_REQUEST_MS = 1000;
 /**
- * But it waits at most this long for that. A client may just be sending a request on a connection that is closed. So as
- * many connections as possible get a response before, which tells the client that the connection ends with it.
+ * Once a superseded process has got no request for this long, it closes its connections. It waits because a client may
+ * be sending a request at the very moment when its connection is closed. Until then, each response says
+ * `Connection: close`, so that its client connects to the successor.
  */
+const LAST_REQUEST_MS = 1000;
+/** A superseded process that still gets requests closes its connections after this time. */
 const LAST_REQUESTS_MS = 5000;
 const LOOK_MS = 50;
 

@@ -64,7 +64,7 @@ async function* eventText(
   service: string | undefined,
 ): AsyncIterable<string> {
   const iterator = events[Symbol.asyncIterator]();
-  let next = iterator.next(); // subscribes before the first line is sent, so that its client misses nothing
+  let next = iterator.next(); // asked for now, so that nothing that comes while the first line is sent is missed
   try {
     yield ": cless\n\n";
     for (let due = clock.now() + HEARTBEAT_MS;;) {
