@@ -168,10 +168,9 @@ async function lockFile(file: Deno.FsFile, path: string): Promise<void> {
     await file.write(new TextEncoder().encode(`${Deno.pid}\n`));
     return;
   }
+  const pid = await lockHolder(path);
   throw new OperatorError(
-    `the data-dir ${path} is in use by another cless (pid ${await lockHolder(
-      path,
-    )}); stop it, or name another one with --data-dir`,
+    `the data-dir ${path} is in use by another cless (pid ${pid}); stop it, or name another one with --data-dir`,
   );
 }
 
