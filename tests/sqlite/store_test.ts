@@ -102,6 +102,38 @@ storeTest("a change replaces the service, and leaves the revisions that it does 
   assertEquals(revisions.map(({ name }) => name), ["golang-00002", "golang-00003"]);
 });
 
+storeTest("a change stores every field of the service anew, also which file declares it", (store, again) => {
+  const creation = creationOf("golang", { declaredBy: "/srv/a.yaml" });
+  store.change(creation);
+  const change: ServiceChange = {
+    service: {
+      name: "golang",
+      domains: ["example.org"],
+      revisionHistory: 3,
+      wake: { except: { userAgents: ["Bot"], paths: ["/up"] } },
+      loading: "page",
+      traffic: [{ revision: "golang-00001", percent: 100 }],
+      previousTraffic: [{ revision: "golang-00002", percent: 100 }],
+      latestRevision: "golang-00002",
+      lastNumber: 2,
+      generation: 2,
+      declaredBy: "/srv/b.yaml",
+      createdAt: 1_700_000_000_001,
+      updatedAt: 1_700_000_000_002,
+    },
+    expectedGeneration: 1,
+    addRevision: revisionOf("golang", 2),
+    history: entryOf("golang", 1_700_000_000_002),
+  };
+  store.change(change);
+  assertEquals(loaded(store).services, [change.service]);
+  const reopened = again();
+  assertEquals(loaded(reopened).services, [change.service]);
+  const released = changeAfter(change, { declaredBy: undefined });
+  reopened.change(released);
+  assertEquals(loaded(reopened).services, [released.service]);
+});
+
 storeTest("a change removes no revision of another service", (store) => {
   const creation = creationOf("a");
   store.change(creation);
