@@ -155,7 +155,7 @@ class FetchBody extends PassedBody {
     this.#signal.removeEventListener("abort", this.#abort);
     if (!whole) this.#reader.cancel().catch(() => {});
     this.#client?.appEnded();
-    await this.#upload?.end();
+    await this.#upload?.end(true);
   }
 
   readonly #abort = () => void this.fail("the app or its connection ended in mid-body");

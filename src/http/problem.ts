@@ -41,7 +41,7 @@ export function problem(error: ClessError, request: { headers: Headers }, servic
     "cache-control": "no-store",
   });
   if (retryAfterS !== undefined) headers.set("retry-after", String(retryAfterS));
-  if (code === "draining" || code === "client_timeout") headers.set("connection", "close");
+  if (code === "draining") headers.set("connection", "close");
   if (allow !== undefined) headers.set("allow", allow);
   if (code === "unauthorized") headers.set("www-authenticate", 'Bearer realm="cless"');
   const body = html

@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers";
-import { delay } from "../base/async.ts";
+import { atMost, delay } from "../base/async.ts";
 import type { Clock } from "../base/clock.ts";
 import { StreamBudget } from "./stream_budget.ts";
 
@@ -24,6 +24,9 @@ const READS_PER_WINDOW_SIZE = 64;
 const READS_BETWEEN_PAUSES = 256;
 const PAUSE_MS = 1;
 
+/** The end of an upload waits this long for the read that is under way. */
+const LAST_READ_MS = 100;
+
 /** A slower upload counts as stopped. */
 const MIN_BYTES_PER_MS = 1024 / 1000;
 
@@ -32,6 +35,7 @@ export type Piece = Uint8Array<ArrayBuffer>;
 
 /** A request's body on its way to an app. It counts what arrives, and can be sent again while all of it is kept. */
 export class Upload {
+  readonly #source: BodySource;
   readonly #reader: Reader;
   /** In bytes; `Infinity` if unknown. */
   readonly length: number;
@@ -52,7 +56,8 @@ export class Upload {
 
   /** @param length In bytes; `Infinity` if unknown. */
   constructor(body: ReadableStream<Piece>, length: number, pauses: UploadPauses) {
-    this.#reader = readerOf(body, length, pauses);
+    this.#source = new BodySource(body, length > KEPT_BYTES, pauses);
+    this.#reader = readerOf(this.#source, length, pauses);
     this.length = length;
   }
 
@@ -107,13 +112,23 @@ export class Upload {
   }
 
   /**
-   * Drops the unsent rest. Must be called before the response ends: if a response ends while the body is being read,
-   * the platform neither reuses the client's connection nor closes it.
+   * Drops the unsent rest. Must be called before the response ends, which may happen when the promise resolves. The
+   * platform then uses the client's connection again, unless a read still waits for the client of a whole response.
+   *
+   * @param isStreamed Whether the response's body is a stream.
    */
-  readonly end = (): Promise<void> => {
+  end(isStreamed = false): Promise<void> {
     this.abandon();
-    return this.#reader.cancel().catch(() => {}); // the client may have broken off already
-  };
+    this.#reader.release();
+    return this.#source.end(isStreamed);
+  }
+
+  /** The same for a client that has stopped: the platform closes its connection after the response. */
+  discard(): void {
+    this.abandon();
+    this.#reader.release();
+    this.#source.discard();
+  }
 
   /**
    * Begins an attempt to send the body from its start, and ends the previous attempt.
@@ -125,9 +140,10 @@ export class Upload {
     const attempt = ++this.#attempt;
     let at = 0;
     return async () => {
+      if (attempt !== this.#attempt) throw attemptOver();
       // An earlier attempt may be waiting for the same piece.
       if (at === this.#kept.length && !this.#ended) await (this.#reading ??= this.#read());
-      if (attempt !== this.#attempt) throw new Error("The attempt to send the body is over");
+      if (attempt !== this.#attempt) throw attemptOver();
       const piece = this.#kept[at++];
       if (piece === undefined || this.replayable) return piece;
       this.#kept.splice(0, at);
@@ -149,6 +165,10 @@ export class Upload {
   }
 }
 
+function attemptOver(): Error {
+  return new Error("The attempt to send the body is over");
+}
+
 /**
  * Makes all uploads of unknown length pause at the same time. If a task is ready in every turn of the event loop, the
  * runtime looks for new input only after 61 tasks (`event_interval` in https://docs.rs/tokio/latest/tokio/runtime/).
@@ -157,13 +177,13 @@ export class Upload {
  */
 export class UploadPauses {
   readonly budget: StreamBudget;
-  readonly #clock: Clock;
+  readonly clock: Clock;
   #reads = 0;
   #pause: Promise<void> | undefined;
 
   /** @param budget The budget for bytes that have been read but not taken yet. */
   constructor(clock: Clock, budget = new StreamBudget()) {
-    this.#clock = clock;
+    this.clock = clock;
     this.budget = budget;
   }
 
@@ -174,35 +194,121 @@ export class UploadPauses {
   /** Await it before the next burst; `undefined` if no pause is due. */
   get pause(): Promise<void> | undefined {
     if (this.#reads < READS_BETWEEN_PAUSES) return undefined;
-    return this.#pause ??= delay(this.#clock, PAUSE_MS).then(() => {
+    return this.#pause ??= delay(this.clock, PAUSE_MS).then(() => {
       this.#reads = 0;
       this.#pause = undefined;
     });
   }
 }
 
-/** Reads a body piece by piece; each piece is valid until the next `read`. */
-interface Reader {
-  read(): Promise<Piece | undefined>;
-  /** Must be called at the end, also after an error, to give the memory back to the budget. */
+type PlatformResult = ReadableStreamReadResult<Piece>;
+
+/** The platform's reader. `room` is used if the stream is a byte stream. */
+interface PlatformReader {
+  read(room?: Piece): Promise<PlatformResult>;
   cancel(): Promise<void>;
 }
 
-function readerOf(body: ReadableStream<Piece>, length: number, pauses: UploadPauses): Reader {
-  if (length > KEPT_BYTES) {
+/**
+ * The platform's stream of a request's body.
+ *
+ * If the stream is cancelled while a read is under way, the platform keeps the memory of that read for ever. So the end
+ * waits a short time for the read, and then cancels. If the read does not settle, the rest of the body is read and
+ * dropped: the platform answers with `connection: close`, and closes the connection after the body. That does not work
+ * for a streamed response: the platform wakes no read after it, and would never close the connection. So the stream is
+ * cancelled at once there.
+ */
+class BodySource {
+  /** Whether reads are given memory to fill. If not, each read returns new memory. */
+  readonly fillsRoom: boolean = false;
+  readonly #reader: PlatformReader;
+  readonly #pauses: UploadPauses;
+  /** The read that is under way. */
+  #reading: Promise<PlatformResult> | undefined;
+  /** Rejects that read for whoever waits for it. */
+  #breakOff: ((reason: Error) => void) | undefined;
+  #ending: Promise<void> | undefined;
+
+  /** @param isLong Whether reads are to be given memory, if the platform can do it. */
+  constructor(body: ReadableStream<Piece>, isLong: boolean, pauses: UploadPauses) {
+    this.#pauses = pauses;
+    if (isLong) {
+      try {
+        this.#reader = body.getReader({ mode: "byob" }) as PlatformReader;
+        this.fillsRoom = true;
+        return;
+      } catch {
+        // The platform has the whole body already.
+      }
+    }
+    this.#reader = body.getReader();
+  }
+
+  /** Must be called when the previous read has settled. Rejects when the upload ends. */
+  read(room?: Piece): Promise<PlatformResult> {
+    return new Promise((resolve, reject) => {
+      if (this.#ending !== undefined) return reject(uploadOver());
+      this.#breakOff = reject;
+      const settled = () => this.#reading = undefined;
+      this.#reading = this.#reader.read(room).finally(settled);
+      this.#reading.then(resolve, reject);
+    });
+  }
+
+  /** Lets no further read begin. Resolves when the response may end. */
+  end(isStreamed: boolean): Promise<void> {
+    return this.#ending ??= this.#finish(isStreamed);
+  }
+
+  /** Lets no further read begin, and drops the rest of the body. */
+  discard(): void {
+    if (this.#ending !== undefined) return;
+    this.#ending = Promise.resolve();
+    this.#breakOff?.(uploadOver());
+    this.#dropRest();
+  }
+
+  async #finish(isStreamed: boolean): Promise<void> {
+    this.#breakOff?.(uploadOver());
+    if (this.#reading !== undefined && !isStreamed) {
+      await atMost(this.#reading, this.#pauses.clock, LAST_READ_MS);
+      if (this.#reading !== undefined) return void this.#dropRest();
+    }
+    await this.#reader.cancel().catch(() => {}); // the client may have broken off already
+  }
+
+  async #dropRest(): Promise<void> {
     try {
-      const reader = body.getReader({ mode: "byob" });
-      return length === Infinity ? new BurstReader(reader, pauses) : sharingReader(reader, pauses.budget);
+      let result = await (this.#reading ?? this.#reader.read(new Uint8Array(MIN_WINDOW_BYTES)));
+      while (!result.done) {
+        this.#pauses.countRead();
+        await this.#pauses.pause;
+        result = await this.#reader.read(new Uint8Array(result.value.buffer));
+      }
     } catch {
-      // The platform has the whole body already.
+      // The client has gone.
     }
   }
-  const reader = body.getReader();
-  return { read: async () => (await reader.read()).value, cancel: () => reader.cancel() };
+}
+
+function uploadOver(): Error {
+  return new Error("The upload is over");
+}
+
+/** Reads a body piece by piece; each piece is valid until the next `read`. */
+interface Reader {
+  read(): Promise<Piece | undefined>;
+  /** Gives the memory back to the budget. Must be called at the end, also after an error. */
+  release(): void;
+}
+
+function readerOf(source: BodySource, length: number, pauses: UploadPauses): Reader {
+  if (!source.fillsRoom) return { read: async () => (await source.read()).value, release: () => {} };
+  return length === Infinity ? new BurstReader(source, pauses) : sharingReader(source, pauses.budget);
 }
 
 /** Reads into the same memory again and again. */
-function sharingReader(reader: ReadableStreamBYOBReader, budget: StreamBudget): Reader {
+function sharingReader(source: BodySource, budget: StreamBudget): Reader {
   let room = new Uint8Array(KEPT_BYTES);
   let countedBytes = 0;
   const count = (bytes: number) => {
@@ -211,7 +317,7 @@ function sharingReader(reader: ReadableStreamBYOBReader, budget: StreamBudget): 
   };
   return {
     async read() {
-      const { value, done } = await reader.read(room);
+      const { value, done } = await source.read(room);
       if (done) return undefined;
       // The memory comes back with the piece. If all of it was filled, more may be read at once.
       const isFull = value.length === value.buffer.byteLength && value.length === KEPT_BYTES;
@@ -219,10 +325,7 @@ function sharingReader(reader: ReadableStreamBYOBReader, budget: StreamBudget): 
       count(room.length);
       return value;
     },
-    cancel: () => {
-      count(0);
-      return reader.cancel();
-    },
+    release: () => count(0),
   };
 }
 
@@ -245,7 +348,7 @@ function sharingReader(reader: ReadableStreamBYOBReader, budget: StreamBudget): 
  * The platform's side is `SharedConn` in https://github.com/denoland/deno/blob/v2.9.5/libs/http_h1/conn.rs
  */
 class BurstReader implements Reader {
-  readonly #reader: ReadableStreamBYOBReader;
+  readonly #source: BodySource;
   readonly #pauses: UploadPauses;
   #window: Piece = new Uint8Array(MIN_WINDOW_BYTES + FRAMING_BYTES);
   /** How many reads there were since the size of the window was last adjusted. */
@@ -267,8 +370,8 @@ class BurstReader implements Reader {
   #delivering = false;
   #deliver: (() => void) | undefined;
 
-  constructor(reader: ReadableStreamBYOBReader, pauses: UploadPauses) {
-    this.#reader = reader;
+  constructor(source: BodySource, pauses: UploadPauses) {
+    this.#source = source;
     this.#pauses = pauses;
     this.#count(FIRST_BURST_BYTES);
   }
@@ -284,9 +387,8 @@ class BurstReader implements Reader {
     return piece;
   }
 
-  cancel(): Promise<void> {
+  release(): void {
     this.#count(0);
-    return this.#reader.cancel();
   }
 
   #count(bytes: number): void {
@@ -308,7 +410,7 @@ class BurstReader implements Reader {
     this.#reading = true;
     try {
       while (!this.#ended && !this.#paused && this.#end < this.#burstBytes) {
-        const { value, done } = await this.#reader.read(this.#window);
+        const { value, done } = await this.#source.read(this.#window);
         this.#pauses.countRead();
         if (done) this.#ended = true;
         else this.#add(value);

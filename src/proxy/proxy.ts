@@ -98,9 +98,8 @@ export class Proxy implements Disposable {
       const isEmpty = await abortable(this.#receive(context, Infinity).isEmpty(), context.signal);
       if (isEmpty) context.upload = undefined;
     } catch (error) {
-      if (isClientTimeout(error)) return await this.#giveUpUpload(context, error);
       const broken = new ClessError("bad_request", "The body of the request breaks off");
-      return this.#fail(context, context.signal.aborted ? error : broken);
+      return await this.#fail(context, context.signal.aborted ? error : broken);
     }
     return await this.#begin(context);
   }
@@ -111,7 +110,7 @@ export class Proxy implements Disposable {
     try {
       pool = route?.route();
     } catch (error) {
-      return Promise.resolve(this.#fail(context, error)); // the store or a secret cannot be read
+      return this.#fail(context, error); // the store or a secret cannot be read
     }
     if (pool !== undefined) context.limit(pool.revision);
     if (route?.waking !== undefined) return this.#beginAsAllowed(context, route, route.waking, pool!);
@@ -125,7 +124,7 @@ export class Proxy implements Disposable {
     const waitingRoom = this.#waitingRoom;
     try {
       if (waking.page && waitingRoom.isForEvents(head)) {
-        return this.#responder.forService(context, route.name, waitingRoom.events(head, route));
+        return await this.#answer(context, route, waitingRoom.events(head, route));
       }
       const quiet = waking.rules?.mayWake(request.headers.get("user-agent"), head.target) === false;
       const lease = pool.claim(quiet);
@@ -135,15 +134,16 @@ export class Proxy implements Disposable {
       // is ready.
       if (!waking.page || pool.ready || !isNavigation(request, head)) return await this.#hold(context, pool);
       const page = await waitingRoom.enter(head, pool);
-      return page === undefined ? await this.#begin(context) : this.#responder.forService(context, route.name, page);
+      return await (page === undefined ? this.#begin(context) : this.#answer(context, route, page));
     } catch (error) {
-      return this.#fail(context, error);
+      return await this.#fail(context, error);
     }
   }
 
   #receive(context: RequestContext, length: number): Upload {
     const upload = context.upload = new Upload(context.request.body!, length, this.#uploadPauses);
-    context.info.completed.then(upload.end, upload.end);
+    const end = () => upload.end();
+    context.info.completed.then(end, end);
     return upload;
   }
 
@@ -155,7 +155,7 @@ export class Proxy implements Disposable {
       if (grant.how !== undefined) context.start = { how: grant.how, ms: this.#options.clock.now() - beganMs };
       return await this.#send(context, grant.lease);
     } catch (error) {
-      return this.#fail(context, error);
+      return await this.#fail(context, error);
     }
   }
 
@@ -202,24 +202,25 @@ export class Proxy implements Disposable {
     try {
       await this.#retries.prepare(context, lease, error);
     } catch (failure) {
-      if (isClientTimeout(failure)) return await this.#giveUpUpload(context, failure);
-      return this.#fail(context, failure);
+      return await this.#fail(context, failure);
     }
     return await this.#begin(context);
   }
 
-  async #giveUpUpload(context: RequestContext, error: unknown): Promise<Response> {
+  /** Answers in place of the app. */
+  async #answer(context: RequestContext, route: Route, response: Response): Promise<Response> {
     await context.upload?.end();
-    this.#options.slowClients.stopped(context, "upload");
-    return this.#fail(context, error);
+    return this.#responder.forService(context, route.name, response);
   }
 
-  #fail(context: RequestContext, error: unknown): Response {
+  async #fail(context: RequestContext, error: unknown): Promise<Response> {
+    if (error instanceof ClessError && error.code === "client_timeout") {
+      context.upload?.discard();
+      this.#options.slowClients.stopped(context, "upload");
+    } else {
+      await context.upload?.end();
+    }
     const service = context.instance?.revision.service ?? this.#options.activator.serviceOf(context.head.hostname);
     return this.#responder.failed(context, service, error);
   }
-}
-
-function isClientTimeout(error: unknown): boolean {
-  return error instanceof ClessError && error.code === "client_timeout";
 }

@@ -211,16 +211,47 @@ forwardTest(
     await using cless = await Harness.warm({ forward, origin: app });
     using client = await cless.connect();
     await client.send(requestText("POST /", [`content-length: ${4 * MB}`]));
-    await client.send(new Uint8Array(1024));
+    const upload = new Flow(client, 4 * MB);
     const answer = await client.answer();
     assertEquals([answer.status, answer.text], [413, "big"]);
     assert(await cut < 4 * MB);
     await cless.idle();
     // The rest of the upload is thrown away, and the connection can be used for another request.
-    await new Flow(client, 4 * MB - 1024).finished;
+    await upload.finished;
     assertEquals((await client.ask(requestText())).status, 413);
   },
 );
+
+for (const kind of ["whole", "streamed"]) {
+  forwardTest(
+    `after a ${kind} answer that comes while its client pauses, the rest of the upload is thrown away`,
+    async (forward) => {
+      const begun = Promise.withResolvers<void>();
+      await using app = Origin.serving(async (connection) => {
+        await connection.reader.head();
+        if (kind === "whole") {
+          await connection.send("HTTP/1.1 413 x\r\ncontent-length: 3\r\n\r\nbig");
+          return;
+        }
+        await connection.send("HTTP/1.1 413 x\r\ntransfer-encoding: chunked\r\n\r\n3\r\nbig\r\n");
+        await begun.promise;
+        await connection.send("0\r\n\r\n");
+      });
+      await using cless = await Harness.warm({ forward, origin: app });
+      using client = await cless.connect();
+      await client.send(requestText("POST /", [`content-length: ${4 * MB}`]));
+      await client.send(new Uint8Array(1024));
+      const head = (await client.reader.head())!;
+      begun.resolve();
+      const body = kind === "whole" ? await client.reader.exactly(3) : (await client.reader.chunk())!;
+      assertEquals([head.status, new TextDecoder().decode(body)], [413, "big"]);
+      if (kind === "streamed") assertEquals(await client.reader.chunk(), new Uint8Array());
+      await cless.idle();
+      await new Flow(client, 4 * MB - 1024).finished;
+      if (head.one("connection") === "close") assertEquals(await client.reader.rest(), new Uint8Array());
+    },
+  );
+}
 
 forwardTest("a client can send its whole body before it reads the error", async (forward) => {
   await using cless = Harness.cold({ forward });

@@ -331,22 +331,69 @@ uploadTest("a piece that arrives between two attempts is not lost", async (type)
   await waiting;
 });
 
+/** A body whose client has sent nothing yet, and an upload of it that waits for the first piece. */
+function waitingUpload(type: Kind) {
+  const clock = new FakeClock();
+  const seen = { cancelled: 0, ended: false };
+  let controller!: ReadableByteStreamController;
+  const start = (given: unknown) => void (controller = given as ReadableByteStreamController);
+  const body = new ReadableStream<Piece>(
+    { type, start, cancel: () => void seen.cancelled++ } as UnderlyingSource<Piece>,
+  );
+  const upload = new Upload(body, Infinity, new UploadPauses(clock));
+  const attempt = assertRejects(upload.begin(), Error, "is over");
+  const end = () => upload.end().then(() => void (seen.ended = true));
+  return { attempt, clock, controller, end, seen, upload };
+}
+
+uploadTest("an upload that ends while a piece is awaited takes that piece before it cancels the body", async (type) => {
+  const { attempt, clock, controller, end, seen } = waitingUpload(type);
+  await settle();
+  const ending = end();
+  await clock.advance(99);
+  assertEquals(seen, { cancelled: 0, ended: false });
+  controller.enqueue(bytes("x"));
+  await ending;
+  await attempt;
+  assertEquals([seen.cancelled, clock.timers], [1, 0]);
+});
+
 uploadTest(
-  "an upload can be ended while a piece is awaited, and after the client has broken off",
+  "if the awaited piece does not come, the body is read and dropped to its end, and not cancelled",
   async (type) => {
-    let cancelled = 0;
-    const body = new ReadableStream<Piece>({ type, cancel: () => void cancelled++ } as UnderlyingSource<Piece>);
-    const upload = uploadOf(body, Infinity);
-    const waiting = assertRejects(upload.begin(), Error, "is over");
-    await settle();
-    await upload.end();
-    await waiting;
-    assertEquals(cancelled, 1);
-    const { body: broken, controller } = source(type);
-    controller.error(new Error("gone"));
-    await uploadOf(broken, Infinity).end();
+    for (const how of ["end", "discard"] as const) {
+      const { attempt, clock, controller, end, seen, upload } = waitingUpload(type);
+      await settle();
+      if (how === "discard") upload.discard();
+      const ending = end();
+      if (how === "end") await clock.advance(100);
+      await ending;
+      assertEquals(clock.timers, 0);
+      for (let piece = 0; piece < 500; piece++) {
+        controller.enqueue(new Uint8Array(5000));
+        await clock.advance(1);
+      }
+      await attempt;
+      await clock.advance(1);
+      assertEquals([controller.desiredSize! >= 0, seen.cancelled], [true, 0], how);
+      controller.error(new Error("gone"));
+      await upload.end();
+    }
   },
 );
+
+uploadTest("a body that nobody reads is cancelled at the end, also if the client has broken off", async (type) => {
+  let cancelled = 0;
+  const body = new ReadableStream<Piece>({ type, cancel: () => void cancelled++ } as UnderlyingSource<Piece>);
+  const upload = uploadOf(body, Infinity);
+  await upload.end();
+  await upload.end();
+  assertEquals(cancelled, 1);
+  await assertRejects(upload.begin(), Error, "over");
+  const { body: broken, controller } = source(type);
+  controller.error(new Error("gone"));
+  await uploadOf(broken, Infinity).end();
+});
 
 Deno.test("a long upload gives its memory back when it ends, whether it was read to its end, broken off or cancelled", async () => {
   for (const length of [MB, Infinity]) {

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { assert, assertEquals } from "@std/assert";
 import type { ClientSockets, Peer } from "../../src/http/client_sockets.ts";
 import { peerKey } from "../../src/http/client_sockets.ts";
@@ -84,6 +86,38 @@ for (const header of ["content-length: 1000", "transfer-encoding: chunked"]) {
     },
   );
 }
+
+forwardTest("uploads that have stopped leave no memory behind", async (forward) => {
+  setFlagsFromString("--expose-gc");
+  const collectGarbage = runInNewContext("gc") as () => void;
+  const { app } = readingApp();
+  await using _ = app;
+  const clock = new FakeClock();
+  await using cless = await Harness.warm({ forward, origin: app, clock, clientTimeoutMs: CLIENT_TIMEOUT_MS });
+  const CLIENTS = 100;
+  const stopOnce = async () => {
+    const clients = await Promise.all(Array.from({ length: CLIENTS }, () => cless.connect()));
+    for (const client of clients) await client.send(requestText("POST /", ["content-length: 1000000"], "half"));
+    for (const client of clients) assertEquals((await clock.until(client.answer())).status, 408);
+    for (const client of clients) client[Symbol.dispose]();
+    await cless.idle();
+  };
+  // The platform notices only some turns later that a client has gone.
+  const settledBytes = async (limit: number, turns: number) => {
+    let bytes = Infinity;
+    for (let turn = 0; turn < turns && bytes > limit; turn++) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      collectGarbage();
+      bytes = Deno.memoryUsage().external;
+    }
+    return bytes;
+  };
+  await stopOnce(); // what is made only once has been made then
+  const before = await settledBytes(0, 10);
+  await stopOnce();
+  const grownBytes = await settledBytes(before + CLIENTS * 8 * 1024, 200) - before;
+  assert(grownBytes <= CLIENTS * 8 * 1024, `${grownBytes / CLIENTS} bytes for each`);
+});
 
 forwardTest("a chunked body of which nothing arrives ends as a 408", async (forward) => {
   await using app = Origin.answering();

@@ -224,7 +224,7 @@ export class Exchange {
   /** @param body In the connection's memory; the `Response` copies it. */
   #whole(head: ResponseHead, body: Uint8Array<ArrayBuffer>): Response | Promise<Response> {
     const response = toResponse(head, body.length === 0 ? nothing(head) : body);
-    const ended = this.#end(head.keepAlive);
+    const ended = this.#end(head.keepAlive, false);
     return ended === undefined ? response : ended.then(() => response);
   }
 
@@ -235,7 +235,7 @@ export class Exchange {
     reading?: Reading,
   ): Response {
     const keepAlive = head.keepAlive && rest !== "close";
-    const end = (whole: boolean) => this.#end(whole && keepAlive);
+    const end = (whole: boolean) => this.#end(whole && keepAlive, true);
     const body = new LongBody({
       ...{ connection: this.#connection, rest, begun, reading, end },
       ...{
@@ -249,11 +249,11 @@ export class Exchange {
   }
 
   /** Ends the exchange when its response ends, and with it the upload: see {@linkcode Upload.end}. */
-  #end(keepAlive: boolean): Promise<void> | undefined {
+  #end(keepAlive: boolean, isStreamed: boolean): Promise<void> | undefined {
     const upload = this.#written ? undefined : this.#upload;
     this.#release(keepAlive);
     this.#client?.appEnded();
-    return upload?.end();
+    return upload?.end(isStreamed);
   }
 
   #release(keepAlive: boolean): void {
