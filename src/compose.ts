@@ -245,15 +245,15 @@ export class Cless {
   static async start(config: Config): Promise<Cless> {
     const looking = new AbortController();
     const choice = await chooseEngineApi(config, systemClock);
-    // The engine is asked now, since its answer takes about as long as opening the store. If the store fails, its error
-    // is reported.
+    // The engine is asked while the store is opened, since both take about as long. If the store fails, its error is
+    // reported.
     const answer = findEngine(choice.api, { signal: looking.signal });
     answer.catch(() => {});
     let predecessor: PredecessorLink<AddressPosition> | undefined;
     try {
       predecessor = await findPredecessor(config);
       if (predecessor !== undefined) {
-        // Check whatever does not need the other process's database before that process seals it.
+        // Before the other process seals its database, check all that does not need that database.
         checkNewAddresses(config, predecessor.facts.listen);
         await answer;
       }

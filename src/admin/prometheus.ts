@@ -102,7 +102,7 @@ export class PrometheusMetrics {
   });
   readonly #stuck = new Gauge({
     name: "cless_stuck_client_connections",
-    help: "Open connections of clients that stopped reading, which cless may not close",
+    help: "Open connections of clients that stopped reading, and that cless has no right to close",
     registers: [this.#registry],
   });
 

@@ -50,7 +50,7 @@ const FLAGS: readonly Flag[] = [
     "--drain-timeout TIME = 30s":
       "How long requests in flight may take to finish, on exit and when their container is replaced",
     "--max-pending N = 2000":
-      "How many requests may wait for the start of one service; for a free slot, at most as many as get one in time",
+      "How many requests may wait for one service to start; while it runs, only as many wait as get a slot in time",
     "--max-in-flight N = adapts to cless's own lag":
       "How many requests may be in flight; more get 503 overloaded at once, and 0 switches that off",
   }),

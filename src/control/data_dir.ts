@@ -139,7 +139,7 @@ export async function readCall(dataDir: string): Promise<ServeCall> {
   }
 }
 
-/** Whether a running process has the folder open; `undefined` if there is no such folder. */
+/** Whether a running process holds the folder's lock; `undefined` if there is no such folder. */
 export async function isDataDirInUse(path: string): Promise<boolean | undefined> {
   try {
     using file = await Deno.open(`${path}/lock`, { read: true, write: true });

@@ -27,7 +27,7 @@ export interface ListedContainer extends Pick<Container, "id" | "service" | "rev
   readonly engineId: string;
   /** Empty for a container that no cless has made, as are the other fields that come from labels. */
   readonly owner: string;
-  /** The least time that it has been running, ms; `undefined` if unknown. */
+  /** About how long it has been running, ms; from one hour on, up to half an hour too much. `undefined` if unknown. */
   readonly upFor: number | undefined;
   readonly address: string;
   /** Where the host reached the app when the container was created. */

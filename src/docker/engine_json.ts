@@ -98,7 +98,10 @@ const UNITS_MS: Readonly<Record<string, number>> = {
   year: 365 * 86_400_000,
 };
 
-/** The uptime in a status such as `Up 3 minutes (Paused)`, ms. The engine's list gives it in no other form. */
+/**
+ * The uptime in a status such as `Up 3 minutes (Paused)`, ms. The engine's list gives it in no other form. The engine
+ * rounds minutes down, and hours to the nearest one.
+ */
 function uptime(status: string): number | undefined {
   if (/^Up Less than a second\b/.test(status)) return 0;
   const [, count, unit] = /^Up (\d+|About an?) (second|minute|hour|day|week|month|year)s?\b/.exec(status) ?? [];

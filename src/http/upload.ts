@@ -339,7 +339,8 @@ function sharingReader(source: BodySource, budget: StreamBudget): Reader {
  * somebody reads, and at most 128 times within one turn of the event loop, which is the runtime's budget for a task.
  * Therefore:
  *
- * - Windows are small. They fit chunks whose size is a power of two, and grow only while chunks are larger.
+ * - Windows are small. A window has room for the framing and for 1 KB of a chunk. It is doubled, up to 4 KB, if at least
+ *   half of the chunks do not fit into it.
  * - A burst ends when a read has to wait, since the platform's buffer is empty then. It also ends after twice as many
  *   windows as the platform fills within a turn. So the buffer does not grow from one burst to the next.
  * - Nothing is read until the whole burst has been taken. Each burst is delivered in a new turn of the event loop, so

@@ -239,8 +239,8 @@ function byIdleTime({ use: a }: Member, { use: b }: Member): number {
 }
 
 /**
- * Stops one instance if fewer were enough for the peak demand of a whole window. So a recurring load keeps its
- * instances.
+ * Drains one instance if fewer would have been enough for the highest demand of the last `stableForMs`. So a load that
+ * comes back within that time keeps its instances.
  */
 function shrink(state: PoolState, moment: Moment): Action[] {
   const { members, revision: { concurrency, minInstances, stopAfterMs }, shrunkAt, window } = state;

@@ -31,8 +31,8 @@ const FIRST_RETRY_MS = 100;
 const MAX_RETRY_MS = 1000;
 
 /**
- * The outcome of a start: an error, or two times. `createMs` ends when the container runs. `readyMs` is from then to
- * the first good answer.
+ * The outcome of a start: an error, or two times. `createMs` is the time until the container ran, `readyMs` the time
+ * from then to the first good answer.
  */
 export type Started =
   | { readonly createMs: number; readonly readyMs: number }

@@ -21,7 +21,7 @@ import { type Ask, type Asking, askWithin, isWell, type Probed } from "./probe.t
  * |                                                    |              | the app has failed                           |
  * | a liveness probe fails (and the app is not busy)   | 3            | drained, and a failure of the app            |
  * | the container ends ({@linkcode endOf})             | 1            | stopped; a failure unless somebody ended it  |
- * | the engine kills it for memory ({@linkcode endOf}) | 1            | stopped, and a failure of the app            |
+ * | it was killed for memory ({@linkcode endOf})       | 1            | stopped, and a failure of the app            |
  *
  * The app is probed ("asked") because a failed request need not be the app's fault, and because Docker's forwarder
  * accepts connections even if nothing listens behind it. A failure counts towards the back-off only if it comes soon

@@ -14,7 +14,7 @@ export interface Container {
   readonly revision: string;
   readonly imageId: string;
   readonly state: "created" | "running" | "paused" | "ended";
-  /** The least time that it has been running, ms; missing if unknown. */
+  /** About how long it has been running, ms; missing if unknown. */
   readonly upFor?: number | undefined;
   /** Where the host reaches the app, such as `http://172.18.0.2:8080`; missing if the host cannot. */
   readonly origin: string | undefined;

@@ -54,8 +54,8 @@ export interface Member {
   /** When its next liveness probe is due; `Infinity` for never, and while a probe is under way. */
   readonly probeAt: number;
   /**
-   * Whether it drains because requests could not reach it. If it then ends by itself, that counts as a failure of the
-   * app.
+   * Whether it drains because it did not answer requests or probes, which need not be the app's fault. If it then ends
+   * by itself, that counts as a failure of the app.
    */
   readonly unreachable: boolean;
   /** Whether it drains because its app hangs: it will answer none of its requests. */
@@ -321,7 +321,7 @@ export function reduce(before: PoolState, event: PoolEvent, now: number): PoolSt
     }
     case "unhealthy": {
       if (phase !== "ready") return state;
-      // If requests could not reach the app, somebody may have ended it, which the engine reports later.
+      // If the app only did not answer, somebody may have ended it, which the engine reports later.
       const changes = { drainBy: now + UNHEALTHY_DRAIN_MS, unreachable: !event.byApp };
       const drained = enter(state, member, "draining", now, changes);
       return event.byApp ? lose(drained, member, { ...event, byHand: false }, now) : drained;

@@ -44,9 +44,9 @@ const MIN_PER_TURN = 4;
 /** At least this share of the requests of a turn is admitted, up to {@linkcode PER_TURN}. */
 const MIN_ADMITTED = 1 / 12;
 /**
- * The random refusals aim to admit this many times the limit, since some of the limit would otherwise stay unused. The
- * admitted requests of services that exceed their fair share are also counted in each turn, and those beyond the limit
- * are refused.
+ * The random draw lets this many times the limit through, since chance would otherwise leave some of the limit unused.
+ * The requests that it lets through are counted in each turn, and refused once the limit is reached. Requests of
+ * services that stay within their fair share are neither drawn nor counted.
  */
 const SPARE = 1.25;
 /** A process that has not run for this long was stopped, or its machine was. What came meanwhile is no overload. */
@@ -68,7 +68,7 @@ const BUSY_PER_S = 500;
 const QUIET_MS = 2000;
 /** This share of a fixed limit is kept for services that ask for less than their fair share. */
 const KEPT_SHARE = 1 / 8;
-/** The fair shares are computed as if at least this share of the requests were admitted. */
+/** The fair shares are computed as if at least this fraction of the requests were admitted. */
 const MIN_SHARE = 1 / 10;
 /**
  * The number of groups of services. They are grouped by a hash of their names, since clients can invent any number of
@@ -271,7 +271,7 @@ export class Admission {
       this.#refusedAtMs = now;
       this.#perTurn = this.#left = PER_TURN;
       this.#arrivedPerTurn = this.#arrived;
-      // How much each service asks for is not known yet. Until then all services are treated alike.
+      // How much each service asks for is not known before the next turn. Until then all services are treated alike.
       this.#shares.fill(ROUNDING);
       return;
     }
@@ -309,8 +309,9 @@ export class Admission {
 }
 
 /**
- * About how many requests have been in flight for {@linkcode STANDING_MS}: the lowest number of requests in flight at
- * any time since then. Some of them may have been answered and replaced by others.
+ * About how many requests have been in flight for at least {@linkcode STANDING_MS}: the lowest number that was in flight
+ * at any time within the last {@linkcode STANDING_MS} or somewhat longer. Some of them may have been answered and
+ * replaced by others.
  */
 class Standing {
   #sinceMs = -Infinity;

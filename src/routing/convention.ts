@@ -19,7 +19,7 @@ export interface ImageIndex {
   find(name: string): string | undefined;
   /** Resolves when the index is up to date with the engine. */
   settled(): Promise<void>;
-  /** Calls back after an image has been added, removed or changed. */
+  /** Calls back each time the images have been read from the engine, even if none has changed. */
   onChange(callback: () => void): void;
 }
 

@@ -26,7 +26,7 @@ export class OwnNetwork {
 
   /**
    * @param dataDir Its path is stored as a label of the network, so that a leftover network can be recognised.
-   * @param isInUse Whether a process has a data-dir open.
+   * @param isInUse Whether a process holds the lock of a data-dir.
    * @param wall Keeps the network's containers from the host.
    */
   constructor(

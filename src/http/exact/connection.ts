@@ -42,14 +42,14 @@ export class Connection {
     return this.#closed;
   }
 
-  /** Resolves with the number of the first bytes in `incoming`, or `null` at the end of the connection. */
+  /** Resolves with how many bytes the first read has put into `incoming`, or `null` at the end of the connection. */
   get first(): Promise<number | null> {
     return this.#first;
   }
 
   /**
-   * Makes room after the received bytes and returns it. Earlier views of `incoming` become invalid. The room is at
-   * least one byte more than expected, so that excess bytes are noticed.
+   * Makes room after the received bytes and returns it. Earlier views of `incoming` become invalid. The room
+   * takes at least one byte more than the expected rest, so that excess bytes are noticed.
    *
    * @param filled The number of received bytes.
    * @param expected How many there will be in the end.
