@@ -11,7 +11,7 @@ import { type Endpoint, formatEndpoint } from "../model/host.ts";
 import { isLoopback } from "../model/ip.ts";
 import { messageOf, plainMessageOf } from "../base/errors.ts";
 import { flag } from "./flags.ts";
-import { serve } from "./serve.ts";
+import { misspelledVariables, serve } from "./serve.ts";
 import { printResult, type Verb } from "./verb.ts";
 
 const ENGINE_TIMEOUT_MS = 10_000;
@@ -56,6 +56,7 @@ async function examine(config: Config, memoryBytes: number): Promise<Finding[]> 
     ...checkClients(config.listen),
     await checkFiles(),
     checkMemory(config.memoryBudgetBytes, memoryBytes),
+    ...checkVariables(),
     ...withEngine.flat(),
   ];
 }
@@ -71,6 +72,15 @@ async function lookForEngine(config: Config): Promise<{ choice?: EngineChoice; f
     const [fact, remedy] = messageOf(error).split(/; (?=[^;]*$)/);
     return { finding: { check, state: "failed", fact: fact!, ...defined({ remedy }) } };
   }
+}
+
+function checkVariables(): Finding[] {
+  return misspelledVariables(Object.keys(Deno.env.toObject())).map(({ name, nearest }) => ({
+    check: "variables",
+    state: "warning",
+    fact: `the variable ${name} sets nothing`,
+    remedy: `did you mean ${nearest}?`,
+  }));
 }
 
 async function attempt<T>(check: string, examine: () => Promise<T>): Promise<T | Finding> {

@@ -134,9 +134,15 @@ function spelledOut(arg: string, flags: readonly Flag[]): string[] {
 
 /** Suggests the nearest known word, as in `; did you mean "serve"?`. Returns an empty text if none is near. */
 export function didYouMean(word: string, known: readonly string[], show = (near: string) => `"${near}"`): string {
+  const near = nearest(word, known);
+  return near === undefined ? "" : `; did you mean ${show(near)}?`;
+}
+
+/** The known word that a misspelled word was probably meant to be; `undefined` if none is near. */
+export function nearest(word: string, known: readonly string[]): string | undefined {
   const near = closestString(word, known);
   const most = Math.max(1, Math.floor(Math.max(word.length, near.length) / 3));
-  return levenshteinDistance(word, near) <= most ? `; did you mean ${show(near)}?` : "";
+  return levenshteinDistance(word, near) <= most ? near : undefined;
 }
 
 /** Parses a text that was given on the command line. @throws {UsageError} If `parse` throws a RangeError. */

@@ -1,18 +1,21 @@
 import { atMost } from "../base/async.ts";
 import { systemClock } from "../base/clock.ts";
-import { type Config, readConfig, serveVariables } from "../base/config.ts";
+import { type Config, readConfig, serveVariables, variableOf } from "../base/config.ts";
 import { messageOf, OperatorError } from "../base/errors.ts";
 import { configureLogging, logger } from "../base/log.ts";
 import { portHolder } from "../base/machine.ts";
 import { VERSION } from "../base/version.ts";
 import type { Cless } from "../compose.ts";
 import { formatEndpoint } from "../model/host.ts";
-import { type Flag, inGroup } from "./flags.ts";
+import { type Flag, inGroup, nearest } from "./flags.ts";
 import type { Call, Verb } from "./verb.ts";
 
 const log = logger("serve");
 /** Stopping an interrupted start may take this long. An engine that hangs must not keep the program from ending. */
 const EARLY_STOP_MS = 10_000;
+const PREFIX = "CLESS_";
+/** The variables of cless that set no flag of `cless serve`. */
+const OTHER_VARIABLES = ["CLESS_SECRET_KEY", "CLESS_SERVER", "CLESS_TOKEN"];
 
 /** The flags of `cless serve`, in the order of its help. */
 const FLAGS: readonly Flag[] = [
@@ -98,6 +101,9 @@ export const serve: Verb = {
     const config = readConfig(flags, surroundings);
     const colour = surroundings.terminal && !surroundings.env("NO_COLOR");
     configureLogging({ format: config.logFormat, level: config.logLevel, colour });
+    for (const { name, nearest } of misspelledVariables(Object.keys(Deno.env.toObject()))) {
+      log.warning("a variable sets nothing; is its name misspelled?", { variable: name, nearest });
+    }
 
     // One unforeseen failure of a request must not end all others.
     globalThis.addEventListener("unhandledrejection", (event) => {
@@ -127,6 +133,19 @@ export const serve: Verb = {
     log.info("stopped", {});
   },
 };
+
+/** Finds the variables whose names are nearly, but not quite, those of settings. @param names All variables. */
+export function misspelledVariables(names: readonly string[]): { readonly name: string; readonly nearest: string }[] {
+  const known = [...FLAGS.map(({ name }) => variableOf(name)), ...OTHER_VARIABLES].map(withoutPrefix);
+  return names.filter((name) => name.startsWith(PREFIX)).flatMap((name) => {
+    const near = nearest(withoutPrefix(name), known);
+    return near === undefined || PREFIX + near === name ? [] : [{ name, nearest: PREFIX + near }];
+  });
+}
+
+function withoutPrefix(variable: string): string {
+  return variable.slice(PREFIX.length);
+}
 
 /** Resolves with the first signal to end. A second signal ends the process at once. */
 function signalled(): Promise<Deno.Signal> {

@@ -106,6 +106,17 @@ doctorTest("a docker command that does not exist is reported with the remedy", a
   assertMatch(engine!.remedy!, /^install Docker .*, or name the command with --docker$/);
 });
 
+doctorTest("a variable with a misspelled name is reported with the name that was meant", async ({ doctor }) => {
+  Deno.env.set("CLESS_PAUSE_AFTR", "1m");
+  try {
+    const found = findings(await doctor("--json"))["variables"];
+    const fact = "the variable CLESS_PAUSE_AFTR sets nothing";
+    assertEquals(found, [{ check: "variables", state: "warning", fact, remedy: "did you mean CLESS_PAUSE_AFTER?" }]);
+  } finally {
+    Deno.env.delete("CLESS_PAUSE_AFTR");
+  }
+});
+
 doctorTest("an engine that fails one check fails only that one", async ({ docker, doctor }) => {
   await docker.on("info", { stderr: "Error response from daemon: busy\n", code: 1 });
   const run = await doctor("--json");

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { misspelledVariables } from "../../src/cli/serve.ts";
 import { dockerTest, type FakeDocker, noFakeDocker } from "../support/fake_docker.ts";
 import { noNet } from "../support/permissions.ts";
 import { programArgs, type Run, runProcess } from "./run_main.ts";
@@ -131,4 +132,12 @@ serveTest("a reason for which serve cannot start is one line and exit code 1", a
     assertEquals(err.split("\n").length, 2, err);
   }
   assert((await docker.calls("run")).length === 0);
+});
+
+Deno.test("a variable whose name is nearly that of a setting is found, and no other one", () => {
+  const others = ["HOME", "CLESS_PAUSE_AFTER", "CLESS_SERVER", "CLESS_SECRET_KEY", "CLESS_BIN", "CLESS_", "PAUSE_AFTR"];
+  assertEquals(misspelledVariables([...others, "CLESS_PAUSE_AFTR", "CLESS_LISTN"]), [
+    { name: "CLESS_PAUSE_AFTR", nearest: "CLESS_PAUSE_AFTER" },
+    { name: "CLESS_LISTN", nearest: "CLESS_LISTEN" },
+  ]);
 });
