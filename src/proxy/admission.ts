@@ -11,7 +11,11 @@ const FEW_AT_BEGIN = 600;
 const STANDING_MS = 500;
 /** During an overload, cless aims to hold about this many requests, so that the admitted ones are answered soon. */
 const FEW = 300;
-/** If the lag exceeds this, even few requests are an overload: each of them takes much processor time. */
+/**
+ * If the lag exceeds this, even few requests are an overload: each of them takes much processor time. An overload begins
+ * so only if the measurement before has exceeded {@linkcode LAG_MS}. Otherwise it was a moment in which cless did
+ * something else, such as collecting garbage.
+ */
 const MAX_LAG_MS = 250;
 /** During an overload, even few requests are too many if a turn takes more processor time than this. */
 const MAX_FEW_TURN_MS = 60;
@@ -161,6 +165,8 @@ export class Admission {
   #measuredMs = 0;
   #refusedAtMs = 0;
   #arrivedAtMs = 0;
+  /** The lag at the last measurement. */
+  #lagMs = 0;
   #cpu = 0;
   #cpuBefore = 0;
   readonly #standing = new Standing();
@@ -262,11 +268,12 @@ export class Admission {
     const lagMs = this.#cpu < OWN_CPU ? 0 : this.#meter.currentMs;
     const { active } = this.#inFlight;
     const present = active - Math.min(active, this.#standing.count) + this.#refused;
-    const isFew = present <= (this.#isLooking ? FEW : FEW_AT_BEGIN) && lagMs <= MAX_LAG_MS &&
-      (!this.#isLooking || ownMs <= MAX_FEW_TURN_MS);
+    const hasGrown = lagMs > MAX_LAG_MS && this.#lagMs > LAG_MS;
+    this.#lagMs = lagMs;
     if (!this.#isLooking) {
       if (now < this.#ignoredUntilMs!) return;
-      if ((this.#cpu < BUSY_CPU && lagMs <= LAG_MS) || isFew) return;
+      if (this.#cpu < BUSY_CPU && lagMs <= LAG_MS) return;
+      if (present <= FEW_AT_BEGIN && !hasGrown) return;
       this.#isLooking = true;
       this.#refusedAtMs = now;
       this.#perTurn = this.#left = PER_TURN;
@@ -282,6 +289,7 @@ export class Admission {
       return;
     }
     this.#arrivedPerTurn += weight * (this.#arrived - this.#arrivedPerTurn);
+    const isFew = present <= FEW && lagMs <= MAX_LAG_MS && ownMs <= MAX_FEW_TURN_MS;
     const isLate = ownMs > TURN_MS || lagMs > MAX_LAG_MS;
     const least = Math.max(MIN_PER_TURN, Math.min(PER_TURN, this.#arrivedPerTurn * MIN_ADMITTED));
     this.#perTurn = between(least, isLate ? this.#perTurn / SHRINKING : this.#perTurn * GROWTH, PER_TURN);

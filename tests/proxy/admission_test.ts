@@ -105,6 +105,12 @@ class Busy {
     }
   }
 
+  /** Lets time pass in which no turn begins. @param ownShare Which share of it counts as its own processor time. */
+  pause(ms: number, ownShare: number): void {
+    this.clock.stall(ms);
+    this.#cpuMs += ms * ownShare;
+  }
+
   of(service: string): Outcome {
     let outcome = this.#outcomes.get(service);
     if (outcome === undefined) {
@@ -301,6 +307,18 @@ Deno.test("a new process that is slow at first refuses nothing, but an overload 
   assertEquals(busy.admission.shed.lag, 0);
   await busy.load(2000, { app: 2 * CAPACITY });
   assert(busy.of("app").refused > 0);
+});
+
+Deno.test("what came in a moment in which cless did something else, such as collecting garbage, is no overload", async () => {
+  for (const ownShare of [0, 0.5, 1]) {
+    const busy = new Busy({ admittedMs: 0.5 });
+    await busy.load(1000, { app: 1100 });
+    for (const ms of [300, 400, 500]) {
+      busy.pause(ms, ownShare);
+      await busy.load(2000, { app: 1100 });
+      assertEquals([busy.of("app").refused, busy.admission.shed.lag], [0, 0], `${ms} ms, ${ownShare}`);
+    }
+  }
 });
 
 Deno.test("what came while the process was stopped is no overload", async () => {
