@@ -31,6 +31,8 @@ export type LogLevel = Config["logLevel"];
 /** The surroundings of the process; a parameter, so that a test can replace them. */
 export interface Surroundings {
   env(name: string): string | undefined;
+  /** The names of all environment variables. */
+  variables(): readonly string[];
   readonly root: boolean;
   readonly terminal: boolean;
   /** The machine's memory, bytes; `Infinity` if it is not known. */
@@ -41,6 +43,7 @@ export interface Surroundings {
 export function systemSurroundings(): Surroundings {
   return {
     env: (name) => Deno.env.get(name),
+    variables: () => Object.keys(Deno.env.toObject()),
     root: Deno.uid() === 0,
     terminal: Deno.stderr.isTerminal(),
     memory: systemMemory,

@@ -31,7 +31,11 @@ export const doctor: Verb = {
   notes: ["Exit code 1 if something would not work."],
   example: ["sudo cless doctor", "cless doctor --listen 127.0.0.1:8080 --json"],
   run: async (call) => {
-    const findings = await examine(readConfig(call.flags, call.surroundings), call.surroundings.memory());
+    const { flags, surroundings } = call;
+    const findings = [
+      ...await examine(readConfig(flags, surroundings), surroundings.memory()),
+      ...checkVariables(surroundings.variables()),
+    ];
     printResult(call, findings, findings.map(findingText).join("\n"));
     return findings.some(({ state }) => state === "failed") ? 1 : 0;
   },
@@ -56,7 +60,6 @@ async function examine(config: Config, memoryBytes: number): Promise<Finding[]> 
     ...checkClients(config.listen),
     await checkFiles(),
     checkMemory(config.memoryBudgetBytes, memoryBytes),
-    ...checkVariables(),
     ...withEngine.flat(),
   ];
 }
@@ -74,8 +77,9 @@ async function lookForEngine(config: Config): Promise<{ choice?: EngineChoice; f
   }
 }
 
-function checkVariables(): Finding[] {
-  return misspelledVariables(Object.keys(Deno.env.toObject())).map(({ name, nearest }) => ({
+/** @param names All variables. */
+function checkVariables(names: readonly string[]): Finding[] {
+  return misspelledVariables(names).map(({ name, nearest }) => ({
     check: "variables",
     state: "warning",
     fact: `the variable ${name} sets nothing`,

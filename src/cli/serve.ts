@@ -101,7 +101,7 @@ export const serve: Verb = {
     const config = readConfig(flags, surroundings);
     const colour = surroundings.terminal && !surroundings.env("NO_COLOR");
     configureLogging({ format: config.logFormat, level: config.logLevel, colour });
-    for (const { name, nearest } of misspelledVariables(Object.keys(Deno.env.toObject()))) {
+    for (const { name, nearest } of misspelledVariables(surroundings.variables())) {
       log.warning("a variable sets nothing; is its name misspelled?", { variable: name, nearest });
     }
 

@@ -22,6 +22,7 @@ function read(flags: Flags = {}, variables: Record<string, string> = {}, around:
   );
   return readConfig(given, {
     env: (name) => variables[name],
+    variables: () => Object.keys(variables),
     root: true,
     terminal: false,
     memory: () => 8e9 + 1,

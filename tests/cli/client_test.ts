@@ -11,6 +11,7 @@ function settings(flags: Record<string, string>, variables: Record<string, strin
   const given = new Map(Object.entries(flags).map(([flag, value]) => [flag, [value]]));
   return readClientSettings(given, {
     env: (name) => variables[name],
+    variables: () => [],
     root: true,
     terminal: false,
     memory: () => Infinity,
@@ -67,6 +68,7 @@ Deno.test({
 Deno.test("with a token, no folder has to be known", async () => {
   const read = readClientSettings(new Map([["token", ["x"]]]), {
     env: () => undefined,
+    variables: () => [],
     root: false,
     terminal: false,
     memory: () => Infinity,

@@ -6,7 +6,7 @@ import { noNet } from "../support/permissions.ts";
 
 /** The settings of a process that listens at these addresses. */
 function listeningAt(admin: string, ...listen: string[]): Config {
-  const surroundings = { env: () => undefined, root: true, terminal: false, memory: () => 8e9 };
+  const surroundings = { env: () => undefined, variables: () => [], root: true, terminal: false, memory: () => 8e9 };
   return readConfig(new Map([["admin", [admin]], ["listen", listen]]), surroundings);
 }
 
