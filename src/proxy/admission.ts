@@ -13,7 +13,7 @@ const STANDING_MS = 500;
 const FEW = 300;
 /**
  * If the lag exceeds this, even few requests are an overload: each of them takes much processor time. An overload begins
- * so only if the measurement before has exceeded {@linkcode LAG_MS}. Otherwise it was a moment in which cless did
+ * so only if the lag has exceeded {@linkcode LAG_MS} for this long. Otherwise it was a moment in which cless did
  * something else, such as collecting garbage.
  */
 const MAX_LAG_MS = 250;
@@ -55,8 +55,8 @@ const MIN_ADMITTED = 1 / 12;
 const SPARE = 1.25;
 /** A process that has not run for this long was stopped, or its machine was. What came meanwhile is no overload. */
 const PAUSE_MS = 1000;
-/** So after a pause, lag is ignored for this long. */
-const AFTER_PAUSE_MS = 1000;
+/** So after a pause, nothing is an overload for as long as the pause took, but at most for this long. */
+const MAX_CATCH_UP_MS = 10_000;
 /** The overload ends when no request has been refused for this long. */
 const CALM_MS = 1000;
 /** The time over which processor time and arrivals are averaged. */
@@ -165,8 +165,8 @@ export class Admission {
   #measuredMs = 0;
   #refusedAtMs = 0;
   #arrivedAtMs = 0;
-  /** The lag at the last measurement. */
-  #lagMs = 0;
+  /** Since when the lag exceeds {@linkcode LAG_MS}; `Infinity` if it does not. */
+  #lateSinceMs = Infinity;
   #cpu = 0;
   #cpuBefore = 0;
   readonly #standing = new Standing();
@@ -226,6 +226,7 @@ export class Admission {
     const now = this.#clock.now();
     this.#measuredMs = this.#arrivedAtMs = now;
     this.#ignoredUntilMs ??= now + this.#warmUpMs;
+    this.#lateSinceMs = Infinity;
     this.#cpuBefore = this.#cpuSeconds();
     const stopMeter = this.#meter.watch();
     const stopHearing = this.#meter.hear(() => this.#measured());
@@ -249,7 +250,9 @@ export class Admission {
     const ownMs = (cpu - this.#cpuBefore) * 1000;
     this.#cpu += weight * (ownMs / 1000 / seconds - this.#cpu);
     this.#cpuBefore = cpu;
-    if (seconds * 1000 > PAUSE_MS && ownMs < OWN_CPU * seconds * 1000) this.#ignoredUntilMs = now + AFTER_PAUSE_MS;
+    if (seconds * 1000 > PAUSE_MS && ownMs < OWN_CPU * seconds * 1000) {
+      this.#ignoredUntilMs = now + Math.min(seconds * 1000, MAX_CATCH_UP_MS);
+    }
     if (!this.#isLooking) this.#standing.note(this.#inFlight.active, now);
     if (this.#maxInFlight === undefined) this.#adapt(now, weight, seconds, ownMs);
     else if (this.#isLooking) {
@@ -268,12 +271,12 @@ export class Admission {
     const lagMs = this.#cpu < OWN_CPU ? 0 : this.#meter.currentMs;
     const { active } = this.#inFlight;
     const present = active - Math.min(active, this.#standing.count) + this.#refused;
-    const hasGrown = lagMs > MAX_LAG_MS && this.#lagMs > LAG_MS;
-    this.#lagMs = lagMs;
+    this.#lateSinceMs = lagMs > LAG_MS ? Math.min(this.#lateSinceMs, now) : Infinity;
+    const isLongLate = lagMs > MAX_LAG_MS && now - this.#lateSinceMs >= MAX_LAG_MS;
     if (!this.#isLooking) {
       if (now < this.#ignoredUntilMs!) return;
       if (this.#cpu < BUSY_CPU && lagMs <= LAG_MS) return;
-      if (present <= FEW_AT_BEGIN && !hasGrown) return;
+      if (present <= FEW_AT_BEGIN && !isLongLate) return;
       this.#isLooking = true;
       this.#refusedAtMs = now;
       this.#perTurn = this.#left = PER_TURN;
