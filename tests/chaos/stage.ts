@@ -220,7 +220,10 @@ export class Stage implements AsyncDisposable {
       this.deploy("other", "other"),
       this.deploy("idle", "idle", { liveness: { every: "2s" }, minInstances: 1 }),
     ]);
-    await Promise.all(["app", "other", "idle"].map((service) => this.untilAnswers(service)));
+    await Promise.all(["app", "other", "idle"].map(async (service) => {
+      await this.untilAnswers(service);
+      await this.soleInstance(service);
+    }));
   }
 }
 
