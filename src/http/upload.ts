@@ -225,6 +225,8 @@ class BodySource {
   readonly #pauses: UploadPauses;
   /** The read that is under way. */
   #reading: Promise<PlatformResult> | undefined;
+  /** The memory that was given to it. */
+  #roomBytes = 0;
   /** Rejects that read for whoever waits for it. */
   #breakOff: ((reason: Error) => void) | undefined;
   #ending: Promise<void> | undefined;
@@ -249,6 +251,7 @@ class BodySource {
     return new Promise((resolve, reject) => {
       if (this.#ending !== undefined) return reject(uploadOver());
       this.#breakOff = reject;
+      this.#roomBytes = room?.length ?? 0;
       const settled = () => this.#reading = undefined;
       this.#reading = this.#reader.read(room).finally(settled);
       this.#reading.then(resolve, reject);
@@ -257,36 +260,41 @@ class BodySource {
 
   /** Lets no further read begin. Resolves when the response may end. */
   end(isStreamed: boolean): Promise<void> {
-    return this.#ending ??= this.#finish(isStreamed);
+    return this.#ending ??= this.#finish(isStreamed ? 0 : LAST_READ_MS, isStreamed);
   }
 
-  /** Lets no further read begin, and drops the rest of the body. */
+  /** The same before a response that is not streamed, without waiting for the client. */
   discard(): void {
-    if (this.#ending !== undefined) return;
-    this.#ending = Promise.resolve();
-    this.#breakOff?.(uploadOver());
-    this.#dropRest();
+    this.#ending ??= this.#finish(0, false);
   }
 
-  async #finish(isStreamed: boolean): Promise<void> {
+  async #finish(waitMs: number, isStreamed: boolean): Promise<void> {
     this.#breakOff?.(uploadOver());
-    if (this.#reading !== undefined && !isStreamed) {
-      await atMost(this.#reading, this.#pauses.clock, LAST_READ_MS);
-      if (this.#reading !== undefined) return void this.#dropRest();
-    }
+    if (this.#reading !== undefined && waitMs > 0) await atMost(this.#reading, this.#pauses.clock, waitMs);
+    if (this.#reading !== undefined && !isStreamed) return void this.#dropRest(this.#reading);
     await this.#reader.cancel().catch(() => {}); // the client may have broken off already
   }
 
-  async #dropRest(): Promise<void> {
+  async #dropRest(reading: Promise<PlatformResult>): Promise<void> {
+    const { budget } = this.#pauses;
+    const roomBytes = this.#roomBytes;
+    budget.change(roomBytes);
     try {
-      let result = await (this.#reading ?? this.#reader.read(new Uint8Array(MIN_WINDOW_BYTES)));
-      while (!result.done) {
+      let { done, value } = await reading;
+      // It pauses only after a read that has had to wait: see BurstReader.
+      for (let hasWaited = true; !done;) {
         this.#pauses.countRead();
-        await this.#pauses.pause;
-        result = await this.#reader.read(new Uint8Array(result.value.buffer));
+        if (hasWaited) {
+          await this.#pauses.pause;
+          hasWaited = false;
+          setImmediate(() => void (hasWaited = true));
+        }
+        ({ done, value } = await this.#reader.read(new Uint8Array(value!.buffer)));
       }
     } catch {
       // The client has gone.
+    } finally {
+      budget.change(-roomBytes);
     }
   }
 }
@@ -311,7 +319,9 @@ function readerOf(source: BodySource, length: number, pauses: UploadPauses): Rea
 function sharingReader(source: BodySource, budget: StreamBudget): Reader {
   let room = new Uint8Array(KEPT_BYTES);
   let countedBytes = 0;
+  let isReleased = false;
   const count = (bytes: number) => {
+    if (isReleased) return;
     budget.change(bytes - countedBytes);
     countedBytes = bytes;
   };
@@ -325,7 +335,10 @@ function sharingReader(source: BodySource, budget: StreamBudget): Reader {
       count(room.length);
       return value;
     },
-    release: () => count(0),
+    release: () => {
+      count(0);
+      isReleased = true;
+    },
   };
 }
 
@@ -358,6 +371,7 @@ class BurstReader implements Reader {
   /** The bytes from `start` to `end` have been read, but not taken yet. */
   #queue: Piece = new Uint8Array(FIRST_BURST_BYTES);
   #countedBytes = 0;
+  #isReleased = false;
   #start = 0;
   #end = 0;
   /** A burst ends when the queue has this length, even if no read has had to wait. */
@@ -390,9 +404,11 @@ class BurstReader implements Reader {
 
   release(): void {
     this.#count(0);
+    this.#isReleased = true;
   }
 
   #count(bytes: number): void {
+    if (this.#isReleased) return;
     this.#pauses.budget.change(bytes - this.#countedBytes);
     this.#countedBytes = bytes;
   }

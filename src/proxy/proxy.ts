@@ -142,8 +142,8 @@ export class Proxy implements Disposable {
 
   #receive(context: RequestContext, length: number): Upload {
     const upload = context.upload = new Upload(context.request.body!, length, this.#uploadPauses);
-    const end = () => upload.end();
-    context.info.completed.then(end, end);
+    // Only a streamed response can fail.
+    context.info.completed.then(() => upload.end(), () => upload.end(true));
     return upload;
   }
 

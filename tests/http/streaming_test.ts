@@ -222,15 +222,19 @@ forwardTest(
   },
 );
 
-for (const kind of ["whole", "streamed"]) {
+for (const kind of ["whole", "empty", "streamed"]) {
   forwardTest(
-    `after a ${kind} answer that comes while its client pauses, the rest of the upload is thrown away`,
+    `the rest of an upload is thrown away after an answer that comes in a pause of its client (${kind})`,
     async (forward) => {
       const begun = Promise.withResolvers<void>();
       await using app = Origin.serving(async (connection) => {
         await connection.reader.head();
         if (kind === "whole") {
           await connection.send("HTTP/1.1 413 x\r\ncontent-length: 3\r\n\r\nbig");
+          return;
+        }
+        if (kind === "empty") {
+          await connection.send("HTTP/1.1 413 x\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n");
           return;
         }
         await connection.send("HTTP/1.1 413 x\r\ntransfer-encoding: chunked\r\n\r\n3\r\nbig\r\n");
@@ -244,7 +248,7 @@ for (const kind of ["whole", "streamed"]) {
       const head = (await client.reader.head())!;
       begun.resolve();
       const body = kind === "whole" ? await client.reader.exactly(3) : (await client.reader.chunk())!;
-      assertEquals([head.status, new TextDecoder().decode(body)], [413, "big"]);
+      assertEquals([head.status, new TextDecoder().decode(body)], [413, kind === "empty" ? "" : "big"]);
       if (kind === "streamed") assertEquals(await client.reader.chunk(), new Uint8Array());
       await cless.idle();
       await new Flow(client, 4 * MB - 1024).finished;

@@ -382,6 +382,32 @@ uploadTest(
   },
 );
 
+Deno.test("a body that is dropped counts in the budget until its client has gone, and its pieces are read without a pause", async () => {
+  for (const length of [MB, Infinity]) {
+    const clock = new FakeClock();
+    const budget = new StreamBudget(64 * MB);
+    const first = Promise.withResolvers<void>();
+    let pieces = 0;
+    const pull = async (controller: ReadableByteStreamController) => {
+      await first.promise;
+      if (++pieces > 5000) return controller.error(new Error("gone"));
+      new Uint8Array(controller.byobRequest!.view!.buffer)[0] = 1;
+      controller.byobRequest!.respond(1);
+    };
+    const body = new ReadableStream<Piece>({ type: "bytes", pull } as UnderlyingSource<Piece>, { highWaterMark: 0 });
+    const upload = new Upload(body, length, new UploadPauses(clock, budget));
+    const attempt = assertRejects(upload.begin(), Error, "over");
+    await settle();
+    upload.discard();
+    await attempt;
+    assert(budget.usedBytes > 0 && budget.usedBytes <= 64 * 1024, `${budget.usedBytes}`);
+    first.resolve();
+    // Where a read has had to wait, it may pause; the clock stands still, so it would not go on.
+    for (let turn = 0; turn < 10 && pieces <= 5000; turn++) await settle();
+    assertEquals([pieces, budget.usedBytes], [5001, 0]);
+  }
+});
+
 uploadTest("a body that nobody reads is cancelled at the end, also if the client has broken off", async (type) => {
   let cancelled = 0;
   const body = new ReadableStream<Piece>({ type, cancel: () => void cancelled++ } as UnderlyingSource<Piece>);

@@ -223,8 +223,9 @@ export class Exchange {
 
   /** @param body In the connection's memory; the `Response` copies it. */
   #whole(head: ResponseHead, body: Uint8Array<ArrayBuffer>): Response | Promise<Response> {
-    const response = toResponse(head, body.length === 0 ? nothing(head) : body);
-    const ended = this.#end(head.keepAlive, false);
+    const given = body.length === 0 ? nothing(head) : body;
+    const response = toResponse(head, given);
+    const ended = this.#end(head.keepAlive, given instanceof ReadableStream);
     return ended === undefined ? response : ended.then(() => response);
   }
 
