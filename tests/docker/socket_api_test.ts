@@ -1,11 +1,10 @@
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { assertEquals, assertRejects } from "@std/assert";
 import { type EngineApi, EVENT_ACTIONS } from "../../src/docker/engine_api.ts";
 import { createBody, type Placement } from "../../src/docker/container_spec.ts";
 import { EngineError, type FailureKind } from "../../src/docker/engine_error.ts";
 import { SocketApi } from "../../src/docker/socket_api.ts";
 import { FakeEngine } from "../support/fake_engine.ts";
+import { collectGarbage } from "../support/garbage.ts";
 import { noNet, noRead, noWrite } from "../support/permissions.ts";
 import { until } from "../support/until.ts";
 import { ID, REVISION } from "./launcher_kit.ts";
@@ -243,14 +242,6 @@ socketTest("which lines of a log are read is up to the engine", async (engine, a
   assertEquals(await Array.fromAsync(api.logs("one", { signal: over })), []);
   assertEquals(engine.requests.length, before);
 });
-
-/** Has what nobody holds collected. */
-async function collectGarbage(): Promise<void> {
-  setFlagsFromString("--expose-gc");
-  const collect: () => void = runInNewContext("gc");
-  await new Promise((resolve) => setTimeout(resolve, 0)); // what this turn has looked at is held until its end
-  collect();
-}
 
 socketTest("a stream of events ends with its signal, also after garbage has been collected", async (engine, api) => {
   const filters = encodeURIComponent(JSON.stringify({
