@@ -124,7 +124,7 @@ export class Proxy implements Disposable {
     const waitingRoom = this.#waitingRoom;
     try {
       if (waking.page && waitingRoom.isForEvents(head)) {
-        return await this.#answer(context, route, waitingRoom.events(head, route));
+        return this.#responder.forService(context, route.name, waitingRoom.events(head, route));
       }
       const quiet = waking.rules?.mayWake(request.headers.get("user-agent"), head.target) === false;
       const lease = pool.claim(quiet);
@@ -134,7 +134,7 @@ export class Proxy implements Disposable {
       // is ready.
       if (!waking.page || pool.ready || !isNavigation(request, head)) return await this.#hold(context, pool);
       const page = await waitingRoom.enter(head, pool);
-      return await (page === undefined ? this.#begin(context) : this.#answer(context, route, page));
+      return page === undefined ? await this.#begin(context) : this.#responder.forService(context, route.name, page);
     } catch (error) {
       return await this.#fail(context, error);
     }
@@ -142,8 +142,8 @@ export class Proxy implements Disposable {
 
   #receive(context: RequestContext, length: number): Upload {
     const upload = context.upload = new Upload(context.request.body!, length, this.#uploadPauses);
-    // Only a streamed response can fail.
-    context.info.completed.then(() => upload.end(), () => upload.end(true));
+    const end = () => upload.end(true); // if it has not ended before the response, nothing can wait for the client now
+    context.info.completed.then(end, end);
     return upload;
   }
 
@@ -205,12 +205,6 @@ export class Proxy implements Disposable {
       return await this.#fail(context, failure);
     }
     return await this.#begin(context);
-  }
-
-  /** Answers in place of the app. */
-  async #answer(context: RequestContext, route: Route, response: Response): Promise<Response> {
-    await context.upload?.end();
-    return this.#responder.forService(context, route.name, response);
   }
 
   async #fail(context: RequestContext, error: unknown): Promise<Response> {
