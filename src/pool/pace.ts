@@ -3,7 +3,7 @@ import type { Clock } from "../base/clock.ts";
 /** The time over which the pace is measured, once there is a queue. */
 const WINDOW_MS = 250;
 /** The target for the longest wait for a slot. */
-const WAIT_MS = 700;
+const WAIT_MS = 500;
 /** This many requests may wait however slow the app is: slow responses alone are no overload. */
 const MIN_WAITING = 100;
 

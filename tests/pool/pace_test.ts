@@ -11,16 +11,16 @@ async function serve(pace: Pace, clock: FakeClock, count: number, eachMs: number
   }
 }
 
-Deno.test("as many may wait for a slot as get one within 0.7 s, once the pace is known", async () => {
+Deno.test("as many may wait for a slot as get one within 0.5 s, once the pace is known", async () => {
   const clock = new FakeClock();
   const pace = new Pace(clock);
   assertEquals([pace.limit(0), pace.limit(1)], [Infinity, Infinity]);
   await serve(pace, clock, 99, 2.5);
   assertEquals(pace.limit(1), Infinity);
   await serve(pace, clock, 1, 2.5);
-  assertEquals(pace.limit(1), 280); // at 400 in a second
+  assertEquals(pace.limit(1), 200); // at 400 in a second
   await serve(pace, clock, 250, 1);
-  assertEquals(pace.limit(1), 700);
+  assertEquals(pace.limit(1), 500);
 });
 
 Deno.test("a hundred may wait for an app however long its answers take", async () => {
@@ -54,8 +54,8 @@ Deno.test("slots that were given back before a new beginning do not count after 
   await clock.advance(249);
   assertEquals(pace.limit(1), Infinity);
   await clock.advance(1);
-  assertEquals(pace.limit(1), 280);
+  assertEquals(pace.limit(1), 200);
   for (let n = 0; n < 200; n++) pace.freed();
   await clock.advance(250);
-  assertEquals(pace.limit(1), 560); // each time span counts for itself
+  assertEquals(pace.limit(1), 400); // each time span counts for itself
 });
