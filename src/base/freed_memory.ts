@@ -1,3 +1,4 @@
+import { cpuUsage } from "node:process";
 import type { Clock } from "./clock.ts";
 import { logger } from "./log.ts";
 
@@ -9,12 +10,37 @@ const log = logger("memory");
 const TICK_MS = 10_000;
 /** The least time between two returns. */
 const MIN_PAUSE_MS = 30_000;
+/**
+ * The return costs processor time, and so does getting the memory back. While cless uses more than this part of a
+ * processor, the memory would probably be needed again soon.
+ */
+const BUSY = 0.5;
+/** Even if cless is always busy, memory is returned after this time. */
+const MAX_PAUSE_MS = 300_000;
 /** The longest time that the allocator takes to return the memory. */
 const RETURN_MS = 1000;
 /** Memory is returned if the process uses at least this many times its lowest use so far. */
 const WORTH = 1.4;
 /** If memory has changed by less than this since the last return, there is nothing to return. */
 const CHANGE_BYTES = 512 * 1024;
+
+/** What {@linkcode FreedMemory} needs of a process. */
+export interface OwnProcess {
+  usedBytes(): number;
+  /** The processor time used so far. */
+  cpuMs(): number;
+  /** Makes the allocator return free memory. */
+  release(): void;
+}
+
+const THIS_PROCESS: OwnProcess = {
+  usedBytes: () => Deno.memoryUsage().rss,
+  cpuMs() {
+    const { user, system } = cpuUsage();
+    return (user + system) / 1000;
+  },
+  release: releaseFreedMemory,
+};
 
 /**
  * Returns freed memory to the system when there is much of it. By itself, glibc returns only the memory after the last
@@ -23,24 +49,26 @@ const CHANGE_BYTES = 512 * 1024;
  */
 export class FreedMemory {
   readonly #clock: Clock;
-  readonly #usedBytes: () => number;
-  readonly #release: () => void;
+  readonly #process: OwnProcess;
   #leastBytes = Infinity;
   /** The memory in use after the last return. */
   #lastBytes = 0;
   #returnedMs = -Infinity;
+  /** When the process was last calm, or when this began. */
+  #calmMs = 0;
+  #cpuMs = 0;
   #cancels: (() => void)[] = [];
 
-  /** @param usedBytes How much memory this process uses. @param release Makes the allocator return free memory. */
-  constructor(clock: Clock, usedBytes = () => Deno.memoryUsage().rss, release: () => void = releaseFreedMemory) {
+  constructor(clock: Clock, process = THIS_PROCESS) {
     this.#clock = clock;
-    this.#usedBytes = usedBytes;
-    this.#release = release;
+    this.#process = process;
   }
 
   start(): void {
     this.stop();
-    this.#leastBytes = this.#usedBytes();
+    this.#leastBytes = this.#process.usedBytes();
+    this.#cpuMs = this.#process.cpuMs();
+    this.#calmMs = this.#clock.now();
     this.#cancels = [this.#clock.every(TICK_MS, () => this.#tick())];
   }
 
@@ -49,15 +77,20 @@ export class FreedMemory {
   }
 
   #tick(): void {
-    const bytes = this.#usedBytes();
+    const bytes = this.#process.usedBytes();
+    const now = this.#clock.now();
+    const cpuMs = this.#process.cpuMs();
+    const isBusy = cpuMs - this.#cpuMs > BUSY * TICK_MS;
+    this.#cpuMs = cpuMs;
+    if (!isBusy) this.#calmMs = now;
     this.#leastBytes = Math.min(this.#leastBytes, bytes);
     if (bytes < WORTH * this.#leastBytes || Math.abs(bytes - this.#lastBytes) < CHANGE_BYTES) return;
-    const now = this.#clock.now();
     if (now - this.#returnedMs < MIN_PAUSE_MS) return;
+    if (isBusy && now - Math.max(this.#returnedMs, this.#calmMs) < MAX_PAUSE_MS) return;
     this.#returnedMs = now;
-    this.#release();
+    this.#process.release();
     this.#cancels[1] = this.#clock.after(RETURN_MS, () => {
-      this.#lastBytes = this.#usedBytes();
+      this.#lastBytes = this.#process.usedBytes();
       this.#leastBytes = Math.min(this.#leastBytes, this.#lastBytes);
       log.debug("memory has been returned", { before: bytes, after: this.#lastBytes });
     });

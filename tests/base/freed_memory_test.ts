@@ -8,10 +8,14 @@ const MB = 1024 ** 2;
 /** A process with so much memory, of which `usedMb` are in use. */
 function world() {
   const clock = new FakeClock();
-  const process = { mb: 70, usedMb: 70, releases: 0 };
-  const memory = new FreedMemory(clock, () => process.mb * MB, () => {
-    process.releases++;
-    process.mb = process.usedMb;
+  const process = { mb: 70, usedMb: 70, releases: 0, cpuMs: 0 };
+  const memory = new FreedMemory(clock, {
+    usedBytes: () => process.mb * MB,
+    cpuMs: () => process.cpuMs,
+    release() {
+      process.releases++;
+      process.mb = process.usedMb;
+    },
   });
   memory.start();
   return { clock, process, memory };
@@ -46,6 +50,26 @@ Deno.test("memory is returned every 30 seconds at most", async () => {
     await clock.advance(1000);
   }
   assertEquals(process.releases, 10);
+});
+
+Deno.test("while cless is busy, memory is returned only every five minutes", async () => {
+  const { clock, process } = world();
+  process.mb = 300;
+  const work = async (seconds: number, ofEach: number) => {
+    for (let second = 0; second < seconds; second++) {
+      process.cpuMs += 1000 * ofEach;
+      await clock.advance(1000);
+    }
+  };
+  await work(299, 0.9);
+  assertEquals(process.releases, 0);
+  await work(10, 0.9);
+  assertEquals(process.releases, 1);
+  process.mb = 300;
+  await work(200, 0.6);
+  assertEquals(process.releases, 1);
+  await work(20, 0.2);
+  assertEquals(process.releases, 2);
 });
 
 Deno.test({
