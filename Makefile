@@ -10,6 +10,7 @@ DATA_DIR ?= .dev/data-$(shell id -u)
 PREFIX ?= /usr/local
 # systemd reads units below these two prefixes, and in /etc.
 UNITDIR ?= $(if $(filter /usr /usr/local,$(PREFIX)),$(PREFIX)/lib,/etc)/systemd/system
+UNITS := cless.service cless-freezer.socket cless-freezer@.service
 
 help: ## List the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,11 +45,13 @@ sbom: ## Write dist/cless-sbom.cdx.json, which lists all packages (CycloneDX)
 cless: main.ts deno.json deno.lock $(shell find src -type f)
 	@.ci/build
 
-install: cless ## Install ./cless and its systemd unit (PREFIX, DESTDIR)
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(UNITDIR)
+install: cless ## Install ./cless and its systemd units (PREFIX, DESTDIR)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/cless $(DESTDIR)$(UNITDIR)
 	install -m 755 cless $(DESTDIR)$(PREFIX)/bin/cless
-	sed 's|/usr/local/bin/cless|$(PREFIX)/bin/cless|' docs/cless.service >$(DESTDIR)$(UNITDIR)/cless.service
-	chmod 644 $(DESTDIR)$(UNITDIR)/cless.service
+	install -m 644 src/docker/freezer/freezer.sh $(DESTDIR)$(PREFIX)/lib/cless/freezer.sh
+	@for unit in $(UNITS); do \
+	  sed 's|/usr/local/|$(PREFIX)/|' docs/$$unit >$(DESTDIR)$(UNITDIR)/$$unit && chmod 644 $(DESTDIR)$(UNITDIR)/$$unit || exit; \
+	done
 	@if [ -z '$(DESTDIR)' ] && [ -d /run/systemd/system ]; then \
 	  systemctl daemon-reload; \
 	  printf 'Next:\n  systemctl enable --now cless\n  systemctl status cless\n'; \
@@ -56,9 +59,9 @@ install: cless ## Install ./cless and its systemd unit (PREFIX, DESTDIR)
 
 uninstall: ## Remove what `make install` put in place, but no data
 	@if [ -z '$(DESTDIR)' ] && [ -d /run/systemd/system ] && [ -e $(UNITDIR)/cless.service ]; then \
-	  systemctl disable --now cless && systemctl clean --what=cache cless; \
+	  systemctl disable --now cless cless-freezer.socket && systemctl clean --what=cache cless; \
 	fi
-	rm -f $(DESTDIR)$(PREFIX)/bin/cless $(DESTDIR)$(UNITDIR)/cless.service
+	rm -rf $(DESTDIR)$(PREFIX)/bin/cless $(DESTDIR)$(PREFIX)/lib/cless $(addprefix $(DESTDIR)$(UNITDIR)/,$(UNITS))
 	@if [ -z '$(DESTDIR)' ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
 	@echo 'Left in place: /var/lib/cless, /etc/default/cless'
 

@@ -460,6 +460,7 @@ export class Cless {
     engine.launcher.outputs.close(); // nobody reads the apps' output any more
     if (config.onExit === "keep" || !role.now.isOwner) {
       await executor.settled(); // some containers may still be stopping
+      if (role.now.isOwner) await engine.launcher.handOver();
       return await engine.leave();
     }
     // Pools with a minimum of instances are retired even if they have no instance now. Otherwise they would start some.

@@ -129,6 +129,10 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings) {
     /** How cless talks to the Docker engine. */
     engineApi: one("engine-api", choice("auto", "socket", "command"), "auto"),
     dockerEnv: readDockerEnv(surroundings),
+    /** What pauses containers: their control groups or the engine; `auto` takes control groups where it can. */
+    freezer: one("freezer", choice("auto", "cgroup", "docker"), "auto"),
+    /** Where a helper listens that may write the files of control groups. */
+    freezerSocket: one("freezer-socket", parseAbsolutePath, "/run/cless-freezer.sock"),
     noHostAccess,
     portRange: one("port-range", parsePortRange, { first: 20000, last: 29999 }),
     upstream: one("upstream", choice("auto", "direct", "published"), "auto"),

@@ -33,6 +33,11 @@ export async function grep(pattern: string, files: readonly string[]): Promise<{
   });
 }
 
+/** What a shell script prints. For files in /proc whose names only the shell knows. */
+export function shell(script: string): Promise<string> {
+  return output("sh", "-c", script);
+}
+
 /** The program that listens on a TCP port, by ss(8), such as `nginx (pid 12)`; `undefined` if unknown. */
 export async function portHolder(port: number): Promise<string | undefined> {
   const match = /users:\(\("([^"]+)",pid=(\d+)/.exec(await output("ss", "-Hltnp", `sport = :${port}`));

@@ -1,7 +1,7 @@
 import { dirname } from "node:path";
 import { type Config, readConfig } from "../base/config.ts";
 import { isDataDirInUse } from "../control/data_dir.ts";
-import { checkChoice, checkDisk, checkLeftovers, checkReach, type Finding } from "../docker/checks.ts";
+import { checkChoice, checkDisk, checkFreezer, checkLeftovers, checkReach, type Finding } from "../docker/checks.ts";
 import { chooseEngineApi, type EngineChoice, findEngine } from "../docker/engine_choice.ts";
 import type { EngineApi } from "../docker/engine_api.ts";
 import { portHolder, readProc } from "../base/machine.ts";
@@ -47,6 +47,7 @@ async function examine(config: Config, memoryBytes: number): Promise<Finding[]> 
   const withEngine = choice === undefined ? [] : await Promise.all([
     attempt("containers", () => checkReach(choice.api, config.upstream)),
     attempt("socket", () => checkChoice(choice)),
+    attempt("freezer", () => checkFreezer(config, choice.api)),
     attempt("disk", () => checkDisk(choice.api)),
     attempt("networks", () => checkLeftovers(choice.api, isDataDirInUse)),
     attempt("isolation", () => checkIsolation(config, choice.api)),

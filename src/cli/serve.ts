@@ -67,6 +67,10 @@ const FLAGS: readonly Flag[] = [
     "--on-exit HOW = stop":
       "stop stops the containers on exit, keep leaves them for the next start, such as after an upgrade",
     "--docker PATH = docker": "The docker command",
+    "--freezer HOW = auto":
+      "cgroup pauses idle containers by their control groups, which ends a pause in a millisecond, docker by the engine, auto takes what fits",
+    "--freezer-socket PATH = /run/cless-freezer.sock":
+      "Where the helper listens that freezes control groups for a cless without root",
     "--engine-api HOW = auto":
       "socket asks the engine over its unix socket, command runs docker for it, auto takes what fits",
     "--upstream HOW = auto":

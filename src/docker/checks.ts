@@ -1,14 +1,17 @@
 import type { Upstream } from "../base/config.ts";
-import { messageOf } from "../base/errors.ts";
+import { messageOf, OperatorError } from "../base/errors.ts";
 import { LABEL } from "./container_spec.ts";
 import type { EngineApi } from "./engine_api.ts";
 import type { EngineChoice } from "./engine_choice.ts";
 import { CommandApi } from "./command_api.ts";
+import { findHelper, type HelperConfig } from "./freezer/helper_choice.ts";
 import { freeBytes } from "../base/machine.ts";
 
 const GIB = 1024 ** 3;
 const MIN_BYTES = GIB / 4;
 const SCARCE_BYTES = 2 * GIB;
+/** Runtimes that freeze by the files that the helper writes; the helper knows the same. */
+const FREEZING_RUNTIMES = ["runc", "crun", "io.containerd.runc.v2"];
 
 /** The result of a check. */
 export interface Finding {
@@ -49,6 +52,33 @@ export async function checkChoice({ api, docker, whyNotSocket }: Omit<EngineChoi
   const other = `${fact}, but the docker command, which pulls images, asks another engine`;
   const remedy = "choose one for everything with --engine-api command, or with DOCKER_HOST";
   return { check, state: "warning", fact: other, remedy };
+}
+
+/** Says what pauses idle containers, and why not their control groups if it is the engine. */
+export async function checkFreezer(config: HelperConfig, api: Pick<EngineApi, "info">): Promise<Finding> {
+  const check = "freezer";
+  const byEngine = (why: string): Finding => {
+    const fact = `idle containers are paused by the engine, and wake in about 10 ms instead of 1: ${why}`;
+    return { check, state: "ok", fact };
+  };
+  try {
+    const { via, whyNot } = findHelper(config);
+    if (via === undefined) return byEngine(whyNot);
+    const { dataFolder, runtime } = await api.info();
+    if (!await exists(dataFolder)) return byEngine("the engine is not on this machine");
+    if (!FREEZING_RUNTIMES.includes(runtime)) {
+      return byEngine(`the engine's default runtime is ${runtime}, and only ${FREEZING_RUNTIMES.join(" and ")} will do`);
+    }
+    const helper = via === "child" ? "a child process of cless" : `the helper at ${config.freezerSocket}`;
+    return { check, state: "ok", fact: `idle containers are frozen by their control groups, through ${helper}` };
+  } catch (error) {
+    if (!(error instanceof OperatorError)) throw error;
+    return { check, state: "failed", fact: error.message, remedy: "leave out --freezer cgroup" };
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(() => true, (error) => !(error instanceof Deno.errors.NotFound));
 }
 
 /** Whether there is room for images and containers. */

@@ -86,6 +86,7 @@ export function runArgs(revision: Revision, placement: Placement, logging = DOCK
     `--add-host=${FIXED.extraHost}`,
     `--security-opt=${FIXED.securityOpt}`,
     `--pids-limit=${FIXED.pidsLimit}`,
+    "--no-healthcheck",
     `--log-driver=${logging.driver}`,
     ...Object.entries(logging.options).map(([name, value]) => `--log-opt=${name}=${value}`),
     ...capabilities.drop.map((name) => `--cap-drop=${name}`),
@@ -122,6 +123,7 @@ export function createBody(
     ...(user === undefined ? {} : { User: user }),
     Env: Object.entries(environmentOf(revision)).map(([name, value]) => `${name}=${value}`),
     Labels: labelsOf(revision, placement),
+    Healthcheck: { Test: ["NONE"] },
     ...(hostPort === undefined ? {} : { ExposedPorts: { [published]: {} } }),
     HostConfig: {
       NetworkMode: network,

@@ -9,6 +9,9 @@ import { LABEL } from "./container_spec.ts";
 import type { EngineApi, EngineEvent } from "./engine_api.ts";
 import type { EngineChoice } from "./engine_choice.ts";
 import { ContainerEvents, EventStream } from "./events.ts";
+import { Freezer } from "./freezer/freezer.ts";
+import { findHelper, makeHelper } from "./freezer/helper_choice.ts";
+import type { FreezerHelper } from "./freezer/helper.ts";
 import { ImageSource } from "./images/image_source.ts";
 import { LocalImages } from "./images/local_images.ts";
 import { DockerLauncher } from "./launcher.ts";
@@ -48,6 +51,7 @@ export class Engine {
   readonly #isWalled: boolean;
   readonly #events: EventStream;
   readonly #containerEvents: ContainerEvents;
+  readonly #freezerHelper: FreezerHelper | undefined;
   #stopRepairs: (() => void) | undefined;
   #found = false;
   #answering: Promise<boolean> | undefined;
@@ -56,7 +60,7 @@ export class Engine {
 
   constructor(
     { api, docker, whyNotSocket }: EngineChoice,
-    config: Pick<Config, "listen" | "noHostAccess" | "portRange" | "upstream">,
+    config: Pick<Config, "freezer" | "freezerSocket" | "listen" | "noHostAccess" | "portRange" | "upstream">,
     dataDir: DataDir,
     clock: Clock,
   ) {
@@ -68,10 +72,14 @@ export class Engine {
     this.#network = new OwnNetwork(api, dataDir, isDataDirInUse, this.#isWalled ? this.#wall : undefined);
     this.source = new ImageSource(api, docker, clock);
     const addresses = new Addresses(this.#network, config);
-    this.launcher = new DockerLauncher(api, this.source, addresses, new ContainerOutputs(api, clock));
+    const outputs = new ContainerOutputs(api, clock);
+    const helperPlace = findHelper(config);
+    this.#freezerHelper = makeHelper(helperPlace, config, dataDir, api, clock);
+    const freezer = new Freezer(this.#freezerHelper, clock);
+    this.launcher = new DockerLauncher(api, this.source, addresses, outputs, freezer);
     this.#events = new EventStream(api, clock);
     this.images = new LocalImages(api, clock, this.#events);
-    log.debug("engine chosen", { via: api.via, whyNotSocket });
+    log.debug("engine chosen", { via: api.via, whyNotSocket, freezer: helperPlace.via ?? "engine" });
   }
 
   /** Whether the engine's events are being received. */
@@ -112,6 +120,7 @@ export class Engine {
     this.#events.start({
       event: (event) => this.#take(event, listener),
       gap: () => {
+        this.#thaw(this.launcher.frozen, listener); // an engine that ends stops its containers
         this.#repairWall();
         this.images.changed();
         listener.gap();
@@ -188,12 +197,23 @@ export class Engine {
     await this.launcher.settled(); // the next process must find the containers that are still being created
     await this.#events.stop();
     this.images.stop();
+    await this.#freezerHelper?.[Symbol.asyncDispose]();
   }
 
-  #take({ action, attributes, type }: EngineEvent, listener: EngineListener): void {
+  /** Lets frozen containers run, since the engine may be sending them a signal to end. */
+  #thaw(ids: readonly string[], listener: EngineListener): void {
+    for (const id of ids) {
+      this.launcher.thaw(id).then((runs) => runs && listener.apply({ id, what: "resumed" }));
+    }
+  }
+
+  #take({ action, attributes, engineId, type }: EngineEvent, listener: EngineListener): void {
     if (type === "image") this.images.changed();
     else if (attributes[LABEL.owner] === this.#network.owner) {
-      if (action === "start" && attributes.name !== undefined) this.launcher.started(attributes.name);
+      const { name } = attributes;
+      if (action === "start" && name !== undefined) this.launcher.started(name, engineId);
+      if (action === "kill" && name !== undefined) this.#thaw([name], listener);
+      if (action === "pause" && name !== undefined) this.launcher.pausedByEngine(name);
       const event = this.#containerEvents.read(action, attributes);
       if (event !== undefined && !this.launcher.isLaunching(event.id)) listener.apply(event);
     }

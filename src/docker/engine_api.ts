@@ -16,6 +16,8 @@ export interface EngineInfo {
   readonly id: string;
   /** The folder of images and containers on the engine's machine. */
   readonly dataFolder: string;
+  /** What runs containers by default, such as `runc`. */
+  readonly runtime: string;
 }
 
 /** The containers to list: all of one owner, or all with a named volume. */
@@ -47,6 +49,8 @@ export interface LogLine extends OutputLine {
 export interface EngineEvent {
   readonly type: "container" | "image";
   readonly action: string;
+  /** The engine's id of the container; for an image, its name. */
+  readonly engineId: string;
   /** Such as `name`, `exitCode`, and the container's labels. */
   readonly attributes: Readonly<Record<string, string>>;
   /** By the engine's clock, seconds since 1970 with six decimals; missing if the engine gave none. */

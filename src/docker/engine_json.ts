@@ -7,6 +7,7 @@ import type { EngineEvent, EngineImage, EngineInfo, EngineNetwork, ListedContain
 interface ApiInfo {
   readonly ID?: string;
   readonly DockerRootDir?: string;
+  readonly DefaultRuntime?: string;
 }
 
 /** `GET /networks` */
@@ -27,12 +28,12 @@ interface ApiImage {
 interface ApiEvent {
   readonly Type?: string;
   readonly Action?: string;
-  readonly Actor?: { readonly Attributes?: Readonly<Record<string, string>> };
+  readonly Actor?: { readonly ID?: string; readonly Attributes?: Readonly<Record<string, string>> };
   readonly timeNano?: number;
 }
 
-export function infoOf({ DockerRootDir = "", ID = "" }: ApiInfo): EngineInfo {
-  return { id: ID, dataFolder: DockerRootDir };
+export function infoOf({ DefaultRuntime = "", DockerRootDir = "", ID = "" }: ApiInfo): EngineInfo {
+  return { id: ID, dataFolder: DockerRootDir, runtime: DefaultRuntime };
 }
 
 export function networkOf({ IPAM, Labels, Name }: ApiNetwork): EngineNetwork {
@@ -60,7 +61,7 @@ export function eventOf({ Action, Actor, Type, timeNano }: ApiEvent): EngineEven
   if ((Type !== "container" && Type !== "image") || Action === undefined) return undefined;
   // Rounded down, so that a stream that resumes there rather repeats an event than misses one.
   const time = timeNano === undefined ? undefined : (Math.floor(timeNano / 1000) / 1e6).toFixed(6);
-  return { type: Type, action: Action, attributes: Actor?.Attributes ?? {}, time };
+  return { type: Type, action: Action, engineId: Actor?.ID ?? "", attributes: Actor?.Attributes ?? {}, time };
 }
 
 /** A container in the engine's list. */

@@ -7,6 +7,7 @@ import { ContainerMemory, processorTime } from "./container_usage.ts";
 import { environmentOf } from "./container_spec.ts";
 import type { EngineApi, ListedContainer } from "./engine_api.ts";
 import { kindOf } from "./engine_error.ts";
+import type { Freezer } from "./freezer/freezer.ts";
 import type { ImageSource } from "./images/image_source.ts";
 import type { ContainerOutputs } from "./logs/outputs.ts";
 import type { Addresses, AddressPosition } from "./network/addresses.ts";
@@ -26,12 +27,20 @@ export class DockerLauncher implements Launcher {
   readonly #images: ImageSource;
   readonly #addresses: Addresses;
   readonly #memory: ContainerMemory;
+  readonly #freezer: Freezer;
   #graceS = STOP_GRACE_S;
   /** For each starting container, a function that its start event calls. */
   readonly #starting = new Map<string, () => void>();
   readonly #making = new Set<Promise<unknown>>();
 
-  constructor(api: EngineApi, images: ImageSource, addresses: Addresses, outputs: ContainerOutputs) {
+  constructor(
+    api: EngineApi,
+    images: ImageSource,
+    addresses: Addresses,
+    outputs: ContainerOutputs,
+    freezer: Freezer,
+  ) {
+    this.#freezer = freezer;
     this.#api = api;
     this.#images = images;
     this.#addresses = addresses;
@@ -69,7 +78,8 @@ export class DockerLauncher implements Launcher {
   }
 
   /** Notes a start event. It comes some milliseconds before the engine's answer to the start request. */
-  started(id: string): void {
+  started(id: string, engineId: string): void {
+    this.#freezer.started(id, engineId);
     this.#starting.get(id)?.();
     this.#starting.delete(id);
   }
@@ -88,11 +98,33 @@ export class DockerLauncher implements Launcher {
   }
 
   async pause(id: string): Promise<void> {
-    await this.#ask(() => this.#api.pause(id));
+    if (!await this.#freezer.freeze(id)) await this.#ask(() => this.#api.pause(id));
   }
 
   async resume(id: string): Promise<void> {
+    if (await this.#freezer.thaw(id)) return;
+    if (this.#freezer.isFrozen(id)) await this.#pauseFrozen(id); // now the engine can resume it
     await this.#ask(() => this.#api.unpause(id));
+  }
+
+  /** Lets a frozen container run, so that it can take a signal. Resolves with false if it was not frozen. */
+  thaw(id: string): Promise<boolean> {
+    return this.#freezer.thaw(id);
+  }
+
+  /** The ids of the containers that are frozen without the engine's knowledge. */
+  get frozen(): readonly string[] {
+    return this.#freezer.frozen;
+  }
+
+  /** Called when the engine has paused a container, maybe a frozen one. From now on, only the engine can resume it. */
+  pausedByEngine(id: string): void {
+    this.#freezer.leave(id);
+  }
+
+  /** Lets the engine pause what is frozen. Only then does it know that, and can a process without the freezer resume it. */
+  async handOver(): Promise<void> {
+    await Promise.all(this.#freezer.frozen.map((id) => this.#pauseFrozen(id)));
   }
 
   /** Limits the grace time of all later stops to the time left, but to no less than a second. */
@@ -101,12 +133,14 @@ export class DockerLauncher implements Launcher {
   }
 
   async stop(id: string, graceS = Infinity): Promise<void> {
+    await this.#freezer.thaw(id); // so that the app can end by itself
     // If it cannot be stopped, it is removed all the same.
     await this.#api.stop(id, Math.min(graceS, this.#graceS)).catch(() => {});
     await this.remove(id);
   }
 
   async remove(id: string): Promise<void> {
+    await this.#freezer.thaw(id); // with version 1 of control groups, not even SIGKILL ends frozen processes
     await this.outputs.retain(id);
     await this.#remove(id);
   }
@@ -123,6 +157,7 @@ export class DockerLauncher implements Launcher {
   forget(id: string): void {
     this.outputs.forget(id);
     this.#addresses.free(id);
+    this.#freezer.forget(id);
   }
 
   output(id: string, lines: number): Promise<string> {
@@ -137,6 +172,7 @@ export class DockerLauncher implements Launcher {
     const direct = await this.#addresses.reachesDirectly();
     const placed = this.#addresses.ids();
     const containers = await this.#ownContainers();
+    await this.#findFrozen(containers);
     return containers.map(({ address, id, imageId, origin, revision, service, state, upFor }) => {
       // An ended container holds no address. A container in `placed` had an address before the list was requested, and
       // may have given it back since.
@@ -146,7 +182,8 @@ export class DockerLauncher implements Launcher {
       const published = origin.startsWith("http://127.0.0.1:");
       // A container cannot be used if the host reaches containers in another way than when it was started.
       const reachable = origin !== "" && published !== direct;
-      return { id, service, revision, imageId, state, upFor, origin: reachable ? origin : undefined };
+      const seen = state === "running" && this.#freezer.isFrozen(id) ? "paused" : state;
+      return { id, service, revision, imageId, state: seen, upFor, origin: reachable ? origin : undefined };
     });
   }
 
@@ -191,6 +228,22 @@ export class DockerLauncher implements Launcher {
 
   #answers(): Promise<boolean> {
     return this.#api.version({ timeoutMs: ANSWER_TIMEOUT_MS }).then(() => true, () => false);
+  }
+
+  /** Finds out which of the containers that the engine believes to run are frozen. */
+  async #findFrozen(containers: readonly ListedContainer[]): Promise<void> {
+    const running = new Map<string, string>();
+    for (const { engineId, id, state } of containers) {
+      if (state === "running") running.set(id, engineId);
+      else if (state === "paused") this.#freezer.leave(id);
+    }
+    await this.#freezer.found(running);
+  }
+
+  /** Lets the engine pause a frozen container. If that fails, the freezer keeps it. */
+  async #pauseFrozen(id: string): Promise<void> {
+    await this.#ask(() => this.#api.pause(id));
+    this.#freezer.leave(id);
   }
 
   #ownContainers(): Promise<ListedContainer[]> {

@@ -9,6 +9,7 @@ import { noRun } from "../support/permissions.ts";
 import { REVISION } from "./launcher_kit.ts";
 
 const OWNER = "enginetest";
+const ENGINE_ID = "0123456789abcdef".repeat(4);
 
 /** An engine whose API is the test's own. */
 class Scene {
@@ -35,7 +36,14 @@ class Scene {
     };
     this.engine = new Engine(
       { api: whole } as EngineChoice,
-      { listen: [], noHostAccess: false, portRange: { first: 20_000, last: 20_009 }, upstream: "direct" },
+      {
+        freezer: "docker",
+        freezerSocket: "/none",
+        listen: [],
+        noHostAccess: false,
+        portRange: { first: 20_000, last: 20_009 },
+        upstream: "direct",
+      },
       { owner: OWNER, path: "/data" } as DataDir,
       this.clock,
     );
@@ -61,7 +69,7 @@ function engineTest(name: string, fn: () => Promise<void>): void {
 }
 
 function event(action: string, name: string, owner = OWNER): EngineEvent {
-  return { type: "container", action, attributes: { name, "cless.owner": owner }, time: undefined };
+  return { type: "container", action, engineId: ENGINE_ID, attributes: { name, "cless.owner": owner }, time: undefined };
 }
 
 engineTest("whether the engine answers is asked once for all who want to know, and again a second later", async () => {

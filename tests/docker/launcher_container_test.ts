@@ -30,7 +30,7 @@ dockerTest("the end of every command that makes a container can be waited for", 
   await docker.on("run", { gate, ...refused("something broke") });
   const launched = launcher.launch({ id: "one", revision: REVISION });
   await gate.reached();
-  launcher.started("one");
+  launcher.started("one", ID);
   await launched;
   let settled = false;
   const settling = launcher.settled().then(() => settled = true);

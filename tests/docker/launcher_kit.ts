@@ -3,6 +3,7 @@ import { CommandApi } from "../../src/docker/command_api.ts";
 import { ImageSource } from "../../src/docker/images/image_source.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import type { Upstream } from "../../src/base/config.ts";
+import { Freezer } from "../../src/docker/freezer/freezer.ts";
 import { DockerLauncher } from "../../src/docker/launcher.ts";
 import { ContainerOutputs } from "../../src/docker/logs/outputs.ts";
 import { Addresses } from "../../src/docker/network/addresses.ts";
@@ -36,7 +37,8 @@ export const NO_NETWORK = refused(`network ${NETWORK} not found`);
 /** A launcher on an engine that has its network already. */
 export async function newLauncher(
   docker: FakeDocker,
-  options: { readonly command?: DockerCommand; readonly upstream?: Upstream; readonly now?: () => number } = {},
+  options: { readonly command?: DockerCommand; readonly upstream?: Upstream; readonly now?: () => number; readonly freezer?: Freezer } =
+    {},
   subnet = "10.9.0.0/24",
 ) {
   await docker.on("network ls", `${ID}\n`);
@@ -44,12 +46,13 @@ export async function newLauncher(
   await docker.on("run", `${ID}\n`);
   await docker.on("rm", "one\n");
   const { command = docker.command, upstream = "direct", now } = options;
+  const { freezer = new Freezer(undefined, systemClock) } = options;
   const api = new CommandApi(command);
   const network = new OwnNetwork(api, { owner: OWNER, path: "/data" });
   const portRange = { first: 20_000, last: 29_999 };
   const images = new ImageSource(api, command);
   const addresses = new Addresses(network, { portRange, upstream });
-  return new DockerLauncher(api, images, addresses, new ContainerOutputs(api, systemClock, now));
+  return new DockerLauncher(api, images, addresses, new ContainerOutputs(api, systemClock, now), freezer);
 }
 
 /** A docker command whose calls can be waited for, also those that the launcher does not wait for. */

@@ -2,6 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { DockerCommand } from "../../src/docker/command.ts";
 import { EngineError } from "../../src/docker/engine_error.ts";
 import { ImageSource } from "../../src/docker/images/image_source.ts";
+import { Freezer } from "../../src/docker/freezer/freezer.ts";
 import { DockerLauncher } from "../../src/docker/launcher.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { ContainerOutputs } from "../../src/docker/logs/outputs.ts";
@@ -36,7 +37,8 @@ function launchTest(name: string, fn: (engine: FakeEngine, launcher: DockerLaunc
     const images = new ImageSource(api, new DockerCommand("/nowhere/docker"));
     const portRange = { first: 20_000, last: 29_999 };
     const addresses = new Addresses(network, { portRange, upstream: "direct" });
-    await fn(engine, new DockerLauncher(api, images, addresses, new ContainerOutputs(api, systemClock)));
+    const [outputs, freezer] = [new ContainerOutputs(api, systemClock), new Freezer(undefined, systemClock)];
+    await fn(engine, new DockerLauncher(api, images, addresses, outputs, freezer));
   });
 }
 
@@ -116,7 +118,7 @@ launchTest("an event tells of the start before the engine has answered", async (
   engine.on(START, "never");
   const launched = launcher.launch(LAUNCH);
   await until(() => engine.requests.includes(START));
-  launcher.started("one");
+  launcher.started("one", ID);
   assertEquals(await launched, { origin: ORIGIN });
   await engine.stop();
   await launcher.settled();
@@ -165,7 +167,7 @@ launchTest(
     const launching: boolean[] = [];
     engine.on(START, "lost");
     engine.on(REMOVE, () => {
-      launcher.started("one"); // the engine tells of the start after all
+      launcher.started("one", ID); // the engine tells of the start after all
       launching.push(launcher.isLaunching("one"));
       return { status: 204, body: "" };
     });

@@ -78,8 +78,8 @@ dockerTest(
     const launched = launcher.launch({ id: "one", revision: REVISION });
     await gate.reached();
     assertEquals([launcher.isLaunching("one"), launcher.isLaunching("other")], [true, false]);
-    launcher.started("other");
-    launcher.started("one");
+    launcher.started("other", ID);
+    launcher.started("one", ID);
     assertEquals(launcher.isLaunching("one"), false);
     assertEquals(await launched, { origin: "http://10.9.0.2:8080" });
     await gate.open();

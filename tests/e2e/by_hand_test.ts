@@ -29,7 +29,7 @@ Deno.test(
 Deno.test(
   { name: "what was paused in its time and somebody unpauses is paused in its time again", ignore: noDocker },
   async () => {
-    await using program = await Program.start({ flags: ["--pause-after", "1s"] });
+    await using program = await Program.start({ flags: ["--pause-after", "1s", "--freezer", "docker"] });
     await program.get("golang");
     const [name] = await program.containers("golang");
     await untilState(program, "paused");

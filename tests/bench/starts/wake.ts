@@ -6,10 +6,14 @@ import { HttpClient } from "../support/http_client.ts";
 import type { Bench, Outcome } from "../scenario.ts";
 import type { Finding } from "../support/finding.ts";
 import { median, percentile, spread } from "../support/statistics.ts";
-import { pauseInstance, untilState } from "./paused.ts";
+import { untilState } from "./paused.ts";
 
-const BARS_MS = { p50: 20, p99: 60 };
-const RATIO_BAR = 1.2;
+/** Where cless freezes containers itself, as root, and where the engine does it. */
+const BARS = Deno.uid() === 0 ? { p50Ms: 2, p99Ms: 6, ratio: 0.2 } : { p50Ms: 20, p99Ms: 60, ratio: 1.2 };
+/** cless pauses the instance after this time without a request. */
+const PAUSE_AFTER_MS = 50;
+/** A pause of the sender, in which nothing else happens on the machine. */
+const QUIET_MS = 20;
 
 /** The same wake in two ways, ms from the beginning to the whole answer. */
 interface Wake {
@@ -35,8 +39,12 @@ async function wakes(
   using engine = new SocketApi("/var/run/docker.sock");
   checkAnswer(await client.ask(cless.url, { host: APP_HOST }), "cless");
   const { address, id } = (await cless.instances())[0]!;
+  const asleep = async () => {
+    await untilState(cless, "paused");
+    await new Promise((resolve) => setTimeout(resolve, QUIET_MS));
+  };
   const throughCless = async () => {
-    await pauseInstance(cless, docker);
+    await asleep();
     const began = performance.now();
     const answer = await client.ask(cless.url, { host: APP_HOST });
     const ms = performance.now() - began;
@@ -44,7 +52,9 @@ async function wakes(
     return ms;
   };
   const bare = async () => {
-    await pauseInstance(cless, docker);
+    await asleep();
+    await docker.run(["pause", id]); // now the engine knows, and can resume it
+    await new Promise((resolve) => setTimeout(resolve, QUIET_MS));
     const began = performance.now();
     await engine.unpause(id);
     const answer = await client.ask(`http://${address}/`);
@@ -79,21 +89,23 @@ function wakeFindings(wakes: readonly Wake[]): Finding[] {
   return [
     {
       ...summary(`wake from pause through cless (${wakes.length} times)`, through),
-      bar: `≤ ${BARS_MS.p50} ms, p99 ≤ ${BARS_MS.p99} ms`,
-      met: median(through) <= BARS_MS.p50 && percentile(through, 0.99) <= BARS_MS.p99,
+      bar: `≤ ${BARS.p50Ms} ms, p99 ≤ ${BARS.p99Ms} ms`,
+      met: median(through) <= BARS.p50Ms && percentile(through, 0.99) <= BARS.p99Ms,
     },
     summary("wake from pause, bare unpause by the socket and first answer", bare),
     {
       what: "wake from pause, cless ÷ bare",
       value: ratio.toFixed(2),
-      bar: `≤ ${RATIO_BAR}`,
-      met: ratio <= RATIO_BAR,
+      bar: `≤ ${BARS.ratio}`,
+      met: ratio <= BARS.ratio,
     },
   ];
 }
 
 /** Wakes from pause through cless, each beside a bare one. */
 export async function wake({ docker, folder, note, options, signal }: Bench): Promise<Outcome> {
-  await using cless = await ClessUnderTest.start(docker, `${folder}/data`, signal);
+  await using cless = await ClessUnderTest.start(docker, `${folder}/data`, signal, {
+    flags: ["--pause-after", `${PAUSE_AFTER_MS}ms`],
+  });
   return { findings: wakeFindings(await wakes(cless, docker, { count: options.wakes, note }, signal)) };
 }

@@ -5,6 +5,7 @@ import { EngineError } from "../../../src/docker/engine_error.ts";
 import { ImageSource } from "../../../src/docker/images/image_source.ts";
 import { systemClock } from "../../../src/base/clock.ts";
 import { ContainerOutputs } from "../../../src/docker/logs/outputs.ts";
+import { Freezer } from "../../../src/docker/freezer/freezer.ts";
 import { DockerLauncher } from "../../../src/docker/launcher.ts";
 import { Addresses, HostPorts, Sequence } from "../../../src/docker/network/addresses.ts";
 import { OwnNetwork } from "../../../src/docker/network/network.ts";
@@ -52,6 +53,7 @@ async function newLauncher(docker: FakeDocker, options: Options = {}) {
     images,
     new Addresses(network, { portRange, upstream }),
     new ContainerOutputs(api, systemClock),
+    new Freezer(undefined, systemClock),
   );
   const launch = async (id: string) => (await launcher.launch({ id, revision: REVISION })).origin;
   return { launcher, launch, first };

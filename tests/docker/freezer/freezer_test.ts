@@ -1,0 +1,157 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { Freezer } from "../../../src/docker/freezer/freezer.ts";
+import { FakeClock, settle } from "../../support/fake_clock.ts";
+
+const ID = "cless-shop-1";
+const ENGINE_ID = "0123456789abcdef".repeat(4);
+const FOLDER = `/cg/freezer/docker/${ENGINE_ID}`;
+
+/** A machine with one container, and the helper that freezes it. */
+class FakeMachine {
+  state: "thawed" | "freezing" | "frozen" = "thawed";
+  /** Whether one of its processes cannot be stopped. */
+  isStuck = false;
+  /** Whether no helper answers. */
+  isAway = false;
+  /** How often the control groups were listed. */
+  listed = 0;
+  readonly asked: string[] = [];
+  readonly clock = new FakeClock();
+  readonly freezer = this.anotherFreezer();
+
+  anotherFreezer(): Freezer {
+    return new Freezer(this, this.clock, this);
+  }
+
+  freezerWithoutHelper(): Freezer {
+    return new Freezer(undefined, this.clock, this);
+  }
+
+  folders() {
+    this.listed++;
+    return Promise.resolve(new Map([[ENGINE_ID, FOLDER]]));
+  }
+
+  frozen(folders: readonly string[]) {
+    return Promise.resolve(new Set(folders.filter((folder) => folder === FOLDER && this.state !== "thawed")));
+  }
+
+  prepare() {
+    this.asked.push("prepare");
+    return Promise.resolve();
+  }
+
+  ask(command: string): Promise<string | undefined> {
+    this.asked.push(command);
+    if (this.isAway) return Promise.resolve(undefined);
+    const [what, folder] = command.split(" ");
+    if (folder !== FOLDER) return Promise.resolve("no: there is no such group");
+    if (what === "freeze") this.state = this.isStuck ? "freezing" : "frozen";
+    if (what === "thaw") this.state = "thawed";
+    return Promise.resolve(this.state);
+  }
+}
+
+function machineTest(name: string, fn: (machine: FakeMachine, freezer: Freezer) => Promise<void>): void {
+  Deno.test(name, async () => {
+    const machine = new FakeMachine();
+    machine.freezer.started(ID, ENGINE_ID);
+    await fn(machine, machine.freezer);
+    assertEquals(machine.clock.timers, 0);
+  });
+}
+
+machineTest("a container is frozen and thawed by its control group", async (machine, freezer) => {
+  assertEquals([await freezer.freeze(ID), machine.state, freezer.isFrozen(ID)], [true, "frozen", true]);
+  assertEquals([await freezer.thaw(ID), machine.state, freezer.isFrozen(ID)], [true, "thawed", false]);
+});
+
+machineTest("a thaw is one question to the helper, and the control group is found before", async (machine, freezer) => {
+  assertEquals(machine.asked, []);
+  await freezer.freeze(ID);
+  assertEquals(machine.asked, ["prepare", `freeze ${FOLDER}`]);
+  await freezer.thaw(ID);
+  await freezer.freeze(ID);
+  await freezer.thaw(ID);
+  assertEquals(machine.asked.slice(2), [`thaw ${FOLDER}`, `freeze ${FOLDER}`, `thaw ${FOLDER}`]);
+  assertEquals(machine.listed, 1);
+});
+
+machineTest("a container without a control group here is left to the engine", async (machine, freezer) => {
+  freezer.started("elsewhere", "f".repeat(64));
+  for (const id of ["elsewhere", "unknown"]) {
+    assertEquals([await freezer.freeze(id), await freezer.thaw(id), freezer.isFrozen(id)], [false, false, false]);
+  }
+  assertEquals(machine.asked, ["prepare"]);
+});
+
+machineTest("a container that cannot be frozen in time runs again, and is left to the engine", async (machine, freezer) => {
+  machine.isStuck = true;
+  const freezing = freezer.freeze(ID);
+  await machine.clock.advance(1100);
+  assertEquals([await freezing, machine.state, freezer.isFrozen(ID)], [false, "thawed", false]);
+  machine.isStuck = false;
+  assertEquals([await freezer.freeze(ID), machine.state], [false, "thawed"]);
+});
+
+machineTest("a thaw wins against a freeze that is still running", async (machine, freezer) => {
+  machine.isStuck = true;
+  const freezing = assertRejects(() => freezer.freeze(ID), Error, "thawed while it was being frozen");
+  await settle();
+  assertEquals(await freezer.thaw(ID), true);
+  await machine.clock.advance(10);
+  await freezing;
+  assertEquals([machine.state, freezer.isFrozen(ID)], ["thawed", false]);
+});
+
+machineTest("a container stays known as frozen while no helper thaws it", async (machine, freezer) => {
+  await freezer.freeze(ID);
+  machine.isAway = true;
+  assertEquals([await freezer.thaw(ID), freezer.isFrozen(ID)], [false, true]);
+  machine.isAway = false;
+  assertEquals([await freezer.thaw(ID), machine.state], [true, "thawed"]);
+});
+
+machineTest("without an answer to a freeze, the container is left to the engine", async (machine, freezer) => {
+  machine.isAway = true;
+  assertEquals([await freezer.freeze(ID), freezer.isFrozen(ID)], [false, false]);
+});
+
+machineTest("a later process finds what an earlier one has frozen, and thaws it", async (machine, freezer) => {
+  await freezer.freeze(ID);
+  const later = machine.anotherFreezer();
+  await later.found(new Map([[ID, ENGINE_ID], ["elsewhere", "f".repeat(64)]]));
+  assertEquals(later.frozen, [ID]);
+  assertEquals([await later.thaw(ID), machine.state], [true, "thawed"]);
+});
+
+machineTest("only containers that are new here are looked at", async (machine, freezer) => {
+  const running = new Map([[ID, ENGINE_ID]]);
+  await freezer.found(running);
+  assertEquals(machine.listed, 0); // it was started here
+  const later = machine.anotherFreezer();
+  await later.found(running);
+  await later.found(running);
+  assertEquals(machine.listed, 1);
+});
+
+machineTest("without a helper, what is frozen is found, and left to the engine", async (machine, freezer) => {
+  await freezer.freeze(ID);
+  const later = machine.freezerWithoutHelper();
+  await later.found(new Map([[ID, ENGINE_ID]]));
+  assertEquals([later.frozen, await later.thaw(ID)], [[ID], false]);
+  later.leave(ID);
+  assertEquals([later.frozen, await later.freeze(ID)], [[], false]);
+});
+
+machineTest("what the engine has paused is left to it", async (machine, freezer) => {
+  await freezer.freeze(ID);
+  freezer.leave(ID);
+  assertEquals([await freezer.thaw(ID), machine.state, freezer.frozen], [false, "frozen", []]);
+});
+
+machineTest("nothing is kept of a container that is forgotten", async (machine, freezer) => {
+  await freezer.freeze(ID);
+  freezer.forget(ID);
+  assertEquals([freezer.frozen, await freezer.thaw(ID), await freezer.freeze(ID)], [[], false, false]);
+});
