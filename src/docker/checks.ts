@@ -63,11 +63,13 @@ export async function checkFreezer(config: HelperConfig, api: Pick<EngineApi, "i
   };
   try {
     const { via, whyNot } = findHelper(config);
-    if (via === undefined) return byEngine(whyNot);
+    if (whyNot !== undefined) return byEngine(whyNot);
     const { dataFolder, runtime } = await api.info();
     if (!await exists(dataFolder)) return byEngine("the engine is not on this machine");
     if (!FREEZING_RUNTIMES.includes(runtime)) {
-      return byEngine(`the engine's default runtime is ${runtime}, and only ${FREEZING_RUNTIMES.join(" and ")} will do`);
+      return byEngine(
+        `the engine's default runtime is ${runtime}, and only ${FREEZING_RUNTIMES.join(" and ")} will do`,
+      );
     }
     const helper = via === "child" ? "a child process of cless" : `the helper at ${config.freezerSocket}`;
     return { check, state: "ok", fact: `idle containers are frozen by their control groups, through ${helper}` };

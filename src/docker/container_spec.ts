@@ -86,7 +86,7 @@ export function runArgs(revision: Revision, placement: Placement, logging = DOCK
     `--add-host=${FIXED.extraHost}`,
     `--security-opt=${FIXED.securityOpt}`,
     `--pids-limit=${FIXED.pidsLimit}`,
-    "--no-healthcheck",
+    "--no-healthcheck=true", // cless probes its apps itself, and a paused app would count as unhealthy
     `--log-driver=${logging.driver}`,
     ...Object.entries(logging.options).map(([name, value]) => `--log-opt=${name}=${value}`),
     ...capabilities.drop.map((name) => `--cap-drop=${name}`),

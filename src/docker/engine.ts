@@ -75,11 +75,11 @@ export class Engine {
     const outputs = new ContainerOutputs(api, clock);
     const helperPlace = findHelper(config);
     this.#freezerHelper = makeHelper(helperPlace, config, dataDir, api, clock);
-    const freezer = new Freezer(this.#freezerHelper, clock);
+    const freezer = new Freezer(this.#freezerHelper, helperPlace.whyNot === undefined, clock);
     this.launcher = new DockerLauncher(api, this.source, addresses, outputs, freezer);
     this.#events = new EventStream(api, clock);
     this.images = new LocalImages(api, clock, this.#events);
-    log.debug("engine chosen", { via: api.via, whyNotSocket, freezer: helperPlace.via ?? "engine" });
+    log.debug("engine chosen", { via: api.via, whyNotSocket, whyNotFreezer: helperPlace.whyNot });
   }
 
   /** Whether the engine's events are being received. */
@@ -213,7 +213,7 @@ export class Engine {
       const { name } = attributes;
       if (action === "start" && name !== undefined) this.launcher.started(name, engineId);
       if (action === "kill" && name !== undefined) this.#thaw([name], listener);
-      if (action === "pause" && name !== undefined) this.launcher.pausedByEngine(name);
+      if (action === "pause" && name !== undefined) this.launcher.pausedByEngine(name, engineId);
       const event = this.#containerEvents.read(action, attributes);
       if (event !== undefined && !this.launcher.isLaunching(event.id)) listener.apply(event);
     }

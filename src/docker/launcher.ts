@@ -103,7 +103,7 @@ export class DockerLauncher implements Launcher {
 
   async resume(id: string): Promise<void> {
     if (await this.#freezer.thaw(id)) return;
-    if (this.#freezer.isFrozen(id)) await this.#pauseFrozen(id); // now the engine can resume it
+    if (this.#freezer.isFrozen(id)) throw new Error("the container is frozen, and no helper thaws it");
     await this.#ask(() => this.#api.unpause(id));
   }
 
@@ -117,14 +117,21 @@ export class DockerLauncher implements Launcher {
     return this.#freezer.frozen;
   }
 
-  /** Called when the engine has paused a container, maybe a frozen one. From now on, only the engine can resume it. */
-  pausedByEngine(id: string): void {
-    this.#freezer.leave(id);
+  /** Called when the engine has paused a container. From now on, only the engine can resume it. */
+  pausedByEngine(id: string, engineId: string): void {
+    this.#freezer.leave(id, engineId);
   }
 
-  /** Lets the engine pause what is frozen. Only then does it know that, and can a process without the freezer resume it. */
+  /**
+   * Lets the engine pause what is frozen, so that any later process can resume it. The engine cannot pause what is
+   * frozen already, so it runs for a moment.
+   */
   async handOver(): Promise<void> {
-    await Promise.all(this.#freezer.frozen.map((id) => this.#pauseFrozen(id)));
+    await Promise.all(this.#freezer.frozen.map(async (id) => {
+      if (!await this.#freezer.thaw(id)) return;
+      await this.#ask(() => this.#api.pause(id))
+        .catch((error) => log.warning("cannot pause a container", { instance: id, reason: messageOf(error) }));
+    }));
   }
 
   /** Limits the grace time of all later stops to the time left, but to no less than a second. */
@@ -140,7 +147,8 @@ export class DockerLauncher implements Launcher {
   }
 
   async remove(id: string): Promise<void> {
-    await this.#freezer.thaw(id); // with version 1 of control groups, not even SIGKILL ends frozen processes
+    // A frozen app can still end by itself, which one that the engine has paused cannot.
+    if (await this.#freezer.thaw(id)) await this.#api.stop(id, this.#graceS).catch(() => {});
     await this.outputs.retain(id);
     await this.#remove(id);
   }
@@ -180,8 +188,9 @@ export class DockerLauncher implements Launcher {
         this.outputs.started(id, { service, revision });
       }
       const published = origin.startsWith("http://127.0.0.1:");
-      // A container cannot be used if the host reaches containers in another way than when it was started.
-      const reachable = origin !== "" && published !== direct;
+      // A container cannot be used if the host reaches containers in another way than when it was started, or if an
+      // earlier process has frozen it, and this one cannot thaw it.
+      const reachable = origin !== "" && published !== direct && !this.#freezer.isStuck(id);
       const seen = state === "running" && this.#freezer.isFrozen(id) ? "paused" : state;
       return { id, service, revision, imageId, state: seen, upFor, origin: reachable ? origin : undefined };
     });
@@ -235,15 +244,9 @@ export class DockerLauncher implements Launcher {
     const running = new Map<string, string>();
     for (const { engineId, id, state } of containers) {
       if (state === "running") running.set(id, engineId);
-      else if (state === "paused") this.#freezer.leave(id);
+      else if (state === "paused") this.#freezer.leave(id, engineId);
     }
     await this.#freezer.found(running);
-  }
-
-  /** Lets the engine pause a frozen container. If that fails, the freezer keeps it. */
-  async #pauseFrozen(id: string): Promise<void> {
-    await this.#ask(() => this.#api.pause(id));
-    this.#freezer.leave(id);
   }
 
   #ownContainers(): Promise<ListedContainer[]> {

@@ -73,7 +73,7 @@ doctorTest("the findings can be printed as JSON", async ({ doctor }) => {
   const checks = (JSON.parse(run.out) as Finding[]).map(({ check }) => check);
   assertEquals(checks, [
     ...["engine", "data-dir", "port", "port", "files", "memory"],
-    ...["containers", "socket", "disk", "networks", "isolation"],
+    ...["containers", "socket", "freezer", "disk", "networks", "isolation"],
   ]);
   assertEquals(findings(run)["engine"], [{ check: "engine", state: "ok", fact: "Docker 26.1.5 answers" }]);
   if (Deno.build.os === "linux") assertMatch(findings(run)["files"]![0]!.fact, /^\d+ files may be open at once$/);

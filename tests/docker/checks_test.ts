@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { checkChoice, checkDisk, checkLeftovers, checkReach } from "../../src/docker/checks.ts";
+import { checkChoice, checkDisk, checkFreezer, checkLeftovers, checkReach } from "../../src/docker/checks.ts";
 import { CommandApi } from "../../src/docker/command_api.ts";
 import type { EngineNetwork } from "../../src/docker/engine_api.ts";
 import { SocketApi } from "../../src/docker/socket_api.ts";
@@ -39,8 +39,8 @@ Deno.test("where containers are not reached, only --upstream direct does not wor
 });
 
 /** An engine whose data is in a folder. */
-function dataIn(dataFolder: string) {
-  return { info: () => Promise.resolve({ id: "ID-1", dataFolder }) };
+function dataIn(dataFolder: string, runtime = "runc") {
+  return { info: () => Promise.resolve({ id: "ID-1", dataFolder, runtime }) };
 }
 
 Deno.test({ name: "the room on the engine's disk is told", ignore: noRun }, async () => {
@@ -113,3 +113,30 @@ Deno.test("doctor says so if no network was left behind", async () => {
     { check: "networks", state: "ok", fact: "none was left behind by a dead data-dir" },
   ]);
 });
+
+Deno.test(
+  { name: "what pauses idle containers is told, and why not their control groups", ignore: noRun },
+  async () => {
+    const auto = { freezer: "auto", freezerSocket: "/nowhere/freezer.sock" } as const;
+    const byEngine = { ...auto, freezer: "docker" } as const;
+    assertMatch((await checkFreezer(byEngine, dataIn("/"))).fact, /paused by the engine.*--freezer docker is set$/);
+    if (Deno.uid() === 0) {
+      assertMatch(
+        (await checkFreezer(auto, dataIn("/"))).fact,
+        /frozen by their control groups, through a child process/,
+      );
+      assertMatch((await checkFreezer(auto, dataIn("/nowhere"))).fact, /: the engine is not on this machine$/);
+      assertMatch(
+        (await checkFreezer(auto, dataIn("/", "runsc"))).fact,
+        /: the engine's default runtime is runsc, and/,
+      );
+      return;
+    }
+    assertMatch(
+      (await checkFreezer(auto, dataIn("/"))).fact,
+      /cless does not run as root, and \/nowhere.* not a socket$/,
+    );
+    const { remedy, state } = await checkFreezer({ ...auto, freezer: "cgroup" }, dataIn("/"));
+    assertEquals([state, remedy], ["failed", "leave out --freezer cgroup"]);
+  },
+);

@@ -45,6 +45,7 @@ Deno.test("a container is started with these arguments and no others", () => {
     "--add-host=host.docker.internal:host-gateway",
     "--security-opt=no-new-privileges",
     "--pids-limit=1024",
+    "--no-healthcheck=true",
     "--log-driver=local",
     "--log-opt=max-size=10m",
     "--log-opt=max-file=3",
@@ -223,6 +224,7 @@ Deno.test("the request that makes a container has this body and nothing else", (
       "cless.address": "172.31.240.2",
       "cless.origin": "http://127.0.0.1:20001",
     },
+    Healthcheck: { Test: ["NONE"] },
     ExposedPorts: { "8080/tcp": {} },
     HostConfig: {
       NetworkMode: "cless-a1b2c3d4",
@@ -247,7 +249,7 @@ Deno.test("the request that makes a container has this body and nothing else", (
 
 Deno.test("fields that a revision does not set are left to the image and the engine", () => {
   const { HostConfig, ...body } = createBody(REVISION, DIRECT);
-  assertEquals(Object.keys(body), ["Image", "Env", "Labels", "NetworkingConfig"]);
+  assertEquals(Object.keys(body), ["Image", "Env", "Labels", "Healthcheck", "NetworkingConfig"]);
   assertEquals(Object.keys(HostConfig as Record<string, unknown>), [
     "NetworkMode",
     "ExtraHosts",

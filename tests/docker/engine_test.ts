@@ -69,7 +69,13 @@ function engineTest(name: string, fn: () => Promise<void>): void {
 }
 
 function event(action: string, name: string, owner = OWNER): EngineEvent {
-  return { type: "container", action, engineId: ENGINE_ID, attributes: { name, "cless.owner": owner }, time: undefined };
+  return {
+    type: "container",
+    action,
+    engineId: ENGINE_ID,
+    attributes: { name, "cless.owner": owner },
+    time: undefined,
+  };
 }
 
 engineTest("whether the engine answers is asked once for all who want to know, and again a second later", async () => {

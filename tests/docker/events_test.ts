@@ -5,7 +5,7 @@ import { CommandApi } from "../../src/docker/command_api.ts";
 import type { EngineEvent } from "../../src/docker/engine_api.ts";
 import { ContainerEvents, EventStream } from "../../src/docker/events.ts";
 import { FakeClock } from "../support/fake_clock.ts";
-import { dockerTest, eventLine, type FakeDocker } from "../support/fake_docker.ts";
+import { ACTOR, dockerTest, eventLine, type FakeDocker } from "../support/fake_docker.ts";
 
 /** Keeps what a stream tells until a test asks for it. */
 class Listener {
@@ -20,17 +20,21 @@ class Listener {
     this.#note("gap");
   }
 
+  /** The engine's id of the container in the last event that was told. */
+  engineId = "";
+
   /** How much there is that nobody has asked for. */
   get left(): number {
     return this.#told.length;
   }
 
   /** What was told next; waits for it. */
-  async next(): Promise<Omit<EngineEvent, "time"> | "gap"> {
+  async next(): Promise<Omit<EngineEvent, "time" | "engineId"> | "gap"> {
     while (this.#told.length === 0) await new Promise<void>((resolve) => this.#tell = resolve);
     const told = this.#told.shift()!;
     if (told === "gap") return told;
-    const { time: _, ...event } = told;
+    this.engineId = told.engineId;
+    const { engineId: _, time: __, ...event } = told;
     return event;
   }
 
@@ -88,6 +92,7 @@ streamTest("events are told as they come, with their attributes", async ({ docke
   await feed.send("container", "die", { ...NAME, exitCode: "1" });
   await feed.send("image", "tag", { name: "golang-docker:latest" });
   assertEquals(await listener.next(), { type: "container", action: "die", attributes: { ...NAME, exitCode: "1" } });
+  assertEquals(listener.engineId, ACTOR);
   const tag = { type: "image", action: "tag", attributes: { name: "golang-docker:latest" } } as const;
   assertEquals(await listener.next(), tag);
 });

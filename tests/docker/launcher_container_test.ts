@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { EngineError } from "../../src/docker/engine_error.ts";
 import { dockerTest } from "../support/fake_docker.ts";
-import { asked, newLauncher, refused, REVISION } from "./launcher_kit.ts";
+import { asked, ID, newLauncher, refused, REVISION } from "./launcher_kit.ts";
 
 dockerTest("resuming succeeds if somebody else has resumed the container already", async (docker) => {
   const launcher = await newLauncher(docker);

@@ -37,8 +37,12 @@ export const NO_NETWORK = refused(`network ${NETWORK} not found`);
 /** A launcher on an engine that has its network already. */
 export async function newLauncher(
   docker: FakeDocker,
-  options: { readonly command?: DockerCommand; readonly upstream?: Upstream; readonly now?: () => number; readonly freezer?: Freezer } =
-    {},
+  options: {
+    readonly command?: DockerCommand;
+    readonly upstream?: Upstream;
+    readonly now?: () => number;
+    readonly freezer?: Freezer;
+  } = {},
   subnet = "10.9.0.0/24",
 ) {
   await docker.on("network ls", `${ID}\n`);
@@ -46,7 +50,7 @@ export async function newLauncher(
   await docker.on("run", `${ID}\n`);
   await docker.on("rm", "one\n");
   const { command = docker.command, upstream = "direct", now } = options;
-  const { freezer = new Freezer(undefined, systemClock) } = options;
+  const { freezer = new Freezer(undefined, false, systemClock) } = options;
   const api = new CommandApi(command);
   const network = new OwnNetwork(api, { owner: OWNER, path: "/data" });
   const portRange = { first: 20_000, last: 29_999 };

@@ -37,7 +37,7 @@ function launchTest(name: string, fn: (engine: FakeEngine, launcher: DockerLaunc
     const images = new ImageSource(api, new DockerCommand("/nowhere/docker"));
     const portRange = { first: 20_000, last: 29_999 };
     const addresses = new Addresses(network, { portRange, upstream: "direct" });
-    const [outputs, freezer] = [new ContainerOutputs(api, systemClock), new Freezer(undefined, systemClock)];
+    const [outputs, freezer] = [new ContainerOutputs(api, systemClock), new Freezer(undefined, false, systemClock)];
     await fn(engine, new DockerLauncher(api, images, addresses, outputs, freezer));
   });
 }

@@ -3,6 +3,7 @@ import { CommandApi } from "../../src/docker/command_api.ts";
 import type { EngineApi, LogLine, LogOptions } from "../../src/docker/engine_api.ts";
 import { ImageSource } from "../../src/docker/images/image_source.ts";
 import { systemClock } from "../../src/base/clock.ts";
+import { Freezer } from "../../src/docker/freezer/freezer.ts";
 import { DockerLauncher } from "../../src/docker/launcher.ts";
 import { ContainerOutputs } from "../../src/docker/logs/outputs.ts";
 import { Addresses } from "../../src/docker/network/addresses.ts";
@@ -66,7 +67,13 @@ export class Rig implements AsyncDisposable {
     this.#network = new OwnNetwork(api, { owner, path: "/nowhere" });
     const images = new ImageSource(api, new DockerCommand(command));
     const addresses = new Addresses(this.#network, { portRange: { first: 29_000, last: 29_999 }, upstream: "auto" });
-    this.launcher = new DockerLauncher(api, images, addresses, new ContainerOutputs(api, systemClock));
+    this.launcher = new DockerLauncher(
+      api,
+      images,
+      addresses,
+      new ContainerOutputs(api, systemClock),
+      new Freezer(undefined, false, systemClock),
+    );
   }
 
   /** The name of the service whose instances the containers are. */

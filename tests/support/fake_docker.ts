@@ -77,6 +77,9 @@ export class EventFeed implements Disposable {
   }
 }
 
+/** The engine's id of what every event is about. */
+export const ACTOR = "fedcba9876543210".repeat(4);
+
 /** An event as `docker events` writes it. */
 export function eventLine(
   type: string,
@@ -84,7 +87,7 @@ export function eventLine(
   attributes: Record<string, string>,
   timeNano?: number,
 ): string {
-  return JSON.stringify({ Type: type, Action: action, Actor: { Attributes: attributes }, timeNano }) + "\n";
+  return JSON.stringify({ Type: type, Action: action, Actor: { ID: ACTOR, Attributes: attributes }, timeNano }) + "\n";
 }
 
 /**

@@ -27,6 +27,7 @@ const OF_THIS_MACHINE: Cgroups = { folders: freezerFolders, frozen: frozenFolder
  */
 export class Freezer {
   readonly #helper: Helper | undefined;
+  readonly #freezes: boolean;
   readonly #clock: Clock;
   readonly #cgroups: Cgroups;
   /** The engine's id of each running container, by name. */
@@ -36,9 +37,13 @@ export class Freezer {
   /** The names of the containers that are frozen, or being frozen. */
   readonly #frozen = new Set<string>();
 
-  /** @param helper Without one, nothing is frozen; but what an earlier process has frozen is found. */
-  constructor(helper: Helper | undefined, clock: Clock, cgroups = OF_THIS_MACHINE) {
+  /**
+   * @param helper Without one, nothing is frozen or thawed; but what an earlier process has frozen is found.
+   * @param freezes Whether containers are to be frozen; what is frozen already is thawed all the same.
+   */
+  constructor(helper: Helper | undefined, freezes: boolean, clock: Clock, cgroups = OF_THIS_MACHINE) {
     this.#helper = helper;
+    this.#freezes = freezes;
     this.#clock = clock;
     this.#cgroups = cgroups;
   }
@@ -50,6 +55,11 @@ export class Freezer {
 
   isFrozen(id: string): boolean {
     return this.#frozen.has(id);
+  }
+
+  /** Whether a container is frozen, and cannot be thawed here. */
+  isStuck(id: string): boolean {
+    return this.#frozen.has(id) && this.#folders.get(id) === undefined;
   }
 
   /** Notes the engine's id of a container that has started. */
@@ -85,11 +95,15 @@ export class Freezer {
    * @throws {Error} When it is thawed meanwhile.
    */
   async freeze(id: string): Promise<boolean> {
-    const folder = await this.#folderOf(id);
+    const folder = this.#freezes ? await this.#folderOf(id) : undefined;
     if (folder === undefined) return false;
     this.#frozen.add(id);
     const deadlineMs = this.#clock.now() + FREEZE_TIMEOUT_MS;
-    for (let answer = await this.#ask("freeze", folder); answer !== "frozen"; answer = await this.#ask("look", folder)) {
+    for (
+      let answer = await this.#ask("freeze", folder);
+      answer !== "frozen";
+      answer = await this.#ask("look", folder)
+    ) {
       if (!this.#frozen.has(id)) break;
       if (answer !== "freezing" || this.#clock.now() >= deadlineMs) {
         log.warning("a container is paused by the engine, since it cannot be frozen", { id, answer });
@@ -114,7 +128,8 @@ export class Freezer {
   }
 
   /** Leaves a container to the engine, which has paused it and will resume it. */
-  leave(id: string): void {
+  leave(id: string, engineId: string): void {
+    this.#engineIds.set(id, engineId);
     this.#frozen.delete(id);
   }
 

@@ -130,6 +130,7 @@ class Dialog {
       // It was killed.
     }
     this.#isOver = true;
+    this.#writer.close().catch(() => {});
     for (const resolve of this.#waiting.splice(0)) resolve(undefined);
   }
 }

@@ -5,10 +5,13 @@ import type { DataDir } from "../../control/data_dir.ts";
 import type { EngineApi } from "../engine_api.ts";
 import { childHelper, FreezerHelper, socketHelper } from "./helper.ts";
 
-/** Where the helper that freezes containers is, or why there is none. */
-export type HelperPlace =
-  | { readonly via: "child" | "socket"; readonly whyNot?: never }
-  | { readonly via?: never; readonly whyNot: string };
+/** The helper that freezes containers. */
+export interface HelperPlace {
+  /** Where it is; `undefined` if there is none. */
+  readonly via: "child" | "socket" | undefined;
+  /** Why it freezes no containers; missing if it does. */
+  readonly whyNot?: string;
+}
 
 /** The settings for the choice. */
 export type HelperConfig = Pick<Config, "freezer" | "freezerSocket">;
@@ -20,11 +23,12 @@ export type HelperConfig = Pick<Config, "freezer" | "freezerSocket">;
  * @throws {OperatorError} When control groups are demanded, and neither is possible.
  */
 export function findHelper({ freezer, freezerSocket }: HelperConfig): HelperPlace {
-  if (freezer === "docker") return { whyNot: "--freezer docker is set" };
-  if (Deno.uid() === 0) return { via: "child" };
-  if (isSocket(freezerSocket)) return { via: "socket" };
+  const via = Deno.uid() === 0 ? "child" : isSocket(freezerSocket) ? "socket" : undefined;
+  // An earlier process may have frozen containers, which have to be thawed.
+  if (freezer === "docker") return { via, whyNot: "--freezer docker is set" };
+  if (via !== undefined) return { via };
   const whyNot = `cless does not run as root, and ${freezerSocket} is not a socket`;
-  if (freezer === "auto") return { whyNot };
+  if (freezer === "auto") return { via, whyNot };
   throw new OperatorError(`--freezer cgroup is not possible: ${whyNot}; run cless with sudo, or install the helper`);
 }
 

@@ -20,11 +20,11 @@ class FakeMachine {
   readonly freezer = this.anotherFreezer();
 
   anotherFreezer(): Freezer {
-    return new Freezer(this, this.clock, this);
+    return new Freezer(this, true, this.clock, this);
   }
 
   freezerWithoutHelper(): Freezer {
-    return new Freezer(undefined, this.clock, this);
+    return new Freezer(undefined, false, this.clock, this);
   }
 
   folders() {
@@ -85,14 +85,17 @@ machineTest("a container without a control group here is left to the engine", as
   assertEquals(machine.asked, ["prepare"]);
 });
 
-machineTest("a container that cannot be frozen in time runs again, and is left to the engine", async (machine, freezer) => {
-  machine.isStuck = true;
-  const freezing = freezer.freeze(ID);
-  await machine.clock.advance(1100);
-  assertEquals([await freezing, machine.state, freezer.isFrozen(ID)], [false, "thawed", false]);
-  machine.isStuck = false;
-  assertEquals([await freezer.freeze(ID), machine.state], [false, "thawed"]);
-});
+machineTest(
+  "a container that cannot be frozen in time runs again, and is left to the engine",
+  async (machine, freezer) => {
+    machine.isStuck = true;
+    const freezing = freezer.freeze(ID);
+    await machine.clock.advance(1100);
+    assertEquals([await freezing, machine.state, freezer.isFrozen(ID)], [false, "thawed", false]);
+    machine.isStuck = false;
+    assertEquals([await freezer.freeze(ID), machine.state], [false, "thawed"]);
+  },
+);
 
 machineTest("a thaw wins against a freeze that is still running", async (machine, freezer) => {
   machine.isStuck = true;
@@ -139,18 +142,32 @@ machineTest("without a helper, what is frozen is found, and left to the engine",
   await freezer.freeze(ID);
   const later = machine.freezerWithoutHelper();
   await later.found(new Map([[ID, ENGINE_ID]]));
-  assertEquals([later.frozen, await later.thaw(ID)], [[ID], false]);
-  later.leave(ID);
+  assertEquals([later.frozen, later.isStuck(ID), await later.thaw(ID)], [[ID], true, false]);
+  later.leave(ID, ENGINE_ID);
   assertEquals([later.frozen, await later.freeze(ID)], [[], false]);
+});
+
+machineTest("a freezer that may not freeze thaws what an earlier one has frozen", async (machine, freezer) => {
+  await freezer.freeze(ID);
+  const later = new Freezer(machine, false, machine.clock, machine);
+  await later.found(new Map([[ID, ENGINE_ID]]));
+  assertEquals([later.frozen, later.isStuck(ID), await later.thaw(ID), machine.state], [[ID], false, true, "thawed"]);
+  assertEquals([await later.freeze(ID), machine.state], [false, "thawed"]);
 });
 
 machineTest("what the engine has paused is left to it", async (machine, freezer) => {
   await freezer.freeze(ID);
-  freezer.leave(ID);
+  freezer.leave(ID, ENGINE_ID);
   assertEquals([await freezer.thaw(ID), machine.state, freezer.frozen], [false, "frozen", []]);
 });
 
-machineTest("nothing is kept of a container that is forgotten", async (machine, freezer) => {
+machineTest("a container that the engine had paused is frozen after its next use", async (machine) => {
+  const later = machine.anotherFreezer();
+  later.leave(ID, ENGINE_ID);
+  assertEquals([await later.freeze(ID), machine.state], [true, "frozen"]);
+});
+
+machineTest("nothing is kept of a container that is forgotten", async (_machine, freezer) => {
   await freezer.freeze(ID);
   freezer.forget(ID);
   assertEquals([freezer.frozen, await freezer.thaw(ID), await freezer.freeze(ID)], [[], false, false]);

@@ -19,11 +19,13 @@ class Tree {
 
   constructor(root: string) {
     this.root = root;
-    for (const [id, owner, runtime] of [[ONE, OWNER, "runc"], [TWO, OWNER, "crun"], [FOREIGN, "e5f6", "runc"], [
-      OTHER_RUNTIME,
-      OWNER,
-      "kata",
-    ]]) {
+    for (
+      const [id, owner, runtime] of [[ONE, OWNER, "runc"], [TWO, OWNER, "crun"], [FOREIGN, "e5f6", "runc"], [
+        OTHER_RUNTIME,
+        OWNER,
+        "kata",
+      ]]
+    ) {
       const folder = `${root}/engine/containers/${id}`;
       Deno.mkdirSync(folder, { recursive: true });
       // The text in the environment must not count as a label.
@@ -140,7 +142,10 @@ treeTest("nonsense is answered, and a group that has gone is told", async (tree,
 
 treeTest("questions at the same time are answered in order", async (tree, helper) => {
   const folders = [tree.version1(`docker/${ONE}`), tree.version1(`docker/${TWO}`)];
-  const answers = Array.from({ length: 200 }, (_, at) => helper.ask(`${at % 3 ? "freeze" : "thaw"} ${folders[at % 2]}`));
+  const answers = Array.from(
+    { length: 200 },
+    (_, at) => helper.ask(`${at % 3 ? "freeze" : "thaw"} ${folders[at % 2]}`),
+  );
   assertEquals(await Promise.all(answers), answers.map((_, at) => at % 3 ? "frozen" : "thawed"));
 });
 

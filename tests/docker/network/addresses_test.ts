@@ -53,7 +53,7 @@ async function newLauncher(docker: FakeDocker, options: Options = {}) {
     images,
     new Addresses(network, { portRange, upstream }),
     new ContainerOutputs(api, systemClock),
-    new Freezer(undefined, systemClock),
+    new Freezer(undefined, false, systemClock),
   );
   const launch = async (id: string) => (await launcher.launch({ id, revision: REVISION })).origin;
   return { launcher, launch, first };
