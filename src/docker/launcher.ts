@@ -101,10 +101,17 @@ export class DockerLauncher implements Launcher {
     if (!await this.#freezer.freeze(id)) await this.#ask(() => this.#api.pause(id));
   }
 
+  /**
+   * Does not wait until a frozen container runs: what is sent to it meanwhile waits in its sockets, so the first request
+   * can already be on its way.
+   */
   async resume(id: string): Promise<void> {
-    if (await this.#freezer.thaw(id)) return;
-    if (this.#freezer.isFrozen(id)) throw new Error("the container is frozen, and no helper thaws it");
-    await this.#ask(() => this.#api.unpause(id));
+    if (!this.#freezer.isFrozen(id)) return await this.#ask(() => this.#api.unpause(id));
+    this.#freezer.thaw(id).then(async (runs) => {
+      if (runs) return;
+      log.warning("a frozen container is removed, since no helper thaws it", { instance: id });
+      await this.#remove(id); // the engine's events report that
+    }).catch((error) => log.warning("cannot remove a container", { instance: id, reason: messageOf(error) }));
   }
 
   /** Lets a frozen container run, so that it can take a signal. Resolves with false if it was not frozen. */

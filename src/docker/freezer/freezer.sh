@@ -8,59 +8,77 @@
 # ENGINE_FOLDER  the engine's own folder, often /var/lib/docker; it says what labels a container has
 # CGROUPS        where control groups are mounted; /sys/fs/cgroup by default
 #
-#   freeze FOLDER  stops the processes in a control group, and answers like look
-#   thaw FOLDER    lets them run again, and answers "thawed"
-#   look FOLDER    answers "frozen", "freezing" (not all of them have stopped) or "thawed"
+#   use N FOLDER  gives the control group of a container the number N, and answers "ok"
+#   freeze N      stops the processes in it, and answers like look
+#   thaw N        lets them run again, and answers "thawed"
+#   look N        answers "frozen", "freezing" (not all of them have stopped) or "thawed"
 #
-# If something is not possible, the answer is "no" and the reason.
+# If something is not possible, the answer is "no" and the reason. All work that a thaw does not need is done by "use".
 owner_file=$1 engine=$2 cgroups=${3:-/sys/fs/cgroup}
-owner= known=' '
 trap '' HUP INT TERM # the end of the input comes later, when cless has stopped its containers
 
-# Whether the engine says that container $id has this owner's label, and a runtime that freezes by the same files.
+# Whether the engine says that a container has this owner's label, and a runtime that freezes by the same files.
 is_own() {
-  case $known in *" $id "*) return 0 ;; esac
-  [ -n "$owner" ] || read -r owner <"$owner_file" || return 1
-  grep -qsF "\"cless.owner\":\"$owner\"" "$engine/containers/$id/config.v2.json" || return 1
-  grep -qsE '"Runtime":"(runc|crun|io\.containerd\.runc\.v2)"' "$engine/containers/$id/hostconfig.json" || return 1
-  [ ${#known} -lt 65536 ] || known=' '
-  known="$known$id "
+  read -r owner <"$owner_file" || return 1
+  grep -qsF "\"cless.owner\":\"$owner\"" "$engine/containers/$1/config.v2.json" || return 1
+  grep -qsE '"Runtime":"(runc|crun|io\.containerd\.runc\.v2)"' "$engine/containers/$1/hostconfig.json"
 }
 
-look() {
-  state=
-  if [ "$file" = freezer.state ]; then
-    read -r state <"$folder/freezer.state"
-    case $state in FROZEN) echo frozen ;; FREEZING) echo freezing ;; *) echo thawed ;; esac
-    return
-  fi
-  read -r state <"$folder/cgroup.freeze"
-  [ "$state" = 1 ] || { echo thawed && return; }
-  state=freezing
-  while read -r name value; do
-    [ "$name $value" = 'frozen 1' ] && state=frozen
-  done <"$folder/cgroup.events"
-  echo $state
-}
-
-while read -r what folder; do
+use() {
   id=${folder##*/}
   id=${id#docker-}
   id=${id%.scope}
   case $id in *[!0-9a-f]*) id= ;; esac
   case $folder in */../*) id= ;; "$cgroups"/*) ;; *) id= ;; esac
-  if [ -e "$folder/freezer.state" ]; then file=freezer.state frozen=FROZEN thawed=THAWED
-  else file=cgroup.freeze frozen=1 thawed=0; fi
-
-  if [ ${#id} -ne 64 ]; then echo "no: $folder is no control group of a container"
-  elif ! [ -e "$folder/$file" ]; then echo "no: there is no $folder/$file"
-  elif ! is_own; then echo "no: $id has not the label of this cless, or another runtime than runc and crun"
+  if [ ${#id} -ne 64 ]; then
+    echo "no: $folder is no control group of a container"
+  elif ! is_own "$id"; then
+    echo "no: $id has not the label of this cless, or another runtime than runc and crun"
+  elif [ -e "$folder/freezer.state" ]; then
+    eval "folder_$n=\$folder file_$n=\$folder/freezer.state frozen_$n=FROZEN thawed_$n=THAWED"
+    echo ok
+  elif [ -e "$folder/cgroup.freeze" ]; then
+    eval "folder_$n=\$folder file_$n=\$folder/cgroup.freeze frozen_$n=1 thawed_$n=0"
+    echo ok
   else
-    case $what in
-    look) look ;;
-    freeze) if echo $frozen >"$folder/$file"; then look; else echo "no: cannot write $folder/$file"; fi ;;
-    thaw) if echo $thawed >"$folder/$file"; then echo thawed; else echo "no: cannot write $folder/$file"; fi ;;
-    *) echo "no: $what is not known" ;;
-    esac
+    echo "no: there is no freezer in $folder"
   fi
+}
+
+look() {
+  read -r state <"$file" || state=gone
+  case $state in
+  THAWED | 0) echo thawed ;;
+  FROZEN) echo frozen ;;
+  FREEZING) echo freezing ;;
+  1)
+    state=freezing
+    while read -r name value; do
+      [ "$name $value" != 'frozen 1' ] || state=frozen
+    done <"$folder/cgroup.events"
+    echo "$state"
+    ;;
+  *) echo "no: cannot read $file" ;;
+  esac
+}
+
+file=
+while read -r what n folder; do
+  case $n in '' | *[!0-9]*) n=0 ;; esac
+  case $what in
+  use) use ;;
+  thaw)
+    eval "file=\$file_$n word=\$thawed_$n"
+    if echo "$word" >"$file"; then echo thawed; else echo "no: cannot write $file"; fi
+    ;;
+  freeze)
+    eval "file=\$file_$n folder=\$folder_$n word=\$frozen_$n"
+    if echo "$word" >"$file"; then look; else echo "no: cannot write $file"; fi
+    ;;
+  look)
+    eval "file=\$file_$n folder=\$folder_$n"
+    look
+    ;;
+  *) echo "no: $what is not known" ;;
+  esac
 done 2>/dev/null

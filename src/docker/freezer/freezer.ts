@@ -2,7 +2,7 @@ import { delay } from "../../base/async.ts";
 import type { Clock } from "../../base/clock.ts";
 import { logger } from "../../base/log.ts";
 import { freezerFolders, frozenFolders } from "./cgroups.ts";
-import type { FreezerHelper } from "./helper.ts";
+import type { Command, FreezerHelper } from "./helper.ts";
 
 const log = logger("freezer");
 /** If not all processes of a container have stopped within this time, they run again. */
@@ -16,7 +16,7 @@ export interface Cgroups {
   frozen(folders: readonly string[]): Promise<ReadonlySet<string>>;
 }
 
-type Helper = Pick<FreezerHelper, "ask" | "prepare">;
+type Helper = Pick<FreezerHelper, "ask" | "forget" | "prepare">;
 
 const OF_THIS_MACHINE: Cgroups = { folders: freezerFolders, frozen: frozenFolders };
 
@@ -134,6 +134,8 @@ export class Freezer {
   }
 
   forget(id: string): void {
+    const folder = this.#folders.get(id);
+    if (folder !== undefined) this.#helper?.forget(folder);
     this.#frozen.delete(id);
     this.#folders.delete(id);
     this.#engineIds.delete(id);
@@ -149,7 +151,7 @@ export class Freezer {
     return this.#folders.get(id);
   }
 
-  async #ask(what: "freeze" | "thaw" | "look", folder: string): Promise<string | undefined> {
-    return await this.#helper?.ask(`${what} ${folder}`);
+  async #ask(what: Command, folder: string): Promise<string | undefined> {
+    return await this.#helper?.ask(what, folder);
   }
 }

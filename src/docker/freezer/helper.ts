@@ -8,6 +8,9 @@ const log = logger("freezer");
 /** A helper that does not answer within this time is replaced. */
 const ANSWER_TIMEOUT_MS = 50;
 
+/** The commands for a control group: see `freezer.sh`. */
+export type Command = "freeze" | "thaw" | "look";
+
 /** A connection to a helper, which lasts as long as the helper. */
 interface Channel {
   readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
@@ -53,9 +56,17 @@ export class FreezerHelper implements AsyncDisposable {
     await (this.#dialog ??= this.#start()).catch(() => {}); // `ask` logs why there is none
   }
 
-  /** Sends a command. Resolves with the answer, or with `undefined` if two helpers in a row do not give one in time. */
-  async ask(command: string): Promise<string | undefined> {
-    return await this.#try(command) ?? await this.#try(command);
+  /**
+   * Sends a command for a control group. Resolves with the answer, or with `undefined` if two helpers in a row do not
+   * give one in time.
+   */
+  async ask(what: Command, folder: string): Promise<string | undefined> {
+    return await this.#try(what, folder) ?? await this.#try(what, folder);
+  }
+
+  /** Forgets a control group that is gone. */
+  forget(folder: string): void {
+    this.#dialog?.then((dialog) => dialog.forget(folder), () => {});
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -64,12 +75,12 @@ export class FreezerHelper implements AsyncDisposable {
     await (await dialog?.catch(() => undefined))?.end();
   }
 
-  async #try(command: string): Promise<string | undefined> {
+  async #try(what: Command, folder: string): Promise<string | undefined> {
     const opened = this.#dialog ??= this.#start();
-    const answer = await within(opened.then((dialog) => dialog.ask(command)), this.#clock, ANSWER_TIMEOUT_MS)
+    const answer = await within(opened.then((dialog) => dialog.ask(what, folder)), this.#clock, ANSWER_TIMEOUT_MS)
       .catch((error) => void log.warning("there is no helper to freeze containers", { reason: messageOf(error) }));
     if (answer !== undefined) return answer;
-    log.warning("a helper does not answer, and is replaced", { command });
+    log.warning("a helper does not answer, and is replaced", { what, folder });
     if (this.#dialog === opened) this.#dialog = undefined;
     opened.then((dialog) => dialog.kill(), () => {});
     return undefined;
@@ -80,13 +91,17 @@ export class FreezerHelper implements AsyncDisposable {
   }
 }
 
-/** The questions to one helper, and its answers, which come in the same order. */
+/** The commands to one helper, and its answers, which come in the same order. */
 class Dialog {
   readonly #channel: Channel;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
   readonly #waiting: ((answer: string | undefined) => void)[] = [];
   readonly #ended: Promise<void>;
   readonly #encoder = new TextEncoder();
+  /** The helper's numbers of the control groups, by folder. */
+  readonly #numbers = new Map<string, number>();
+  /** Numbers that were used before. */
+  readonly #free: number[] = [];
   #isOver = false;
 
   constructor(channel: Channel) {
@@ -96,11 +111,28 @@ class Dialog {
   }
 
   /** Resolves with `undefined` if the helper ends without an answer. */
-  ask(question: string): Promise<string | undefined> {
+  async ask(what: Command, folder: string): Promise<string | undefined> {
+    const known = this.#numbers.get(folder);
+    const number = known ?? this.#free.pop() ?? this.#numbers.size + 1;
+    this.#numbers.set(folder, number);
+    const used = known === undefined ? this.#send(`use ${number} ${folder}`) : "ok";
+    const answer = this.#send(`${what} ${number}`); // at once, so that no other command comes between
+    if (await used === "ok") return await answer;
+    this.forget(folder);
+    return await used;
+  }
+
+  /** Lets another control group have the number. */
+  forget(folder: string): void {
+    const number = this.#numbers.get(folder);
+    if (number !== undefined && this.#numbers.delete(folder)) this.#free.push(number);
+  }
+
+  #send(command: string): Promise<string | undefined> {
     if (this.#isOver) return Promise.resolve(undefined);
     const { promise, resolve } = Promise.withResolvers<string | undefined>();
     this.#waiting.push(resolve);
-    this.#writer.write(this.#encoder.encode(`${question}\n`)).catch(() => {}); // then its output ends too
+    this.#writer.write(this.#encoder.encode(`${command}\n`)).catch(() => {}); // then its output ends too
     return promise;
   }
 

@@ -71,6 +71,11 @@ export class BareStarter implements AsyncDisposable {
     }
   }
 
+  /** The containers that were started: their names, and where each app is, `ADDRESS:PORT`. */
+  get started(): { readonly id: string; readonly address: string }[] {
+    return [...this.#started].map(([id, address]) => ({ id, address: `${address}:${this.#app.port}` }));
+  }
+
   /** Removes all that were started. */
   async remove(): Promise<void> {
     await removeContainers(this.#docker, this.owner);

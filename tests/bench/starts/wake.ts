@@ -1,4 +1,3 @@
-import type { DockerCommand } from "../../../src/docker/command.ts";
 import { SocketApi } from "../../../src/docker/socket_api.ts";
 import { APP_HOST, checkAnswer } from "../support/app.ts";
 import { ClessUnderTest } from "../support/cless_under_test.ts";
@@ -6,6 +5,7 @@ import { HttpClient } from "../support/http_client.ts";
 import type { Bench, Outcome } from "../scenario.ts";
 import type { Finding } from "../support/finding.ts";
 import { median, percentile, spread } from "../support/statistics.ts";
+import { BareStarter } from "./bare_starter.ts";
 import { untilState } from "./paused.ts";
 
 /** Where cless freezes containers itself, as root, and where the engine does it. */
@@ -19,26 +19,28 @@ const QUIET_MS = 20;
 interface Wake {
   /** A request to a service whose instance is paused. */
   readonly cless: number;
-  /** The engine is told by its socket to let the container go on, and then the app is asked. */
+  /** The engine is told by its socket to let a container of its own go on, and then the app is asked. */
   readonly bare: number;
 }
 
 /**
- * Pauses and wakes one container again and again, in both ways by turns.
+ * Pauses and wakes two containers of the same image again and again, by turns.
  *
  * @throws {BenchError} When there was a wrong answer.
  * @throws {EngineError} When the engine has no socket here.
  */
 async function wakes(
   cless: ClessUnderTest,
-  docker: DockerCommand,
+  starter: BareStarter,
   { count, note }: { count: number; note: (line: string) => void },
   signal: AbortSignal,
 ): Promise<Wake[]> {
   using client = new HttpClient();
   using engine = new SocketApi("/var/run/docker.sock");
   checkAnswer(await client.ask(cless.url, { host: APP_HOST }), "cless");
-  const { address, id } = (await cless.instances())[0]!;
+  await starter.prepare();
+  await starter.start(1, signal);
+  const { address, id } = starter.started[0]!;
   const asleep = async () => {
     await untilState(cless, "paused");
     await new Promise((resolve) => setTimeout(resolve, QUIET_MS));
@@ -52,15 +54,13 @@ async function wakes(
     return ms;
   };
   const bare = async () => {
-    await asleep();
-    await docker.run(["pause", id]); // now the engine knows, and can resume it
+    await engine.pause(id);
     await new Promise((resolve) => setTimeout(resolve, QUIET_MS));
     const began = performance.now();
     await engine.unpause(id);
     const answer = await client.ask(`http://${address}/`);
     const ms = performance.now() - began;
     checkAnswer(answer, "the container itself");
-    await untilState(cless, "ready");
     return ms;
   };
   const all: Wake[] = [];
@@ -103,9 +103,10 @@ function wakeFindings(wakes: readonly Wake[]): Finding[] {
 }
 
 /** Wakes from pause through cless, each beside a bare one. */
-export async function wake({ docker, folder, note, options, signal }: Bench): Promise<Outcome> {
+export async function wake({ app, docker, folder, note, options, signal }: Bench): Promise<Outcome> {
   await using cless = await ClessUnderTest.start(docker, `${folder}/data`, signal, {
     flags: ["--pause-after", `${PAUSE_AFTER_MS}ms`],
   });
-  return { findings: wakeFindings(await wakes(cless, docker, { count: options.wakes, note }, signal)) };
+  await using bare = new BareStarter(docker, app, folder);
+  return { findings: wakeFindings(await wakes(cless, bare, { count: options.wakes, note }, signal)) };
 }

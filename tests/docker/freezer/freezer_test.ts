@@ -1,5 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { Freezer } from "../../../src/docker/freezer/freezer.ts";
+import type { Command } from "../../../src/docker/freezer/helper.ts";
 import { FakeClock, settle } from "../../support/fake_clock.ts";
 
 const ID = "cless-shop-1";
@@ -41,10 +42,13 @@ class FakeMachine {
     return Promise.resolve();
   }
 
-  ask(command: string): Promise<string | undefined> {
-    this.asked.push(command);
+  forget(folder: string): void {
+    this.asked.push(`forget ${folder}`);
+  }
+
+  ask(what: Command, folder: string): Promise<string | undefined> {
+    this.asked.push(`${what} ${folder}`);
     if (this.isAway) return Promise.resolve(undefined);
-    const [what, folder] = command.split(" ");
     if (folder !== FOLDER) return Promise.resolve("no: there is no such group");
     if (what === "freeze") this.state = this.isStuck ? "freezing" : "frozen";
     if (what === "thaw") this.state = "thawed";
@@ -167,8 +171,9 @@ machineTest("a container that the engine had paused is frozen after its next use
   assertEquals([await later.freeze(ID), machine.state], [true, "frozen"]);
 });
 
-machineTest("nothing is kept of a container that is forgotten", async (_machine, freezer) => {
+machineTest("nothing is kept of a container that is forgotten", async (machine, freezer) => {
   await freezer.freeze(ID);
   freezer.forget(ID);
+  assertEquals(machine.asked.at(-1), `forget ${FOLDER}`);
   assertEquals([freezer.frozen, await freezer.thaw(ID), await freezer.freeze(ID)], [[], false, false]);
 });

@@ -84,22 +84,22 @@ const read = (folder: string, file: string) => Deno.readTextFileSync(`${folder}/
 treeTest("a control group of version 1 is frozen and thawed", async (tree, helper) => {
   for (const name of [`docker/${ONE}`, `system.slice/docker-${TWO}.scope`, `docker/${FOREIGN}/docker/${ONE}`]) {
     const folder = tree.version1(name);
-    assertEquals(await helper.ask(`look ${folder}`), "thawed");
-    assertEquals([await helper.ask(`freeze ${folder}`), read(folder, "freezer.state")], ["frozen", "FROZEN"]);
+    assertEquals(await helper.ask("look", folder), "thawed");
+    assertEquals([await helper.ask("freeze", folder), read(folder, "freezer.state")], ["frozen", "FROZEN"]);
     Deno.writeTextFileSync(`${folder}/freezer.state`, "FREEZING\n");
-    assertEquals(await helper.ask(`look ${folder}`), "freezing");
-    assertEquals([await helper.ask(`thaw ${folder}`), read(folder, "freezer.state")], ["thawed", "THAWED"]);
+    assertEquals(await helper.ask("look", folder), "freezing");
+    assertEquals([await helper.ask("thaw", folder), read(folder, "freezer.state")], ["thawed", "THAWED"]);
   }
 });
 
 treeTest("a control group of version 2 is frozen once its events say so, and thawed", async (tree, helper) => {
   for (const name of [`docker/${ONE}`, `system.slice/docker-${TWO}.scope`]) {
     const folder = tree.version2(name);
-    assertEquals(await helper.ask(`look ${folder}`), "thawed");
-    assertEquals([await helper.ask(`freeze ${folder}`), read(folder, "cgroup.freeze")], ["freezing", "1"]);
+    assertEquals(await helper.ask("look", folder), "thawed");
+    assertEquals([await helper.ask("freeze", folder), read(folder, "cgroup.freeze")], ["freezing", "1"]);
     Deno.writeTextFileSync(`${folder}/cgroup.events`, "populated 1\nfrozen 1\n");
-    assertEquals(await helper.ask(`look ${folder}`), "frozen");
-    assertEquals([await helper.ask(`thaw ${folder}`), read(folder, "cgroup.freeze")], ["thawed", "0"]);
+    assertEquals(await helper.ask("look", folder), "frozen");
+    assertEquals([await helper.ask("thaw", folder), read(folder, "cgroup.freeze")], ["thawed", "0"]);
   }
 });
 
@@ -118,7 +118,9 @@ treeTest("nothing is written for other containers, other runtimes, and what is n
   Deno.mkdirSync(`${tree.root}/cgroup/freezer/docker/x`, { recursive: true });
   for (const [name, answer] of cases) {
     const folder = tree.version1(name);
-    for (const what of ["freeze", "thaw", "look"]) assertEquals(await helper.ask(`${what} ${folder}`), answer(folder));
+    for (const what of ["freeze", "thaw", "look"] as const) {
+      assertEquals(await helper.ask(what, folder), answer(folder));
+    }
     assertEquals(read(folder, "freezer.state"), "THAWED");
   }
 });
@@ -127,24 +129,55 @@ treeTest("a folder outside the control groups is refused", async (tree, helper) 
   const folder = `${tree.root}/elsewhere/${ONE}`;
   Deno.mkdirSync(folder, { recursive: true });
   Deno.writeTextFileSync(`${folder}/freezer.state`, "THAWED");
-  assertEquals(await helper.ask(`freeze ${folder}`), `no: ${folder} is no control group of a container`);
+  assertEquals(await helper.ask("freeze", folder), `no: ${folder} is no control group of a container`);
   assertEquals(read(folder, "freezer.state"), "THAWED");
 });
 
-treeTest("nonsense is answered, and a group that has gone is told", async (tree, helper) => {
+treeTest("a group that has gone is told, and one that comes later in its place works", async (tree, helper) => {
   const folder = tree.version1(`docker/${ONE}`);
-  assertEquals(await helper.ask(`melt ${folder}`), "no: melt is not known");
-  assertEquals(await helper.ask("$(id); `id` *"), "no: `id` * is no control group of a container");
-  assertEquals(await helper.ask("freeze"), "no:  is no control group of a container");
+  assertEquals(await helper.ask("freeze", folder), "frozen");
   await Deno.remove(folder, { recursive: true });
-  assertEquals(await helper.ask(`thaw ${folder}`), `no: there is no ${folder}/cgroup.freeze`);
+  assertEquals(await helper.ask("thaw", folder), `no: cannot write ${folder}/freezer.state`);
+  assertEquals(await helper.ask("look", folder), `no: cannot read ${folder}/freezer.state`);
+  helper.forget(folder);
+  assertEquals(await helper.ask("look", folder), `no: there is no freezer in ${folder}`);
+  tree.version1(`docker/${ONE}`);
+  assertEquals(await helper.ask("freeze", folder), "frozen");
+});
+
+treeTest("a group that was forgotten gives its place to another", async (tree, helper) => {
+  const [one, two] = [tree.version1(`docker/${ONE}`), tree.version1(`docker/${TWO}`)];
+  assertEquals(await helper.ask("freeze", one), "frozen");
+  helper.forget(one);
+  assertEquals([await helper.ask("freeze", two), await helper.ask("thaw", two)], ["frozen", "thawed"]);
+  assertEquals([read(one, "freezer.state"), read(two, "freezer.state")], ["FROZEN", "THAWED"]);
+  assertEquals(await helper.ask("thaw", one), "thawed");
+});
+
+Deno.test({ name: "nonsense is answered, and nothing of it is run", ignore: noRun }, async () => {
+  const { readable, writable } = childHelper("/nowhere", "/nowhere");
+  const lines = ["melt 1", "", "$(id) `id`", "thaw", "thaw 7", "freeze 1;id", "look $(id)", "use 1", "use x /sys; id"];
+  const writer = writable.getWriter();
+  await writer.write(new TextEncoder().encode(lines.map((line) => `${line}\n`).join("")));
+  await writer.close();
+  assertEquals((await new Response(readable).text()).trim().split("\n"), [
+    "no: melt is not known",
+    "no:  is not known",
+    "no: $(id) is not known",
+    "no: cannot write ",
+    "no: cannot write ",
+    "no: cannot write ",
+    "no: cannot read ",
+    "no:  is no control group of a container",
+    "no: /sys; id is no control group of a container",
+  ]);
 });
 
 treeTest("questions at the same time are answered in order", async (tree, helper) => {
   const folders = [tree.version1(`docker/${ONE}`), tree.version1(`docker/${TWO}`)];
   const answers = Array.from(
     { length: 200 },
-    (_, at) => helper.ask(`${at % 3 ? "freeze" : "thaw"} ${folders[at % 2]}`),
+    (_, at) => helper.ask(at % 3 ? "freeze" : "thaw", folders[at % 2]!),
   );
   assertEquals(await Promise.all(answers), answers.map((_, at) => at % 3 ? "frozen" : "thawed"));
 });
@@ -157,9 +190,9 @@ treeTest("a helper that has died is replaced by the next question", async (tree)
     return opened.at(-1)!;
   };
   await using helper = new FreezerHelper(open, PATIENT);
-  assertEquals(await helper.ask(`freeze ${folder}`), "frozen");
+  assertEquals(await helper.ask("freeze", folder), "frozen");
   opened[0]!.kill();
-  assertEquals([await helper.ask(`thaw ${folder}`), opened.length], ["thawed", 2]);
+  assertEquals([await helper.ask("thaw", folder), opened.length], ["thawed", 2]);
 });
 
 treeTest("a helper that does not answer in time is killed, and the next one answers", async (tree) => {
@@ -180,13 +213,13 @@ treeTest("a helper that does not answer in time is killed, and the next one answ
   };
   let output: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
   await using helper = new FreezerHelper(open, systemClock);
-  assertEquals([await helper.ask(`freeze ${folder}`), opened, killed], ["frozen", 2, 1]);
+  assertEquals([await helper.ask("freeze", folder), opened, killed], ["frozen", 2, 1]);
 });
 
 treeTest("without a helper there is no answer, and no error", async () => {
   await using helper = new FreezerHelper(() => Promise.reject(new Error("no such file")), systemClock);
   await helper.prepare();
-  assertEquals(await helper.ask("look /sys"), undefined);
+  assertEquals(await helper.ask("look", "/sys"), undefined);
 });
 
 treeTest("a helper can be behind a unix socket", async (tree) => {
@@ -200,7 +233,7 @@ treeTest("a helper can be behind a unix socket", async (tree) => {
   })();
   {
     await using helper = new FreezerHelper(() => socketHelper(path), PATIENT);
-    assertEquals(await helper.ask(`freeze ${folder}`), "frozen");
+    assertEquals(await helper.ask("freeze", folder), "frozen");
   }
   await served;
 });
