@@ -203,7 +203,7 @@ export class Engine {
   /** Lets frozen containers run, since the engine may be sending them a signal to end. */
   #thaw(ids: readonly string[], listener: EngineListener): void {
     for (const id of ids) {
-      this.launcher.thaw(id).then((runs) => runs && listener.apply({ id, what: "resumed" }));
+      this.launcher.signalled(id).then((runs) => runs && listener.apply({ id, what: "resumed" }));
     }
   }
 

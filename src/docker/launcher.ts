@@ -115,8 +115,8 @@ export class DockerLauncher implements Launcher {
   }
 
   /** Lets a frozen container run, so that it can take a signal. Resolves with false if it was not frozen. */
-  thaw(id: string): Promise<boolean> {
-    return this.#freezer.thaw(id);
+  signalled(id: string): Promise<boolean> {
+    return this.#freezer.signalled(id);
   }
 
   /** The ids of the containers that are frozen without the engine's knowledge. */

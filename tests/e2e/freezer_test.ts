@@ -87,10 +87,14 @@ freezerTest("with --freezer docker, the engine pauses", async () => {
 
 freezerTest("whatever a person does to a frozen container, the next request is answered", async (t) => {
   await using program = await Program.start({ flags: FLAGS });
-  const verbs = [["kill"], ["stop", "--time=5"], ["rm", "--force"], ["restart", "--time=5"], [
-    "kill",
-    "--signal=WINCH",
-  ], ["update", "--memory=200m", "--memory-swap=200m"]] as const;
+  const verbs = [
+    ["kill"],
+    ["stop", "--time=5"],
+    ["rm", "--force"],
+    ["restart", "--time=5"],
+    ["update", "--memory=200m", "--memory-swap=200m"],
+    ["kill", "--signal=WINCH"],
+  ] as const;
   for (const [verb, ...more] of verbs) {
     await t.step(`docker ${verb} ${more.join(" ")}`, async () => {
       await program.get("golang");

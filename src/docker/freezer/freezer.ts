@@ -7,6 +7,8 @@ import type { Command, FreezerHelper } from "./helper.ts";
 const log = logger("freezer");
 /** If not all processes of a container have stopped within this time, they run again. */
 const FREEZE_TIMEOUT_MS = 1000;
+/** After a signal, a container is not frozen for this time: its app may be about to end. */
+const SIGNAL_HOLDS_MS = 30_000;
 /** The pause between two looks at processes that have not stopped yet. */
 const LOOK_INTERVAL_MS = 2;
 
@@ -34,6 +36,8 @@ export class Freezer {
   readonly #engineIds = new Map<string, string>();
   /** The folder of a container's control group by name; `undefined` if it cannot be frozen here. */
   readonly #folders = new Map<string, string | undefined>();
+  /** When each container was last sent a signal, clock ms. */
+  readonly #signalled = new Map<string, number>();
   /** The names of the containers that are frozen, or being frozen. */
   readonly #frozen = new Set<string>();
 
@@ -65,6 +69,7 @@ export class Freezer {
   /** Notes the engine's id of a container that has started. */
   started(id: string, engineId: string): void {
     this.#folders.delete(id);
+    this.#signalled.delete(id);
     this.#engineIds.set(id, engineId);
   }
 
@@ -92,11 +97,14 @@ export class Freezer {
   /**
    * Freezes a container. Resolves with false if that is not possible; it runs then.
    *
-   * @throws {Error} When it is thawed meanwhile.
+   * @throws {Error} When it is thawed meanwhile, or was sent a signal before.
    */
   async freeze(id: string): Promise<boolean> {
     const folder = this.#freezes ? await this.#folderOf(id) : undefined;
     if (folder === undefined) return false;
+    if (this.#clock.now() - (this.#signalled.get(id) ?? -Infinity) < SIGNAL_HOLDS_MS) {
+      throw new Error("somebody has sent the container a signal");
+    }
     this.#frozen.add(id);
     const deadlineMs = this.#clock.now() + FREEZE_TIMEOUT_MS;
     for (
@@ -127,6 +135,12 @@ export class Freezer {
     return false;
   }
 
+  /** Thaws a container that somebody sends a signal, and keeps it awake for a while. */
+  async signalled(id: string): Promise<boolean> {
+    this.#signalled.set(id, this.#clock.now());
+    return await this.thaw(id);
+  }
+
   /** Leaves a container to the engine, which has paused it and will resume it. */
   leave(id: string, engineId: string): void {
     this.#engineIds.set(id, engineId);
@@ -139,6 +153,7 @@ export class Freezer {
     this.#frozen.delete(id);
     this.#folders.delete(id);
     this.#engineIds.delete(id);
+    this.#signalled.delete(id);
   }
 
   async #folderOf(id: string): Promise<string | undefined> {

@@ -159,6 +159,16 @@ machineTest("a freezer that may not freeze thaws what an earlier one has frozen"
   assertEquals([await later.freeze(ID), machine.state], [false, "thawed"]);
 });
 
+machineTest("a container that is sent a signal runs, and is not frozen for half a minute", async (machine, freezer) => {
+  await freezer.freeze(ID);
+  assertEquals([await freezer.signalled(ID), machine.state], [true, "thawed"]);
+  await machine.clock.advance(29_999);
+  await assertRejects(() => freezer.freeze(ID), Error, "somebody has sent the container a signal");
+  assertEquals([machine.state, freezer.frozen], ["thawed", []]);
+  await machine.clock.advance(1);
+  assertEquals([await freezer.freeze(ID), machine.state], [true, "frozen"]);
+});
+
 machineTest("what the engine has paused is left to it", async (machine, freezer) => {
   await freezer.freeze(ID);
   freezer.leave(ID, ENGINE_ID);
