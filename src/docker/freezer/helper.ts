@@ -1,4 +1,4 @@
-import { within } from "../../base/async.ts";
+import { atMost, within } from "../../base/async.ts";
 import type { Clock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
@@ -7,6 +7,8 @@ import script from "./freezer.sh" with { type: "text" };
 const log = logger("freezer");
 /** A helper that does not answer within this time is replaced. */
 const ANSWER_TIMEOUT_MS = 50;
+/** The end of cless waits this long for the helper's end. */
+const END_TIMEOUT_MS = 1000;
 
 /** The commands for a control group: see `freezer.sh`. */
 export type Command = "freeze" | "thaw" | "look";
@@ -17,6 +19,8 @@ interface Channel {
   readonly writable: WritableStream<Uint8Array<ArrayBuffer>>;
   /** Ends the helper even if it hangs. */
   kill(): void;
+  /** Resolves when the helper has ended. */
+  readonly ended?: Promise<unknown>;
 }
 
 /**
@@ -27,8 +31,8 @@ interface Channel {
 export function childHelper(ownerFile: string, engineFolder: string, cgroups?: string): Channel {
   const args = ["-c", script, "freezer", ownerFile, engineFolder, ...(cgroups === undefined ? [] : [cgroups])];
   const child = new Deno.Command("sh", { args, stdin: "piped", stdout: "piped", stderr: "null" }).spawn();
-  const { stdin: writable, stdout: readable } = child;
-  return { readable, writable, kill: () => child.kill("SIGKILL") };
+  const { stdin: writable, stdout: readable, status: ended } = child;
+  return { readable, writable, ended, kill: () => child.kill("SIGKILL") };
 }
 
 /** Connects to a unix socket at which each connection starts a helper. */
@@ -45,6 +49,8 @@ export class FreezerHelper implements AsyncDisposable {
   readonly #open: () => Channel | Promise<Channel>;
   readonly #clock: Clock;
   #dialog: Promise<Dialog> | undefined;
+  /** The ends of the helpers that were killed. */
+  #killed: Promise<unknown> = Promise.resolve();
 
   constructor(open: () => Channel | Promise<Channel>, clock: Clock) {
     this.#open = open;
@@ -72,7 +78,8 @@ export class FreezerHelper implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     const dialog = this.#dialog;
     this.#dialog = undefined;
-    await (await dialog?.catch(() => undefined))?.end();
+    const ended = dialog?.then((dialog) => dialog.end(), () => {});
+    await atMost(Promise.all([ended, this.#killed]), this.#clock, END_TIMEOUT_MS);
   }
 
   async #try(what: Command, folder: string): Promise<string | undefined> {
@@ -82,7 +89,8 @@ export class FreezerHelper implements AsyncDisposable {
     if (answer !== undefined) return answer;
     log.warning("a helper does not answer, and is replaced", { what, folder });
     if (this.#dialog === opened) this.#dialog = undefined;
-    opened.then((dialog) => dialog.kill(), () => {});
+    const killed = opened.then((dialog) => dialog.kill(), () => {});
+    this.#killed = this.#killed.then(() => killed);
     return undefined;
   }
 
@@ -142,12 +150,13 @@ class Dialog {
     await this.#ended;
   }
 
-  kill(): void {
+  async kill(): Promise<void> {
     try {
       this.#channel.kill();
     } catch {
       // It has ended by itself.
     }
+    await this.#ended;
   }
 
   async #read(): Promise<void> {
@@ -164,5 +173,6 @@ class Dialog {
     this.#isOver = true;
     this.#writer.close().catch(() => {});
     for (const resolve of this.#waiting.splice(0)) resolve(undefined);
+    await this.#channel.ended;
   }
 }
