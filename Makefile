@@ -54,12 +54,14 @@ install: cless ## Install ./cless and its systemd units (PREFIX, DESTDIR)
 	done
 	@if [ -z '$(DESTDIR)' ] && [ -d /run/systemd/system ]; then \
 	  systemctl daemon-reload; \
+	  if systemctl is-active --quiet cless; then systemctl start cless-freezer.socket; fi; \
 	  printf 'Next:\n  systemctl enable --now cless\n  systemctl status cless\n'; \
 	fi
 
 uninstall: ## Remove what `make install` put in place, but no data
 	@if [ -z '$(DESTDIR)' ] && [ -d /run/systemd/system ] && [ -e $(UNITDIR)/cless.service ]; then \
-	  systemctl disable --now cless cless-freezer.socket && systemctl clean --what=cache cless; \
+	  systemctl disable --now cless && systemctl clean --what=cache cless; \
+	  systemctl stop cless-freezer.socket || true; \
 	fi
 	rm -rf $(DESTDIR)$(PREFIX)/bin/cless $(DESTDIR)$(PREFIX)/lib/cless $(addprefix $(DESTDIR)$(UNITDIR)/,$(UNITS))
 	@if [ -z '$(DESTDIR)' ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi

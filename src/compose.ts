@@ -81,8 +81,10 @@ type Parts = ReturnType<typeof makeParts>;
 
 /** Makes every part, each after the parts that it needs. Starts nothing. */
 function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store: SqliteStore, secrets: Secrets) {
-  const { startTimeoutMs, requestTimeoutMs, clientTimeoutMs, pauseAfterMs, stopAfterMs, drainTimeoutMs } = config;
-  const limits = { startTimeoutMs, requestTimeoutMs, clientTimeoutMs, pauseAfterMs, stopAfterMs };
+  const { startTimeoutMs, requestTimeoutMs, clientTimeoutMs, pauseAfterMs, drainTimeoutMs } = config;
+  const { hibernateAfterMs, stopAfterMs, stopHibernatedAfterMs } = config;
+  const ends = { pauseAfterMs, hibernateAfterMs, stopAfterMs, stopHibernatedAfterMs };
+  const limits = { startTimeoutMs, requestTimeoutMs, clientTimeoutMs, ...ends };
   const defaults = {
     dropped: DROPPED,
     memoryBytes: config.defaultMemoryBytes === Infinity ? undefined : config.defaultMemoryBytes,
@@ -144,7 +146,7 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
       return pool;
     },
   };
-  const memory = new MemoryBudget(launcher, fleet, clock, config.memoryBudgetBytes);
+  const memory = new MemoryBudget(launcher, fleet, clock, config.memoryBudgetBytes, config.swapBudgetBytes);
   const reconciler = new Reconciler(launcher, fleet, adoption, clock, role);
 
   // From a hostname to an instance.

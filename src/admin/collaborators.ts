@@ -1,3 +1,4 @@
+import type { MemoryUse } from "../pool/launcher.ts";
 import type { DataDir } from "../control/data_dir.ts";
 import type { ClessEvent, SubscribeOptions } from "../control/events.ts";
 import type { Secrets } from "../control/secrets/secrets.ts";
@@ -37,8 +38,8 @@ export interface Collaborators {
   readonly metrics: Pick<Metrics, "text">;
   readonly engine: {
     answers(): Promise<boolean>;
-    /** Each instance's memory, bytes by id; instances for which it is unknown are missing. */
-    memory(): Promise<ReadonlyMap<string, number>>;
+    /** Each instance's memory by id; instances for which it is unknown are missing. */
+    memory(): Promise<ReadonlyMap<string, MemoryUse>>;
   };
   readonly hosts: Pick<Hosts, "serves" | "urlOf">;
   readonly statistics: Pick<Statistics, "pools" | "read">;

@@ -16,7 +16,7 @@ const MAX_CODES = 40;
 const NO_SERVICE = "";
 const OTHER_SERVICE = "_other"; // cannot be a service's name
 const OTHER_CODE = "other";
-const STATES: readonly InstanceState[] = ["starting", "ready", "paused", "draining"];
+const STATES: readonly InstanceState[] = ["starting", "ready", "paused", "hibernated", "draining"];
 const REQUEST_BUCKETS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 const START_BUCKETS = [0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 30];
 

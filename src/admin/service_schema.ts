@@ -36,6 +36,7 @@ const FIELDS: Readonly<Record<Field, readonly [description: string, ...examples:
     "60s",
   ],
   pauseAfter: ["How long an instance may be idle before it is paused", "60s"],
+  hibernateAfter: ["How long an instance may be idle before the memory of a paused one is moved to disk", "5m"],
   stopAfter: ["How long an instance may be idle before it is stopped", "10m"],
   readiness: ["The path that must answer, with a status below 500, before an instance gets requests", { path: "/" }],
   liveness: [

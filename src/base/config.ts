@@ -143,7 +143,12 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings) {
     /** How much memory streams may take together; `Infinity` for no limit. */
     streamBudgetBytes: one("stream-budget", parseMemoryBudget, 64 * 1024 ** 2),
     pauseAfterMs: one("pause-after", parseDuration, 60_000),
+    hibernateAfterMs: one("hibernate-after", parseDuration, 300_000),
     stopAfterMs: one("stop-after", parseDuration, 600_000),
+    /** The same flag, but with another default: memory on disk costs little. */
+    stopHibernatedAfterMs: one("stop-after", parseDuration, 86_400_000),
+    /** The swap that all containers together may use, bytes; `undefined` for half of the machine's. */
+    swapBudgetBytes: one("swap-budget", parseMemoryBudget, undefined),
     drainTimeoutMs: one("drain-timeout", parseDuration, 30_000),
     maxPending: one("max-pending", parseCount, 2000),
     /** How many requests may be in flight; 0 for no limit, `undefined` for a limit that follows cless's own lag. */

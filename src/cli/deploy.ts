@@ -48,6 +48,7 @@ const FLAGS: readonly Flag[] = [
     "--request-timeout TIME": "How long from a request's arrival to the headers of its answer",
     "--client-timeout TIME": "How long a client may stop sending its request or reading its answer",
     "--pause-after TIME": "How long an instance may be idle before it is paused",
+    "--hibernate-after TIME": "How long an instance may be idle before its memory is moved to the machine's swap",
     "--stop-after TIME": "How long an instance may be idle before it is stopped",
     "--hang-after TIME = 20s":
       "How long an instance may answer no request before cless checks whether it hangs; 0 is never",
@@ -159,6 +160,7 @@ const FIELDS: Readonly<Record<string, readonly [field: string, read?: (text: str
   "request-timeout": ["requestTimeout", checked(parseDuration)],
   "client-timeout": ["clientTimeout", checked(parseDuration)],
   "pause-after": ["pauseAfter", checked(parseDuration)],
+  "hibernate-after": ["hibernateAfter", checked(parseDuration)],
   "stop-after": ["stopAfter", checked(parseDuration)],
   "hang-after": ["hangAfter", checked(parseDuration)],
   "domain": ["domains"],

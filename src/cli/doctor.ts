@@ -1,7 +1,15 @@
 import { dirname } from "node:path";
 import { type Config, readConfig } from "../base/config.ts";
 import { isDataDirInUse } from "../control/data_dir.ts";
-import { checkChoice, checkDisk, checkFreezer, checkLeftovers, checkReach, type Finding } from "../docker/checks.ts";
+import {
+  checkChoice,
+  checkDisk,
+  checkFreezer,
+  checkLeftovers,
+  checkReach,
+  checkSwap,
+  type Finding,
+} from "../docker/checks.ts";
 import { chooseEngineApi, type EngineChoice, findEngine } from "../docker/engine_choice.ts";
 import type { EngineApi } from "../docker/engine_api.ts";
 import { portHolder, readProc } from "../base/machine.ts";
@@ -61,6 +69,7 @@ async function examine(config: Config, memoryBytes: number): Promise<Finding[]> 
     ...checkClients(config.listen),
     await checkFiles(),
     checkMemory(config.memoryBudgetBytes, memoryBytes),
+    await checkSwap(config, memoryBytes),
     ...withEngine.flat(),
   ];
 }

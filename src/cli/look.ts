@@ -69,8 +69,8 @@ export const instances = clientVerb({
   args: ["[NAME…]"],
   flags: [JSON_FLAG, NAMES_FLAG],
   notes: [
-    "A starting instance does not answer yet; a ready one serves; a paused one keeps its memory, uses no CPU, and wakes with the next request; a draining one answers its last requests, and is stopped then.",
-    "MEMORY is what it uses now, without what the kernel could free at once.",
+    "A starting instance does not answer yet; a ready one serves; a paused one keeps its memory, uses no CPU, and wakes with the next request; so does a hibernated one, whose memory is in the swap; a draining one answers its last requests, and is stopped then.",
+    "MEMORY is what it uses now, without what the kernel could free at once. SWAP is what it has in the machine's swap.",
   ],
   example: ["cless instances", "cless instances web shop"],
   run: async (call) => {
@@ -83,10 +83,13 @@ export const instances = clientVerb({
 /** Instances as a table, with a column for failures if there are any. */
 function instanceTable(instances: readonly InstanceJson[]): string {
   const failed = instances.some(({ failure }) => failure !== undefined);
-  const columns = ["ID", "SERVICE", "REVISION", "STATE", "IN-FLIGHT", "MEMORY", "ADDRESS", "AGE", "LAST-USED"];
+  const swaps = instances.some(({ swapBytes = 0 }) => swapBytes > 0);
+  const memory = ["MEMORY", ...(swaps ? ["SWAP"] : [])];
+  const columns = ["ID", "SERVICE", "REVISION", "STATE", "IN-FLIGHT", ...memory, "ADDRESS", "AGE", "LAST-USED"];
   const rows = instances.map(({ id, service, revision, state, inFlight, ...instance }) => [
     ...[id, service, revision, state, String(inFlight)],
     instance.memoryBytes === undefined ? "-" : sizeText(instance.memoryBytes),
+    ...(swaps ? [sizeText(instance.swapBytes ?? 0)] : []),
     instance.address || "-",
     age(instance.startedAt),
     ago(instance.lastUsedAt),

@@ -42,9 +42,13 @@ const FLAGS: readonly Flag[] = [
       "How long a client may stop sending its request or reading its answer; 0 for no limit",
     "--pause-after TIME = 60s":
       "How long an instance may be idle before it is paused: it keeps its memory and uses no processor",
-    "--stop-after TIME = 10m": "How long an instance may be idle before it is stopped",
+    "--hibernate-after TIME = 5m":
+      "How long an instance may be idle before its memory is moved to the machine's swap; 0 is never",
+    "--stop-after TIME = 10m": "How long an instance may be idle before it is stopped; 24h if it hibernates",
     "--memory-budget SIZE = half of the machine's memory":
-      "If all instances use more, paused ones are stopped early, the longest idle first; 0 for no limit",
+      "If all instances use more, paused ones hibernate or are stopped early, the longest idle first; 0 for no limit",
+    "--swap-budget SIZE = half of the machine's swap":
+      "If all instances use more, hibernated ones are stopped, the longest idle first; 0 for no limit",
     "--default-memory SIZE = the memory budget":
       "Memory of an instance of a service that sets no limit, so that one app cannot take the machine; 0 for no limit",
     "--default-cpus N": "CPUs of an instance of a service that sets no limit, such as 0.5",
@@ -68,9 +72,9 @@ const FLAGS: readonly Flag[] = [
       "stop stops the containers on exit, keep leaves them for the next start, such as after an upgrade",
     "--docker PATH = docker": "The docker command",
     "--freezer HOW = auto":
-      "cgroup pauses idle containers by their control groups, which ends a pause in a millisecond, docker by the engine, auto takes what fits",
+      "How idle containers are paused: cgroup freezes them without the engine, and wakes them in a millisecond; docker lets the engine do it; auto takes cgroup where that is possible",
     "--freezer-socket PATH = /run/cless-freezer.sock":
-      "Where the helper listens that freezes control groups for a cless without root",
+      "The socket of the helper that freezes containers, if cless does not run as root",
     "--engine-api HOW = auto":
       "socket asks the engine over its unix socket, command runs docker for it, auto takes what fits",
     "--upstream HOW = auto":

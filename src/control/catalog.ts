@@ -22,7 +22,7 @@ export interface ServiceView
 
 /** What a service is doing now. */
 export interface ServiceStatus {
-  readonly state: "ready" | "starting" | "paused" | "asleep" | "failing";
+  readonly state: "ready" | "starting" | "paused" | "hibernated" | "asleep" | "failing";
   /** Why it fails; only in the state `failing`. */
   readonly failure?: string;
 }
@@ -124,15 +124,16 @@ export class Catalog {
 }
 
 /**
- * A service is failing if no instance of any revision is ready or paused, and a revision that has a share of the
+ * A service is failing if no instance of any revision is ready, paused or hibernated, and a revision that has a share of the
  * requests, or soon will, has failed: see {@linkcode lastFailure}.
  */
 function statusOf(service: Service): ServiceStatus {
   const states = new Set(service.pools().flatMap((pool) => pool.states()));
   if (states.has("ready")) return { state: "ready" };
-  const failure = states.has("paused") ? undefined : lastFailure(service);
+  const asleep = states.has("paused") ? "paused" : states.has("hibernated") ? "hibernated" : "asleep";
+  const failure = asleep === "asleep" ? lastFailure(service) : undefined;
   if (failure !== undefined) return { state: "failing", failure };
-  return { state: states.has("starting") ? "starting" : states.has("paused") ? "paused" : "asleep" };
+  return { state: states.has("starting") ? "starting" : asleep };
 }
 
 /**

@@ -27,6 +27,7 @@ export type EventType =
   | "instance.starting"
   | "instance.ready"
   | "instance.paused"
+  | "instance.hibernated"
   | "instance.draining"
   | "instance.stopped"
   | "instance.failed"

@@ -11,7 +11,8 @@ export function runtimeRevision(record: RevisionRecord, limits: Limits, present:
   const defaults = record.older ? OLDER_DEFAULTS : present;
   const { name, service, imageId, imageDigest, secretVersions } = record;
   const { pullPolicy: _, readiness, secretEnv, memory, cpus, capabilities, readOnly, ...others } = record.template;
-  const { startTimeout, requestTimeout, clientTimeout, pauseAfter, stopAfter, hangAfter, ...template } = others;
+  const { startTimeout, requestTimeout, clientTimeout, pauseAfter, hibernateAfter, stopAfter, hangAfter, ...template } =
+    others;
   return Object.freeze({
     name,
     service,
@@ -22,7 +23,9 @@ export function runtimeRevision(record: RevisionRecord, limits: Limits, present:
     requestTimeoutMs: requestTimeout ?? limits.requestTimeoutMs,
     clientTimeoutMs: clientTimeout ?? limits.clientTimeoutMs,
     pauseAfterMs: pauseAfter ?? limits.pauseAfterMs,
+    hibernateAfterMs: hibernateAfter ?? limits.hibernateAfterMs,
     stopAfterMs: stopAfter ?? limits.stopAfterMs,
+    stopHibernatedAfterMs: stopAfter ?? limits.stopHibernatedAfterMs,
     hangAfterMs: hangAfter ?? HANG_AFTER_MS,
     ...template,
     ...(Object.keys(secretEnv).length === 0 ? {} : { secretEnv, secretVersions }),

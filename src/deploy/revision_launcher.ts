@@ -2,7 +2,7 @@ import { atMost } from "../base/async.ts";
 import type { Clock } from "../base/clock.ts";
 import type { RevisionEnv } from "../control/runtime_revision.ts";
 import type { Revision } from "../model/revision.ts";
-import type { Container, Launch, Launcher } from "../pool/launcher.ts";
+import type { Container, Launch, Launcher, MemoryUse } from "../pool/launcher.ts";
 import { type HostPaths, sharedVolume } from "./volumes.ts";
 
 /** The longest wait for containers to end, so that an engine that hangs does not block everything. */
@@ -71,6 +71,18 @@ export class RevisionLauncher implements Launcher {
     return this.#engine.resume(id);
   }
 
+  get canHibernate(): boolean {
+    return this.#engine.canHibernate;
+  }
+
+  get swapTotalBytes(): number {
+    return this.#engine.swapTotalBytes;
+  }
+
+  hibernate(id: string): Promise<void> {
+    return this.#engine.hibernate(id);
+  }
+
   forget(id: string): void {
     this.#engine.forget(id);
   }
@@ -92,7 +104,7 @@ export class RevisionLauncher implements Launcher {
     return listed;
   }
 
-  memory(): Promise<ReadonlyMap<string, number>> {
+  memory(): Promise<ReadonlyMap<string, MemoryUse>> {
     return this.#engine.memory();
   }
 

@@ -1,15 +1,20 @@
-import type { Upstream } from "../base/config.ts";
+import type { Config, Upstream } from "../base/config.ts";
+import { systemClock } from "../base/clock.ts";
 import { messageOf, OperatorError } from "../base/errors.ts";
 import { LABEL } from "./container_spec.ts";
 import type { EngineApi } from "./engine_api.ts";
 import type { EngineChoice } from "./engine_choice.ts";
 import { CommandApi } from "./command_api.ts";
+import { FreezerHelper, socketHelper } from "./freezer/helper.ts";
 import { findHelper, type HelperConfig } from "./freezer/helper_choice.ts";
+import { readSwap } from "./freezer/swap.ts";
 import { freeBytes } from "../base/machine.ts";
 
 const GIB = 1024 ** 3;
 const MIN_BYTES = GIB / 4;
 const SCARCE_BYTES = 2 * GIB;
+/** More swap is rarely of use. */
+const MAX_SWAP_BYTES = 32 * GIB;
 /** Runtimes that freeze by the files that the helper writes; the helper knows the same. */
 const FREEZING_RUNTIMES = ["runc", "crun", "io.containerd.runc.v2"];
 
@@ -65,18 +70,53 @@ export async function checkFreezer(config: HelperConfig, api: Pick<EngineApi, "i
     const { via, whyNot } = findHelper(config);
     if (whyNot !== undefined) return byEngine(whyNot);
     const { dataFolder, runtime } = await api.info();
-    if (!await exists(dataFolder)) return byEngine("the engine is not on this machine");
+    if (!await exists(`${dataFolder}/containers`)) {
+      return byEngine(`the engine is not Docker on this machine: ${dataFolder}/containers is not there`);
+    }
     if (!FREEZING_RUNTIMES.includes(runtime)) {
       return byEngine(
-        `the engine's default runtime is ${runtime}, and only ${FREEZING_RUNTIMES.join(" and ")} will do`,
+        `the engine's default runtime is ${runtime}, and only runc and crun will do`,
       );
     }
-    const helper = via === "child" ? "a child process of cless" : `the helper at ${config.freezerSocket}`;
-    return { check, state: "ok", fact: `idle containers are frozen by their control groups, through ${helper}` };
+    if (via === "child") {
+      return { check, state: "ok", fact: "idle containers are frozen by their control groups, by a child process" };
+    }
+    await using helper = new FreezerHelper(() => socketHelper(config.freezerSocket), systemClock);
+    const problem = await helper.prepare();
+    if (problem !== undefined) return byEngine(`the helper at ${config.freezerSocket} does not work: ${problem}`);
+    const fact = `idle containers are frozen by their control groups, by the helper at ${config.freezerSocket}`;
+    return { check, state: "ok", fact };
   } catch (error) {
     if (!(error instanceof OperatorError)) throw error;
     return { check, state: "failed", fact: error.message, remedy: "leave out --freezer cgroup" };
   }
+}
+
+/** Says whether idle instances hibernate, and how to get swap for that. @param memoryBytes The machine's memory. */
+export async function checkSwap(
+  { hibernateAfterMs, ...config }: HelperConfig & Pick<Config, "hibernateAfterMs">,
+  memoryBytes: number,
+): Promise<Finding> {
+  const check = "swap";
+  const never = (why: string): Finding => ({ check, state: "ok", fact: `idle instances do not hibernate: ${why}` });
+  if (hibernateAfterMs === Infinity) return never("--hibernate-after 0 is set");
+  try {
+    const { whyNot } = findHelper(config);
+    if (whyNot !== undefined) return never(whyNot);
+  } catch {
+    return never("control groups cannot be used");
+  }
+  const { freeBytes: free, totalBytes } = await readSwap();
+  if (totalBytes > 0) {
+    const size = (bytes: number) => `${(bytes / GIB).toFixed(1)} GiB`;
+    const fact = `idle instances hibernate in ${size(totalBytes)} of swap, of which ${size(free)} are free`;
+    return { check, state: "ok", fact };
+  }
+  const diskBytes = await freeBytes("/") ?? Infinity;
+  const gib = Math.max(1, Math.round(Math.min(memoryBytes, diskBytes / 4, MAX_SWAP_BYTES) / GIB));
+  const remedy =
+    `fallocate -l ${gib}G /swapfile && chmod 600 /swapfile; mkswap /swapfile; swapon /swapfile; or use zram`;
+  return { ...never("the machine has no swap"), remedy };
 }
 
 async function exists(path: string): Promise<boolean> {

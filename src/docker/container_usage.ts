@@ -1,5 +1,6 @@
 import { logger } from "../base/log.ts";
 import { grep } from "../base/machine.ts";
+import type { MemoryUse } from "../pool/launcher.ts";
 import type { EngineApi, ListedContainer } from "./engine_api.ts";
 
 const log = logger("memory");
@@ -17,8 +18,11 @@ const LAYOUTS: readonly ((engineId: string) => string)[] = [
 
 /** The memory in use, in version 2 and version 1. */
 const USAGE = ["memory.current", "memory.usage_in_bytes"];
+/** The swap in use, in version 2. With version 1, the file `memory.stat` has it. */
+const SWAP = "memory.swap.current";
 /** The part that the kernel can reclaim. It is not counted, as in `docker stats`. */
 const RECLAIMABLE = /^(?:total_)?inactive_file (\d+)$/;
+const SWAPPED = /^(?:total_)?swap (\d+)$/;
 
 /** Measures the memory of one owner's containers. Reads the kernel's files; if there are none, asks the engine. */
 export class ContainerMemory {
@@ -33,10 +37,10 @@ export class ContainerMemory {
   }
 
   /**
-   * @returns Bytes by container name, without containers whose memory is unknown.
+   * @returns By container name, without containers whose memory is unknown.
    * @throws {EngineError} When the engine does not list the containers.
    */
-  async read(): Promise<ReadonlyMap<string, number>> {
+  async read(): Promise<ReadonlyMap<string, MemoryUse>> {
     const containers = (await this.#api.containers({ owner: this.#owner }))
       .filter(({ state }) => state === "running" || state === "paused");
     if (containers.length === 0) return new Map();
@@ -49,33 +53,44 @@ export class ContainerMemory {
     }
     return new Map(containers.flatMap(({ engineId, id }) => {
       const bytes = byEngineId.get(engineId);
-      return bytes === undefined ? [] : [[id, bytes]];
+      return bytes === undefined ? [] : [[id, { bytes }]];
     }));
   }
 
   /** Reads the kernel's files with one `grep` for all containers: Deno itself needs all permissions for them. */
-  async #readKernelFiles(containers: readonly ListedContainer[]): Promise<Map<string, number>> {
+  async #readKernelFiles(containers: readonly ListedContainer[]): Promise<Map<string, MemoryUse>> {
     const folders = new Map(
       this.#layouts.flatMap((layout) =>
         containers.map(({ engineId, id }) => [layout(engineId), { id, layout }] as const)
       ),
     );
-    const files = [...folders.keys()].flatMap((folder) => [...USAGE, "memory.stat"].map((name) => `${folder}/${name}`));
+    const files = [...folders.keys()].flatMap((folder) =>
+      [...USAGE, SWAP, "memory.stat"].map((name) => `${folder}/${name}`)
+    );
     const used = new Map<string, number>();
     const reclaimable = new Map<string, number>();
+    const swapped = new Map<string, number>();
     let layouts = LAYOUTS; // if nothing is found, the next call tries all of them again
-    for (const { file, line } of await grep("^[0-9]+$|^(total_)?inactive_file ", files)) {
+    for (const { file, line } of await grep("^[0-9]+$|^(total_)?(inactive_file|swap) ", files)) {
       const at = file.lastIndexOf("/");
       const folder = folders.get(file.slice(0, at));
       if (folder === undefined) continue;
       layouts = [folder.layout];
       const bytes = RECLAIMABLE.exec(line)?.[1];
       // In version 1, the line with "total_" is the right one, and comes last.
+      const swap = SWAPPED.exec(line)?.[1];
+      const name = file.slice(at + 1);
       if (bytes !== undefined) reclaimable.set(folder.id, Number(bytes));
-      else if (USAGE.includes(file.slice(at + 1))) used.set(folder.id, Number(line));
+      else if (swap !== undefined) swapped.set(folder.id, Number(swap));
+      else if (USAGE.includes(name)) used.set(folder.id, Number(line));
+      else if (name === SWAP) swapped.set(folder.id, Number(line));
     }
     this.#layouts = layouts;
-    return new Map([...used].map(([id, bytes]) => [id, Math.max(0, bytes - (reclaimable.get(id) ?? 0))]));
+    return new Map([...used].map(([id, usedBytes]) => {
+      const bytes = Math.max(0, usedBytes - (reclaimable.get(id) ?? 0));
+      const swapBytes = swapped.get(id);
+      return [id, swapBytes === undefined ? { bytes } : { bytes, swapBytes }];
+    }));
   }
 }
 

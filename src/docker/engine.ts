@@ -4,12 +4,13 @@ import type { Config } from "../base/config.ts";
 import { messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import { type DataDir, isDataDirInUse } from "../control/data_dir.ts";
-import type { ContainerEvent } from "../pool/launcher.ts";
+import type { ContainerEvent, MemoryUse } from "../pool/launcher.ts";
 import { LABEL } from "./container_spec.ts";
 import type { EngineApi, EngineEvent } from "./engine_api.ts";
 import type { EngineChoice } from "./engine_choice.ts";
 import { ContainerEvents, EventStream } from "./events.ts";
 import { Freezer } from "./freezer/freezer.ts";
+import { Hibernator } from "./freezer/hibernator.ts";
 import { findHelper, makeHelper } from "./freezer/helper_choice.ts";
 import type { FreezerHelper } from "./freezer/helper.ts";
 import { ImageSource } from "./images/image_source.ts";
@@ -51,12 +52,13 @@ export class Engine {
   readonly #isWalled: boolean;
   readonly #events: EventStream;
   readonly #containerEvents: ContainerEvents;
+  readonly #hibernator: Hibernator;
   readonly #freezerHelper: FreezerHelper | undefined;
   #stopRepairs: (() => void) | undefined;
   #found = false;
   #answering: Promise<boolean> | undefined;
   #measuring: Promise<void> | undefined;
-  #memory: ReadonlyMap<string, number> = new Map();
+  #memory: ReadonlyMap<string, MemoryUse> = new Map();
 
   constructor(
     { api, docker, whyNotSocket }: EngineChoice,
@@ -76,7 +78,12 @@ export class Engine {
     const helperPlace = findHelper(config);
     this.#freezerHelper = makeHelper(helperPlace, config, dataDir, api, clock);
     const freezer = new Freezer(this.#freezerHelper, helperPlace.whyNot === undefined, clock);
-    this.launcher = new DockerLauncher(api, this.source, addresses, outputs, freezer);
+    this.#hibernator = new Hibernator(
+      freezer,
+      helperPlace.whyNot === undefined ? this.#freezerHelper : undefined,
+      clock,
+    );
+    this.launcher = new DockerLauncher(api, this.source, addresses, outputs, freezer, this.#hibernator);
     this.#events = new EventStream(api, clock);
     this.images = new LocalImages(api, clock, this.#events);
     log.debug("engine chosen", { via: api.via, whyNotSocket, whyNotFreezer: helperPlace.whyNot });
@@ -126,7 +133,7 @@ export class Engine {
         listener.gap();
       },
     });
-    await Promise.all([listed, this.launcher.prepare(), this.#startWall()]);
+    await Promise.all([listed, this.launcher.prepare(), this.#startWall(), this.#hibernator.start()]);
   }
 
   /** Lets apps reach the ports of the host on which the proxy listens. @throws {OperatorError} */
@@ -158,10 +165,10 @@ export class Engine {
   }
 
   /**
-   * The memory of each container, bytes by id. It is at most a second old, unless the engine is slow: then it is the
+   * The memory of each container by id. It is at most a second old, unless the engine is slow: then it is the
    * last known.
    */
-  async memory(): Promise<ReadonlyMap<string, number>> {
+  async memory(): Promise<ReadonlyMap<string, MemoryUse>> {
     this.#measuring ??= this.launcher.memory().then((memory) => void (this.#memory = memory), () => {}).finally(() => {
       this.#clock.after(MAX_ANSWER_AGE_MS, () => this.#measuring = undefined);
     });
@@ -197,6 +204,7 @@ export class Engine {
     await this.launcher.settled(); // the next process must find the containers that are still being created
     await this.#events.stop();
     this.images.stop();
+    this.#hibernator.stop();
     await this.#freezerHelper?.[Symbol.asyncDispose]();
   }
 

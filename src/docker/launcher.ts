@@ -1,13 +1,21 @@
 import { messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import type { Revision } from "../model/revision.ts";
-import { type Container, ContainerGone, EngineAway, type Launch, type Launcher } from "../pool/launcher.ts";
+import {
+  type Container,
+  ContainerGone,
+  EngineAway,
+  type Launch,
+  type Launcher,
+  type MemoryUse,
+} from "../pool/launcher.ts";
 import { carryEnv, redactError } from "./container_env.ts";
 import { ContainerMemory, processorTime } from "./container_usage.ts";
 import { environmentOf } from "./container_spec.ts";
 import type { EngineApi, ListedContainer } from "./engine_api.ts";
 import { kindOf } from "./engine_error.ts";
 import type { Freezer } from "./freezer/freezer.ts";
+import type { Hibernator } from "./freezer/hibernator.ts";
 import type { ImageSource } from "./images/image_source.ts";
 import type { ContainerOutputs } from "./logs/outputs.ts";
 import type { Addresses, AddressPosition } from "./network/addresses.ts";
@@ -28,6 +36,7 @@ export class DockerLauncher implements Launcher {
   readonly #addresses: Addresses;
   readonly #memory: ContainerMemory;
   readonly #freezer: Freezer;
+  readonly #hibernator: Hibernator;
   #graceS = STOP_GRACE_S;
   /** For each starting container, a function that its start event calls. */
   readonly #starting = new Map<string, () => void>();
@@ -39,8 +48,10 @@ export class DockerLauncher implements Launcher {
     addresses: Addresses,
     outputs: ContainerOutputs,
     freezer: Freezer,
+    hibernator: Hibernator,
   ) {
     this.#freezer = freezer;
+    this.#hibernator = hibernator;
     this.#api = api;
     this.#images = images;
     this.#addresses = addresses;
@@ -101,17 +112,22 @@ export class DockerLauncher implements Launcher {
     if (!await this.#freezer.freeze(id)) await this.#ask(() => this.#api.pause(id));
   }
 
-  /**
-   * Does not wait until a frozen container runs: what is sent to it meanwhile waits in its sockets, so the first request
-   * can already be on its way.
-   */
   async resume(id: string): Promise<void> {
-    if (!this.#freezer.isFrozen(id)) return await this.#ask(() => this.#api.unpause(id));
-    this.#freezer.thaw(id).then(async (runs) => {
-      if (runs) return;
-      log.warning("a frozen container is removed, since no helper thaws it", { instance: id });
-      await this.#remove(id); // the engine's events report that
-    }).catch((error) => log.warning("cannot remove a container", { instance: id, reason: messageOf(error) }));
+    if (await this.#freezer.thaw(id)) return;
+    if (this.#freezer.isFrozen(id)) throw new Error("the container is frozen, and no helper thaws it");
+    await this.#ask(() => this.#api.unpause(id));
+  }
+
+  get canHibernate(): boolean {
+    return this.#hibernator.problem === undefined;
+  }
+
+  get swapTotalBytes(): number {
+    return this.#hibernator.swapTotalBytes;
+  }
+
+  hibernate(id: string): Promise<void> {
+    return this.#hibernator.hibernate(id);
   }
 
   /** Lets a frozen container run, so that it can take a signal. Resolves with false if it was not frozen. */
@@ -130,10 +146,11 @@ export class DockerLauncher implements Launcher {
   }
 
   /**
-   * Lets the engine pause what is frozen, so that any later process can resume it. The engine cannot pause what is
-   * frozen already, so it runs for a moment.
+   * Lets the engine pause what is frozen, so that any later process can resume it. The engine cannot pause a frozen
+   * container, so each one runs for a moment.
    */
   async handOver(): Promise<void> {
+    this.#freezer.stopFreezing();
     await Promise.all(this.#freezer.frozen.map(async (id) => {
       if (!await this.#freezer.thaw(id)) return;
       await this.#ask(() => this.#api.pause(id))
@@ -160,7 +177,7 @@ export class DockerLauncher implements Launcher {
     await this.#remove(id);
   }
 
-  memory(): Promise<ReadonlyMap<string, number>> {
+  memory(): Promise<ReadonlyMap<string, MemoryUse>> {
     return this.#memory.read();
   }
 

@@ -1,4 +1,4 @@
-import type { InstanceState } from "../model/instance_state.ts";
+import { type InstanceState, isAsleep } from "../model/instance_state.ts";
 import type { Instance } from "../pool/instance.ts";
 import type { Container, ContainerEvent } from "../pool/launcher.ts";
 import type { InstancePool } from "../pool/pool.ts";
@@ -37,9 +37,9 @@ export class Fleet {
     return [...this.#entries.values()].map(({ instance }) => instance).filter(({ gone }) => !gone.aborted);
   }
 
-  /** The paused instances with their pools. */
-  paused(): { instance: Instance; pool: InstancePool }[] {
-    return [...this.#entries.values()].filter(({ instance }) => instance.state === "paused");
+  /** The paused and hibernated instances with their pools. */
+  asleep(): { instance: Instance; pool: InstancePool }[] {
+    return [...this.#entries.values()].filter(({ instance }) => isAsleep(instance.state));
   }
 
   pools(): Set<InstancePool> {
@@ -69,11 +69,11 @@ export class Fleet {
       const container = containers.get(id);
       const running = container !== undefined && container.state !== "ended";
       // A container that is being created is not listed yet; its start reports the outcome.
-      if (!running && (state === "ready" || state === "paused" || container !== undefined)) {
+      if (!running && (state === "ready" || isAsleep(state) || container !== undefined)) {
         this.apply({ id, what: "ended" });
       } else if (container?.state === "paused" && state === "ready") {
         this.apply({ id, what: "paused" });
-      } else if (container?.state === "running" && state === "paused") {
+      } else if (container?.state === "running" && isAsleep(state)) {
         this.apply({ id, what: "resumed" });
       }
     }

@@ -3,7 +3,8 @@ import { logger } from "../base/log.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Fleet } from "./fleet.ts";
 import type { Instance } from "../pool/instance.ts";
-import type { Launcher } from "../pool/launcher.ts";
+import type { Launcher, MemoryUse } from "../pool/launcher.ts";
+import { isAsleep } from "../model/instance_state.ts";
 
 const log = logger("memory");
 const TICK_MS = 500;
@@ -17,56 +18,101 @@ const CHANGED_INTERVAL_MS = 1500;
 /** While less than half of the budget is used, a measurement stays valid for this long. */
 const CALM_INTERVAL_MS = 30_000;
 
+/** The engine keeps a process of about this size for each container, outside of the container's memory. */
+export const SHIM_BYTES = 6 * 1024 ** 2;
+
 export type Resident = Pick<Instance, "id" | "state" | "inFlight" | "idleSince">;
 
-/**
- * Chooses the paused instances to stop so that the rest is within the budget. Takes the longest idle first, and none in
- * use. If all of them are not enough, it returns all of them.
- *
- * @param used The memory of every container, bytes by id.
- */
-export function overBudget<T extends Resident>(
-  instances: readonly T[],
-  used: ReadonlyMap<string, number>,
-  budgetBytes: number,
-): T[] {
-  let excess = sumOf(used) - budgetBytes;
-  const chosen: T[] = [];
-  const paused = instances.filter(({ state, inFlight }) => state === "paused" && inFlight === 0);
-  for (const instance of paused.sort((a, b) => a.idleSince - b.idleSince)) {
-    if (excess <= 0) break;
-    const bytes = used.get(instance.id) ?? 0;
-    if (bytes === 0) continue; // stopping it would free nothing
-    excess -= bytes;
-    chosen.push(instance);
-  }
-  return chosen;
+/** The limits of all containers together, bytes. */
+export interface Limits {
+  /** In RAM, with the engine's process for each container. */
+  readonly memoryBytes: number;
+  readonly swapBytes: number;
 }
 
-/** Stops paused instances early if all containers together use more memory than the budget. */
+/** The instances that have to make room. */
+export interface Relief<T> {
+  readonly hibernate: readonly T[];
+  readonly stop: readonly T[];
+}
+
+/**
+ * Chooses the sleeping instances that make room, so that the rest is within the limits: the longest idle first, and
+ * none in use. As many as possible hibernate. Others are stopped only if that is not enough, or if swap is short. If
+ * all of them are not enough, it returns all of them.
+ *
+ * @param used The memory of every container by id.
+ */
+export function relieve<T extends Resident>(
+  instances: readonly T[],
+  used: ReadonlyMap<string, MemoryUse>,
+  limits: Limits,
+  mayHibernate: (instance: T) => boolean,
+): Relief<T> {
+  const bytesOf = ({ id }: T) => used.get(id)?.bytes ?? 0;
+  const swapBytesOf = ({ id }: T) => used.get(id)?.swapBytes ?? 0;
+  const idle = instances.filter(({ state, inFlight }) => isAsleep(state) && inFlight === 0)
+    .sort((a, b) => a.idleSince - b.idleSince);
+  let excess = memoryOf(used) - limits.memoryBytes;
+  let swapLeft = limits.swapBytes - sum([...used.values()].map(({ swapBytes = 0 }) => swapBytes));
+  const hibernate = idle.filter((instance) => {
+    const bytes = bytesOf(instance);
+    if (excess <= 0 || bytes === 0 || bytes > swapLeft || instance.state !== "paused") return false;
+    if (!mayHibernate(instance)) return false;
+    excess -= bytes;
+    swapLeft -= bytes;
+    return true;
+  });
+  const stop = idle.filter((instance) => {
+    if (hibernate.includes(instance) || !used.has(instance.id)) return false; // stopping it would free nothing
+    if (excess <= 0 && (swapLeft >= 0 || swapBytesOf(instance) === 0)) return false;
+    excess -= bytesOf(instance) + SHIM_BYTES;
+    swapLeft += swapBytesOf(instance);
+    return true;
+  });
+  return { hibernate, stop };
+}
+
+/** The RAM of all containers, with the engine's process for each. */
+function memoryOf(used: ReadonlyMap<string, MemoryUse>): number {
+  return sum([...used.values()].map(({ bytes }) => bytes + SHIM_BYTES));
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}
+
+/** Hibernates or stops sleeping instances early if all containers together use more memory than the budget. */
 export class MemoryBudget {
   readonly #launcher: Launcher;
   readonly #fleet: Fleet;
   readonly #clock: Clock;
   readonly #budgetBytes: number;
-  /** The ids of instances that are being stopped to free memory; they count as gone. */
+  readonly #swapBudgetBytes: number | undefined;
+  /** The ids of instances that are making room; they count as gone. */
   readonly #leaving = new Set<string>();
+  /** Instances whose memory could not be moved to disk. They are stopped. */
+  readonly #failed = new WeakSet<Instance>();
   #stopTicking: (() => void) | undefined;
   #measuring = false;
   #dueAt = -Infinity;
   /** The sum of all instances' `changes` at the last tick. */
   #changes = 0;
 
-  /** @param budgetBytes For all containers together; `Infinity` for no limit. */
-  constructor(launcher: Launcher, fleet: Fleet, clock: Clock, budgetBytes: number) {
+  /**
+   * @param budgetBytes For all containers together; `Infinity` for no limit.
+   * @param swapBudgetBytes The swap of all containers together; `undefined` for half of the machine's.
+   */
+  constructor(launcher: Launcher, fleet: Fleet, clock: Clock, budgetBytes: number, swapBudgetBytes?: number) {
     this.#launcher = launcher;
     this.#fleet = fleet;
     this.#clock = clock;
     this.#budgetBytes = budgetBytes;
+    this.#swapBudgetBytes = swapBudgetBytes;
   }
 
   start(): void {
-    if (this.#budgetBytes !== Infinity) this.#stopTicking = this.#clock.every(TICK_MS, () => this.#tick());
+    this.#stopTicking = this.#clock.every(TICK_MS, () => this.#tick());
   }
 
   stop(): void {
@@ -74,15 +120,15 @@ export class MemoryBudget {
   }
 
   /**
-   * Measures the memory, and stops instances, if a measurement is due. Does not measure while no instance is paused.
+   * Measures the memory, and makes room, if a measurement is due. Does not measure while no instance sleeps.
    */
   #tick(): void {
-    if (this.#measuring) return;
+    if (this.#measuring || (this.#budgetBytes === Infinity && !this.#launcher.canHibernate)) return;
     const now = this.#clock.now();
     const changes = this.#fleet.instances().reduce((sum, { changes }) => sum + changes, 0);
     if (changes !== this.#changes) this.#dueAt = Math.min(this.#dueAt, now + CHANGED_INTERVAL_MS);
     this.#changes = changes;
-    if (now < this.#dueAt || this.#fleet.paused().length === 0) return;
+    if (now < this.#dueAt || this.#fleet.asleep().length === 0) return;
     this.#measuring = true;
     this.#enforce();
   }
@@ -90,7 +136,7 @@ export class MemoryBudget {
   async #enforce(): Promise<void> {
     let intervalMs = INTERVAL_MS;
     try {
-      if (await this.#stopSome() < this.#budgetBytes / 2) intervalMs = CALM_INTERVAL_MS;
+      if (await this.#makeRoom() < this.#budgetBytes / 2) intervalMs = CALM_INTERVAL_MS;
     } catch (error) {
       log.debug("cannot measure the containers", { reason: messageOf(error) });
     }
@@ -98,23 +144,38 @@ export class MemoryBudget {
     this.#dueAt = this.#clock.now() + intervalMs;
   }
 
-  /** Stops the paused instances that exceed the budget. @returns The memory of all containers before that, bytes. */
-  async #stopSome(): Promise<number> {
+  /** Makes room if the limits are exceeded. @returns The memory of all containers before that, bytes. */
+  async #makeRoom(): Promise<number> {
     // Copied before the engine is asked: an instance may leave this set before the answer comes, and still be in the
     // answer.
     const leaving = new Set(this.#leaving);
     const used = new Map([...await this.#launcher.memory()].filter(([id]) => !leaving.has(id)));
-    const pools = new Map(this.#fleet.paused().map(({ instance, pool }) => [instance, pool]));
-    for (const instance of overBudget([...pools.keys()], used, this.#budgetBytes)) {
-      const { id, revision: { service } } = instance;
-      log.info("paused instance is stopped for its memory", { service, instance: id, bytes: used.get(id) });
-      this.#leaving.add(id);
-      pools.get(instance)!.evict(instance).finally(() => this.#leaving.delete(id));
+    const pools = new Map(this.#fleet.asleep().map(({ instance, pool }) => [instance, pool]));
+    const { canHibernate, swapTotalBytes } = this.#launcher;
+    const limits = { memoryBytes: this.#budgetBytes, swapBytes: this.#swapBudgetBytes ?? swapTotalBytes / 2 };
+    const mayHibernate = (instance: Instance) => canHibernate && !this.#failed.has(instance);
+    const { hibernate, stop } = relieve([...pools.keys()], used, limits, mayHibernate);
+    for (const instance of hibernate) {
+      const hibernated = pools.get(instance)!.hibernate(instance);
+      hibernated.then((isDone) => !isDone && this.#failed.add(instance));
+      this.#leave(instance, "paused instance hibernates, since memory is short", used, hibernated);
     }
-    return sumOf(used);
+    for (const instance of stop) {
+      const message = `${instance.state} instance is stopped for its memory`;
+      this.#leave(instance, message, used, pools.get(instance)!.evict(instance));
+    }
+    return memoryOf(used);
   }
-}
 
-function sumOf(used: ReadonlyMap<string, number>): number {
-  return [...used.values()].reduce((sum, bytes) => sum + bytes, 0);
+  #leave(
+    { id, revision: { service } }: Instance,
+    message: string,
+    used: ReadonlyMap<string, MemoryUse>,
+    over: Promise<unknown>,
+  ): void {
+    const { bytes, swapBytes } = used.get(id)!;
+    log.info(message, { service, instance: id, bytes, swapBytes });
+    this.#leaving.add(id);
+    over.finally(() => this.#leaving.delete(id));
+  }
 }

@@ -1,4 +1,4 @@
-import type { InstanceState } from "../model/instance_state.ts";
+import { type InstanceState, isAsleep } from "../model/instance_state.ts";
 import type { Instance, Lease } from "../pool/instance.ts";
 import type { Fleet } from "./fleet.ts";
 
@@ -88,7 +88,7 @@ export class Predecessor {
 }
 
 function isLive(state: InstanceState): boolean {
-  return state === "starting" || state === "ready" || state === "paused";
+  return state === "starting" || state === "ready" || isAsleep(state);
 }
 
 function adjust(leases: Lease[], count: number, claim: () => Lease): void {

@@ -41,6 +41,10 @@ export interface Revision extends Pick<RevisionTemplate, SameAsTemplate> {
   readonly pauseAfterMs: number;
   /** An instance is stopped after this time without a request that keeps it awake; `Infinity` means never. */
   readonly stopAfterMs: number;
+  /** How long an instance may be idle before the memory of a paused one is moved to disk. */
+  readonly hibernateAfterMs: number;
+  /** How long an instance may be idle before it is stopped if its memory is on disk. */
+  readonly stopHibernatedAfterMs: number;
   /** Variables whose values are secrets, with the secrets' names; filled in when a container starts. */
   readonly secretEnv?: Readonly<Record<string, string>>;
   /** The version of each of these secrets, by the secret's name. */
@@ -76,7 +80,13 @@ export const NO_EXTRAS: Pick<
 /** The limits whose defaults come from the program's settings. */
 export type Limits = Pick<
   Revision,
-  "startTimeoutMs" | "requestTimeoutMs" | "clientTimeoutMs" | "pauseAfterMs" | "stopAfterMs"
+  | "startTimeoutMs"
+  | "requestTimeoutMs"
+  | "clientTimeoutMs"
+  | "pauseAfterMs"
+  | "hibernateAfterMs"
+  | "stopAfterMs"
+  | "stopHibernatedAfterMs"
 >;
 
 /** Without limits of memory and processors. */

@@ -37,6 +37,7 @@ export interface RevisionTemplate {
   readonly requestTimeout?: number;
   readonly clientTimeout?: number;
   readonly pauseAfter?: number;
+  readonly hibernateAfter?: number;
   readonly stopAfter?: number;
   /** How long an instance may answer none of its requests before cless checks whether it hangs. */
   readonly hangAfter?: number;
@@ -60,7 +61,15 @@ export type TemplateInput =
   & Pick<RevisionTemplate, "image">;
 
 /** The fields that may be `Infinity`. */
-const TIMES = ["startTimeout", "requestTimeout", "clientTimeout", "pauseAfter", "stopAfter", "hangAfter"] as const;
+const TIMES = [
+  "startTimeout",
+  "requestTimeout",
+  "clientTimeout",
+  "pauseAfter",
+  "hibernateAfter",
+  "stopAfter",
+  "hangAfter",
+] as const;
 
 /** Fills in the defaults, and sorts lists whose order means nothing, so that equal templates have equal texts. */
 export function canonicalTemplate(input: TemplateInput): RevisionTemplate {
@@ -92,6 +101,7 @@ export function canonicalTemplate(input: TemplateInput): RevisionTemplate {
     user: input.user,
     runtime: input.runtime,
     hangAfter: input.hangAfter,
+    hibernateAfter: input.hibernateAfter,
   }));
 }
 

@@ -1,4 +1,5 @@
 import { ClessError } from "../base/errors.ts";
+import { isAsleep } from "../model/instance_state.ts";
 import { backgroundBackoffMs, crashLoop, HEALTHY_MS, requestBackoffMs } from "./start_backoff.ts";
 import {
   comingCount,
@@ -17,6 +18,8 @@ import {
 const MAX_COMING = 10;
 /** The demand is observed at this interval while an instance may be surplus. */
 const SAMPLE_MS = 500;
+/** While the machine cannot hibernate, an instance for which it is time looks at this interval whether it can now. */
+const UNABLE_MS = 15_000;
 /** The shortest time until an instance in use is checked again for idleness. */
 const MIN_LOOK_MS = 100;
 /** When an idle instance is to stop, requests that do not keep it awake may continue for this long. */
@@ -29,10 +32,19 @@ const QUIET_DRAIN_MS = 5000;
  */
 export type Tenure = "all" | "serve" | "finish";
 
+/** What a process and its machine allow its pools to do. */
+export interface Means {
+  readonly tenure: Tenure;
+  /** Whether memory can be moved to disk now. */
+  readonly canHibernate: boolean;
+}
+
+const ALL_MEANS: Means = { tenure: "all", canHibernate: true };
+
 /** One action of a pool. */
 export type Action =
   | { readonly do: "launch" }
-  | { readonly do: "resume" | "pause" | "probe"; readonly id: string }
+  | { readonly do: "resume" | "pause" | "hibernate" | "probe"; readonly id: string }
   /** Gives an instance no more requests, and lets those in flight continue until `by`, clock ms. */
   | { readonly do: "drain"; readonly id: string; readonly by: number; readonly why: "idle" | "surplus" }
   | { readonly do: "stop"; readonly id: string; readonly how: StopHow }
@@ -55,11 +67,13 @@ export interface Decision {
 /** The time of a decision. Also collects when to decide again if no event comes first. */
 class Moment {
   readonly now: number;
+  readonly canHibernate: boolean;
   /** The earliest noted time, clock ms. */
   next = Infinity;
 
-  constructor(now: number) {
+  constructor(now: number, canHibernate: boolean) {
     this.now = now;
+    this.canHibernate = canHibernate;
   }
 
   note(time: number): void {
@@ -85,9 +99,9 @@ const RULES = [refuseFailed, ...WHILE_SUSPENDED, ...STARTING, endIdle, shrink, a
  * Decides what a pool does at the time `now`, clock ms. Call it again once the actions have begun, until there are
  * none.
  */
-export function decide(state: PoolState, now: number, tenure: Tenure = "all"): Decision {
-  const moment = new Moment(now);
-  for (const rule of rulesOf(state, tenure)) {
+export function decide(state: PoolState, now: number, means = ALL_MEANS): Decision {
+  const moment = new Moment(now, means.canHibernate);
+  for (const rule of rulesOf(state, means.tenure)) {
     const actions = rule(state, moment);
     if (actions.length > 0) return { actions, lookAgainAt: now };
   }
@@ -135,7 +149,7 @@ function stopDrained({ members }: PoolState, moment: Moment): Action[] {
 
 /** Resumes instances that somebody paused while they had requests. */
 function resumeBusy({ members }: PoolState): Action[] {
-  return members.filter(({ coming, phase, use }) => phase === "paused" && !coming && use.inFlight > 0)
+  return members.filter(({ coming, phase, use }) => isAsleep(phase) && !coming && use.inFlight > 0)
     .map(({ id }) => ({ do: "resume", id }));
 }
 
@@ -200,26 +214,28 @@ function start(state: PoolState, wanted: number, mayLaunch: boolean): Action[] {
 }
 
 /**
- * Pauses or stops idle instances, the longest idle first. `pauseAfterMs` and `stopAfterMs` count from the end of the
- * last request that keeps an instance awake. An instance whose only requests are quiet
- * ones, which do not keep it awake, is not paused, since that would freeze them, but it may be stopped. The minimum of instances stays, preferably as running ones.
+ * Pauses, hibernates or stops idle instances, the longest idle first. The times count from the end of the last request
+ * that keeps an instance awake. An instance whose only requests are quiet ones, which do not keep it awake, is not
+ * paused, since that would freeze them, but it may be stopped. The minimum of instances stays, preferably as running
+ * ones.
  */
 function endIdle(state: PoolState, moment: Moment): Action[] {
-  const { members, revision: { pauseAfterMs, stopAfterMs } } = state;
+  const { members, revision: { pauseAfterMs, stopAfterMs, stopHibernatedAfterMs } } = state;
   const { now } = moment;
   const least = leastCount(state);
   let running = members.filter(({ phase }) => phase === "starting" || phase === "ready").length;
   let live = liveCount(state);
   const actions: Action[] = [];
-  const settled = members.filter(({ coming, phase }) => phase === "ready" || (phase === "paused" && !coming));
-  for (const { id, pauseAt, pausing, phase, use } of settled.sort(byIdleTime)) {
+  const settled = members.filter(({ coming, phase }) => phase === "ready" || (isAsleep(phase) && !coming));
+  for (const member of settled.sort(byIdleTime)) {
+    const { id, pauseAt, pausing, phase, use } = member;
     const isReady = phase === "ready";
     if (use.inUse > 0) {
       moment.note(now + Math.max(MIN_LOOK_MS, Math.min(pauseAfterMs, stopAfterMs))); // it may become idle at any time
       continue;
     }
     if (live <= least || (isReady && running <= least)) continue;
-    if (moment.isAt(use.idleSince + stopAfterMs)) {
+    if (moment.isAt(use.idleSince + (phase === "hibernated" ? stopHibernatedAfterMs : stopAfterMs))) {
       actions.push({ do: "drain", id, by: now + QUIET_DRAIN_MS, why: "idle" });
       live--;
       if (isReady) running--;
@@ -229,9 +245,21 @@ function endIdle(state: PoolState, moment: Moment): Action[] {
         actions.push({ do: "pause", id });
         running--;
       }
-    }
+    } else if (isToHibernate(state, member, moment)) actions.push({ do: "hibernate", id });
   }
   return actions;
+}
+
+/** Whether it is time to hibernate a paused instance. It never is if it would be stopped no later. */
+function isToHibernate({ revision }: PoolState, member: Member, moment: Moment): boolean {
+  const { hibernateAfterMs, pauseAfterMs, stopAfterMs } = revision;
+  const { hibernateAt, hibernating, pausing, phase, pressed, use } = member;
+  if (phase !== "paused" || pausing || hibernating || use.inFlight > 0) return false;
+  if (pressed) return true;
+  if (Math.max(pauseAfterMs, hibernateAfterMs) >= stopAfterMs) return false;
+  if (!moment.isAt(Math.max(use.idleSince + hibernateAfterMs, hibernateAt))) return false;
+  if (!moment.canHibernate) moment.note(moment.now + UNABLE_MS);
+  return moment.canHibernate;
 }
 
 function byIdleTime({ use: a }: Member, { use: b }: Member): number {

@@ -4,11 +4,12 @@ import type { Clock } from "../base/clock.ts";
 import { ClessError, couldNotStart, messageOf } from "../base/errors.ts";
 import { type Lag, NO_LAG } from "../base/lag.ts";
 import { logger } from "../base/log.ts";
+import { isAsleep } from "../model/instance_state.ts";
 import { formatDuration } from "../model/time.ts";
 import type { Revision } from "../model/revision.ts";
 import { outOfMemory } from "./health.ts";
 import type { Instance } from "./instance.ts";
-import { ContainerGone, EngineAway, type Launcher } from "./launcher.ts";
+import { ContainerGone, EngineAway, type Launcher, NotNow } from "./launcher.ts";
 import { type Asking, askWithin, isWell, notInTime, NotReady } from "./probe.ts";
 import type { StopHow } from "./decide.ts";
 import type { Blame, PoolEvent } from "./state.ts";
@@ -125,6 +126,22 @@ export class Executor {
       return { type: "resume failed", id, attempt, error: error instanceof ClessError ? error : undefined };
     } finally {
       cancel();
+    }
+  }
+
+  /** Whether {@linkcode hibernate} may succeed now. */
+  get canHibernate(): boolean {
+    return this.#launcher.canHibernate;
+  }
+
+  /** Moves the memory of a paused instance to disk. Returns the event of the outcome. A resume breaks it off. */
+  async hibernate({ id }: Instance, attempt: number): Promise<PoolEvent> {
+    try {
+      await this.#launcher.hibernate(id);
+      return { type: "hibernated", id, attempt };
+    } catch (error) {
+      log.debug("an instance does not hibernate", { instance: id, reason: messageOf(error) });
+      return { type: "hibernate failed", id };
     }
   }
 
@@ -270,6 +287,7 @@ export class Executor {
       await this.#launcher.pause(id);
       return { type: "paused", id };
     } catch (error) {
+      if (error instanceof NotNow) return { type: "pause failed", id, runs: true };
       log.warning("cannot pause an instance", { instance: id, reason: messageOf(error) });
       // The container may be paused all the same, so resume it. If the engine answers neither call, the container most
       // likely still runs.
@@ -286,7 +304,7 @@ export class Executor {
     const pausing = this.#pausing.get(instance);
     if (pausing !== undefined && await this.#answersUnpaused(instance, pausing, end)) return true;
     // A draining instance must run so that its requests in flight can end.
-    const isWanted = instance.state === "paused" || (instance.state === "draining" && instance.inFlight > 0);
+    const isWanted = isAsleep(instance.state) || (instance.state === "draining" && instance.inFlight > 0);
     if (isWanted && !end.aborted) await this.#whenEngineAnswers(() => this.#launcher.resume(instance.id), end);
     return false;
   }

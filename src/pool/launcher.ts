@@ -20,6 +20,14 @@ export interface Container {
   readonly origin: string | undefined;
 }
 
+/** The memory of a container. */
+export interface MemoryUse {
+  /** In RAM, without caches that the kernel could drop at once. */
+  readonly bytes: number;
+  /** In the machine's swap; missing if unknown. */
+  readonly swapBytes?: number;
+}
+
 /** The engine of a {@linkcode Launcher} does not answer. The same call may succeed later. */
 export class EngineAway extends Error {
   override readonly name = "EngineAway";
@@ -28,6 +36,11 @@ export class EngineAway extends Error {
 /** The container no longer exists, or somebody ended it before its app was ready. */
 export class ContainerGone extends Error {
   override readonly name = "ContainerGone";
+}
+
+/** The container must not be paused now; later is fine. */
+export class NotNow extends Error {
+  override readonly name = "NotNow";
 }
 
 /**
@@ -40,9 +53,18 @@ export interface Launcher {
    * @throws {ContainerGone}
    */
   launch(launch: Launch): Promise<{ origin: string }>;
-  /** Freezes a container's processes, and keeps its memory. Does nothing if it is already paused. */
+  /** Freezes a container's processes, and keeps its memory. Does nothing if it is already paused. @throws {NotNow} */
   pause(id: string): Promise<void>;
   resume(id: string): Promise<void>;
+  /** Whether {@linkcode hibernate} may succeed now: the machine has swap, and control groups that let memory go. */
+  readonly canHibernate: boolean;
+  /** The size of the machine's swap, bytes. */
+  readonly swapTotalBytes: number;
+  /**
+   * Moves the memory of a paused container to disk. Rejects if that is not possible, or if the container is resumed or
+   * stopped meanwhile, which does not wait for it.
+   */
+  hibernate(id: string): Promise<void>;
   /** Asks the app to end, gives it some time, at most `graceS` seconds, and removes the container. */
   stop(id: string, graceS?: number): Promise<void>;
   remove(id: string): Promise<void>;
@@ -53,8 +75,8 @@ export interface Launcher {
   exposedPorts(revision: Pick<Revision, "imageId">): Promise<readonly number[]>;
   /** Every container of this cless, ended ones too. */
   list(): Promise<Container[]>;
-  /** The memory that each container uses now, bytes by id. Leaves out containers for which it is unknown. */
-  memory(): Promise<ReadonlyMap<string, number>>;
+  /** The memory that each container uses now, by id. Leaves out containers for which it is unknown. */
+  memory(): Promise<ReadonlyMap<string, MemoryUse>>;
   /** The processor time that a container has used so far, ns; `undefined` if unknown. */
   processorTime(id: string): Promise<number | undefined>;
 }

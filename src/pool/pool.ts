@@ -2,9 +2,9 @@ import { atMost } from "../base/async.ts";
 import type { Clock } from "../base/clock.ts";
 import { ClessError } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
-import type { InstanceState } from "../model/instance_state.ts";
+import { type InstanceState, isAsleep } from "../model/instance_state.ts";
 import type { Revision } from "../model/revision.ts";
-import { type Action, decide, mayEvict, retiredError, type Tenure } from "./decide.ts";
+import { type Action, decide, mayEvict, type Means, retiredError, type Tenure } from "./decide.ts";
 import type { Executor, Started } from "./executor.ts";
 import { endOf, Health } from "./health.ts";
 import { HoldQueue, tooMany } from "./hold_queue.ts";
@@ -29,7 +29,7 @@ const log = logger("pool");
 const MAX_STARTS = 9;
 
 /** Why a request had to wait. */
-export type Wake = "cold" | "resume";
+export type Wake = "cold" | "resume" | "hibernated";
 
 /** A lease, and what the request had to wait for, if anything. */
 export interface Grant {
@@ -241,7 +241,7 @@ export class InstancePool implements InstanceOwner {
     const { memoryBytes, service } = this.revision;
     const reason = endOf(event, memoryBytes);
     const wasUnwell = state === "draining" && instance.failure !== undefined && !instance.byHand;
-    const isUnexpected = state === "ready" || state === "paused" || wasUnwell;
+    const isUnexpected = state === "ready" || isAsleep(state) || wasUnwell;
     if (isUnexpected) {
       instance.failure = reason;
       log.warning("instance ended", { service, instance: id, exitCode: event.exitCode, reason });
@@ -250,7 +250,16 @@ export class InstancePool implements InstanceOwner {
     this.#take({ type: "engine ended", id, byHand: instance.byHand, mishap });
   }
 
-  /** Stops a paused instance early, if that is allowed; resolves when it is gone. */
+  /** Hibernates a paused instance early. Resolves with whether it hibernates. */
+  async hibernate(instance: Instance): Promise<boolean> {
+    const { id } = instance;
+    if (!mayEvict(this.#state, id)) return false;
+    this.#take({ type: "pressed", id });
+    await this.#until(() => this.#memberOf(id)?.pressed !== true);
+    return instance.state === "hibernated";
+  }
+
+  /** Stops a sleeping instance early, if that is allowed; resolves when it is gone. */
   async evict({ id }: Instance): Promise<void> {
     if (!mayEvict(this.#state, id)) return;
     this.#take({ type: "draining", id, by: this.#clock.now() });
@@ -311,9 +320,9 @@ export class InstancePool implements InstanceOwner {
     if (instance.state === "ready") {
       this.#slots.add(instance);
       this.#pace.restart();
-      const how = before === "paused" ? "resume" : "cold";
+      const how = before === "paused" ? "resume" : before === "hibernated" ? "hibernated" : "cold";
       // No request has waited for an instance that was found running.
-      if (how === "resume" || instance.coldStartMs !== undefined) {
+      if (how !== "cold" || instance.coldStartMs !== undefined) {
         this.#woken.set(instance, { how, number: ++this.#wakes });
       }
     } else if (before === "ready") this.#slots.delete(instance);
@@ -365,10 +374,14 @@ export class InstancePool implements InstanceOwner {
         // The next event clears the error of a failed start, so the waiting requests must get it first.
       } while (this.#events.length > 0 && this.#state.startError === undefined);
       if (this.#state.suspensions === 0) this.#slots.serve();
-      const { actions, lookAgainAt } = decide(this.#state, this.#clock.now(), this.#context.role?.now.tenure);
+      const { actions, lookAgainAt } = decide(this.#state, this.#clock.now(), this.#means());
       for (const action of actions) this.#begin(action);
       if (actions.length === 0 && this.#events.length === 0) return this.#setAlarm(lookAgainAt);
     }
+  }
+
+  #means(): Means {
+    return { tenure: this.#context.role?.now.tenure ?? "all", canHibernate: this.#executor.canHibernate };
   }
 
   /** Sets the alarm for the next decision, unless an earlier one is set: deciding too early does no harm. */
@@ -429,6 +442,9 @@ export class InstancePool implements InstanceOwner {
       case "pause":
         this.#apply({ type: "pausing", id });
         return void this.#order(instance, this.#executor.pause(instance));
+      case "hibernate":
+        this.#apply({ type: "hibernating", id });
+        return void this.#order(instance, this.#executor.hibernate(instance, this.#memberOf(id)!.attempt));
       case "probe":
         this.#apply({ type: "probing", id });
         return void this.#probe(instance);
@@ -530,7 +546,7 @@ export class InstancePool implements InstanceOwner {
    * start was just cancelled.
    */
   async #drain(members: readonly Member[], by: number, ...first: PoolEvent[]): Promise<void> {
-    const ending = members.filter(({ phase }) => phase === "ready" || phase === "paused" || phase === "draining");
+    const ending = members.filter(({ phase }) => phase === "ready" || isAsleep(phase) || phase === "draining");
     this.#take(...first, ...members.map(({ id }): PoolEvent => ({ type: "draining", id, by })));
     await this.#gone(ending.map(({ id }) => id));
   }

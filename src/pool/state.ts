@@ -1,5 +1,5 @@
 import type { ClessError } from "../base/errors.ts";
-import { type InstanceState, mayBecome } from "../model/instance_state.ts";
+import { type InstanceState, isAsleep, mayBecome } from "../model/instance_state.ts";
 import type { Revision } from "../model/revision.ts";
 import type { Instance } from "./instance.ts";
 import {
@@ -28,7 +28,7 @@ import {
  *     ▼    └──────────────────►    ▼
  *   failed                      stopped
  *
- * A container that ends by itself, or is ended by somebody else, moves its instance from `starting` to `failed`, or
+ * A paused instance may become `hibernated`, which is as `paused` in all else. A container that ends by itself, or is ended by somebody else, moves its instance from `starting` to `failed`, or
  * from a later phase to `stopped`. A container that is found when the program starts enters as `starting` or `paused`.
  */
 
@@ -51,6 +51,12 @@ export interface Member {
   readonly pausing: boolean;
   /** The earliest time for the next pause, after one that failed or came too late. */
   readonly pauseAt: number;
+  /** Whether its memory is being moved to disk. It is still paused meanwhile. */
+  readonly hibernating: boolean;
+  /** Whether memory is short, so that it hibernates before its time. */
+  readonly pressed: boolean;
+  /** The earliest time for the next attempt to hibernate it, after one that failed. */
+  readonly hibernateAt: number;
   /** When its next liveness probe is due; `Infinity` for never, and while a probe is under way. */
   readonly probeAt: number;
   /**
@@ -126,11 +132,11 @@ export type PoolEvent =
   // Actions that have begun.
   | Of<"launched"> & { readonly use: Use }
   | Of<"found"> & { readonly use: Use; readonly phase: "starting" | "paused" }
-  | Of<"resuming" | "pausing" | "probing" | "stopping">
+  | Of<"resuming" | "pausing" | "pressed" | "hibernating" | "probing" | "stopping">
   | Of<"draining"> & { readonly by: number; readonly isSurplus?: boolean }
   // The outcomes of actions.
-  | Of<"ready" | "paused" | "well" | "gone">
-  | Of<"resumed" | "answers"> & { readonly attempt: number }
+  | Of<"ready" | "paused" | "hibernate failed" | "well" | "gone">
+  | Of<"resumed" | "answers" | "hibernated"> & { readonly attempt: number }
   | Of<"start failed"> & { readonly error: ClessError; readonly blame: Blame; readonly mishap: Mishap }
   | Of<"resume failed"> & { readonly attempt: number; readonly error: ClessError | undefined }
   | Of<"pause failed"> & { readonly runs: boolean }
@@ -144,6 +150,8 @@ export type PoolEvent =
 const UNHEALTHY_DRAIN_MS = 10_000;
 /** After a pause that failed or came too late, the next one must wait this long. */
 const PAUSE_RETRY_MS = 5000;
+/** After a failed attempt to hibernate an instance, the next one must wait this long. */
+const HIBERNATE_RETRY_MS = 15_000;
 const MAX_WINDOW_MS = 60_000;
 
 const NEW_MEMBER: Omit<Member, "id" | "use"> = {
@@ -154,6 +162,9 @@ const NEW_MEMBER: Omit<Member, "id" | "use"> = {
   readySince: undefined,
   pausing: false,
   pauseAt: -Infinity,
+  hibernating: false,
+  pressed: false,
+  hibernateAt: -Infinity,
   probeAt: Infinity,
   unreachable: false,
   hung: false,
@@ -183,13 +194,13 @@ export function initialState(revision: Revision, queue: { readonly size: number 
 
 /** How many instances serve or could serve soon. */
 export function liveCount({ members }: PoolState): number {
-  return members.filter(({ phase }) => phase === "starting" || phase === "ready" || phase === "paused").length;
+  return members.filter(({ phase }) => phase === "starting" || phase === "ready" || isAsleep(phase)).length;
 }
 
 /** How many starts and resumes are running. */
 export function comingCount({ members }: PoolState): number {
   return members.filter(({ coming, phase }) =>
-    coming && (phase === "starting" || phase === "paused" || phase === "failed")
+    coming && (phase === "starting" || isAsleep(phase) || phase === "failed")
   ).length;
 }
 
@@ -197,10 +208,11 @@ export function readyCount({ members }: PoolState): number {
   return members.filter(({ phase }) => phase === "ready").length;
 }
 
-/** The paused instances that are not being resumed, the last used first. */
+/** The sleeping instances that are not being resumed: the paused ones before the hibernated, the last used first. */
 export function resumable({ members }: PoolState): Member[] {
-  return members.filter(({ coming, phase }) => phase === "paused" && !coming)
+  const byUse = members.filter(({ coming, phase }) => isAsleep(phase) && !coming)
     .sort((a, b) => b.use.idleSince - a.use.idleSince);
+  return [...byUse.filter(({ phase }) => phase === "paused"), ...byUse.filter(({ phase }) => phase === "hibernated")];
 }
 
 /** Whether an instance is ready or coming up. */
@@ -268,9 +280,13 @@ export function reduce(before: PoolState, event: PoolEvent, now: number): PoolSt
   const { phase } = member;
   switch (event.type) {
     case "resuming":
-      return set(state, member, { coming: true, attempt: member.attempt + 1 });
+      return set(state, member, { coming: true, attempt: member.attempt + 1, pressed: false });
     case "pausing":
       return enter(state, member, "paused", now, { pausing: true });
+    case "pressed":
+      return set(state, member, { pressed: phase === "paused" && !member.coming });
+    case "hibernating":
+      return set(state, member, { hibernating: true });
     case "probing":
       return set(state, member, { probeAt: Infinity });
     case "stopping":
@@ -284,7 +300,7 @@ export function reduce(before: PoolState, event: PoolEvent, now: number): PoolSt
     case "resumed":
     case "answers": // the app answers while a pause is still running
       if (event.attempt !== member.attempt) return state;
-      return enter(state, member, phase === "paused" ? "ready" : phase, now, {
+      return enter(state, member, isAsleep(phase) ? "ready" : phase, now, {
         coming: false,
         running: true,
         pauseAt: event.type === "answers" ? now + PAUSE_RETRY_MS : member.pauseAt,
@@ -293,6 +309,15 @@ export function reduce(before: PoolState, event: PoolEvent, now: number): PoolSt
       if (phase !== "ready") return set(state, member, { pausing: false });
       // An `answers` event made it ready again while the pause was running. Now the pause has taken effect.
       return enter(state, member, "paused", now, { pausing: false });
+    case "hibernated": {
+      // A request may have come meanwhile, and gone.
+      const isWanted = phase === "paused" && !member.coming && event.attempt === member.attempt;
+      return enter(state, member, isWanted ? "hibernated" : phase, now, { hibernating: false, pressed: false });
+    }
+    case "hibernate failed": {
+      const hibernateAt = phase === "paused" && !member.coming ? now + HIBERNATE_RETRY_MS : member.hibernateAt;
+      return set(state, member, { hibernating: false, pressed: false, hibernateAt });
+    }
     case "pause failed": {
       const pauseAt = now + PAUSE_RETRY_MS;
       const isReady = event.runs && phase === "paused";
@@ -310,11 +335,11 @@ export function reduce(before: PoolState, event: PoolEvent, now: number): PoolSt
       return phase === "ready" ? enter(state, member, "paused", now) : state;
     case "engine resumed": // if a pause is running, this event dates from before it
       if (phase === "draining") return set(state, member, { running: true });
-      if (phase !== "paused" || member.pausing) return state;
+      if (!isAsleep(phase) || member.pausing) return state;
       return enter(state, member, "ready", now, { coming: false, attempt: member.attempt + 1 });
     case "engine ended": {
       if (phase === "starting") return enter(state, member, "failed", now); // the running start reports the reason
-      if (phase !== "ready" && phase !== "paused" && phase !== "draining") return state;
+      if (phase !== "ready" && !isAsleep(phase) && phase !== "draining") return state;
       const stopped = enter(state, member, "stopped", now);
       const isExpected = phase === "draining" && (event.byHand || !member.unreachable);
       return isExpected ? stopped : lose(stopped, member, event, now);
@@ -371,7 +396,7 @@ function startFailed(
 }
 
 function resumeFailed(state: PoolState, member: Member, error: ClessError | undefined, now: number): PoolState {
-  if (member.phase !== "paused") return set(state, member, { coming: false });
+  if (!isAsleep(member.phase)) return set(state, member, { coming: false });
   const drained = enter(state, member, "draining", now, { coming: false, drainBy: now, running: false });
   const woken = state.woken && backgroundBackoffMs(state.backoff, now) === 0;
   // Requests that have waited for a whole start timeout get the error; they do not wait again.
@@ -385,6 +410,7 @@ function drain(state: PoolState, member: Member, by: number, now: number): PoolS
       return enter(state, member, "stopped", now); // the running start notices it, and removes the container
     case "ready":
     case "paused":
+    case "hibernated":
       return enter(state, member, "draining", now, { drainBy: by, running: member.phase === "ready" });
     case "draining":
       return by < member.drainBy ? set(state, member, { drainBy: by }) : state;

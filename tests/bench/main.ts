@@ -5,6 +5,7 @@ import { idle } from "./idle/idle.ts";
 import { overload } from "./overload/overload.ts";
 import { openLoop } from "./open_loop/open_loop.ts";
 import { growth } from "./growth/growth.ts";
+import { hibernate } from "./hibernate/hibernate.ts";
 import { HELP, type Options, readOptions, type ScenarioId } from "./options.ts";
 import type { Outcome, Scenario } from "./scenario.ts";
 import { coldStart } from "./starts/cold_start.ts";
@@ -24,6 +25,7 @@ const SCENARIOS: Record<ScenarioId, Scenario> = {
   forward,
   cold: coldStart,
   wake,
+  hibernate,
   herd,
   fifty,
   openloop: openLoop,

@@ -9,6 +9,7 @@ const SCENARIO_IDS = [
   "forward",
   "cold",
   "wake",
+  "hibernate",
   "herd",
   "fifty",
   "openloop",
@@ -40,6 +41,10 @@ export interface Options {
   readonly warmUpSeconds: number;
   readonly coldStarts: number;
   readonly wakes: number;
+  /** How often each service hibernates. */
+  readonly hibernations: number;
+  /** How many services hibernate at the same time. */
+  readonly hibernatedServices: number;
   readonly herds: number;
   /** How many services are started at once. */
   readonly services: number;
@@ -95,6 +100,8 @@ export function readOptions(args: readonly string[]): Options | undefined {
     warmUpSeconds: quick ? 0 : 1,
     coldStarts: quick ? 3 : 20,
     wakes: quick ? 3 : 200,
+    hibernations: quick ? 1 : 5,
+    hibernatedServices: quick ? 3 : 200,
     herds: quick ? 1 : 5,
     services: quick ? 10 : 50,
     adopted: quick ? 5 : 200,

@@ -72,7 +72,7 @@ doctorTest("the findings can be printed as JSON", async ({ doctor }) => {
   const run = await doctor("--json");
   const checks = (JSON.parse(run.out) as Finding[]).map(({ check }) => check);
   assertEquals(checks, [
-    ...["engine", "data-dir", "port", "port", "files", "memory"],
+    ...["engine", "data-dir", "port", "port", "files", "memory", "swap"],
     ...["containers", "socket", "freezer", "disk", "networks", "isolation"],
   ]);
   assertEquals(findings(run)["engine"], [{ check: "engine", state: "ok", fact: "Docker 26.1.5 answers" }]);
@@ -94,7 +94,14 @@ doctorTest(
     const [fact, remedy] = out.split("\n");
     assertEquals(fact, "FAIL  engine      no Docker engine answers: Cannot connect to the Docker daemon");
     assertEquals(remedy, "                  -> start it (systemctl start docker), or say with DOCKER_HOST where it is");
-    assertEquals(Object.keys(findings(await doctor("--json"))), ["engine", "data-dir", "port", "files", "memory"]);
+    assertEquals(Object.keys(findings(await doctor("--json"))), [
+      "engine",
+      "data-dir",
+      "port",
+      "files",
+      "memory",
+      "swap",
+    ]);
   },
 );
 

@@ -184,7 +184,7 @@ Deno.test("all other calls go to the engine unchanged", async () => {
   const launched = launcher.launch({ id: "one", revision: newRevision() });
   (await engine.nextLaunch()).succeed(ORIGIN);
   await launched;
-  engine.used = new Map([["one", 5]]);
+  engine.used = new Map([["one", { bytes: 5 }]]);
   await launcher.pause("one");
   await launcher.resume("one");
   assertEquals(await launcher.memory(), engine.used);

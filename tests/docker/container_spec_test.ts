@@ -16,7 +16,9 @@ const REVISION = conventionRevision("golang", `sha256:${"0123456789abcdef".repea
   requestTimeoutMs: 300_000,
   clientTimeoutMs: 60_000,
   pauseAfterMs: Infinity,
+  hibernateAfterMs: Infinity,
   stopAfterMs: 600_000,
+  stopHibernatedAfterMs: 600_000,
 });
 
 const DIRECT: Placement = {

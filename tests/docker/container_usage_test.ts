@@ -33,7 +33,7 @@ Deno.test({
   const states = { one: "running", two: "paused", ended: "ended", made: "created" } as const;
   const containers = Object.entries(states).map(([id, state]) => container(id, state));
   const { asked, memory } = engineWith(containers, { "id-of-one": 7 * MIB, "id-of-other": MIB });
-  assertEquals(await memory.read(), new Map([["one", 7 * MIB]]));
+  assertEquals(await memory.read(), new Map([["one", { bytes: 7 * MIB }]]));
   assertEquals(asked, [["id-of-one", "id-of-two"]]);
 });
 
@@ -57,8 +57,10 @@ Deno.test({
   for (let times = 0; times < 2; times++) {
     const memory = await rig.launcher.memory();
     assertEquals([...memory.keys()].sort(), [small, large].sort());
-    assert(memory.get(small)! > 0 && memory.get(small)! < 16 * MIB, `${memory.get(small)}`);
-    assert(memory.get(large)! > 32 * MIB, `${memory.get(large)}`);
+    const [{ bytes, swapBytes }, { bytes: largeBytes }] = [memory.get(small)!, memory.get(large)!];
+    assert(bytes > 0 && bytes < 16 * MIB, `${bytes}`);
+    assert(largeBytes > 32 * MIB, `${largeBytes}`);
+    assertEquals(swapBytes, 0);
   }
 });
 

@@ -17,7 +17,9 @@ const LIMITS = {
   requestTimeoutMs: 30_000,
   clientTimeoutMs: 60_000,
   pauseAfterMs: Infinity,
+  hibernateAfterMs: Infinity,
   stopAfterMs: Infinity,
+  stopHibernatedAfterMs: Infinity,
 };
 const NO_ID = `sha256:${"0123456789abcdef".repeat(4)}`;
 const SUBNET = "10.213.77";

@@ -100,7 +100,7 @@ engineTest("the memory of containers is a second old at most, unless the engine 
   let bytes = 1;
   const memory = () => Promise.resolve(new Map([[CONTAINER.engineId, bytes]]));
   const { clock, engine } = new Scene({ containers: () => containers(), memory });
-  const read = async () => (await engine.memory()).get("one");
+  const read = async () => (await engine.memory()).get("one")?.bytes;
   assertEquals(await read(), 1);
   bytes = 2;
   assertEquals(await read(), 1);

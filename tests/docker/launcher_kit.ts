@@ -4,6 +4,7 @@ import { ImageSource } from "../../src/docker/images/image_source.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import type { Upstream } from "../../src/base/config.ts";
 import { Freezer } from "../../src/docker/freezer/freezer.ts";
+import { Hibernator } from "../../src/docker/freezer/hibernator.ts";
 import { DockerLauncher } from "../../src/docker/launcher.ts";
 import { ContainerOutputs } from "../../src/docker/logs/outputs.ts";
 import { Addresses } from "../../src/docker/network/addresses.ts";
@@ -19,7 +20,9 @@ export const REVISION = conventionRevision("golang", `sha256:${ID}`, {
   requestTimeoutMs: 300_000,
   clientTimeoutMs: 60_000,
   pauseAfterMs: Infinity,
+  hibernateAfterMs: Infinity,
   stopAfterMs: 600_000,
+  stopHibernatedAfterMs: 600_000,
 });
 
 /** How `docker run` fails with a message. */
@@ -56,7 +59,8 @@ export async function newLauncher(
   const portRange = { first: 20_000, last: 29_999 };
   const images = new ImageSource(api, command);
   const addresses = new Addresses(network, { portRange, upstream });
-  return new DockerLauncher(api, images, addresses, new ContainerOutputs(api, systemClock, now), freezer);
+  const hibernator = new Hibernator(freezer, undefined, systemClock);
+  return new DockerLauncher(api, images, addresses, new ContainerOutputs(api, systemClock, now), freezer, hibernator);
 }
 
 /** A docker command whose calls can be waited for, also those that the launcher does not wait for. */

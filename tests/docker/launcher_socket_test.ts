@@ -3,6 +3,7 @@ import { DockerCommand } from "../../src/docker/command.ts";
 import { EngineError } from "../../src/docker/engine_error.ts";
 import { ImageSource } from "../../src/docker/images/image_source.ts";
 import { Freezer } from "../../src/docker/freezer/freezer.ts";
+import { Hibernator } from "../../src/docker/freezer/hibernator.ts";
 import { DockerLauncher } from "../../src/docker/launcher.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { ContainerOutputs } from "../../src/docker/logs/outputs.ts";
@@ -38,7 +39,8 @@ function launchTest(name: string, fn: (engine: FakeEngine, launcher: DockerLaunc
     const portRange = { first: 20_000, last: 29_999 };
     const addresses = new Addresses(network, { portRange, upstream: "direct" });
     const [outputs, freezer] = [new ContainerOutputs(api, systemClock), new Freezer(undefined, false, systemClock)];
-    await fn(engine, new DockerLauncher(api, images, addresses, outputs, freezer));
+    const hibernator = new Hibernator(freezer, undefined, systemClock);
+    await fn(engine, new DockerLauncher(api, images, addresses, outputs, freezer, hibernator));
   });
 }
 

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { systemClock } from "../../src/base/clock.ts";
-import { freezerFolders } from "../../src/docker/freezer/cgroups.ts";
+import { containerCgroups } from "../../src/docker/freezer/cgroups.ts";
 import { Freezer } from "../../src/docker/freezer/freezer.ts";
 import { childHelper, FreezerHelper } from "../../src/docker/freezer/helper.ts";
 import { build, docker, noDocker } from "../support/docker.ts";
@@ -44,7 +44,7 @@ const believed = (name: string) => docker("inspect", "--format={{.State.Status}}
 
 /** Whether the kernel has frozen a container. */
 async function isFrozen(name: string): Promise<boolean> {
-  const folder = (await freezerFolders()).get(await docker("inspect", "--format={{.Id}}", name));
+  const folder = (await containerCgroups()).get(await docker("inspect", "--format={{.Id}}", name))?.freezer;
   if (folder === undefined) return false;
   const files = [`${folder}/freezer.state`, `${folder}/cgroup.events`];
   return files.some((file) => {
@@ -211,11 +211,11 @@ freezerTest("containers are frozen by control groups of version 2 too", async ()
   await program.get("golang");
   const [name] = await program.containers("golang");
   const engineId = await docker("inspect", "--format={{.Id}}", name!);
-  const folder = (await freezerFolders()).get(engineId)!.replace("/sys/fs/cgroup/freezer", root);
+  const folder = (await containerCgroups()).get(engineId)!.freezer.replace("/sys/fs/cgroup/freezer", root);
   const engineFolder = await docker("info", "--format={{.DockerRootDir}}");
   await using helper = new FreezerHelper(() => childHelper(`${program.dataDir}/owner`, engineFolder), systemClock);
   const freezer = new Freezer(helper, true, systemClock, {
-    folders: () => Promise.resolve(new Map([[engineId, folder]])),
+    folders: () => Promise.resolve(new Map([[engineId, { freezer: folder, memory: folder }]])),
     frozen: () => Promise.resolve(new Set<string>()),
   });
   freezer.started(name!, engineId);

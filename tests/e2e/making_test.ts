@@ -11,7 +11,9 @@ const LIMITS = {
   requestTimeoutMs: 30_000,
   clientTimeoutMs: 60_000,
   pauseAfterMs: Infinity,
+  hibernateAfterMs: Infinity,
   stopAfterMs: Infinity,
+  stopHibernatedAfterMs: Infinity,
 };
 const SUBNET = "10.213.79";
 

@@ -38,7 +38,7 @@ Deno.test("a fleet knows each instance until its container is removed, and lists
   const [ready, paused, stopped] = instances as [Instance, Instance, Instance];
   assertEquals([fleet.size, fleet.get("stopped") === stopped, fleet.get("other")], [3, true, undefined]);
   assertEquals(fleet.instances(), [ready, paused]);
-  assertEquals(fleet.paused().map(({ instance }) => instance), [paused]);
+  assertEquals(fleet.asleep().map(({ instance }) => instance), [paused]);
   assertEquals(fleet.pools().size, 1);
   fleet.delete(ready);
   fleet.delete(ready);

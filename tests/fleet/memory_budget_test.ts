@@ -1,8 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import type { InstanceState } from "../../src/model/instance_state.ts";
-import { MemoryBudget, overBudget, type Resident } from "../../src/fleet/memory_budget.ts";
+import { type InstanceState, isAsleep } from "../../src/model/instance_state.ts";
+import type { MemoryUse } from "../../src/pool/launcher.ts";
+import { MemoryBudget, relieve, type Resident, SHIM_BYTES } from "../../src/fleet/memory_budget.ts";
 import { type Kit, newKit, newRevision, started } from "../support/kit.ts";
+
+const MIB = 1024 ** 2;
+const GIB = 1024 ** 3;
 
 const resident = (id: string, idleSince: number, state: InstanceState = "paused", inFlight = 0): Resident => ({
   id,
@@ -11,22 +15,77 @@ const resident = (id: string, idleSince: number, state: InstanceState = "paused"
   inFlight,
 });
 
-/** The ids of those that have to go. */
-function chosen(residents: readonly Resident[], used: Record<string, number>, budget: number): string[] {
-  return overBudget(residents, new Map(Object.entries(used)), budget).map(({ id }) => id);
+/** The ids of those that have to go if nothing can hibernate. `used` and `budget` are in GiB. */
+function stopped(residents: readonly Resident[], used: Record<string, number>, budget: number): string[] {
+  const { hibernate, stop } = relief(residents, used, { memory: budget }, false);
+  assertEquals(hibernate, []);
+  return stop;
+}
+
+/** The ids of those that have to make room. All sizes are in GiB; with a list, its second number is the swap in use. */
+function relief(
+  residents: readonly Resident[],
+  used: Record<string, number | readonly [number, number]>,
+  { memory, swap = 100 }: { readonly memory: number; readonly swap?: number },
+  canHibernate = true,
+): { hibernate: string[]; stop: string[] } {
+  const all = new Map(
+    Object.entries(used).map(([id, size]) => {
+      const [ram, swap] = typeof size === "number" ? [size, 0] : size;
+      return [id, { bytes: ram * GIB, swapBytes: swap * GIB }];
+    }),
+  );
+  const { hibernate, stop } = relieve(
+    residents,
+    all,
+    { memoryBytes: (memory + 0.5) * GIB, swapBytes: swap * GIB },
+    () => canHibernate,
+  );
+  return { hibernate: hibernate.map(({ id }) => id), stop: stop.map(({ id }) => id) };
 }
 
 Deno.test("within the budget no instance is chosen", () => {
   const paused = [resident("one", 1), resident("two", 2)];
-  assertEquals(chosen(paused, { one: 5, two: 5 }, 10), []);
-  assertEquals(chosen([], {}, 0), []);
+  assertEquals(stopped(paused, { one: 5, two: 5 }, 10), []);
+  assertEquals(stopped([], {}, 0), []);
+  assertEquals(relief(paused, { one: 5, two: 5 }, { memory: 10 }), { hibernate: [], stop: [] });
 });
 
-Deno.test("beyond the budget, the longest idle paused instances are chosen, and no more than needed", () => {
-  const paused = [resident("new", 3), resident("old", 1), resident("middle", 2)];
-  assertEquals(chosen(paused, { new: 5, old: 5, middle: 5 }, 14), ["old"]);
-  assertEquals(chosen(paused, { new: 5, old: 5, middle: 5 }, 6), ["old", "middle"]);
-  assertEquals(chosen(paused, { new: 5, old: 5, middle: 5 }, 0), ["old", "middle", "new"]);
+Deno.test("beyond the budget, the longest idle sleeping instances are stopped, and no more than needed", () => {
+  const paused = [resident("new", 3), resident("old", 1), resident("middle", 2, "hibernated")];
+  assertEquals(stopped(paused, { new: 5, old: 5, middle: 5 }, 14), ["old"]);
+  assertEquals(stopped(paused, { new: 5, old: 5, middle: 5 }, 6), ["old", "middle"]);
+  assertEquals(stopped(paused, { new: 5, old: 5, middle: 5 }, 0), ["old", "middle", "new"]);
+});
+
+Deno.test("beyond the budget, the longest idle paused instances hibernate, and none is stopped", () => {
+  const residents = [resident("new", 3), resident("old", 1), resident("middle", 2), resident("disk", 0, "hibernated")];
+  const used = { new: 5, old: 5, middle: 5, disk: [0, 5] } as const;
+  assertEquals(relief(residents, used, { memory: 14 }), { hibernate: ["old"], stop: [] });
+  assertEquals(relief(residents, used, { memory: 6 }), { hibernate: ["old", "middle"], stop: [] });
+});
+
+Deno.test("an instance whose memory does not fit into the swap is stopped, and a smaller one hibernates", () => {
+  const residents = [resident("large", 1), resident("small", 2)];
+  assertEquals(relief(residents, { large: 9, small: 2 }, { memory: 1, swap: 3 }), {
+    hibernate: ["small"],
+    stop: ["large"],
+  });
+});
+
+Deno.test("beyond the budget for swap, the longest hibernated instances are stopped", () => {
+  const residents = [resident("old", 1, "hibernated"), resident("paused", 2), resident("new", 3, "hibernated")];
+  const used = { old: [0, 4], paused: [1, 0], new: [0, 4] } as const;
+  assertEquals(relief(residents, used, { memory: 9, swap: 8 }), { hibernate: [], stop: [] });
+  assertEquals(relief(residents, used, { memory: 9, swap: 7 }), { hibernate: [], stop: ["old"] });
+  assertEquals(relief(residents, used, { memory: 9, swap: 1 }), { hibernate: [], stop: ["old", "new"] });
+});
+
+Deno.test("the engine's process for each container counts", () => {
+  const residents = Array.from({ length: 200 }, (_, n) => resident(`${n}`, n, "hibernated"));
+  const used = Object.fromEntries(residents.map(({ id }) => [id, [0, 0.001] as const]));
+  assertEquals(relief(residents, used, { memory: 1 }).stop.length > 0, false);
+  assertEquals(relief(residents, used, { memory: 0 }).stop.length > 0, true);
 });
 
 Deno.test("running instances and those in use count, and stay", () => {
@@ -35,38 +94,46 @@ Deno.test("running instances and those in use count, and stay", () => {
     resident("used", 2, "paused", 1),
     resident("starting", 3, "starting"),
   ];
-  assertEquals(chosen(residents, { ready: 50, used: 50, starting: 50, stranger: 50 }, 10), []);
-  assertEquals(chosen([...residents, resident("old", 4)], { ready: 50, old: 1 }, 10), ["old"]);
+  assertEquals(stopped(residents, { ready: 50, used: 50, starting: 50, stranger: 50 }, 10), []);
+  assertEquals(relief(residents, { ready: 50, used: 50, starting: 50 }, { memory: 10 }), { hibernate: [], stop: [] });
+  assertEquals(stopped([...residents, resident("old", 4)], { ready: 50, old: 1 }, 10), ["old"]);
 });
 
-Deno.test("an instance whose end would free nothing stays", () => {
-  assertEquals(chosen([resident("empty", 1), resident("unknown", 2), resident("full", 3)], { empty: 0, full: 9 }, 5), [
-    "full",
-  ]);
+Deno.test("an instance of which nothing is known stays, and an empty one does not hibernate", () => {
+  const residents = [resident("empty", 1), resident("unknown", 2), resident("full", 3)];
+  assertEquals(relief(residents, { empty: 0, full: 9 }, { memory: 5 }), { hibernate: ["full"], stop: [] });
 });
 
-Deno.test("after any choice the rest is within the budget, or no instance is left to choose", () => {
+Deno.test("after any choice the rest is within the budgets, or no instance is left to choose", () => {
   const anyone = fc.record({
-    state: fc.constantFrom<InstanceState>("starting", "ready", "paused", "draining"),
+    state: fc.constantFrom<InstanceState>("starting", "ready", "paused", "hibernated", "draining"),
     inFlight: fc.nat(2),
     idleSince: fc.nat(1000),
-    bytes: fc.nat(100),
+    bytes: fc.nat(100).map((mib) => mib * MIB),
+    swapBytes: fc.nat(100).map((mib) => mib * MIB),
   });
-  fc.assert(fc.property(fc.array(anyone), fc.nat(1000), (all, budget) => {
+  const run = (all: Omit<Resident & MemoryUse, "id">[], memory: number, swap: number, canHibernate: boolean) => {
     const residents = all.map((one, n) => ({ ...one, id: `${n}` }));
-    const used = new Map(residents.map(({ id, bytes }) => [id, bytes]));
-    const gone = overBudget(residents, used, budget);
-    assert(gone.every(({ state, inFlight }) => state === "paused" && inFlight === 0));
-    const left = residents.filter((one) => !gone.includes(one));
-    const sum = (those: typeof residents) => those.reduce((bytes, one) => bytes + one.bytes, 0);
-    const free = left.filter(({ state, inFlight, bytes }) => state === "paused" && inFlight === 0 && bytes > 0);
-    assert(sum(left) <= budget || free.length === 0);
-    const last = gone.at(-1);
-    if (last === undefined) return;
-    assert(sum([...left, last]) > budget, "one too many");
-    assert(free.every(({ idleSince }) => idleSince >= last.idleSince), "not the oldest");
-  }));
+    const used = new Map(residents.map(({ bytes, id, swapBytes = 0 }) => [id, { bytes, swapBytes }]));
+    const limits = { memoryBytes: memory * MIB, swapBytes: swap * MIB };
+    const { hibernate, stop } = relieve(residents, used, limits, () => canHibernate);
+    assert([...hibernate, ...stop].every(({ state, inFlight }) => isAsleep(state) && inFlight === 0));
+    assert(hibernate.every((one) => one.state === "paused" && canHibernate && !stop.includes(one)));
+    const left = residents.filter((one) => !stop.includes(one));
+    const sum = (numbers: number[]) => numbers.reduce((total, number) => total + number, 0);
+    const ram = sum(left.map((one) => (hibernate.includes(one) ? 0 : one.bytes) + SHIM_BYTES));
+    const swapped = sum(left.map((one) => (one.swapBytes ?? 0) + (hibernate.includes(one) ? one.bytes : 0)));
+    const free = left.filter((one) => isAsleep(one.state) && one.inFlight === 0 && !hibernate.includes(one));
+    assert(ram <= limits.memoryBytes || free.length === 0, "too much memory");
+    assert(swapped <= limits.swapBytes || free.every(({ swapBytes }) => swapBytes === 0), "too much swap");
+  };
+  fc.assert(fc.property(fc.array(anyone), fc.nat(2000), fc.nat(1000), fc.boolean(), run));
 });
+
+/** Sizes in GiB as a launcher reports them. */
+function gib(sizes: readonly (readonly [id: string, size: number])[]): Map<string, MemoryUse> {
+  return new Map(sizes.map(([id, size]) => [id, { bytes: size * GIB }]));
+}
 
 /** Instances of services of their own, in the order in which they were used last, and their budget. */
 async function paused(kit: Kit, budget: number, names: readonly string[]) {
@@ -77,7 +144,8 @@ async function paused(kit: Kit, budget: number, names: readonly string[]) {
     await clock.advance(10);
   }
   for (const { id } of fleet.instances()) await launcher.pause(id);
-  return new MemoryBudget(launcher, fleet, clock, budget);
+  launcher.canHibernate = false;
+  return new MemoryBudget(launcher, fleet, clock, (budget + 0.5) * GIB);
 }
 
 Deno.test("when memory is short, paused instances are stopped before their time", async () => {
@@ -86,7 +154,7 @@ Deno.test("when memory is short, paused instances are stopped before their time"
   let asked = 0;
   kit.launcher.memory = () => {
     asked++;
-    return Promise.resolve(new Map([...kit.launcher.containers.keys()].map((id) => [id, 4])));
+    return Promise.resolve(gib([...kit.launcher.containers.keys()].map((id) => [id, 4])));
   };
   memory.start();
   await kit.clock.advance(500);
@@ -107,7 +175,7 @@ Deno.test("while less than half of the budget is used, memory is measured less o
   const kit = newKit();
   const memory = await paused(kit, 9, ["a"]);
   let asked = 0;
-  kit.launcher.memory = () => Promise.resolve(new Map([["one", asked++ === 0 ? 4 : 5]]));
+  kit.launcher.memory = () => Promise.resolve(gib([["one", asked++ === 0 ? 4 : 5]]));
   memory.start();
   await kit.clock.advance(30_000);
   assertEquals(asked, 1);
@@ -124,14 +192,14 @@ Deno.test("memory is measured again soon after instances were resumed or started
   const asked: number[] = [];
   kit.launcher.memory = () => {
     asked.push(kit.clock.now());
-    return Promise.resolve(new Map([["one", 1], ["two", asked.length > 1 ? 200 : 1]]));
+    return Promise.resolve(gib([["one", 1], ["two", asked.length > 1 ? 200 : 1]]));
   };
   memory.start();
   await kit.clock.advance(10_000);
   const calm = asked.length;
   const resumed = kit.clock.now();
   const leases = await Promise.all(
-    kit.fleet.paused().slice(1).map(async ({ pool }) => (await pool.hold(new AbortController().signal)).lease),
+    kit.fleet.asleep().slice(1).map(async ({ pool }) => (await pool.hold(new AbortController().signal)).lease),
   );
   await kit.clock.advance(500);
   await started(kit, kit.newPool(newRevision("sha256:4", "d")), "http://10.0.0.4:80");
@@ -158,7 +226,10 @@ Deno.test("while nothing is paused, and without a budget, memory is not measured
 Deno.test("a failed measurement is repeated later, and only one runs at a time", async () => {
   const kit = newKit();
   const memory = await paused(kit, 1, ["a"]);
-  const answers = [Promise.withResolvers<Map<string, number>>(), Promise.withResolvers<Map<string, number>>()];
+  const answers = [
+    Promise.withResolvers<ReadonlyMap<string, MemoryUse>>(),
+    Promise.withResolvers<ReadonlyMap<string, MemoryUse>>(),
+  ];
   let asked = 0;
   kit.launcher.memory = () => answers[asked++]!.promise;
   memory.start();
@@ -167,7 +238,7 @@ Deno.test("a failed measurement is repeated later, and only one runs at a time",
   answers[0]!.reject(new Error("busy"));
   await kit.clock.advance(5500);
   assertEquals(asked, 2);
-  answers[1]!.resolve(new Map([["one", 2]]));
+  answers[1]!.resolve(gib([["one", 2]]));
   await kit.clock.advance(1);
   assertEquals(kit.launcher.called("remove"), ["one"]);
   memory.stop();
@@ -176,10 +247,10 @@ Deno.test("a failed measurement is repeated later, and only one runs at a time",
 Deno.test("an instance that is being resumed for a request stays", async () => {
   const kit = newKit();
   const memory = await paused(kit, 1, ["a"]);
-  const { pool } = kit.fleet.paused()[0]!;
+  const { pool } = kit.fleet.asleep()[0]!;
   const resumed = Promise.withResolvers<void>();
   kit.launcher.on.resume = () => resumed.promise;
-  kit.launcher.used = new Map([["one", 2]]);
+  kit.launcher.used = gib([["one", 2]]);
   const held = pool.hold(new AbortController().signal);
   memory.start();
   await kit.clock.advance(1000);
@@ -194,8 +265,8 @@ Deno.test("an instance that could not be stopped counts again", async () => {
   const memory = await paused(kit, 10, ["a", "b"]);
   const resumed = Promise.withResolvers<void>();
   kit.launcher.on.resume = () => resumed.promise;
-  kit.launcher.used = new Map([["one", 6], ["two", 6]]);
-  const held = kit.fleet.paused()[0]!.pool.hold(new AbortController().signal);
+  kit.launcher.used = gib([["one", 6], ["two", 6]]);
+  const held = kit.fleet.asleep()[0]!.pool.hold(new AbortController().signal);
   memory.start();
   await kit.clock.advance(1000); // it is chosen, and stays for the request
   resumed.resolve();
@@ -210,7 +281,7 @@ Deno.test("while the removal of an instance takes long, no other one is stopped 
   const memory = await paused(kit, 10, ["a", "b", "c"]);
   const removed = Promise.withResolvers<void>();
   kit.launcher.on.remove = () => removed.promise;
-  kit.launcher.memory = () => Promise.resolve(new Map([...kit.launcher.containers.keys()].map((id) => [id, 4])));
+  kit.launcher.memory = () => Promise.resolve(gib([...kit.launcher.containers.keys()].map((id) => [id, 4])));
   memory.start();
   await kit.clock.advance(10_000);
   assertEquals(kit.launcher.called("remove"), ["one"]);
@@ -228,7 +299,7 @@ Deno.test("an instance that ended during the measurement does not count", async 
   const measured = Promise.withResolvers<void>();
   let asked = 0;
   kit.launcher.memory = async () => {
-    const used = new Map([...kit.launcher.containers.keys()].map((id) => [id, 4]));
+    const used = gib([...kit.launcher.containers.keys()].map((id) => [id, 4]));
     if (++asked > 1) await measured.promise;
     return used;
   };

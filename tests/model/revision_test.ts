@@ -6,7 +6,9 @@ const LIMITS = {
   requestTimeoutMs: 300_000,
   clientTimeoutMs: 60_000,
   pauseAfterMs: Infinity,
+  hibernateAfterMs: Infinity,
   stopAfterMs: Infinity,
+  stopHibernatedAfterMs: Infinity,
 };
 const ID = "sha256:1f2e3d4c5b6a79880011223344556677889900aabbccddeeff00112233445566";
 

@@ -416,20 +416,21 @@ Deno.test("during a take-over, a pool starts what requests need, but pauses, dra
   const idle = memberOf("one", { phase: "ready", use: { idleSince: NOW - 1_000_000 }, probeAt: NOW });
   const few = { kept: true, revision: { minInstances: 2 } };
   for (const tenure of ["serve", "finish"] as const) {
-    assertEquals(decide(stateOf({ members: [idle] }), NOW, tenure), { actions: [], lookAgainAt: Infinity });
-    assertEquals(decide(stateOf({ ...few, members: [] }), NOW, tenure).actions, []);
-    assertEquals(decide(stateOf({ waiting: 1 }), NOW, tenure).actions, [{ do: "launch" }]);
-    const failed = decide(stateOf({ waiting: 1, startError: ERROR }), NOW, tenure).actions;
+    const means = { tenure, canHibernate: true };
+    assertEquals(decide(stateOf({ members: [idle] }), NOW, means), { actions: [], lookAgainAt: Infinity });
+    assertEquals(decide(stateOf({ ...few, members: [] }), NOW, means).actions, []);
+    assertEquals(decide(stateOf({ waiting: 1 }), NOW, means).actions, [{ do: "launch" }]);
+    const failed = decide(stateOf({ waiting: 1, startError: ERROR }), NOW, means).actions;
     assertEquals(failed, [{ do: "refuse", error: ERROR }]);
     const drained = memberOf("one", { phase: "draining" });
-    assertEquals(decide(stateOf({ members: [drained] }), NOW, tenure).actions.map((action) => action.do), ["stop"]);
+    assertEquals(decide(stateOf({ members: [drained] }), NOW, means).actions.map((action) => action.do), ["stop"]);
   }
 });
 
 Deno.test("a superseded process starts nothing with a volume, since its successor may be using the volume", () => {
   const volumes = [{ source: "data", path: "/data", readOnly: false }];
   const state = stateOf({ waiting: 1, revision: { volumes } });
-  assertEquals(decide(state, NOW, "serve").actions, [{ do: "launch" }]);
-  const [action] = decide(state, NOW, "finish").actions;
+  assertEquals(decide(state, NOW, { tenure: "serve", canHibernate: true }).actions, [{ do: "launch" }]);
+  const [action] = decide(state, NOW, { tenure: "finish", canHibernate: true }).actions;
   assertEquals([action?.do, action?.do === "refuse" && action.error.code], ["refuse", retiredError().code]);
 });

@@ -210,7 +210,7 @@ Deno.test("a paused instance can be evicted before its time; one that is ready o
   await pool.evict(instance); // it is ready
   await kit.clock.advance(10_000);
   await settle();
-  assertEquals(kit.fleet.paused(), [{ instance, pool }]);
+  assertEquals(kit.fleet.asleep(), [{ instance, pool }]);
   const resumed = Promise.withResolvers<void>();
   kit.launcher.on.resume = () => resumed.promise;
   const held = pool.hold(never());
@@ -220,7 +220,7 @@ Deno.test("a paused instance can be evicted before its time; one that is ready o
   await kit.clock.advance(10_000);
   await settle();
   await pool.evict(instance);
-  assertEquals([kit.launcher.called("remove"), kit.fleet.paused()], [["one"], []]);
+  assertEquals([kit.launcher.called("remove"), kit.fleet.asleep()], [["one"], []]);
 });
 
 Deno.test("an instance that an operator wakes runs for a while, though nobody has used it for long", async () => {

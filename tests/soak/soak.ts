@@ -3,6 +3,7 @@ import { buildApp } from "../bench/support/app.ts";
 import { table } from "../bench/support/table.ts";
 import { Program } from "../support/program.ts";
 import { Random } from "../support/random.ts";
+import { SwapFile } from "../support/swap_file.ts";
 import { bareTimes } from "./bare.ts";
 import { changeServices, harmContainers } from "./chaos.ts";
 import { findLeftovers, isLeak, leftoversTable } from "./leftovers.ts";
@@ -10,7 +11,11 @@ import { Tally } from "./tally.ts";
 import { newClient, pauseFor, useService } from "./traffic.ts";
 import { mostGrowth, Watch } from "./watch.ts";
 
-const TIERS = { pauseAfter: 1000, stopAfter: 4000 };
+const TIERS = { pauseAfter: 1000, hibernateAfter: 2000, stopAfter: 5000 };
+/** The swap that the services hibernate in, where it can be had. */
+const SWAP_MEGABYTES = 2048;
+/** The swap is taken away and comes back again and again, on average after this time. */
+const SWAP_EVERY_MS = 20_000;
 /** Nobody has a service of such a name by chance. */
 const PREFIX = "soak";
 const MIB = 1024 ** 2;
@@ -26,10 +31,16 @@ export interface SoakOptions {
 /** Uses many services at random and does harm to them; resolves with whether everything was as it should be. */
 export async function soak({ minutes, seed, services: count, tell }: SoakOptions): Promise<boolean> {
   const folder = await Deno.makeTempDir({ prefix: "soak-" });
-  const { image } = await buildApp(new DockerCommand("docker"), folder, new AbortController().signal)
-    .finally(() => Deno.remove(folder, { recursive: true }));
+  await using made = new AsyncDisposableStack();
+  made.defer(() => Deno.remove(folder, { recursive: true }));
+  const { image } = await buildApp(new DockerCommand("docker"), folder, new AbortController().signal);
+  const swap = await SwapFile.make(`${folder}/swap`, SWAP_MEGABYTES).catch((error) =>
+    tell(`no swap: ${error.message}`)
+  );
+  if (swap) made.use(swap);
   const bare = await bareTimes(image);
   const flags = ["--pause-after", `${TIERS.pauseAfter}ms`, "--stop-after", `${TIERS.stopAfter}ms`];
+  flags.push("--hibernate-after", `${TIERS.hibernateAfter}ms`);
   await using program = await Program.start({ flags: [...flags, "--no-convention"], logLevel: "info" });
   const tally = new Tally();
   const names = Array.from({ length: count }, (_, n) => `${PREFIX}-${n}`);
@@ -55,6 +66,7 @@ export async function soak({ minutes, seed, services: count, tell }: SoakOptions
   const chaos = { program, services: names, tally, signal };
   const harmed = harmContainers({ ...chaos, random: random(-1), every: 1500 });
   const changed = changeServices({ ...chaos, random: random(-2), every: 3000, template: { image } });
+  const swapped = swap ? moveSwap(swap, { random: random(-3), signal }) : 0;
   const began = performance.now();
   while (performance.now() - began < minutes * 60_000) {
     await pauseFor(Math.min(30_000, began + minutes * 60_000 - performance.now()), signal);
@@ -65,7 +77,7 @@ export async function soak({ minutes, seed, services: count, tell }: SoakOptions
   ending.abort();
   await Promise.all(users);
   client.close(); // its connections are no leak
-  tell(`${await harmed} containers harmed, ${await changed} revisions deployed`);
+  tell(`${await harmed} containers harmed, ${await changed} revisions deployed, swap removed ${await swapped} times`);
   watch.stop();
   const leftovers = await findLeftovers(program, watch, {
     stopAfter: TIERS.stopAfter,
@@ -76,6 +88,20 @@ export async function soak({ minutes, seed, services: count, tell }: SoakOptions
   const tables = [tally.requestsTable(), tally.failuresTable(), tally.wakesTable(bare), complaintsTable(program)];
   for (const text of [...tables, leftoversTable(leftovers)]) tell(`\n${text}`);
   return !tally.failed && !leftovers.some(isLeak);
+}
+
+/** Takes the swap away and brings it back; resolves with how often. */
+async function moveSwap(
+  swap: SwapFile,
+  { random, signal }: { readonly random: Random; readonly signal: AbortSignal },
+): Promise<number> {
+  for (let count = 0;; count++) {
+    await pauseFor(random.below(2 * SWAP_EVERY_MS), signal);
+    if (signal.aborted) return count;
+    await swap.off();
+    await pauseFor(random.below(2 * SWAP_EVERY_MS), signal);
+    await swap.on();
+  }
 }
 
 /** What the program has warned of, and how often. */

@@ -1,8 +1,8 @@
 import { table } from "../bench/support/table.ts";
 import { Harms } from "../support/harms.ts";
 
-/** How a request found its service: with an instance ready, paused, or with none. */
-export type Tier = "warm" | "resume" | "cold";
+/** How a request found its service: with an instance ready, paused or hibernated, or with none. */
+export type Tier = "warm" | "resume" | "hibernated" | "cold";
 
 /** What came of one request. */
 export interface Outcome {
@@ -28,7 +28,7 @@ const CUT_OFF = "502 upstream_failed";
 /** Counts what comes of the requests. */
 export class Tally {
   readonly #harms = new Harms();
-  readonly #waits: Record<Tier, number[]> = { warm: [], resume: [], cold: [] };
+  readonly #waits: Record<Tier, number[]> = { warm: [], resume: [], hibernated: [], cold: [] };
   readonly #failures = new Map<string, number>();
   #requests = 0;
   #aborted = 0;

@@ -43,6 +43,7 @@ Deno.test("wakes are told by tier, beside what the engine alone takes", () => {
   assertEquals(rows(tally.wakesTable({ "bare docker run": [7] })), [
     ["warm", "0", "-", "-"],
     ["resume", "0", "-", "-"],
+    ["hibernated", "0", "-", "-"],
     ["cold", "3", "20.0", "30.0"],
     ["bare docker run", "1", "7.0", "7.0"],
   ]);

@@ -14,6 +14,7 @@ const SLOW_READ_MS = 100;
 /** The times that decide how deep an idle service sleeps, ms. */
 export interface Tiers {
   readonly pauseAfter: number;
+  readonly hibernateAfter: number;
   readonly stopAfter: number;
 }
 
@@ -39,10 +40,11 @@ export async function useService(options: UseOptions): Promise<void> {
   }
 }
 
-/** Mostly short, at times long enough for the first tier, and at times for the second. */
-function gap({ pauseAfter, random, stopAfter }: UseOptions): number {
+/** Mostly short, at times long enough for one of the tiers. */
+function gap({ hibernateAfter, pauseAfter, random, stopAfter }: UseOptions): number {
   if (random.chance(0.6)) return random.below(pauseAfter);
-  if (random.chance(0.6)) return random.between(pauseAfter, stopAfter);
+  if (random.chance(0.4)) return random.between(pauseAfter, hibernateAfter);
+  if (random.chance(0.6)) return random.between(hibernateAfter, stopAfter);
   return random.between(stopAfter, stopAfter + 2 * pauseAfter);
 }
 
@@ -69,7 +71,7 @@ async function request({ client, proxy, random, service }: UseOptions): Promise<
     });
     ms = performance.now() - began;
     const timing = response.headers.get("server-timing") ?? "";
-    tier = /desc="cold"/.test(timing) ? "cold" : /desc="resume"/.test(timing) ? "resume" : "warm";
+    tier = (/desc="(cold|resume|hibernated)"/.exec(timing)?.[1] ?? "warm") as Tier;
     answering = response.ok;
     const length = await read(response, kind >= 95);
     if (!response.ok) failure = `${response.status} ${response.headers.get("cless-error")}`;

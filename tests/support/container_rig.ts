@@ -4,6 +4,7 @@ import type { EngineApi, LogLine, LogOptions } from "../../src/docker/engine_api
 import { ImageSource } from "../../src/docker/images/image_source.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { Freezer } from "../../src/docker/freezer/freezer.ts";
+import { Hibernator } from "../../src/docker/freezer/hibernator.ts";
 import { DockerLauncher } from "../../src/docker/launcher.ts";
 import { ContainerOutputs } from "../../src/docker/logs/outputs.ts";
 import { Addresses } from "../../src/docker/network/addresses.ts";
@@ -17,7 +18,9 @@ const LIMITS = {
   requestTimeoutMs: 30_000,
   clientTimeoutMs: 60_000,
   pauseAfterMs: Infinity,
+  hibernateAfterMs: Infinity,
   stopAfterMs: Infinity,
+  stopHibernatedAfterMs: Infinity,
 };
 const APPLETS = ["cat", "env", "head", "seq", "sh", "sleep", "tr"];
 
@@ -67,12 +70,14 @@ export class Rig implements AsyncDisposable {
     this.#network = new OwnNetwork(api, { owner, path: "/nowhere" });
     const images = new ImageSource(api, new DockerCommand(command));
     const addresses = new Addresses(this.#network, { portRange: { first: 29_000, last: 29_999 }, upstream: "auto" });
+    const freezer = new Freezer(undefined, false, systemClock);
     this.launcher = new DockerLauncher(
       api,
       images,
       addresses,
       new ContainerOutputs(api, systemClock),
-      new Freezer(undefined, false, systemClock),
+      freezer,
+      new Hibernator(freezer, undefined, systemClock),
     );
   }
 

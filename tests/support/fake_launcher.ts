@@ -1,4 +1,4 @@
-import type { Container, ContainerEvent, Launch, Launcher } from "../../src/pool/launcher.ts";
+import type { Container, ContainerEvent, Launch, Launcher, MemoryUse } from "../../src/pool/launcher.ts";
 
 /** A start that the test decides about. */
 export interface PendingLaunch extends Launch {
@@ -10,7 +10,10 @@ export interface PendingLaunch extends Launch {
 
 /** What a launcher was asked to do. */
 export interface LauncherCall {
-  readonly method: Exclude<keyof Launcher, "exposedPorts" | "list" | "memory" | "processorTime">;
+  readonly method: Exclude<
+    keyof Launcher,
+    "canHibernate" | "exposedPorts" | "list" | "memory" | "processorTime" | "swapTotalBytes"
+  >;
   readonly id: string;
   /** Of a `stop`, where it is given. */
   readonly graceS?: number;
@@ -30,12 +33,16 @@ export class FakeLauncher implements Launcher {
     launch?: (launch: Launch) => Promise<{ origin: string }> | { origin: string };
     pause?: (id: string) => Promise<void> | void;
     resume?: (id: string) => Promise<void> | void;
+    hibernate?: (id: string) => Promise<void> | void;
     stop?: (id: string) => Promise<void> | void;
     remove?: (id: string) => Promise<void> | void;
     list?: () => Promise<void> | void;
   } = {};
   /** How much memory each container uses, by id. */
-  used: ReadonlyMap<string, number> = new Map();
+  used: ReadonlyMap<string, MemoryUse> = new Map();
+  /** Whether the machine has swap. */
+  canHibernate = true;
+  swapTotalBytes = 0;
   /** How much processor time each container has used, ns by id. */
   processor: ReadonlyMap<string, number> = new Map();
   /** What every app has written. */
@@ -114,6 +121,11 @@ export class FakeLauncher implements Launcher {
     this.onEvent({ id, what: "resumed" });
   }
 
+  async hibernate(id: string): Promise<void> {
+    this.calls.push({ method: "hibernate", id });
+    await this.on.hibernate?.(id);
+  }
+
   async stop(id: string, graceS?: number): Promise<void> {
     this.calls.push({ method: "stop", id, ...(graceS === undefined ? {} : { graceS }) });
     await this.on.stop?.(id);
@@ -145,7 +157,7 @@ export class FakeLauncher implements Launcher {
     return listed;
   }
 
-  memory(): Promise<ReadonlyMap<string, number>> {
+  memory(): Promise<ReadonlyMap<string, MemoryUse>> {
     return Promise.resolve(this.used);
   }
 

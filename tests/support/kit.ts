@@ -98,7 +98,9 @@ export function newFront(kit: Kit) {
       requestTimeoutMs: 10_000,
       clientTimeoutMs: 60_000,
       pauseAfterMs: Infinity,
+      hibernateAfterMs: Infinity,
       stopAfterMs: 60_000,
+      stopHibernatedAfterMs: 60_000,
     },
     defaults: NEW_DEFAULTS,
     older: new Set<string>(),
@@ -129,7 +131,9 @@ export function newRevision(imageId = "sha256:0123456789abcdef", service = "app"
     requestTimeoutMs: 10_000,
     clientTimeoutMs: 60_000,
     pauseAfterMs: Infinity,
+    hibernateAfterMs: Infinity,
     stopAfterMs: 60_000,
+    stopHibernatedAfterMs: 60_000,
   });
 }
 

@@ -142,7 +142,7 @@ const commands = fc.commands<Record<never, never>, PoolWorld, false>([
   command("wake", once, (world) => world.pool.wake()),
   command("traffic", fc.boolean(), (world, kept) => void (world.kept = kept)),
   command("evict", once, (world) => {
-    for (const { instance } of world.kit.fleet.paused()) world.pool.evict(instance);
+    for (const { instance } of world.kit.fleet.asleep()) world.pool.evict(instance);
   }),
   // A pool that has retired has little left to say, so that this is to come late, if at all.
   fc.oneof(

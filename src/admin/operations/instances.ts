@@ -2,6 +2,7 @@ import { z } from "zod";
 import { isServiceName } from "../../model/service.ts";
 import { ClessError } from "../../base/errors.ts";
 import type { Instance } from "../../pool/instance.ts";
+import type { MemoryUse } from "../../pool/launcher.ts";
 import { json } from "../body.ts";
 import type { Collaborators } from "../collaborators.ts";
 import { serviceParam, time } from "../common_fields.ts";
@@ -12,15 +13,18 @@ const instanceView = z.strictObject({
   id: z.string().meta({ description: "Also the container's name" }),
   service: z.string(),
   revision: z.string(),
-  state: z.enum(["starting", "ready", "paused", "draining", "stopped", "failed"]).meta({
+  state: z.enum(["starting", "ready", "paused", "hibernated", "draining", "stopped", "failed"]).meta({
     description:
-      "Ready and paused instances serve; a draining one gets no more requests. Events tell how an instance ended",
+      "Ready, paused and hibernated instances serve; a draining one gets no more requests. Events tell how an instance ended",
   }),
   address: z.string().meta({ description: "Where the host reaches it; empty until its container runs" }),
   inFlight: z.int().min(0).meta({ description: "How many requests it serves now" }),
   memoryBytes: z.int().min(0).optional().meta({
     description:
       "How much memory it uses now, without caches that the kernel could drop at once; missing if it is not known",
+  }),
+  swapBytes: z.int().min(0).optional().meta({
+    description: "How much of its memory is in the machine's swap; missing if it is not known",
   }),
   startedAt: time,
   lastUsedAt: time.optional(),
@@ -36,6 +40,7 @@ const instanceView = z.strictObject({
     address: "172.18.0.2:8080",
     inFlight: 0,
     memoryBytes: 25165824,
+    swapBytes: 0,
     startedAt: "2026-11-25T10:00:00.000Z",
     coldStartMs: 231,
   }],
@@ -94,7 +99,7 @@ function checked(name: string): string {
   throw new ClessError("not_found", "There is no service of this name");
 }
 
-function showInstance(instance: Instance, memoryBytes: number | undefined): z.input<typeof instanceView> {
+function showInstance(instance: Instance, memory: MemoryUse | undefined): z.input<typeof instanceView> {
   const { id, state, inFlight, failure, coldStartMs } = instance;
   return {
     id,
@@ -103,7 +108,8 @@ function showInstance(instance: Instance, memoryBytes: number | undefined): z.in
     state,
     address: instance.origin.replace(/^http:\/\//, ""),
     inFlight,
-    memoryBytes,
+    memoryBytes: memory?.bytes,
+    swapBytes: memory?.swapBytes,
     startedAt: instance.startedAt.toISOString(),
     lastUsedAt: instance.lastUsedAt?.toISOString(),
     failure,

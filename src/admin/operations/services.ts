@@ -32,7 +32,7 @@ const wakeSchema = z.strictObject({
 const serviceSchema = z.strictObject({
   name: z.string(),
   url: z.string().meta({ description: "Where a browser finds it" }),
-  state: z.enum(["ready", "starting", "paused", "asleep", "failing"]).meta({
+  state: z.enum(["ready", "starting", "paused", "hibernated", "asleep", "failing"]).meta({
     description: "What its instances are doing; failing if its last start failed and no instance could answer",
   }),
   failure: z.string().optional().meta({ description: "Why it is failing; only there if it is" }),

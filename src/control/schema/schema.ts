@@ -34,6 +34,7 @@ const templateFields = {
   requestTimeout: field.duration.optional(),
   clientTimeout: field.duration.optional(),
   pauseAfter: field.duration.optional(),
+  hibernateAfter: field.duration.optional(),
   stopAfter: field.duration.optional(),
   hangAfter: field.duration.optional(),
   readiness: strict({ path: field.urlPath.default("/") }).default({ path: "/" }),
@@ -188,7 +189,8 @@ function readTargets(name: string, targets: z.output<typeof targetsSchema>, besi
 const readCapability = (name: string) => name === "ALL" ? name : parseCapability(name);
 
 function readTemplate(json: TemplateJson): TemplateInput {
-  const { startTimeout, requestTimeout, clientTimeout, pauseAfter, stopAfter, hangAfter, ...rest } = json;
+  const { startTimeout, requestTimeout, clientTimeout, pauseAfter, hibernateAfter, stopAfter, hangAfter, ...rest } =
+    json;
   const { capabilities, liveness, memory, ...others } = rest;
   const read = (duration: string | undefined) => duration === undefined ? undefined : parseDuration(duration);
   return defined({
@@ -197,6 +199,7 @@ function readTemplate(json: TemplateJson): TemplateInput {
     requestTimeout: read(requestTimeout),
     clientTimeout: read(clientTimeout),
     pauseAfter: read(pauseAfter),
+    hibernateAfter: read(hibernateAfter),
     stopAfter: read(stopAfter),
     hangAfter: read(hangAfter),
     liveness: liveness && { ...liveness, every: parseDuration(liveness.every) },
@@ -208,7 +211,8 @@ function readTemplate(json: TemplateJson): TemplateInput {
 
 /** Converts a template to JSON, with its defaults; {@linkcode parseService} reads it back. */
 export function showTemplate(template: RevisionTemplate): TemplateJson {
-  const { startTimeout, requestTimeout, clientTimeout, pauseAfter, stopAfter, hangAfter, ...rest } = template;
+  const { startTimeout, requestTimeout, clientTimeout, pauseAfter, hibernateAfter, stopAfter, hangAfter, ...rest } =
+    template;
   const { capabilities, cpus, liveness, memory, readiness, readOnly, user, runtime, ...others } = rest;
   const show = (durationMs: number | undefined) => durationMs === undefined ? undefined : formatDuration(durationMs);
   return defined({
@@ -221,6 +225,7 @@ export function showTemplate(template: RevisionTemplate): TemplateJson {
     requestTimeout: show(requestTimeout),
     clientTimeout: show(clientTimeout),
     pauseAfter: show(pauseAfter),
+    hibernateAfter: show(hibernateAfter),
     stopAfter: show(stopAfter),
     hangAfter: show(hangAfter),
     readiness: { ...readiness },

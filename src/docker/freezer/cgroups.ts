@@ -1,28 +1,40 @@
 import { grep, shell } from "../../base/machine.ts";
 
+/** The folders of a container's control groups. */
+export interface Folders {
+  /** Has the files that freeze it. */
+  readonly freezer: string;
+  /** Has the files of its memory; with version 2, the same folder. */
+  readonly memory: string;
+}
+
 /**
- * For each control group of a container: its version ("0:" is version 2), the engine's id, and the path. A container's
- * process may be in a group below. The formats: cgroups(7), "/proc/PID/cgroup". The names:
+ * For each control group of a container: the controller ("0:" means version 2), the engine's id, and the path. A
+ * container's process may be in a group below. The formats: cgroups(7), "/proc/PID/cgroup". The names:
  * https://docs.docker.com/engine/containers/runmetrics/
  */
 const LIST = "sed -nE " +
-  "'s#^(0:|[0-9]+:freezer):(/.*/(docker-)?([0-9a-f]{64})(\\.scope)?)(/.*)?$#\\1 \\4 \\2#p' " +
+  "'s#^(0:|[0-9]+:freezer|[0-9]+:memory):((/.*)?/(docker-)?([0-9a-f]{64})(\\.scope)?)(/.*)?$#\\1 \\5 \\2#p' " +
   "/proc/[0-9]*/cgroup 2>/dev/null | sort -u";
 
-/**
- * The folders of the control groups that freeze containers, by the engine's ids. Containers without processes on this
- * machine have none. Takes about 10 ms.
- */
-export async function freezerFolders(root = "/sys/fs/cgroup"): Promise<Map<string, string>> {
-  const folders = new Map<string, string>();
+/** The control groups of all containers with processes on this machine, by the engine's ids. Looks at all processes. */
+export async function containerCgroups(root = "/sys/fs/cgroup"): Promise<Map<string, Folders>> {
+  const found = new Map<string, Map<string, string>>();
   for (const line of (await shell(LIST)).split("\n")) {
-    const [version, id, path] = line.split(" ");
-    if (id === undefined || path === undefined) continue;
-    // Where a machine has both versions, the engine freezes by version 1.
-    if (version !== "0:") folders.set(id, `${root}/freezer${path}`);
-    else if (!folders.has(id)) folders.set(id, `${root}${path}`);
+    const [controller = "", id, path] = line.split(" ");
+    // The helper takes no folders with spaces; the engine pauses such a container.
+    if (id === undefined || path === undefined || line.split(" ").length > 3) continue;
+    const paths = found.get(id) ?? new Map();
+    found.set(id, paths.set(controller.replace(/^\d+:/, ""), path));
   }
-  return folders;
+  // Where a machine has both versions, the engine uses version 1.
+  const folder = (paths: ReadonlyMap<string, string>, controller: string) => {
+    const path = paths.get(controller);
+    return path === undefined ? `${root}${paths.get("")}` : `${root}/${controller}${path}`;
+  };
+  return new Map(
+    [...found].map(([id, paths]) => [id, { freezer: folder(paths, "freezer"), memory: folder(paths, "memory") }]),
+  );
 }
 
 /** Those of the folders whose processes are frozen, or about to be. */

@@ -1,26 +1,27 @@
 import { delay } from "../../base/async.ts";
 import type { Clock } from "../../base/clock.ts";
 import { logger } from "../../base/log.ts";
-import { freezerFolders, frozenFolders } from "./cgroups.ts";
+import { NotNow } from "../../pool/launcher.ts";
+import { containerCgroups, type Folders, frozenFolders } from "./cgroups.ts";
 import type { Command, FreezerHelper } from "./helper.ts";
 
 const log = logger("freezer");
 /** If not all processes of a container have stopped within this time, they run again. */
 const FREEZE_TIMEOUT_MS = 1000;
 /** After a signal, a container is not frozen for this time: its app may be about to end. */
-const SIGNAL_HOLDS_MS = 30_000;
+const SIGNAL_HOLDS_MS = 60_000;
 /** The pause between two looks at processes that have not stopped yet. */
 const LOOK_INTERVAL_MS = 2;
 
 /** Where control groups are, and which are frozen. */
 export interface Cgroups {
-  folders(): Promise<ReadonlyMap<string, string>>;
+  folders(): Promise<ReadonlyMap<string, Folders>>;
   frozen(folders: readonly string[]): Promise<ReadonlySet<string>>;
 }
 
 type Helper = Pick<FreezerHelper, "ask" | "forget" | "prepare">;
 
-const OF_THIS_MACHINE: Cgroups = { folders: freezerFolders, frozen: frozenFolders };
+const OF_THIS_MACHINE: Cgroups = { folders: containerCgroups, frozen: frozenFolders };
 
 /**
  * Freezes containers by their control groups, without the engine: a thaw takes a tenth of the time. The engine goes on
@@ -29,15 +30,17 @@ const OF_THIS_MACHINE: Cgroups = { folders: freezerFolders, frozen: frozenFolder
  */
 export class Freezer {
   readonly #helper: Helper | undefined;
-  readonly #freezes: boolean;
+  #freezes: boolean;
   readonly #clock: Clock;
   readonly #cgroups: Cgroups;
   /** The engine's id of each running container, by name. */
   readonly #engineIds = new Map<string, string>();
-  /** The folder of a container's control group by name; `undefined` if it cannot be frozen here. */
-  readonly #folders = new Map<string, string | undefined>();
+  /** The folders of a container's control groups by name; `undefined` if it has none here, or cannot be frozen. */
+  readonly #folders = new Map<string, Folders | undefined>();
   /** When each container was last sent a signal, clock ms. */
   readonly #signalled = new Map<string, number>();
+  /** A number for each container that increases whenever a freeze or thaw of it begins or ends. */
+  readonly #changes = new Map<string, number>();
   /** The names of the containers that are frozen, or being frozen. */
   readonly #frozen = new Set<string>();
 
@@ -61,102 +64,127 @@ export class Freezer {
     return this.#frozen.has(id);
   }
 
-  /** Whether a container is frozen, and cannot be thawed here. */
+  /** Whether a container is frozen, and there is no helper to thaw it. */
   isStuck(id: string): boolean {
-    return this.#frozen.has(id) && this.#folders.get(id) === undefined;
+    return this.#frozen.has(id) && this.#helper === undefined;
   }
 
-  /** Notes the engine's id of a container that has started. */
+  /** The folders of a container that is frozen here. */
+  foldersOf(id: string): Folders | undefined {
+    return this.#frozen.has(id) ? this.#folders.get(id) : undefined;
+  }
+
+  /** Notes the engine's id of a container that has started, and runs. */
   started(id: string, engineId: string): void {
-    this.#folders.delete(id);
-    this.#signalled.delete(id);
+    this.forget(id);
     this.#engineIds.set(id, engineId);
+    this.#changed(id);
   }
 
   /**
-   * Takes containers that the engine lists as running, by name with the engine's ids. Looks at those which are new
-   * here: an earlier process may have frozen them.
+   * Takes the containers that the engine lists as running, by name with the engine's ids, and looks at their control
+   * groups: an earlier process may have frozen them, or somebody else has frozen or thawed them.
    */
   async found(containers: ReadonlyMap<string, string>): Promise<void> {
-    const added = [...containers].filter(([id]) => !this.#engineIds.has(id));
-    if (added.length === 0) return;
-    const folders = await this.#cgroups.folders();
-    const known = added.flatMap(([id, engineId]) => {
-      this.#engineIds.set(id, engineId);
-      const folder = folders.get(engineId);
-      if (this.#helper !== undefined) this.#folders.set(id, folder);
+    const before = new Map(this.#changes);
+    const added = [...containers].filter(([id]) => !this.#folders.has(id));
+    if (added.some(([id]) => !this.#engineIds.has(id))) {
+      const folders = await this.#cgroups.folders();
+      for (const [id, engineId] of added) {
+        this.#engineIds.set(id, engineId);
+        this.#folders.set(id, folders.get(engineId));
+      }
+    }
+    const known = [...containers.keys()].flatMap((id) => {
+      const folder = this.#folders.get(id)?.freezer;
       return folder === undefined ? [] : [{ id, folder }];
     });
     const frozen = await this.#cgroups.frozen(known.map(({ folder }) => folder));
     for (const { folder, id } of known) {
+      if (this.#changes.get(id) !== before.get(id)) continue; // a freeze or thaw has begun or ended meanwhile
       if (frozen.has(folder)) this.#frozen.add(id);
+      else this.#frozen.delete(id);
     }
-    if (frozen.size > 0) await this.#helper?.prepare();
+    if (frozen.size > 0) await this.#helper?.prepare(this.frozen.flatMap((id) => this.#folders.get(id) ?? []));
   }
 
   /**
    * Freezes a container. Resolves with false if that is not possible; it runs then.
    *
-   * @throws {Error} When it is thawed meanwhile, or was sent a signal before.
+   * @throws {NotNow} When it was sent a signal before, or some of its processes do not stop.
+   * @throws {Error} When it is thawed meanwhile, or when it is not known whether it runs.
    */
   async freeze(id: string): Promise<boolean> {
-    const folder = this.#freezes ? await this.#folderOf(id) : undefined;
-    if (folder === undefined) return false;
+    const folders = this.#freezes ? await this.#findFolders(id) : undefined;
+    if (folders === undefined) return false;
     if (this.#clock.now() - (this.#signalled.get(id) ?? -Infinity) < SIGNAL_HOLDS_MS) {
-      throw new Error("somebody has sent the container a signal");
+      throw new NotNow("the container may have been sent a signal to end");
     }
     this.#frozen.add(id);
+    this.#changed(id);
     const deadlineMs = this.#clock.now() + FREEZE_TIMEOUT_MS;
-    for (
-      let answer = await this.#ask("freeze", folder);
-      answer !== "frozen";
-      answer = await this.#ask("look", folder)
-    ) {
-      if (!this.#frozen.has(id)) break;
-      if (answer !== "freezing" || this.#clock.now() >= deadlineMs) {
-        log.warning("a container is paused by the engine, since it cannot be frozen", { id, answer });
-        this.#folders.set(id, undefined);
-        this.#frozen.delete(id);
-        await this.#ask("thaw", folder);
-        return false;
-      }
+    let answer = await this.#ask("freeze", folders);
+    while (answer === "freezing" && this.#frozen.has(id) && this.#clock.now() < deadlineMs) {
       await delay(this.#clock, LOOK_INTERVAL_MS);
+      answer = await this.#ask("look", folders);
     }
+    this.#changed(id);
     if (!this.#frozen.has(id)) throw new Error("the container was thawed while it was being frozen");
-    return true;
+    if (answer === "frozen") return true;
+    if (answer !== undefined && answer !== "freezing") {
+      log.warning("the engine pauses a container, since it cannot be frozen", { id, answer });
+      this.#frozen.delete(id);
+      this.#folders.set(id, undefined);
+      return false;
+    }
+    if (!await this.thaw(id)) throw new Error("no helper says whether the container is frozen");
+    throw new NotNow("the container's processes do not stop"); // they may be waiting for a disk
   }
 
   /** Thaws a frozen container. Resolves with whether it runs now; false if it was not frozen here. */
   async thaw(id: string): Promise<boolean> {
-    const folder = this.#folders.get(id);
-    if (folder === undefined || !this.#frozen.delete(id)) return false;
-    if (await this.#ask("thaw", folder) === "thawed") return true;
-    this.#frozen.add(id);
-    return false;
+    const folders = this.#folders.get(id);
+    if (this.#helper === undefined || folders === undefined || !this.#frozen.delete(id)) return false;
+    this.#changed(id);
+    const isThawed = await this.#ask("thaw", folders) === "thawed";
+    this.#changed(id);
+    if (!isThawed && this.#folders.get(id) === folders) this.#frozen.add(id);
+    return isThawed;
   }
 
-  /** Thaws a container that somebody sends a signal, and keeps it awake for a while. */
+  /** Thaws a container that may be sent a signal to end, and keeps it awake for a while. */
   async signalled(id: string): Promise<boolean> {
-    this.#signalled.set(id, this.#clock.now());
+    if (this.#engineIds.has(id)) this.#signalled.set(id, this.#clock.now());
     return await this.thaw(id);
+  }
+
+  /** From now on nothing is frozen, only thawed. */
+  stopFreezing(): void {
+    this.#freezes = false;
   }
 
   /** Leaves a container to the engine, which has paused it and will resume it. */
   leave(id: string, engineId: string): void {
     this.#engineIds.set(id, engineId);
     this.#frozen.delete(id);
+    this.#changed(id);
   }
 
   forget(id: string): void {
-    const folder = this.#folders.get(id);
-    if (folder !== undefined) this.#helper?.forget(folder);
+    const folders = this.#folders.get(id);
+    if (folders !== undefined) this.#helper?.forget(folders);
     this.#frozen.delete(id);
     this.#folders.delete(id);
     this.#engineIds.delete(id);
     this.#signalled.delete(id);
+    this.#changes.delete(id);
   }
 
-  async #folderOf(id: string): Promise<string | undefined> {
+  #changed(id: string): void {
+    this.#changes.set(id, (this.#changes.get(id) ?? 0) + 1);
+  }
+
+  async #findFolders(id: string): Promise<Folders | undefined> {
     const engineId = this.#engineIds.get(id);
     if (this.#helper === undefined || engineId === undefined) return undefined;
     if (!this.#folders.has(id)) {
@@ -166,7 +194,7 @@ export class Freezer {
     return this.#folders.get(id);
   }
 
-  async #ask(what: Command, folder: string): Promise<string | undefined> {
-    return await this.#helper?.ask(what, folder);
+  async #ask(what: Command, folders: Folders): Promise<string | undefined> {
+    return await this.#helper?.ask(what, folders);
   }
 }

@@ -2,22 +2,31 @@ import { atMost, within } from "../../base/async.ts";
 import type { Clock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
+import type { Folders } from "./cgroups.ts";
 import script from "./freezer.sh" with { type: "text" };
 
 const log = logger("freezer");
-/** A helper that does not answer within this time is replaced. */
-const ANSWER_TIMEOUT_MS = 50;
+/** A new helper gets this long to say that it is ready. */
+const START_TIMEOUT_MS = 2000;
+/** A helper that gives no answer for this long, though it has commands, is replaced. A request waits for a thaw. */
+const ANSWER_TIMEOUT_MS: Readonly<Record<Command, number>> = {
+  thaw: 50,
+  freeze: 1000,
+  look: 1000,
+  reclaim: 1000,
+  progress: 1000,
+};
 /** The end of cless waits this long for the helper's end. */
 const END_TIMEOUT_MS = 1000;
 
 /** The commands for a control group: see `freezer.sh`. */
-export type Command = "freeze" | "thaw" | "look";
+export type Command = "freeze" | "thaw" | "look" | "reclaim" | "progress";
 
 /** A connection to a helper, which lasts as long as the helper. */
 interface Channel {
   readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
   readonly writable: WritableStream<Uint8Array<ArrayBuffer>>;
-  /** Ends the helper even if it hangs. */
+  /** Ends a child even if it hangs, or closes the connection. */
   kill(): void;
   /** Resolves when the helper has ended. */
   readonly ended?: Promise<unknown>;
@@ -30,7 +39,14 @@ interface Channel {
  */
 export function childHelper(ownerFile: string, engineFolder: string, cgroups?: string): Channel {
   const args = ["-c", script, "freezer", ownerFile, engineFolder, ...(cgroups === undefined ? [] : [cgroups])];
-  const child = new Deno.Command("sh", { args, stdin: "piped", stdout: "piped", stderr: "null" }).spawn();
+  const child = new Deno.Command("sh", {
+    args,
+    clearEnv: true, // the script's variables must not come from there
+    env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
   const { stdin: writable, stdout: readable, status: ended } = child;
   return { readable, writable, ended, kill: () => child.kill("SIGKILL") };
 }
@@ -42,8 +58,8 @@ export async function socketHelper(path: string): Promise<Channel> {
 }
 
 /**
- * Talks to the process that may write the files of control groups. cless itself, which talks to the network, gets no
- * such right. The first question starts the helper, and the first one after its death starts another.
+ * Talks to the process that writes the files of control groups. If cless does not run as root, it has no right to do
+ * that itself. The first command starts the helper, and the first one after its death starts another.
  */
 export class FreezerHelper implements AsyncDisposable {
   readonly #open: () => Channel | Promise<Channel>;
@@ -51,94 +67,162 @@ export class FreezerHelper implements AsyncDisposable {
   #dialog: Promise<Dialog> | undefined;
   /** The ends of the helpers that were killed. */
   #killed: Promise<unknown> = Promise.resolve();
+  /** Why the last helper could not be started. */
+  #problem: string | undefined;
 
   constructor(open: () => Channel | Promise<Channel>, clock: Clock) {
     this.#open = open;
     this.#clock = clock;
   }
 
-  /** Starts the helper, so that the first question need not wait for that. */
-  async prepare(): Promise<void> {
-    await (this.#dialog ??= this.#start()).catch(() => {}); // `ask` logs why there is none
+  /**
+   * Does for these containers in advance what their first command would have to wait for. Resolves with why there is no
+   * helper; `undefined` if there is one.
+   */
+  async prepare(all: readonly Folders[] = []): Promise<string | undefined> {
+    const dialog = await this.#ready();
+    await Promise.all(all.map((folders) => dialog?.use(folders)));
+    return dialog === undefined ? this.#problem : undefined;
   }
 
   /**
-   * Sends a command for a control group. Resolves with the answer, or with `undefined` if two helpers in a row do not
-   * give one in time.
+   * Sends a command for a container. Resolves with the answer, or with `undefined` if there is no helper, or if two in a
+   * row do not answer.
    */
-  async ask(what: Command, folder: string): Promise<string | undefined> {
-    return await this.#try(what, folder) ?? await this.#try(what, folder);
+  async ask(what: Command, folders: Folders): Promise<string | undefined> {
+    return await this.#try(what, folders) ?? await this.#try(what, folders);
   }
 
-  /** Forgets a control group that is gone. */
-  forget(folder: string): void {
-    this.#dialog?.then((dialog) => dialog.forget(folder), () => {});
+  /** Forgets a container that is gone. */
+  forget(folders: Folders): void {
+    this.#dialog?.then((dialog) => dialog.forget(folders), () => {});
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const dialog = this.#dialog;
+    const opened = this.#dialog;
     this.#dialog = undefined;
-    const ended = dialog?.then((dialog) => dialog.end(), () => {});
+    const ended = opened?.then((dialog) => dialog.end(), () => {});
     await atMost(Promise.all([ended, this.#killed]), this.#clock, END_TIMEOUT_MS);
+    opened?.then((dialog) => dialog.kill(), () => {});
   }
 
-  async #try(what: Command, folder: string): Promise<string | undefined> {
-    const opened = this.#dialog ??= this.#start();
-    const answer = await within(opened.then((dialog) => dialog.ask(what, folder)), this.#clock, ANSWER_TIMEOUT_MS)
-      .catch((error) => void log.warning("there is no helper to freeze containers", { reason: messageOf(error) }));
-    if (answer !== undefined) return answer;
-    log.warning("a helper does not answer, and is replaced", { what, folder });
-    if (this.#dialog === opened) this.#dialog = undefined;
-    const killed = opened.then((dialog) => dialog.kill(), () => {});
-    this.#killed = this.#killed.then(() => killed);
+  async #try(what: Command, folders: Folders): Promise<string | undefined> {
+    const dialog = await this.#ready();
+    if (dialog === undefined) return undefined;
+    const answered = dialog.ask(what, folders).then((answer) => ({ answer }));
+    const timeoutMs = ANSWER_TIMEOUT_MS[what];
+    for (;;) {
+      const answer = await within(answered, this.#clock, timeoutMs);
+      if (answer?.answer !== undefined) return answer.answer;
+      // Commands that came before may take their time, as long as their answers come.
+      if (answer !== undefined || dialog.stillMs >= timeoutMs) break;
+    }
+    log.warning("a helper does not answer, and is replaced", { what, folder: folders.freezer });
+    this.#replace(dialog);
     return undefined;
   }
 
+  /** The present helper, or a new one; `undefined` if there is none. */
+  async #ready(): Promise<Dialog | undefined> {
+    const opened = this.#dialog ??= this.#start();
+    try {
+      const dialog = await opened;
+      this.#problem = undefined;
+      return dialog;
+    } catch (error) {
+      if (this.#dialog === opened) this.#dialog = undefined;
+      const reason = messageOf(error);
+      if (reason !== this.#problem) log.warning("there is no helper to freeze containers", { reason });
+      this.#problem = reason;
+      return undefined;
+    }
+  }
+
   async #start(): Promise<Dialog> {
-    return new Dialog(await this.#open());
+    const dialog = new Dialog(await this.#open(), this.#clock);
+    const greeting = await within(dialog.greet(), this.#clock, START_TIMEOUT_MS);
+    if (greeting === "ready") return dialog;
+    dialog.kill();
+    throw new Error(greeting ?? "the helper does not answer");
+  }
+
+  #replace(dialog: Dialog): void {
+    const present = this.#dialog;
+    present?.then((current) => {
+      if (current === dialog && this.#dialog === present) this.#dialog = undefined;
+    }, () => {});
+    const killed = dialog.kill();
+    this.#killed = this.#killed.then(() => killed);
   }
 }
 
 /** The commands to one helper, and its answers, which come in the same order. */
 class Dialog {
   readonly #channel: Channel;
+  readonly #clock: Pick<Clock, "now">;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
   readonly #waiting: ((answer: string | undefined) => void)[] = [];
   readonly #ended: Promise<void>;
   readonly #encoder = new TextEncoder();
-  /** The helper's numbers of the control groups, by folder. */
-  readonly #numbers = new Map<string, number>();
+  /** For each container that the helper knows, by the freezer's folder: its number, and the answer to `use`. */
+  readonly #used = new Map<string, { readonly number: number; readonly answer: Promise<string | undefined> }>();
   /** Numbers that were used before. */
   readonly #free: number[] = [];
+  /** When the helper was last idle, or gave an answer, clock ms. */
+  #movedMs = 0;
   #isOver = false;
 
-  constructor(channel: Channel) {
+  constructor(channel: Channel, clock: Pick<Clock, "now">) {
     this.#channel = channel;
+    this.#clock = clock;
     this.#writer = channel.writable.getWriter();
     this.#ended = this.#read();
   }
 
-  /** Resolves with `undefined` if the helper ends without an answer. */
-  async ask(what: Command, folder: string): Promise<string | undefined> {
-    const known = this.#numbers.get(folder);
-    const number = known ?? this.#free.pop() ?? this.#numbers.size + 1;
-    this.#numbers.set(folder, number);
-    const used = known === undefined ? this.#send(`use ${number} ${folder}`) : "ok";
-    const answer = this.#send(`${what} ${number}`); // at once, so that no other command comes between
-    if (await used === "ok") return await answer;
-    this.forget(folder);
-    return await used;
+  /** For how long the helper has given no answer, though it has commands. */
+  get stillMs(): number {
+    return this.#waiting.length === 0 ? 0 : this.#clock.now() - this.#movedMs;
   }
 
-  /** Lets another control group have the number. */
-  forget(folder: string): void {
-    const number = this.#numbers.get(folder);
-    if (number !== undefined && this.#numbers.delete(folder)) this.#free.push(number);
+  greet(): Promise<string | undefined> {
+    return this.#send("hello");
+  }
+
+  /** Gives a container a number. Resolves with the helper's answer. */
+  use(folders: Folders): Promise<string | undefined> {
+    return this.#numberOf(folders).answer;
+  }
+
+  /** Resolves with `undefined` if the helper ends without an answer. */
+  async ask(what: Command, folders: Folders): Promise<string | undefined> {
+    const used = this.#numberOf(folders);
+    // Sent before `use` is answered, so that the commands for a container stay in order.
+    const answer = this.#send(`${what} ${used.number}`);
+    const refusal = await used.answer;
+    if (refusal === "ok") return await answer;
+    if (this.#used.get(folders.freezer) === used) this.forget(folders);
+    return refusal;
+  }
+
+  /** Lets another container have the number. */
+  forget({ freezer }: Folders): void {
+    const used = this.#used.get(freezer);
+    if (used !== undefined && this.#used.delete(freezer)) this.#free.push(used.number);
+  }
+
+  #numberOf({ freezer, memory }: Folders) {
+    const known = this.#used.get(freezer);
+    if (known !== undefined) return known;
+    const number = this.#free.pop() ?? this.#used.size + 1;
+    const used = { number, answer: this.#send(`use ${number} ${freezer} ${memory}`) };
+    this.#used.set(freezer, used);
+    return used;
   }
 
   #send(command: string): Promise<string | undefined> {
     if (this.#isOver) return Promise.resolve(undefined);
     const { promise, resolve } = Promise.withResolvers<string | undefined>();
+    if (this.#waiting.length === 0) this.#movedMs = this.#clock.now();
     this.#waiting.push(resolve);
     this.#writer.write(this.#encoder.encode(`${command}\n`)).catch(() => {}); // then its output ends too
     return promise;
@@ -165,6 +249,7 @@ class Dialog {
       for await (const part of this.#channel.readable.pipeThrough(new TextDecoderStream())) {
         const lines = (text + part).split("\n");
         text = lines.pop()!;
+        this.#movedMs = this.#clock.now();
         for (const line of lines) this.#waiting.shift()?.(line);
       }
     } catch {

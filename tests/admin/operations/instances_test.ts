@@ -29,7 +29,7 @@ Deno.test("an instance is shown as it is, from its start to its use", async () =
   lease.release();
   assertEquals(await show(), { ...ready, inFlight: 0, lastUsedAt: instance.lastUsedAt!.toISOString() });
   assertEquals([(await show("?service=golang")).id, await show("?service=go")], [instance.id, undefined]);
-  launcher.used = new Map([[instance.id, 25_165_824]]);
+  launcher.used = new Map([[instance.id, { bytes: 25_165_824, swapBytes: 4096 }]]);
   assertEquals((await show()).memoryBytes, 25_165_824);
   instance.failure = "the app did not answer any more";
   instance.become("draining");

@@ -44,6 +44,8 @@ export async function buildApp(docker: DockerCommand, folder: string, signal: Ab
     requestTimeoutMs: 30_000,
     clientTimeoutMs: 60_000,
     pauseAfterMs: Infinity,
+    hibernateAfterMs: Infinity,
     stopAfterMs: Infinity,
+    stopHibernatedAfterMs: Infinity,
   });
 }

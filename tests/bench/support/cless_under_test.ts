@@ -17,6 +17,8 @@ interface Instance {
   readonly state: string;
   /** Such as `172.18.0.2:8080`. */
   readonly address: string;
+  /** In RAM. */
+  readonly memoryBytes?: number;
 }
 
 /** How a {@linkcode ClessUnderTest} differs from one as everybody has it. */

@@ -1,17 +1,22 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { Freezer } from "../../../src/docker/freezer/freezer.ts";
+import { NotNow } from "../../../src/pool/launcher.ts";
+import type { Folders } from "../../../src/docker/freezer/cgroups.ts";
 import type { Command } from "../../../src/docker/freezer/helper.ts";
 import { FakeClock, settle } from "../../support/fake_clock.ts";
 
 const ID = "cless-shop-1";
 const ENGINE_ID = "0123456789abcdef".repeat(4);
 const FOLDER = `/cg/freezer/docker/${ENGINE_ID}`;
+const FOLDERS: Folders = { freezer: FOLDER, memory: `/cg/memory/docker/${ENGINE_ID}` };
 
 /** A machine with one container, and the helper that freezes it. */
 class FakeMachine {
   state: "thawed" | "freezing" | "frozen" = "thawed";
   /** Whether one of its processes cannot be stopped. */
   isStuck = false;
+  /** What the helper answers to everything. */
+  refusal: string | undefined;
   /** Whether no helper answers. */
   isAway = false;
   /** How often the control groups were listed. */
@@ -30,25 +35,26 @@ class FakeMachine {
 
   folders() {
     this.listed++;
-    return Promise.resolve(new Map([[ENGINE_ID, FOLDER]]));
+    return Promise.resolve(new Map([[ENGINE_ID, FOLDERS]]));
   }
 
   frozen(folders: readonly string[]) {
     return Promise.resolve(new Set(folders.filter((folder) => folder === FOLDER && this.state !== "thawed")));
   }
 
-  prepare() {
-    this.asked.push("prepare");
-    return Promise.resolve();
+  prepare(all: readonly Folders[] = []) {
+    this.asked.push("prepare", ...all.map(({ freezer }) => `use ${freezer}`));
+    return Promise.resolve(undefined);
   }
 
-  forget(folder: string): void {
-    this.asked.push(`forget ${folder}`);
+  forget({ freezer }: Folders): void {
+    this.asked.push(`forget ${freezer}`);
   }
 
-  ask(what: Command, folder: string): Promise<string | undefined> {
+  ask(what: Command, { freezer: folder }: Folders): Promise<string | undefined> {
     this.asked.push(`${what} ${folder}`);
     if (this.isAway) return Promise.resolve(undefined);
+    if (this.refusal !== undefined) return Promise.resolve(this.refusal);
     if (folder !== FOLDER) return Promise.resolve("no: there is no such group");
     if (what === "freeze") this.state = this.isStuck ? "freezing" : "frozen";
     if (what === "thaw") this.state = "thawed";
@@ -90,14 +96,15 @@ machineTest("a container without a control group here is left to the engine", as
 });
 
 machineTest(
-  "a container that cannot be frozen in time runs again, and is left to the engine",
+  "a container that cannot be frozen in time runs again, and may be frozen later",
   async (machine, freezer) => {
     machine.isStuck = true;
-    const freezing = freezer.freeze(ID);
+    const freezing = assertRejects(() => freezer.freeze(ID), NotNow, "do not stop");
     await machine.clock.advance(1100);
-    assertEquals([await freezing, machine.state, freezer.isFrozen(ID)], [false, "thawed", false]);
+    await freezing;
+    assertEquals([machine.state, freezer.isFrozen(ID)], ["thawed", false]);
     machine.isStuck = false;
-    assertEquals([await freezer.freeze(ID), machine.state], [false, "thawed"]);
+    assertEquals([await freezer.freeze(ID), machine.state], [true, "frozen"]);
   },
 );
 
@@ -119,9 +126,58 @@ machineTest("a container stays known as frozen while no helper thaws it", async 
   assertEquals([await freezer.thaw(ID), machine.state], [true, "thawed"]);
 });
 
-machineTest("without an answer to a freeze, the container is left to the engine", async (machine, freezer) => {
-  machine.isAway = true;
+machineTest("a refused freeze leaves the container to the engine", async (machine, freezer) => {
+  machine.refusal = "no: it is somebody else's";
   assertEquals([await freezer.freeze(ID), freezer.isFrozen(ID)], [false, false]);
+  machine.refusal = undefined;
+  assertEquals([await freezer.freeze(ID), machine.state], [false, "thawed"]); // also later
+});
+
+machineTest(
+  "without an answer to a freeze, the container counts as frozen until it is thawed",
+  async (machine, freezer) => {
+    machine.isAway = true;
+    await assertRejects(() => freezer.freeze(ID), Error, "no helper says whether");
+    assertEquals(freezer.isFrozen(ID), true);
+    machine.isAway = false;
+    assertEquals([await freezer.thaw(ID), machine.state], [true, "thawed"]);
+    assertEquals([await freezer.freeze(ID), machine.state], [true, "frozen"]);
+  },
+);
+
+machineTest("a list corrects what is believed of a container", async (machine, freezer) => {
+  const running = new Map([[ID, ENGINE_ID]]);
+  await freezer.freeze(ID);
+  machine.state = "thawed"; // somebody else has done that
+  await freezer.found(running);
+  assertEquals(freezer.frozen, []);
+  machine.state = "frozen";
+  await freezer.found(running);
+  assertEquals([freezer.frozen, await freezer.thaw(ID), machine.state], [[ID], true, "thawed"]);
+});
+
+machineTest("a list changes nothing for a container that is frozen or thawed meanwhile", async (machine, freezer) => {
+  const running = new Map([[ID, ENGINE_ID]]);
+  await freezer.freeze(ID);
+  await freezer.thaw(ID);
+  const found = freezer.found(running); // reads that it is thawed
+  await freezer.freeze(ID);
+  await found;
+  assertEquals([freezer.frozen, machine.state], [[ID], "frozen"]);
+});
+
+machineTest("from when nothing is to be frozen any more, containers are only thawed", async (machine, freezer) => {
+  await freezer.freeze(ID);
+  freezer.stopFreezing();
+  assertEquals([await freezer.thaw(ID), await freezer.freeze(ID), machine.state], [true, false, "thawed"]);
+});
+
+machineTest("what is found frozen is made known to the helper in advance", async (machine, freezer) => {
+  await freezer.freeze(ID);
+  const later = machine.anotherFreezer();
+  machine.asked.length = 0;
+  await later.found(new Map([[ID, ENGINE_ID]]));
+  assertEquals(machine.asked, ["prepare", `use ${FOLDER}`]);
 });
 
 machineTest("a later process finds what an earlier one has frozen, and thaws it", async (machine, freezer) => {
@@ -159,11 +215,11 @@ machineTest("a freezer that may not freeze thaws what an earlier one has frozen"
   assertEquals([await later.freeze(ID), machine.state], [false, "thawed"]);
 });
 
-machineTest("a container that is sent a signal runs, and is not frozen for half a minute", async (machine, freezer) => {
+machineTest("a container that is sent a signal runs, and is not frozen for a minute", async (machine, freezer) => {
   await freezer.freeze(ID);
   assertEquals([await freezer.signalled(ID), machine.state], [true, "thawed"]);
-  await machine.clock.advance(29_999);
-  await assertRejects(() => freezer.freeze(ID), Error, "somebody has sent the container a signal");
+  await machine.clock.advance(59_999);
+  await assertRejects(() => freezer.freeze(ID), NotNow, "may have been sent a signal");
   assertEquals([machine.state, freezer.frozen], ["thawed", []]);
   await machine.clock.advance(1);
   assertEquals([await freezer.freeze(ID), machine.state], [true, "frozen"]);

@@ -1,7 +1,8 @@
-import { assertEquals } from "@std/assert";
-import { frozenFolders } from "../../../src/docker/freezer/cgroups.ts";
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { type Folders, frozenFolders } from "../../../src/docker/freezer/cgroups.ts";
 import { childHelper, FreezerHelper, socketHelper } from "../../../src/docker/freezer/helper.ts";
 import { systemClock } from "../../../src/base/clock.ts";
+import { until } from "../../support/until.ts";
 import { noRun } from "../../support/permissions.ts";
 
 const OWNER = "a1b2c3d4";
@@ -61,7 +62,7 @@ function treeTest(name: string, fn: (tree: Tree, helper: FreezerHelper) => Promi
     name,
     ignore: noRun,
     fn: async () => {
-      const root = await Deno.makeTempDir({ prefix: "freezer-" });
+      const root = await Deno.makeTempDir({ prefix: "freezer-", ...IN_MEMORY });
       try {
         const tree = new Tree(root);
         await using helper = new FreezerHelper(tree.open, PATIENT);
@@ -73,43 +74,50 @@ function treeTest(name: string, fn: (tree: Tree, helper: FreezerHelper) => Promi
   });
 }
 
+/** Control groups are no files of a disk, which would be slow. */
+const IN_MEMORY = await Deno.stat("/dev/shm").then(() => ({ dir: "/dev/shm" }), () => ({}));
+
 /** A busy machine may need longer than a helper gets. */
 const PATIENT = {
   ...systemClock,
   after: (ms: number, callback: () => void) => systemClock.after(ms * 100, callback),
 };
 
+/** The folders of a container; with version 2 they are the same. */
+const at = (freezer: string, memory = freezer): Folders => ({ freezer, memory });
+
 const read = (folder: string, file: string) => Deno.readTextFileSync(`${folder}/${file}`).trim();
 
 treeTest("a control group of version 1 is frozen and thawed", async (tree, helper) => {
   for (const name of [`docker/${ONE}`, `system.slice/docker-${TWO}.scope`, `docker/${FOREIGN}/docker/${ONE}`]) {
     const folder = tree.version1(name);
-    assertEquals(await helper.ask("look", folder), "thawed");
-    assertEquals([await helper.ask("freeze", folder), read(folder, "freezer.state")], ["frozen", "FROZEN"]);
+    assertEquals(await helper.ask("look", at(folder)), "thawed");
+    assertEquals([await helper.ask("freeze", at(folder)), read(folder, "freezer.state")], ["frozen", "FROZEN"]);
     Deno.writeTextFileSync(`${folder}/freezer.state`, "FREEZING\n");
-    assertEquals(await helper.ask("look", folder), "freezing");
-    assertEquals([await helper.ask("thaw", folder), read(folder, "freezer.state")], ["thawed", "THAWED"]);
+    assertEquals(await helper.ask("look", at(folder)), "freezing");
+    assertEquals([await helper.ask("thaw", at(folder)), read(folder, "freezer.state")], ["thawed", "THAWED"]);
   }
 });
 
 treeTest("a control group of version 2 is frozen once its events say so, and thawed", async (tree, helper) => {
   for (const name of [`docker/${ONE}`, `system.slice/docker-${TWO}.scope`]) {
     const folder = tree.version2(name);
-    assertEquals(await helper.ask("look", folder), "thawed");
-    assertEquals([await helper.ask("freeze", folder), read(folder, "cgroup.freeze")], ["freezing", "1"]);
+    assertEquals(await helper.ask("look", at(folder)), "thawed");
+    assertEquals([await helper.ask("freeze", at(folder)), read(folder, "cgroup.freeze")], ["freezing", "1"]);
     Deno.writeTextFileSync(`${folder}/cgroup.events`, "populated 1\nfrozen 1\n");
-    assertEquals(await helper.ask("look", folder), "frozen");
-    assertEquals([await helper.ask("thaw", folder), read(folder, "cgroup.freeze")], ["thawed", "0"]);
+    assertEquals(await helper.ask("look", at(folder)), "frozen");
+    assertEquals([await helper.ask("thaw", at(folder)), read(folder, "cgroup.freeze")], ["thawed", "0"]);
   }
 });
 
 treeTest("nothing is written for other containers, other runtimes, and what is no container", async (tree, helper) => {
+  const unknown = `no: cannot read ${tree.root}/engine/containers/${UNKNOWN}/config.v2.json`;
   const wrongLabel = "has not the label of this cless, or another runtime than runc and crun";
   const noContainer = "is no control group of a container";
   const cases: [string, (id: string) => string][] = [
     [`docker/${FOREIGN}`, (folder) => `no: ${folder.slice(-64)} ${wrongLabel}`],
     [`docker/${OTHER_RUNTIME}`, (folder) => `no: ${folder.slice(-64)} ${wrongLabel}`],
-    [`docker/${UNKNOWN}`, (folder) => `no: ${folder.slice(-64)} ${wrongLabel}`],
+    [`docker/${UNKNOWN}`, () => unknown],
     ["system.slice", (folder) => `no: ${folder} ${noContainer}`],
     [`docker/${ONE.slice(1)}`, (folder) => `no: ${folder} ${noContainer}`],
     [`docker/${ONE.slice(1)}Z`, (folder) => `no: ${folder} ${noContainer}`],
@@ -119,7 +127,7 @@ treeTest("nothing is written for other containers, other runtimes, and what is n
   for (const [name, answer] of cases) {
     const folder = tree.version1(name);
     for (const what of ["freeze", "thaw", "look"] as const) {
-      assertEquals(await helper.ask(what, folder), answer(folder));
+      assertEquals(await helper.ask(what, at(folder)), answer(folder));
     }
     assertEquals(read(folder, "freezer.state"), "THAWED");
   }
@@ -129,29 +137,29 @@ treeTest("a folder outside the control groups is refused", async (tree, helper) 
   const folder = `${tree.root}/elsewhere/${ONE}`;
   Deno.mkdirSync(folder, { recursive: true });
   Deno.writeTextFileSync(`${folder}/freezer.state`, "THAWED");
-  assertEquals(await helper.ask("freeze", folder), `no: ${folder} is no control group of a container`);
+  assertEquals(await helper.ask("freeze", at(folder)), `no: ${folder} is no control group of a container`);
   assertEquals(read(folder, "freezer.state"), "THAWED");
 });
 
 treeTest("a group that has gone is told, and one that comes later in its place works", async (tree, helper) => {
   const folder = tree.version1(`docker/${ONE}`);
-  assertEquals(await helper.ask("freeze", folder), "frozen");
+  assertEquals(await helper.ask("freeze", at(folder)), "frozen");
   await Deno.remove(folder, { recursive: true });
-  assertEquals(await helper.ask("thaw", folder), `no: cannot write ${folder}/freezer.state`);
-  assertEquals(await helper.ask("look", folder), `no: cannot read ${folder}/freezer.state`);
-  helper.forget(folder);
-  assertEquals(await helper.ask("look", folder), `no: there is no freezer in ${folder}`);
+  assertEquals(await helper.ask("thaw", at(folder)), `no: cannot write ${folder}/freezer.state`);
+  assertEquals(await helper.ask("look", at(folder)), `no: cannot read ${folder}/freezer.state`);
+  helper.forget(at(folder));
+  assertEquals(await helper.ask("look", at(folder)), `no: there is no freezer in ${folder}`);
   tree.version1(`docker/${ONE}`);
-  assertEquals(await helper.ask("freeze", folder), "frozen");
+  assertEquals(await helper.ask("freeze", at(folder)), "frozen");
 });
 
 treeTest("a group that was forgotten gives its place to another", async (tree, helper) => {
   const [one, two] = [tree.version1(`docker/${ONE}`), tree.version1(`docker/${TWO}`)];
-  assertEquals(await helper.ask("freeze", one), "frozen");
-  helper.forget(one);
-  assertEquals([await helper.ask("freeze", two), await helper.ask("thaw", two)], ["frozen", "thawed"]);
+  assertEquals(await helper.ask("freeze", at(one)), "frozen");
+  helper.forget(at(one));
+  assertEquals([await helper.ask("freeze", at(two)), await helper.ask("thaw", at(two))], ["frozen", "thawed"]);
   assertEquals([read(one, "freezer.state"), read(two, "freezer.state")], ["FROZEN", "THAWED"]);
-  assertEquals(await helper.ask("thaw", one), "thawed");
+  assertEquals(await helper.ask("thaw", at(one)), "thawed");
 });
 
 Deno.test({ name: "nonsense is answered, and nothing of it is run", ignore: noRun }, async () => {
@@ -169,15 +177,70 @@ Deno.test({ name: "nonsense is answered, and nothing of it is run", ignore: noRu
     "no: cannot write ",
     "no: cannot read ",
     "no:  is no control group of a container",
-    "no: /sys; id is no control group of a container",
+    "no: /sys; is no control group of a container",
   ]);
+});
+
+/** Asks about a reclaim until it is over. */
+async function untilDone(helper: FreezerHelper, folders: Folders): Promise<void> {
+  await until(async () => await helper.ask("progress", folders) === "done");
+}
+
+treeTest("memory is moved to swap with version 1", async (tree, helper) => {
+  const folder = tree.group(`memory/docker/${ONE}`, { "memory.force_empty": "" });
+  const folders = at(tree.version1(`docker/${ONE}`), folder);
+  assertEquals(await helper.ask("reclaim", folders), "started");
+  await untilDone(helper, folders);
+  assertEquals(read(folder, "memory.force_empty"), "0");
+});
+
+treeTest("memory is moved for no other container than the frozen one", async (tree, helper) => {
+  const other = tree.group(`memory/docker/${TWO}`, { "memory.force_empty": "" });
+  for (const memory of [other, `${tree.root}/cgroup/memory/docker/x/../${TWO}`, "/", "", `/elsewhere/${ONE}`]) {
+    const folders = at(tree.version1(`docker/${ONE}`), memory);
+    assertEquals(await helper.ask("reclaim", folders), "no: the memory of 1 cannot be moved");
+    helper.forget(folders);
+  }
+  assertEquals(read(other, "memory.force_empty"), "");
+});
+
+treeTest(
+  "memory is moved to swap with version 2, and a limited container has swap only meanwhile",
+  async (tree, helper) => {
+    for (const [limit, before, after] of [["268435456", "0", "0"], ["max", "max", "max"]]) {
+      const files = { "memory.reclaim": "", "memory.max": `${limit}\n`, "memory.swap.max": `${before}\n` };
+      const folder = tree.version2(`docker/${ONE}`);
+      tree.group(`docker/${ONE}`, files);
+      assertEquals(await helper.ask("reclaim", at(folder)), "started");
+      await untilDone(helper, at(folder));
+      assertEquals([read(folder, "memory.reclaim"), read(folder, "memory.swap.max")], ["16M", after]);
+    }
+  },
+);
+
+treeTest("a thaw breaks a reclaim off at once, and only that of its container", async (tree, helper) => {
+  const [one, two] = [tree.version2(`docker/${ONE}`), tree.version2(`docker/${TWO}`)];
+  for (const folder of [one, two]) {
+    tree.group(folder.slice(`${tree.root}/cgroup/`.length), { "memory.max": "1000\n", "memory.swap.max": "0\n" });
+    // The write hangs until somebody reads from the pipe, as it hangs in the kernel.
+    await new Deno.Command("mkfifo", { args: [`${folder}/memory.reclaim`] }).output();
+  }
+  assertEquals(await helper.ask("reclaim", at(one)), "started");
+  await until(() => Promise.resolve(read(one, "memory.swap.max") === "max"));
+  assertEquals(await helper.ask("reclaim", at(two)), "no: another reclaim is running");
+  assertEquals(await helper.ask("thaw", at(two)), "thawed");
+  assertEquals(await helper.ask("progress", at(one)), "running");
+  assertEquals([await helper.ask("thaw", at(one)), await helper.ask("progress", at(one))], ["thawed", "done"]);
+  await until(() => Promise.resolve(read(one, "memory.swap.max") === "0"));
+  assertEquals(await helper.ask("reclaim", at(two)), "started");
+  assertEquals(await helper.ask("thaw", at(two)), "thawed");
 });
 
 treeTest("questions at the same time are answered in order", async (tree, helper) => {
   const folders = [tree.version1(`docker/${ONE}`), tree.version1(`docker/${TWO}`)];
   const answers = Array.from(
     { length: 200 },
-    (_, at) => helper.ask(at % 3 ? "freeze" : "thaw", folders[at % 2]!),
+    (_, n) => helper.ask(n % 3 ? "freeze" : "thaw", at(folders[n % 2]!)),
   );
   assertEquals(await Promise.all(answers), answers.map((_, at) => at % 3 ? "frozen" : "thawed"));
 });
@@ -190,36 +253,81 @@ treeTest("a helper that has died is replaced by the next question", async (tree)
     return opened.at(-1)!;
   };
   await using helper = new FreezerHelper(open, PATIENT);
-  assertEquals(await helper.ask("freeze", folder), "frozen");
+  assertEquals(await helper.ask("freeze", at(folder)), "frozen");
   opened[0]!.kill();
-  assertEquals([await helper.ask("thaw", folder), opened.length], ["thawed", 2]);
+  assertEquals([await helper.ask("thaw", at(folder)), opened.length], ["thawed", 2]);
 });
+
+/** A helper that greets, and answers nothing else. */
+function silentHelper() {
+  const lines = new TransformStream<Uint8Array<ArrayBuffer>>({}, { highWaterMark: 9 });
+  let output: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
+  return {
+    readable: new ReadableStream<Uint8Array<ArrayBuffer>>({
+      start(controller) {
+        output = controller;
+        controller.enqueue(new TextEncoder().encode("ready\n"));
+      },
+    }),
+    writable: lines.writable,
+    kill: () => output.close(),
+  };
+}
 
 treeTest("a helper that does not answer in time is killed, and the next one answers", async (tree) => {
   const folder = tree.version1(`docker/${ONE}`);
   let opened = 0;
-  let killed = 0;
-  const open = () => {
-    if (opened++ > 0) return tree.open();
-    const silent = new TransformStream<Uint8Array<ArrayBuffer>>({}, { highWaterMark: 9 });
-    return {
-      readable: new ReadableStream<Uint8Array<ArrayBuffer>>({ start: (it) => void (output = it) }),
-      writable: silent.writable,
-      kill() {
-        killed++;
-        output.close();
-      },
-    };
-  };
-  let output: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
-  await using helper = new FreezerHelper(open, systemClock);
-  assertEquals([await helper.ask("freeze", folder), opened, killed], ["frozen", 2, 1]);
+  await using helper = new FreezerHelper(() => opened++ === 0 ? silentHelper() : tree.open(), systemClock);
+  assertEquals([await helper.ask("thaw", at(folder)), opened], ["thawed", 2]);
 });
 
-treeTest("without a helper there is no answer, and no error", async () => {
+Deno.test({ name: "many commands at once, each in its turn, cost no helper that answers", ignore: noRun }, async () => {
+  // Each answer takes half of what a helper may take, and all together far more.
+  const script = `echo ready; while read -r what n rest; do [ "$what" = hello ] && continue; sleep 0.025
+    if [ "$what" = use ]; then echo ok; else echo thawed; fi; done`;
+  let opened = 0;
+  const open = () => {
+    opened++;
+    const child = new Deno.Command("sh", { args: ["-c", script], stdin: "piped", stdout: "piped" }).spawn();
+    return { readable: child.stdout, writable: child.stdin, ended: child.status, kill: () => child.kill("SIGKILL") };
+  };
+  const patient = { ...systemClock, after: (ms: number, callback: () => void) => systemClock.after(ms * 4, callback) };
+  await using helper = new FreezerHelper(open, patient);
+  const answers = await Promise.all(Array.from({ length: 40 }, (_, n) => helper.ask("thaw", at(`/cg/${n}`))));
+  assertEquals([answers.every((answer) => answer === "thawed"), opened], [true, 1]);
+});
+
+treeTest("a freeze whose answer nobody takes is undone", async (tree) => {
+  const folder = tree.version1(`docker/${ONE}`);
+  // The helper's output is a pipe that nobody reads any more.
+  const args = [
+    "-c",
+    `printf 'use 1 %s %s\n' "$4" "$4"; sleep 0.2; echo freeze 1`,
+    "sender",
+    ...["", "", "", folder],
+  ];
+  const sender = new Deno.Command("sh", { args, stdout: "piped" }).spawn();
+  const helper = tree.open();
+  const taken = helper.readable.getReader();
+  const sent = sender.stdout.pipeTo(helper.writable);
+  assertEquals(new TextDecoder().decode((await taken.read()).value), "ok\n");
+  await taken.cancel();
+  await Promise.all([sent, sender.status, helper.ended]);
+  assertEquals(read(folder, "freezer.state"), "THAWED");
+});
+
+Deno.test("without a helper there is no answer, and no error but the reason", async () => {
   await using helper = new FreezerHelper(() => Promise.reject(new Error("no such file")), systemClock);
-  await helper.prepare();
-  assertEquals(await helper.ask("look", "/sys"), undefined);
+  assertEquals([await helper.prepare(), await helper.ask("look", at("/sys"))], ["no such file", undefined]);
+});
+
+treeTest("a helper that cannot read the owner or the engine's files says so", async (tree) => {
+  const folder = at(tree.version1(`docker/${ONE}`));
+  for (const [owner, engine, missing] of [["none", "engine", "none"], ["owner", "none", "none/containers"]] as const) {
+    const open = () => childHelper(`${tree.root}/${owner}`, `${tree.root}/${engine}`, `${tree.root}/cgroup`);
+    await using helper = new FreezerHelper(open, PATIENT);
+    assertStringIncludes(await helper.ask("freeze", folder) ?? "", `no: cannot read ${tree.root}/${missing}`);
+  }
 });
 
 treeTest("a helper can be behind a unix socket", async (tree) => {
@@ -229,11 +337,11 @@ treeTest("a helper can be behind a unix socket", async (tree) => {
   const served = (async () => {
     const conn = await listener.accept();
     const child = tree.open();
-    await Promise.all([conn.readable.pipeTo(child.writable), child.readable.pipeTo(conn.writable)]);
+    await Promise.all([conn.readable.pipeTo(child.writable), child.readable.pipeTo(conn.writable), child.ended]);
   })();
   {
     await using helper = new FreezerHelper(() => socketHelper(path), PATIENT);
-    assertEquals(await helper.ask("freeze", folder), "frozen");
+    assertEquals(await helper.ask("freeze", at(folder)), "frozen");
   }
   await served;
 });

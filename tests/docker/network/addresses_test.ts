@@ -6,6 +6,7 @@ import { ImageSource } from "../../../src/docker/images/image_source.ts";
 import { systemClock } from "../../../src/base/clock.ts";
 import { ContainerOutputs } from "../../../src/docker/logs/outputs.ts";
 import { Freezer } from "../../../src/docker/freezer/freezer.ts";
+import { Hibernator } from "../../../src/docker/freezer/hibernator.ts";
 import { DockerLauncher } from "../../../src/docker/launcher.ts";
 import { Addresses, HostPorts, Sequence } from "../../../src/docker/network/addresses.ts";
 import { OwnNetwork } from "../../../src/docker/network/network.ts";
@@ -21,7 +22,9 @@ const REVISION = conventionRevision("golang", `sha256:${ID}`, {
   requestTimeoutMs: 300_000,
   clientTimeoutMs: 60_000,
   pauseAfterMs: Infinity,
+  hibernateAfterMs: Infinity,
   stopAfterMs: 600_000,
+  stopHibernatedAfterMs: 600_000,
 });
 
 /** A network whose gateway is an address of every machine. */
@@ -48,12 +51,14 @@ async function newLauncher(docker: FakeDocker, options: Options = {}) {
   const network = new OwnNetwork(api, { owner: "a1", path: "/data" });
   const portRange = { first, last: first + ports - 1 };
   const images = new ImageSource(api, docker.command);
+  const freezer = new Freezer(undefined, false, systemClock);
   const launcher = new DockerLauncher(
     api,
     images,
     new Addresses(network, { portRange, upstream }),
     new ContainerOutputs(api, systemClock),
-    new Freezer(undefined, false, systemClock),
+    freezer,
+    new Hibernator(freezer, undefined, systemClock),
   );
   const launch = async (id: string) => (await launcher.launch({ id, revision: REVISION })).origin;
   return { launcher, launch, first };

@@ -1,0 +1,115 @@
+import { delay, Limiter } from "../../base/async.ts";
+import type { Clock } from "../../base/clock.ts";
+import { logger } from "../../base/log.ts";
+import type { Freezer } from "./freezer.ts";
+import type { FreezerHelper } from "./helper.ts";
+import { readSwap, type SwapSpace } from "./swap.ts";
+
+const log = logger("hibernation");
+/** While this much swap is not free, nothing is moved there. */
+const MIN_FREE_BYTES = 64 * 1024 ** 2;
+/** The machine's swap is looked at again after this time. */
+const CHECK_INTERVAL_MS = 10_000;
+const PROGRESS_INTERVAL_MS = 20;
+/** A disk that takes longer for one container is too slow. */
+const RECLAIM_TIMEOUT_MS = 30_000;
+/** After a reclaim that was too slow, there is none for this time. */
+const SLOW_PAUSE_MS = 600_000;
+
+/**
+ * Moves the memory of frozen containers to the machine's swap, one after the other, so that neither the disk nor others
+ * suffer. A thaw breaks this off at once. While there is no swap, or it is full or slow, nothing is moved.
+ */
+export class Hibernator {
+  readonly #freezer: Pick<Freezer, "foldersOf">;
+  readonly #helper: Pick<FreezerHelper, "ask"> | undefined;
+  readonly #clock: Clock;
+  readonly #readSwap: () => Promise<SwapSpace>;
+  readonly #turns = new Limiter(1);
+  #stopChecks: (() => void) | undefined;
+  #problem: string | undefined = "the machine's swap is not known yet";
+  #slowUntil = -Infinity;
+  #isFirst = true;
+  #swapTotalBytes = 0;
+
+  constructor(
+    freezer: Pick<Freezer, "foldersOf">,
+    helper: Pick<FreezerHelper, "ask"> | undefined,
+    clock: Clock,
+    read = readSwap,
+  ) {
+    this.#freezer = freezer;
+    this.#helper = helper;
+    this.#clock = clock;
+    this.#readSwap = read;
+  }
+
+  /** Why nothing can be moved now; `undefined` if it can. */
+  get problem(): string | undefined {
+    return this.#problem;
+  }
+
+  /** The size of the machine's swap, bytes. */
+  get swapTotalBytes(): number {
+    return this.#swapTotalBytes;
+  }
+
+  /** Looks at the machine's swap, now and from time to time. */
+  async start(): Promise<void> {
+    if (this.#helper === undefined) return;
+    this.#stopChecks = this.#clock.every(CHECK_INTERVAL_MS, () => void this.#check());
+    await this.#check();
+  }
+
+  stop(): void {
+    this.#stopChecks?.();
+  }
+
+  /**
+   * Moves the memory of a container to swap.
+   *
+   * @throws {Error} If that is not possible now, or if the container is thawed meanwhile.
+   */
+  async hibernate(id: string): Promise<void> {
+    await this.#turns.run(() => this.#reclaim(id));
+  }
+
+  async #reclaim(id: string): Promise<void> {
+    const folders = this.#freezer.foldersOf(id);
+    if (folders === undefined) throw new Error("it is not frozen by its control group");
+    const isFrozen = () => this.#freezer.foldersOf(id) === folders;
+    await this.#check();
+    if (this.#problem !== undefined) throw new Error(this.#problem);
+    const answer = await this.#helper?.ask("reclaim", folders);
+    if (answer !== "started") throw new Error(answer ?? "the helper does not answer");
+    const deadlineMs = this.#clock.now() + RECLAIM_TIMEOUT_MS;
+    while (isFrozen()) {
+      if (await this.#helper?.ask("progress", folders) !== "running") break;
+      if (this.#clock.now() >= deadlineMs) {
+        this.#slowUntil = this.#clock.now() + SLOW_PAUSE_MS;
+        throw new Error("the disk with the swap is too slow");
+      }
+      await delay(this.#clock, PROGRESS_INTERVAL_MS);
+    }
+    if (!isFrozen()) throw new Error("it was woken meanwhile");
+  }
+
+  async #check(): Promise<void> {
+    const { freeBytes, totalBytes } = await this.#readSwap();
+    this.#swapTotalBytes = totalBytes;
+    const isSlow = this.#clock.now() < this.#slowUntil;
+    const problem = totalBytes === 0
+      ? "the machine has no swap"
+      : freeBytes < MIN_FREE_BYTES
+      ? "the machine's swap is full"
+      : isSlow
+      ? "the disk with the swap is too slow"
+      : undefined;
+    if (problem === this.#problem) return;
+    const level = this.#isFirst ? "debug" : problem === undefined ? "info" : "warning";
+    this.#isFirst = false;
+    this.#problem = problem;
+    if (problem === undefined) log[level]("idle instances hibernate", { freeBytes, totalBytes });
+    else log[level]("no instance hibernates", { reason: problem });
+  }
+}

@@ -1,0 +1,195 @@
+import { messageOf } from "../../../src/base/errors.ts";
+import type { Bench, Outcome } from "../scenario.ts";
+import { ClessUnderTest } from "../support/cless_under_test.ts";
+import { BenchError } from "../support/errors.ts";
+import type { Finding } from "../support/finding.ts";
+import { HttpClient } from "../support/http_client.ts";
+import { median, spread } from "../support/statistics.ts";
+import { table } from "../support/table.ts";
+import { SwapFile } from "../../support/swap_file.ts";
+
+const MIB = 1024 ** 2;
+const BARS = { memoryBytes: 8 * MIB, ofCold: 0.35, smallMs: 15 };
+/** The images whose wake has an absolute bar. */
+const SMALL = ["golang", "rust"];
+const SAMPLES = ["golang", "rust", "python", "nodejs", "java"];
+const FLAGS = ["--pause-after", "2s", "--hibernate-after", "2s", "--stop-after", "1h"];
+const PATIENCE_MS = 300_000;
+/** A pause of the sender, in which nothing else happens on the machine. */
+const QUIET_MS = 50;
+/** The admin API's figures of memory are at most a second old. */
+const MEASURED_MS = 1100;
+/** The memory of each of many services. */
+const MANY_MEGABYTES = 100;
+const MANY_BARS = { memoryBytes: 1024 ** 3, awakeMs: 20_000 };
+/** So many services of the many start at the same time. */
+const BATCH = 10;
+
+/** An app with so much memory, which it does not need to answer. */
+function dockerfile(megabytes: number): string {
+  const script = `
+import os
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+memory = os.urandom(${megabytes} << 20)
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"awake")
+    def log_message(self, *args):
+        pass
+ThreadingHTTPServer(("0.0.0.0", 8080), Handler).serve_forever()`;
+  return `FROM python-docker\nENTRYPOINT ${JSON.stringify(["python3", "-c", script])}\n`;
+}
+
+/** One service, asleep and awake again and again. */
+interface Sleeper {
+  readonly name: string;
+  readonly coldMs: number[];
+  readonly wakeMs: number[];
+  /** In RAM before and after it has hibernated, bytes. */
+  readonly awake: number[];
+  readonly asleep: number[];
+}
+
+/** Hibernates services and wakes them. Makes a swap file for that, and removes it. */
+export async function hibernate({ docker, folder, note, options, signal }: Bench): Promise<Outcome> {
+  const { hibernations, hibernatedServices: many } = options;
+  let swap: SwapFile;
+  try {
+    swap = await SwapFile.make(`${folder}/swap`, 2048 + 1.2 * MANY_MEGABYTES * many);
+  } catch (error) {
+    return { findings: [{ what: "hibernate", value: `not measured: ${messageOf(error)}` }] };
+  }
+  await using _swap = swap;
+  await docker.run(["build", "--quiet", "--tag", "bench-large-docker", "-"], { stdin: dockerfile(200) });
+  await docker.run(["build", "--quiet", "--tag", "bench-many", "-"], { stdin: dockerfile(MANY_MEGABYTES) });
+  await using cless = await ClessUnderTest.start(docker, `${folder}/data`, signal, { flags: FLAGS });
+  await cless.declare("limited", { image: "bench-large-docker", memory: "256m" });
+  const sleepers: Sleeper[] = [];
+  for (const name of [...SAMPLES, "bench-large", "limited"]) {
+    note(name);
+    sleepers.push(await measure(cless, name, hibernations, signal));
+    await cless.makeCold();
+  }
+  const all = await wakeMany(cless, many, note, signal);
+  return { tables: [sleepersTable(sleepers)], findings: [...sleepers.flatMap(sleeperFindings), ...all] };
+}
+
+async function measure(cless: ClessUnderTest, name: string, count: number, signal: AbortSignal): Promise<Sleeper> {
+  using client = new HttpClient();
+  const sleeper: Sleeper = { name, coldMs: [], wakeMs: [], awake: [], asleep: [] };
+  const ask = async () => {
+    const began = performance.now();
+    const { status } = await client.ask(cless.url, { host: `${name}.localhost` });
+    if (status !== 200) throw new BenchError(`${name} answers with status ${status}`);
+    return performance.now() - began;
+  };
+  for (let n = 0; n < count; n++) {
+    signal.throwIfAborted();
+    await cless.makeCold();
+    sleeper.coldMs.push(await ask());
+    sleeper.awake.push(await memoryOf(cless, name));
+    await untilAsleep(cless, 1);
+    await forgetFiles();
+    sleeper.asleep.push(await memoryOf(cless, name));
+    await new Promise((resolve) => setTimeout(resolve, QUIET_MS));
+    sleeper.wakeMs.push(await ask());
+  }
+  return sleeper;
+}
+
+/** Lets many services of 100 MB hibernate, and wakes them all at once. */
+async function wakeMany(
+  cless: ClessUnderTest,
+  count: number,
+  note: (line: string) => void,
+  signal: AbortSignal,
+): Promise<Finding[]> {
+  using client = new HttpClient();
+  const names = Array.from({ length: count }, (_, n) => `many-${n}`);
+  const ask = async (name: string) => (await client.ask(cless.url, { host: `${name}.localhost` })).status;
+  for (let at = 0; at < count; at += BATCH) {
+    signal.throwIfAborted();
+    const batch = names.slice(at, at + BATCH);
+    for (const name of batch) await cless.declare(name, { image: "bench-many" });
+    await Promise.all(batch.map(ask));
+    await untilAsleep(cless, at + batch.length);
+    if (at % 50 === 0) note(`${at + batch.length} of ${count} services hibernate`);
+  }
+  await new Promise((resolve) => setTimeout(resolve, MEASURED_MS));
+  const memory = sum((await cless.instances()).map(({ memoryBytes = 0 }) => memoryBytes));
+  const began = performance.now();
+  const failed = (await Promise.all(names.map(ask))).filter((status) => status !== 200).length;
+  const awakeMs = performance.now() - began;
+  return [{
+    what: `${count} hibernated services of ${MANY_MEGABYTES} MB: RAM of all`,
+    value: megabytes(memory),
+    bar: `≤ ${megabytes(MANY_BARS.memoryBytes)}`,
+    met: memory <= MANY_BARS.memoryBytes,
+  }, {
+    what: `${count} hibernated services: all awake again, asked at once`,
+    value: `${(awakeMs / 1000).toFixed(1)} s, ${failed} failed`,
+    bar: `≤ ${MANY_BARS.awakeMs / 1000} s, 0 failed`,
+    met: awakeMs <= MANY_BARS.awakeMs && failed === 0,
+  }];
+}
+
+/** Waits until so many instances hibernate, and none does anything else. */
+async function untilAsleep(cless: ClessUnderTest, count: number): Promise<void> {
+  const end = performance.now() + PATIENCE_MS;
+  for (;;) {
+    const states = (await cless.instances()).map(({ state }) => state);
+    if (states.length === count && states.every((state) => state === "hibernated")) return;
+    if (performance.now() > end) throw new BenchError(`the instances do not hibernate: they are ${states.join(", ")}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+async function memoryOf(cless: ClessUnderTest, name: string): Promise<number> {
+  await new Promise((resolve) => setTimeout(resolve, MEASURED_MS));
+  return (await cless.instances()).find(({ service }) => service === name)?.memoryBytes ?? NaN;
+}
+
+/** Drops the kernel's copies of files, so that a wake has to read from the disk. */
+async function forgetFiles(): Promise<void> {
+  await new Deno.Command("sh", { args: ["-c", "sync; echo 3 >/proc/sys/vm/drop_caches"] }).output();
+}
+
+function sleepersTable(sleepers: readonly Sleeper[]): string {
+  return table(["hibernate", "RAM awake", "RAM asleep", "wake, ms", "cold start, ms", "wake ÷ cold"], [
+    ...sleepers.map(({ asleep, awake, coldMs, name, wakeMs }) => [
+      name,
+      megabytes(median(awake)),
+      megabytes(median(asleep)),
+      `${median(wakeMs).toFixed(1)} (${spread(wakeMs, 1)})`,
+      `${median(coldMs).toFixed(0)} (${spread(coldMs, 0)})`,
+      (median(wakeMs) / median(coldMs)).toFixed(2),
+    ]),
+  ]);
+}
+
+function sleeperFindings({ asleep, coldMs, name, wakeMs }: Sleeper): Finding[] {
+  const [ramBytes, wake] = [median(asleep), median(wakeMs)];
+  const ratio = wake / median(coldMs);
+  const isSmall = SMALL.includes(name);
+  return [{
+    what: `hibernate ${name}: RAM`,
+    value: megabytes(ramBytes),
+    bar: `≤ ${megabytes(BARS.memoryBytes)}`,
+    met: ramBytes <= BARS.memoryBytes,
+  }, {
+    what: `hibernate ${name}: wake`,
+    value: `${wake.toFixed(1)} ms, ${ratio.toFixed(2)} of a cold start`,
+    bar: `≤ ${BARS.ofCold} of a cold start${isSmall ? `, ≤ ${BARS.smallMs} ms` : ""}`,
+    met: ratio <= BARS.ofCold && (!isSmall || wake <= BARS.smallMs),
+  }];
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / MIB).toFixed(1)} MB`;
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}

@@ -1,0 +1,124 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { Hibernator } from "../../../src/docker/freezer/hibernator.ts";
+import type { Folders } from "../../../src/docker/freezer/cgroups.ts";
+import type { Command } from "../../../src/docker/freezer/helper.ts";
+import { parseSwap, type SwapSpace } from "../../../src/docker/freezer/swap.ts";
+import { FakeClock, settle } from "../../support/fake_clock.ts";
+
+const GIB = 1024 ** 3;
+
+/** A machine with swap and frozen containers, whose helper moves memory until the test says that it is done. */
+class FakeMachine {
+  swap: SwapSpace = { totalBytes: 4 * GIB, freeBytes: 3 * GIB };
+  readonly frozen = new Set(["one", "two"]);
+  readonly asked: string[] = [];
+  readonly #folders = new Map(
+    ["one", "two"].map((id) => [id, { freezer: `/cg/freezer/${id}`, memory: `/cg/memory/${id}` }]),
+  );
+  isDone = true;
+  refusal: string | undefined;
+  readonly clock = new FakeClock();
+  readonly hibernator = new Hibernator(this, this, this.clock, () => Promise.resolve(this.swap));
+
+  foldersOf(id: string): Folders | undefined {
+    return this.frozen.has(id) ? this.#folders.get(id) : undefined;
+  }
+
+  ask(what: Command, { memory }: Folders): Promise<string | undefined> {
+    this.asked.push(`${what} ${memory}`);
+    if (this.refusal !== undefined) return Promise.resolve(this.refusal);
+    return Promise.resolve(what === "reclaim" ? "started" : this.isDone ? "done" : "running");
+  }
+}
+
+function hibernatorTest(name: string, fn: (machine: FakeMachine, hibernator: Hibernator) => Promise<void>): void {
+  Deno.test(name, async () => {
+    const machine = new FakeMachine();
+    await machine.hibernator.start();
+    await fn(machine, machine.hibernator);
+    machine.hibernator.stop();
+    assertEquals(machine.clock.timers, 0);
+  });
+}
+
+hibernatorTest("the memory of a frozen container is moved", async (machine, hibernator) => {
+  assertEquals([hibernator.problem, hibernator.swapTotalBytes], [undefined, 4 * GIB]);
+  machine.isDone = false;
+  const moved = hibernator.hibernate("one");
+  await machine.clock.advance(100);
+  machine.isDone = true;
+  await machine.clock.advance(20);
+  await moved;
+  assertEquals(machine.asked[0], "reclaim /cg/memory/one");
+  assertEquals(new Set(machine.asked.slice(1)), new Set(["progress /cg/memory/one"]));
+});
+
+hibernatorTest("one container after the other is moved", async (machine, hibernator) => {
+  machine.isDone = false;
+  const moved = [hibernator.hibernate("one"), hibernator.hibernate("two")];
+  await machine.clock.advance(100);
+  assertEquals(machine.asked.filter((command) => command.includes("two")), []);
+  machine.isDone = true;
+  await machine.clock.advance(20);
+  await Promise.all(moved);
+  assertEquals(machine.asked.filter((command) => command.startsWith("reclaim")), [
+    "reclaim /cg/memory/one",
+    "reclaim /cg/memory/two",
+  ]);
+});
+
+hibernatorTest(
+  "a thaw ends the wait at once, and one that comes before its turn does too",
+  async (machine, hibernator) => {
+    machine.isDone = false;
+    const first = assertRejects(() => hibernator.hibernate("one"), Error, "woken meanwhile");
+    const second = assertRejects(() => hibernator.hibernate("two"), Error, "not frozen");
+    await settle();
+    machine.frozen.clear();
+    await machine.clock.advance(20);
+    await Promise.all([first, second]);
+  },
+);
+
+hibernatorTest("without swap, with a full one, and without a helper, nothing is moved", async (machine, hibernator) => {
+  for (
+    const [swap, problem] of [[{ totalBytes: 0, freeBytes: 0 }, "no swap"], [
+      { totalBytes: GIB, freeBytes: 1000 },
+      "full",
+    ]] as const
+  ) {
+    machine.swap = swap;
+    await assertRejects(() => hibernator.hibernate("one"), Error, problem);
+    assertEquals([hibernator.problem?.includes(problem), machine.asked], [true, []]);
+  }
+  machine.swap = { totalBytes: GIB, freeBytes: GIB };
+  await machine.clock.advance(10_000); // it is looked at from time to time
+  assertEquals(hibernator.problem, undefined);
+  const without = new Hibernator(machine, undefined, machine.clock, () => Promise.resolve(machine.swap));
+  await without.start();
+  assertEquals(without.problem === undefined, false);
+});
+
+hibernatorTest(
+  "a helper that refuses is an error, and a disk that is too slow a pause for all",
+  async (machine, hibernator) => {
+    machine.refusal = "no: there is no such folder";
+    await assertRejects(() => hibernator.hibernate("one"), Error, "no such folder");
+    machine.refusal = undefined;
+    machine.isDone = false;
+    const slow = assertRejects(() => hibernator.hibernate("one"), Error, "too slow");
+    await machine.clock.advance(30_100);
+    await slow;
+    await assertRejects(() => hibernator.hibernate("two"), Error, "too slow");
+    machine.isDone = true;
+    await machine.clock.advance(600_000);
+    await hibernator.hibernate("two");
+  },
+);
+
+Deno.test("the machine's swap is read from its figures of memory", () => {
+  const meminfo =
+    "MemTotal:       24683632 kB\nSwapCached:            0 kB\nSwapTotal:       8388604 kB\nSwapFree:        4194304 kB\n";
+  assertEquals(parseSwap(meminfo), { totalBytes: 8_388_604 * 1024, freeBytes: 4 * GIB });
+  assertEquals(parseSwap(""), { totalBytes: 0, freeBytes: 0 });
+});

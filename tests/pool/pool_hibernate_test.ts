@@ -1,0 +1,206 @@
+import { assertEquals } from "@std/assert";
+import type { Revision } from "../../src/model/revision.ts";
+import { settle } from "../support/fake_clock.ts";
+import { never, newKit, newRevision, started } from "../support/kit.ts";
+
+const TIERED: Revision = {
+  ...newRevision(),
+  pauseAfterMs: 10_000,
+  hibernateAfterMs: 30_000,
+  stopAfterMs: 60_000,
+  stopHibernatedAfterMs: 600_000,
+};
+
+/** A pool with one instance that is idle from now on. */
+async function idlePool(revision: Partial<Revision> = {}) {
+  const kit = newKit();
+  const pool = kit.newPool({ ...TIERED, ...revision });
+  const { lease } = await started(kit, pool);
+  lease.release();
+  return { kit, pool, instance: lease.instance };
+}
+
+/** A pool whose instance hibernates. */
+async function hibernatedPool(revision: Partial<Revision> = {}) {
+  const idle = await idlePool(revision);
+  await idle.kit.clock.advance(30_000);
+  assertEquals(idle.instance.state, "hibernated");
+  return idle;
+}
+
+Deno.test("an idle instance is paused, then hibernates, then is stopped; all times count from the last lease", async () => {
+  const { kit, instance } = await idlePool();
+  await kit.clock.advance(29_999);
+  assertEquals([instance.state, kit.launcher.called("hibernate")], ["paused", []]);
+  await kit.clock.advance(1);
+  assertEquals([instance.state, kit.launcher.called("hibernate")], ["hibernated", ["one"]]);
+  await kit.clock.advance(569_999);
+  assertEquals(instance.state, "hibernated");
+  await kit.clock.advance(1);
+  await kit.executor.settled();
+  assertEquals([instance.state, kit.launcher.called("remove")], ["stopped", ["one"]]);
+});
+
+Deno.test("a request wakes a hibernated instance, and is told what it waited for", async () => {
+  const { kit, pool, instance } = await hibernatedPool();
+  assertEquals(pool.claim(), undefined);
+  const { how, lease } = await pool.hold(never());
+  assertEquals([how, lease.instance, instance.state], ["hibernated", instance, "ready"]);
+  lease.release();
+  await kit.clock.advance(10_000);
+  assertEquals(instance.state, "paused");
+  assertEquals((await pool.hold(never())).how, "resume");
+});
+
+Deno.test("a hibernateAfter below pauseAfter means at once with the pause, one at or beyond stopAfter never", async () => {
+  const early = await idlePool({ hibernateAfterMs: 1000 });
+  await early.kit.clock.advance(9999);
+  assertEquals(early.instance.state, "ready");
+  await early.kit.clock.advance(1);
+  assertEquals(early.instance.state, "hibernated");
+  for (const hibernateAfterMs of [60_000, Infinity]) {
+    const { kit, instance } = await idlePool({ hibernateAfterMs });
+    await kit.clock.advance(60_000);
+    await kit.executor.settled();
+    assertEquals([instance.state, kit.launcher.called("hibernate")], ["stopped", []]);
+  }
+});
+
+Deno.test("while the machine cannot hibernate, an instance stays paused, and is stopped in its time", async () => {
+  const { kit, instance } = await idlePool();
+  kit.launcher.canHibernate = false;
+  await kit.clock.advance(59_999);
+  assertEquals([instance.state, kit.launcher.called("hibernate")], ["paused", []]);
+  await kit.clock.advance(1);
+  await kit.executor.settled();
+  assertEquals(instance.state, "stopped");
+});
+
+Deno.test("once the machine can hibernate, a paused instance does within 15 seconds", async () => {
+  const { kit, instance } = await idlePool({ stopAfterMs: 600_000 });
+  kit.launcher.canHibernate = false;
+  await kit.clock.advance(100_000);
+  kit.launcher.canHibernate = true;
+  await kit.clock.advance(15_000);
+  assertEquals(instance.state, "hibernated");
+});
+
+Deno.test("a hibernation that fails leaves the instance paused, and is tried again 15 seconds later", async () => {
+  const { kit, pool, instance } = await idlePool({ stopAfterMs: 600_000 });
+  let tries = 0;
+  kit.launcher.on.hibernate = () => {
+    if (++tries === 1) throw new Error("the swap is full");
+  };
+  await kit.clock.advance(44_999);
+  assertEquals([instance.state, tries], ["paused", 1]);
+  await kit.clock.advance(1);
+  assertEquals([instance.state, tries], ["hibernated", 2]);
+  (await pool.hold(never())).lease.release();
+});
+
+Deno.test("a request during a hibernation resumes the instance at once", async () => {
+  const { kit, pool, instance } = await idlePool();
+  const moved = Promise.withResolvers<void>();
+  kit.launcher.on.hibernate = () => moved.promise;
+  await kit.clock.advance(30_000);
+  assertEquals(instance.state, "paused");
+  const { how, lease } = await pool.hold(never());
+  assertEquals([how, instance.state, kit.launcher.called("resume")], ["resume", "ready", ["one"]]);
+  moved.reject(new Error("it was woken meanwhile"));
+  await settle();
+  assertEquals(instance.state, "ready");
+  lease.release();
+  await kit.clock.advance(10_000);
+  assertEquals(instance.state, "paused");
+  kit.launcher.on.hibernate = () => {};
+  await kit.clock.advance(20_000);
+  assertEquals(instance.state, "hibernated"); // a wake is no reason to wait longer
+});
+
+Deno.test("a hibernation that is over only after a wake changes nothing", async () => {
+  const { kit, pool, instance } = await idlePool();
+  const moved = Promise.withResolvers<void>();
+  kit.launcher.on.hibernate = () => moved.promise;
+  await kit.clock.advance(30_000);
+  (await pool.hold(never())).lease.release();
+  await kit.clock.advance(10_000);
+  moved.resolve();
+  await settle();
+  assertEquals([instance.state, kit.launcher.called("hibernate")], ["paused", ["one"]]);
+  (await pool.hold(never())).lease.release();
+});
+
+Deno.test("the minimum of instances never hibernates", async () => {
+  const { kit, pool, instance } = await idlePool({ minInstances: 1 });
+  pool.keep(true);
+  await kit.clock.advance(300_000);
+  assertEquals([instance.state, kit.launcher.called("hibernate")], ["ready", []]);
+});
+
+Deno.test("where memory is short, a paused instance hibernates before its time", async () => {
+  const { kit, pool, instance } = await idlePool({ hibernateAfterMs: Infinity });
+  await kit.clock.advance(10_000);
+  assertEquals([await pool.hibernate(instance), instance.state], [true, "hibernated"]);
+  assertEquals(await pool.hibernate(instance), true);
+});
+
+Deno.test("an instance that cannot hibernate early says so", async () => {
+  const { kit, pool, instance } = await idlePool();
+  assertEquals(await pool.hibernate(instance), false); // it is ready
+  await kit.clock.advance(10_000);
+  kit.launcher.on.hibernate = () => Promise.reject(new Error("the swap is full"));
+  assertEquals([await pool.hibernate(instance), instance.state], [false, "paused"]);
+});
+
+Deno.test("a request while memory is short wins against the hibernation", async () => {
+  const { kit, pool, instance } = await idlePool();
+  await kit.clock.advance(10_000);
+  const moved = Promise.withResolvers<void>();
+  kit.launcher.on.hibernate = () => moved.promise;
+  const hibernated = pool.hibernate(instance);
+  await settle();
+  const { lease } = await pool.hold(never());
+  assertEquals([instance.state, await hibernated], ["ready", false]);
+  moved.resolve();
+  await settle();
+  assertEquals(instance.state, "ready");
+  lease.release();
+});
+
+Deno.test("paused instances are resumed before hibernated ones", async () => {
+  const kit = newKit();
+  const pool = kit.newPool({ ...TIERED, maxInstances: 2, concurrency: 1 });
+  const first = await started(kit, pool);
+  const second = await started(kit, pool);
+  first.lease.release();
+  await kit.clock.advance(25_000);
+  second.lease.release();
+  await kit.clock.advance(15_000);
+  assertEquals(pool.states(), ["hibernated", "paused"]);
+  const { how, lease } = await pool.hold(never());
+  assertEquals([how, lease.instance], ["resume", second.lease.instance]);
+});
+
+Deno.test("a hibernated instance that ends, is put to sleep or evicted is removed", async () => {
+  const ended = await hibernatedPool();
+  ended.kit.launcher.end("one", 1);
+  await ended.kit.executor.settled();
+  assertEquals(ended.instance.state, "stopped");
+
+  const asleep = await hibernatedPool();
+  await asleep.pool.sleep(1000);
+  assertEquals(asleep.instance.state, "stopped");
+
+  const evicted = await hibernatedPool();
+  await evicted.pool.evict(evicted.instance);
+  assertEquals(evicted.instance.state, "stopped");
+});
+
+Deno.test("a hibernated instance that runs again without cless is ready", async () => {
+  const { kit, pool, instance } = await hibernatedPool();
+  kit.launcher.emit({ id: "one", what: "resumed" });
+  assertEquals(instance.state, "ready");
+  pool.claim()!.release();
+  await kit.clock.advance(30_000);
+  assertEquals(instance.state, "hibernated");
+});
