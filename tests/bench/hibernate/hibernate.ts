@@ -57,7 +57,8 @@ export async function hibernate({ docker, folder, note, options, signal }: Bench
   const { hibernations, hibernatedServices: many } = options;
   let swap: SwapFile;
   try {
-    swap = await SwapFile.make(`${folder}/swap`, 2048 + 1.2 * MANY_MEGABYTES * many);
+    // More than twice as much as the services need, since cless uses half of it.
+    swap = await SwapFile.make(`${folder}/swap`, 2048 + 2.5 * MANY_MEGABYTES * many);
   } catch (error) {
     return { findings: [{ what: "hibernate", value: `not measured: ${messageOf(error)}` }] };
   }
