@@ -38,11 +38,12 @@ interface Channel {
  * @throws {Error} When there is no shell.
  */
 export function childHelper(ownerFile: string, engineFolder: string, cgroups?: string): Channel {
-  const args = ["-c", script, "freezer", ownerFile, engineFolder, ...(cgroups === undefined ? [] : [cgroups])];
+  // A list of processes shows the arguments, but not the script.
+  const args = ["-c", 'eval "$SCRIPT"', "cless-freezer", ownerFile, engineFolder, ...(cgroups ? [cgroups] : [])];
   const child = new Deno.Command("sh", {
     args,
     clearEnv: true, // the script's variables must not come from there
-    env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },
+    env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", SCRIPT: script },
     stdin: "piped",
     stdout: "piped",
     stderr: "null",
