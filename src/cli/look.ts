@@ -14,7 +14,7 @@ export const services = clientVerb({
   summary: "List the services, each with its state",
   flags: [JSON_FLAG, NAMES_FLAG],
   notes: [
-    "STATE is ready, starting, paused, asleep (without an instance), or failing with the reason: its last start failed, and no instance could answer a request.",
+    "STATE is ready, starting, paused, hibernated (its memory is in the swap), asleep (without an instance), or failing with the reason: its last start failed, and no instance could answer a request.",
     "A service that nobody has declared, found by the name of its image, is listed once it has been used.",
   ],
   example: ["cless services", "cless services --json | jq -r '.[].url'"],

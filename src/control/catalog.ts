@@ -124,8 +124,8 @@ export class Catalog {
 }
 
 /**
- * A service is failing if no instance of any revision is ready, paused or hibernated, and a revision that has a share of the
- * requests, or soon will, has failed: see {@linkcode lastFailure}.
+ * A service is failing if no instance of any revision is ready, paused or hibernated, and a revision that has a share of
+ * the requests, or soon will, has failed: see {@linkcode lastFailure}.
  */
 function statusOf(service: Service): ServiceStatus {
   const states = new Set(service.pools().flatMap((pool) => pool.states()));

@@ -165,8 +165,8 @@ function needsTmpfs({ readOnly, volumes }: Pick<Revision, "readOnly" | "volumes"
 
 /**
  * The limit of memory and swap together. It equals the memory limit, so that an app at its limit is killed and does not
- * make the machine swap. With control groups of version 2, this also keeps a sleeping app's memory from being swapped
- * to disk. A feature that is meant to swap sleeping apps must raise the limit here; nothing else sets it.
+ * make the machine swap. With control groups of version 2, `freezer.sh` lifts this while it moves a sleeping app's
+ * memory to swap.
  */
 function withSwap(memoryBytes: number): number {
   return memoryBytes;

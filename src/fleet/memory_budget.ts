@@ -1,3 +1,4 @@
+import { Limiter } from "../base/async.ts";
 import { messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import type { Clock } from "../base/clock.ts";
@@ -20,6 +21,11 @@ const CALM_INTERVAL_MS = 30_000;
 
 /** The engine keeps a process of about this size for each container, outside of the container's memory. */
 export const SHIM_BYTES = 6 * 1024 ** 2;
+
+/** At most this many hibernated instances are stopped at the same time. */
+const MAX_ENDS = 2;
+/** A hibernated instance with so much more in RAM than in swap is only paused: its swap was taken away. */
+const RETURNED_BYTES = 16 * 1024 ** 2;
 
 export type Resident = Pick<Instance, "id" | "state" | "inFlight" | "idleSince">;
 
@@ -89,10 +95,15 @@ export class MemoryBudget {
   readonly #clock: Clock;
   readonly #budgetBytes: number;
   readonly #swapBudgetBytes: number | undefined;
-  /** The ids of instances that are making room; they count as gone. */
+  /** The ids of instances that are being stopped; they count as gone. */
   readonly #leaving = new Set<string>();
-  /** Instances whose memory could not be moved to disk. They are stopped. */
-  readonly #failed = new WeakSet<Instance>();
+  /** The ids of instances whose memory is being moved to disk; it counts as moved. */
+  readonly #moving = new Set<string>();
+  /** Instances whose memory could not be moved to disk, until they change, by {@linkcode Instance.changes}. */
+  readonly #failed = new WeakMap<Instance, number>();
+  readonly #ends = new Limiter(MAX_ENDS);
+  /** The largest size of the machine's swap so far, bytes. */
+  #swapTotalBytes = 0;
   #stopTicking: (() => void) | undefined;
   #measuring = false;
   #dueAt = -Infinity;
@@ -146,28 +157,47 @@ export class MemoryBudget {
 
   /** Makes room if the limits are exceeded. @returns The memory of all containers before that, bytes. */
   async #makeRoom(): Promise<number> {
-    // Copied before the engine is asked: an instance may leave this set before the answer comes, and still be in the
+    // Copied before the engine is asked: an instance may leave these sets before the answer comes, and still be in the
     // answer.
-    const leaving = new Set(this.#leaving);
-    const used = new Map([...await this.#launcher.memory()].filter(([id]) => !leaving.has(id)));
+    const [leaving, moving] = [new Set(this.#leaving), new Set(this.#moving)];
+    const measured = [...await this.#launcher.memory()].filter(([id]) => !leaving.has(id));
+    const used = new Map(measured.map(([id, { bytes, swapBytes = 0 }]) => {
+      return [id, moving.has(id) ? { bytes: 0, swapBytes: swapBytes + bytes } : { bytes, swapBytes }];
+    }));
     const pools = new Map(this.#fleet.asleep().map(({ instance, pool }) => [instance, pool]));
-    const { canHibernate, swapTotalBytes } = this.#launcher;
-    const limits = { memoryBytes: this.#budgetBytes, swapBytes: this.#swapBudgetBytes ?? swapTotalBytes / 2 };
-    const mayHibernate = (instance: Instance) => canHibernate && !this.#failed.has(instance);
+    for (const [instance, pool] of pools) {
+      const { bytes = 0, swapBytes = 0 } = used.get(instance.id) ?? {};
+      if (instance.state === "hibernated" && bytes > swapBytes + RETURNED_BYTES) pool.memoryBack(instance);
+    }
+    const limits = { memoryBytes: this.#budgetBytes, swapBytes: this.#swapLimitBytes() };
+    const mayHibernate = (instance: Instance) =>
+      this.#launcher.canHibernate && instance.revision.hibernateAfterMs < Infinity && !moving.has(instance.id) &&
+      this.#failed.get(instance) !== instance.changes;
     const { hibernate, stop } = relieve([...pools.keys()], used, limits, mayHibernate);
     for (const instance of hibernate) {
       const hibernated = pools.get(instance)!.hibernate(instance);
-      hibernated.then((isDone) => !isDone && this.#failed.add(instance));
-      this.#leave(instance, "paused instance hibernates, since memory is short", used, hibernated);
+      hibernated.then((isDone) => !isDone && this.#failed.set(instance, instance.changes));
+      this.#note(this.#moving, instance, "paused instance hibernates, since memory is short", used, hibernated);
     }
     for (const instance of stop) {
       const message = `${instance.state} instance is stopped for its memory`;
-      this.#leave(instance, message, used, pools.get(instance)!.evict(instance));
+      const evict = () => pools.get(instance)!.evict(instance);
+      // The app's memory comes back while it ends, so only few end at the same time.
+      const evicted = instance.state === "hibernated" ? this.#ends.run(evict) : evict();
+      this.#note(this.#leaving, instance, message, used, evicted);
     }
     return memoryOf(used);
   }
 
-  #leave(
+  /** While nothing can be moved to swap, the kernel may be emptying it, and its size means nothing. */
+  #swapLimitBytes(): number {
+    const { canHibernate, swapTotalBytes } = this.#launcher;
+    this.#swapTotalBytes = Math.max(this.#swapTotalBytes, swapTotalBytes);
+    return canHibernate ? this.#swapBudgetBytes ?? this.#swapTotalBytes / 2 : Infinity;
+  }
+
+  #note(
+    ids: Set<string>,
     { id, revision: { service } }: Instance,
     message: string,
     used: ReadonlyMap<string, MemoryUse>,
@@ -175,7 +205,7 @@ export class MemoryBudget {
   ): void {
     const { bytes, swapBytes } = used.get(id)!;
     log.info(message, { service, instance: id, bytes, swapBytes });
-    this.#leaving.add(id);
-    over.finally(() => this.#leaving.delete(id));
+    ids.add(id);
+    over.finally(() => ids.delete(id));
   }
 }

@@ -5,7 +5,7 @@ const NEXT: Record<InstanceState, readonly InstanceState[]> = {
   starting: ["ready", "paused", "failed", "stopped"],
   ready: ["paused", "draining", "stopped"],
   paused: ["ready", "hibernated", "draining", "stopped"],
-  hibernated: ["ready", "draining", "stopped"],
+  hibernated: ["ready", "paused", "draining", "stopped"],
   draining: ["stopped"],
   stopped: [],
   failed: [],

@@ -228,14 +228,14 @@ function endIdle(state: PoolState, moment: Moment): Action[] {
   const actions: Action[] = [];
   const settled = members.filter(({ coming, phase }) => phase === "ready" || (isAsleep(phase) && !coming));
   for (const member of settled.sort(byIdleTime)) {
-    const { id, pauseAt, pausing, phase, use } = member;
+    const { hibernating, id, pauseAt, pausing, phase, use } = member;
     const isReady = phase === "ready";
     if (use.inUse > 0) {
       moment.note(now + Math.max(MIN_LOOK_MS, Math.min(pauseAfterMs, stopAfterMs))); // it may become idle at any time
       continue;
     }
     if (live <= least || (isReady && running <= least)) continue;
-    if (moment.isAt(use.idleSince + (phase === "hibernated" ? stopHibernatedAfterMs : stopAfterMs))) {
+    if (moment.isAt(use.idleSince + (phase === "hibernated" || hibernating ? stopHibernatedAfterMs : stopAfterMs))) {
       actions.push({ do: "drain", id, by: now + QUIET_DRAIN_MS, why: "idle" });
       live--;
       if (isReady) running--;

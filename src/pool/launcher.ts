@@ -56,7 +56,7 @@ export interface Launcher {
   /** Freezes a container's processes, and keeps its memory. Does nothing if it is already paused. @throws {NotNow} */
   pause(id: string): Promise<void>;
   resume(id: string): Promise<void>;
-  /** Whether {@linkcode hibernate} may succeed now: the machine has swap, and control groups that let memory go. */
+  /** Whether {@linkcode hibernate} may succeed now: there is a helper, and the machine's swap is good. */
   readonly canHibernate: boolean;
   /** The size of the machine's swap, bytes. */
   readonly swapTotalBytes: number;

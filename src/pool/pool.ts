@@ -253,10 +253,16 @@ export class InstancePool implements InstanceOwner {
   /** Hibernates a paused instance early. Resolves with whether it hibernates. */
   async hibernate(instance: Instance): Promise<boolean> {
     const { id } = instance;
-    if (!mayEvict(this.#state, id)) return false;
+    const { retired, suspensions } = this.#state;
+    if (retired || suspensions > 0 || this.#means().tenure !== "all" || !mayEvict(this.#state, id)) return false;
     this.#take({ type: "pressed", id });
     await this.#until(() => this.#memberOf(id)?.pressed !== true);
     return instance.state === "hibernated";
+  }
+
+  /** Notes that the memory of a hibernated instance is in RAM again, though no request has woken it. */
+  memoryBack({ id }: Instance): void {
+    this.#take({ type: "memory back", id });
   }
 
   /** Stops a sleeping instance early, if that is allowed; resolves when it is gone. */

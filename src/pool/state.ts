@@ -28,8 +28,12 @@ import {
  *     ▼    └──────────────────►    ▼
  *   failed                      stopped
  *
- * A paused instance may become `hibernated`, which is as `paused` in all else. A container that ends by itself, or is ended by somebody else, moves its instance from `starting` to `failed`, or
- * from a later phase to `stopped`. A container that is found when the program starts enters as `starting` or `paused`.
+ * A paused instance becomes `hibernated` when its memory has been moved to disk, and `paused` again if the memory comes
+ * back without a request. From `hibernated` it goes on as from `paused`.
+ *
+ * A container that ends by itself, or is ended by somebody else, moves its instance from `starting` to `failed`, or from
+ * a later phase to `stopped`. A container that is found when the program starts enters as `starting` or `paused`, also
+ * one whose memory is on disk.
  */
 
 /** How an instance is used. The instance counts this itself, since requests do not go through {@linkcode reduce}. */
@@ -132,7 +136,7 @@ export type PoolEvent =
   // Actions that have begun.
   | Of<"launched"> & { readonly use: Use }
   | Of<"found"> & { readonly use: Use; readonly phase: "starting" | "paused" }
-  | Of<"resuming" | "pausing" | "pressed" | "hibernating" | "probing" | "stopping">
+  | Of<"resuming" | "pausing" | "pressed" | "hibernating" | "memory back" | "probing" | "stopping">
   | Of<"draining"> & { readonly by: number; readonly isSurplus?: boolean }
   // The outcomes of actions.
   | Of<"ready" | "paused" | "hibernate failed" | "well" | "gone">
@@ -285,6 +289,10 @@ export function reduce(before: PoolState, event: PoolEvent, now: number): PoolSt
       return enter(state, member, "paused", now, { pausing: true });
     case "pressed":
       return set(state, member, { pressed: phase === "paused" && !member.coming });
+    case "memory back":
+      return phase === "hibernated" && !member.coming
+        ? enter(state, member, "paused", now, { hibernateAt: now + HIBERNATE_RETRY_MS })
+        : state;
     case "hibernating":
       return set(state, member, { hibernating: true });
     case "probing":
@@ -446,6 +454,7 @@ function enter(
   now: number,
   changes: Partial<Member> = {},
 ): PoolState {
+  if (phase !== "paused") changes = { pressed: false, ...changes };
   if (member.phase === phase) return set(state, member, changes);
   if (!mayBecome(member.phase, phase)) throw new Error(`Cannot make a ${member.phase} instance ${phase}: ${member.id}`);
   if (phase !== "ready") return set(state, member, { ...changes, phase });

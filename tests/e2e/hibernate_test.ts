@@ -103,7 +103,16 @@ swapTest("docker stop ends a hibernated app, and the next request starts another
 });
 
 swapTest("where memory is short, a paused instance hibernates and is not stopped", async () => {
-  const flags = ["--pause-after", "200ms", "--hibernate-after", "0", "--memory-budget", "20m", "--default-memory", "0"];
+  const flags = [
+    "--pause-after",
+    "200ms",
+    "--hibernate-after",
+    "5m",
+    "--memory-budget",
+    "20m",
+    "--default-memory",
+    "0",
+  ];
   await using program = await Program.start({ flags });
   await program.get("e2e-large");
   const [name] = await program.containers("e2e-large");

@@ -314,3 +314,84 @@ Deno.test("an instance that ended during the measurement does not count", async 
   assertEquals(kit.launcher.called("remove"), ["one"]);
   memory.stop();
 });
+
+/** A pool whose instance hibernates after a second; its memory is `GIB`. */
+async function hibernated(kit: Kit) {
+  const limits = {
+    pauseAfterMs: 1000,
+    hibernateAfterMs: 1000,
+    stopAfterMs: 3_600_000,
+    stopHibernatedAfterMs: 3_600_000,
+  };
+  const pool = kit.newPool({ ...newRevision(), ...limits });
+  const { lease } = await started(kit, pool);
+  lease.release();
+  await kit.clock.advance(1000);
+  assertEquals(lease.instance.state, "hibernated");
+  return lease.instance;
+}
+
+Deno.test("an instance whose memory has come back from the swap is paused again, and hibernates later", async () => {
+  const kit = newKit();
+  kit.launcher.swapTotalBytes = 100 * GIB;
+  const instance = await hibernated(kit);
+  const memory = new MemoryBudget(kit.launcher, kit.fleet, kit.clock, 100 * GIB);
+  kit.launcher.used = new Map([["one", { bytes: 0, swapBytes: GIB }]]);
+  memory.start();
+  await kit.clock.advance(2000);
+  assertEquals(instance.state, "hibernated");
+  kit.launcher.used = gib([["one", 1]]);
+  kit.launcher.canHibernate = false; // the swap was taken away
+  await kit.clock.advance(60_000);
+  assertEquals(instance.state, "paused");
+  kit.launcher.canHibernate = true;
+  kit.launcher.on.hibernate = () => void (kit.launcher.used = new Map([["one", { bytes: 0, swapBytes: GIB }]]));
+  await kit.clock.advance(16_000);
+  assertEquals(instance.state, "hibernated");
+  memory.stop();
+});
+
+Deno.test("while nothing can be moved to swap, no instance is stopped for its swap", async () => {
+  const kit = newKit();
+  const instance = await hibernated(kit);
+  kit.launcher.used = new Map([["one", { bytes: 0, swapBytes: 5 * GIB }]]);
+  kit.launcher.canHibernate = false;
+  kit.launcher.swapTotalBytes = GIB; // it is being taken away
+  const memory = new MemoryBudget(kit.launcher, kit.fleet, kit.clock, GIB);
+  memory.start();
+  await kit.clock.advance(60_000);
+  assertEquals(instance.state, "hibernated");
+  memory.stop();
+});
+
+Deno.test("a service that never hibernates is stopped where memory is short", async () => {
+  const kit = newKit();
+  const memory = await paused(kit, 10, ["a", "b"]);
+  kit.launcher.canHibernate = true;
+  kit.launcher.swapTotalBytes = 100 * GIB;
+  kit.launcher.used = gib([["one", 6], ["two", 6]]);
+  memory.start();
+  await kit.clock.advance(1000);
+  assertEquals([kit.launcher.called("hibernate"), kit.launcher.called("remove")], [[], ["one"]]);
+  memory.stop();
+});
+
+Deno.test("where memory is short, a paused instance hibernates, and is stopped if it cannot", async () => {
+  const kit = newKit();
+  for (const [n, name] of ["a", "b"].entries()) {
+    const limits = { pauseAfterMs: 10, hibernateAfterMs: 3_000_000, stopAfterMs: 3_600_000 };
+    const pool = kit.newPool({ ...newRevision(`sha256:${n}`, name), ...limits });
+    (await started(kit, pool, `http://10.0.0.${n}:80`)).lease.release();
+    await kit.clock.advance(20);
+  }
+  kit.launcher.swapTotalBytes = 100 * GIB;
+  kit.launcher.memory = () => Promise.resolve(gib([...kit.launcher.containers.keys()].map((id) => [id, 6])));
+  kit.launcher.on.hibernate = () => Promise.reject(new Error("no"));
+  const memory = new MemoryBudget(kit.launcher, kit.fleet, kit.clock, 10 * GIB);
+  memory.start();
+  await kit.clock.advance(1000);
+  assertEquals([kit.launcher.called("hibernate"), kit.launcher.called("remove")], [["one"], []]);
+  await kit.clock.advance(10_000);
+  assertEquals([kit.launcher.called("hibernate"), kit.launcher.called("remove").length], [["one", "two"], 1]);
+  memory.stop();
+});

@@ -8,7 +8,7 @@ const TABLE: Record<InstanceState, string> = {
   starting: "0 1 1 0 0 1 1",
   ready: "0 0 1 0 1 1 0",
   paused: "0 1 0 1 1 1 0",
-  hibernated: "0 1 0 0 1 1 0",
+  hibernated: "0 1 1 0 1 1 0",
   draining: "0 0 0 0 0 1 0",
   stopped: "0 0 0 0 0 0 0",
   failed: "0 0 0 0 0 0 0",

@@ -15,8 +15,9 @@
 #   freeze N    stops its processes, and answers like look
 #   thaw N      lets them run again, and answers "thawed"; breaks off a reclaim
 #   look N      answers "frozen", "freezing" (not all of them have stopped) or "thawed"
-#   reclaim N   begins to move its memory to swap, and answers "started"; one container at a time
-#   progress N  answers "running" while the reclaim runs, else "done"
+#   reclaim N   begins to move the memory of a frozen one to swap; answers "started" and the bytes in RAM; one at a time
+#   progress N  answers "running" while the reclaim runs, else "done" and the bytes in RAM
+#   cancel N    breaks off a reclaim, and answers "ok"
 #
 # If something is not possible, the answer is "no" and the reason. All work that a thaw does not need is done by "use".
 owner_file=$1 engine=$2 cgroups=${3:-/sys/fs/cgroup}
@@ -40,6 +41,7 @@ use() {
   case $id in *[!0-9a-f]*) id= ;; esac
   case $folder in */../*) id= ;; "$cgroups"/*) ;; *) id= ;; esac
   case $memory in */../*) memory= ;; "$cgroups"/*/"$id" | "$cgroups"/*/"docker-$id.scope") ;; *) memory= ;; esac
+  [ -e "$memory/memory.force_empty" ] || [ -e "$memory/memory.reclaim" ] || memory=
   if [ ${#id} -ne 64 ]; then
     echo "no: $folder is no control group of a container"
   elif ! [ -r "$owner_file" ]; then
@@ -59,21 +61,32 @@ use() {
   fi
 }
 
-look() {
-  read -r state <"$file" || state=gone
-  case $state in
-  THAWED | 0) echo thawed ;;
-  FROZEN) echo frozen ;;
-  FREEZING) echo freezing ;;
+# Finds out the state, for "look".
+find_state() {
+  read -r now <"$file" || now=gone
+  case $now in
+  THAWED | 0) now=thawed ;;
+  FROZEN) now=frozen ;;
+  FREEZING) now=freezing ;;
   1)
-    state=freezing
+    now=freezing
     while read -r name value; do
-      [ "$name $value" != 'frozen 1' ] || state=frozen
+      [ "$name $value" != 'frozen 1' ] || now=frozen
     done <"$folder/cgroup.events"
-    echo "$state"
     ;;
-  *) echo "no: cannot read $file" ;;
+  *) now="no: cannot read $file" ;;
   esac
+}
+
+look() {
+  find_state
+  echo "$now"
+}
+
+# The memory in use, bytes.
+find_usage() {
+  usage=0
+  read -r usage <"$memory/memory.usage_in_bytes" || read -r usage <"$memory/memory.current"
 }
 
 # Moves memory to swap. It runs in a process of its own: the kernel holds it until the memory has been moved.
@@ -89,7 +102,8 @@ reclaim() {
   [ "$limit" = max ] || echo max >"$memory/memory.swap.max"
   # In pieces, so that others get the disk too, until there is nothing left to move.
   for _ in $(seq 4096); do
-    echo 16M >"$memory/memory.reclaim" || break
+    find_state
+    [ "$now" = frozen ] && echo 16M >"$memory/memory.reclaim" || break
   done
   end_swap
 }
@@ -99,26 +113,22 @@ end_swap() {
   read -r limit <"$memory/memory.max" && [ "$limit" != max ] && echo 0 >"$memory/memory.swap.max"
 }
 
-# Whether the process of the last reclaim runs. If it has ended, it is a zombie (Z) until its parent waits for it.
+# Whether the process of the last reclaim runs. If it has ended, it is a zombie (Z), or its number means a process that is
+# no child of this one.
 is_reclaiming() {
   [ -n "$child" ] || return 1
   state=
-  read -r _ _ state _ <"/proc/$child/stat"
-  case $state in
-  '' | Z)
-    wait "$child"
-    child= reclaimed=
-    return 1
-    ;;
-  esac
+  read -r _ _ state parent _ <"/proc/$child/stat"
+  [ "$state" != Z ] && [ "${state:+$parent}" = $$ ] && return
+  child= reclaimed=
+  return 1
 }
 
 break_off() {
   is_reclaiming || return
-  kill -KILL "$child"
-  wait "$child"
+  kill -KILL "$child" # the kernel may take a while to let it go
+  eval "memory=\$memory_$reclaimed"
   child= reclaimed=
-  eval "memory=\$memory_$n"
   end_swap
 }
 
@@ -148,18 +158,35 @@ while read -r what n folder memory; do
     look
     ;;
   reclaim)
-    eval "memory=\$memory_$n"
+    eval "file=\$file_$n folder=\$folder_$n memory=\$memory_$n"
+    find_state
     if [ -z "$memory" ]; then
       echo "no: the memory of $n cannot be moved"
+    elif [ "$now" != frozen ]; then
+      echo 'no: it is not frozen'
     elif is_reclaiming; then
       echo 'no: another reclaim is running'
     else
+      find_usage
       reclaim </dev/null >/dev/null &
       child=$! reclaimed=$n
-      echo started
+      echo "started $usage"
     fi
     ;;
-  progress) if is_reclaiming && [ "$reclaimed" = "$n" ]; then echo running; else echo 'done'; fi ;;
+  progress)
+    if is_reclaiming && [ "$reclaimed" = "$n" ]; then
+      echo running
+    else
+      eval "memory=\$memory_$n"
+      find_usage
+      echo "done $usage"
+    fi
+    ;;
+  cancel)
+    [ "$reclaimed" != "$n" ] || break_off
+    echo ok
+    ;;
   *) echo "no: $what is not known" ;;
   esac
 done 2>/dev/null
+break_off 2>/dev/null

@@ -15,12 +15,13 @@ const ANSWER_TIMEOUT_MS: Readonly<Record<Command, number>> = {
   look: 1000,
   reclaim: 1000,
   progress: 1000,
+  cancel: 1000,
 };
 /** The end of cless waits this long for the helper's end. */
 const END_TIMEOUT_MS = 1000;
 
 /** The commands for a control group: see `freezer.sh`. */
-export type Command = "freeze" | "thaw" | "look" | "reclaim" | "progress";
+export type Command = "freeze" | "thaw" | "look" | "reclaim" | "progress" | "cancel";
 
 /** A connection to a helper, which lasts as long as the helper. */
 interface Channel {
@@ -70,6 +71,7 @@ export class FreezerHelper implements AsyncDisposable {
   #killed: Promise<unknown> = Promise.resolve();
   /** Why the last helper could not be started. */
   #problem: string | undefined;
+  #isClosed = false;
 
   constructor(open: () => Channel | Promise<Channel>, clock: Clock) {
     this.#open = open;
@@ -101,6 +103,7 @@ export class FreezerHelper implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     const opened = this.#dialog;
+    this.#isClosed = true;
     this.#dialog = undefined;
     const ended = opened?.then((dialog) => dialog.end(), () => {});
     await atMost(Promise.all([ended, this.#killed]), this.#clock, END_TIMEOUT_MS);
@@ -125,6 +128,7 @@ export class FreezerHelper implements AsyncDisposable {
 
   /** The present helper, or a new one; `undefined` if there is none. */
   async #ready(): Promise<Dialog | undefined> {
+    if (this.#isClosed) return undefined;
     const opened = this.#dialog ??= this.#start();
     try {
       const dialog = await opened;

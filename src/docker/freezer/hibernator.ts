@@ -11,8 +11,11 @@ const MIN_FREE_BYTES = 64 * 1024 ** 2;
 /** The machine's swap is looked at again after this time. */
 const CHECK_INTERVAL_MS = 10_000;
 const PROGRESS_INTERVAL_MS = 20;
-/** A disk that takes longer for one container is too slow. */
+/** A disk that takes longer than this, and is slower than 5 MB/s, is too slow. */
 const RECLAIM_TIMEOUT_MS = 30_000;
+const MIN_BYTES_PER_MS = 5000;
+/** A container that keeps less than this, or less than half of its memory, hibernates. */
+const SMALL_BYTES = 16 * 1024 ** 2;
 /** After a reclaim that was too slow, there is none for this time. */
 const SLOW_PAUSE_MS = 600_000;
 
@@ -30,6 +33,7 @@ export class Hibernator {
   #problem: string | undefined = "the machine's swap is not known yet";
   #slowUntil = -Infinity;
   #isFirst = true;
+  #isStopped = false;
   #swapTotalBytes = 0;
 
   constructor(
@@ -62,6 +66,7 @@ export class Hibernator {
   }
 
   stop(): void {
+    this.#isStopped = true;
     this.#stopChecks?.();
   }
 
@@ -76,32 +81,43 @@ export class Hibernator {
 
   async #reclaim(id: string): Promise<void> {
     const folders = this.#freezer.foldersOf(id);
+    if (this.#isStopped) throw new Error("cless is ending");
     if (folders === undefined) throw new Error("it is not frozen by its control group");
     const isFrozen = () => this.#freezer.foldersOf(id) === folders;
     await this.#check();
     if (this.#problem !== undefined) throw new Error(this.#problem);
     const answer = await this.#helper?.ask("reclaim", folders);
-    if (answer !== "started") throw new Error(answer ?? "the helper does not answer");
-    const deadlineMs = this.#clock.now() + RECLAIM_TIMEOUT_MS;
-    while (isFrozen()) {
-      if (await this.#helper?.ask("progress", folders) !== "running") break;
-      if (this.#clock.now() >= deadlineMs) {
-        this.#slowUntil = this.#clock.now() + SLOW_PAUSE_MS;
-        throw new Error("the disk with the swap is too slow");
-      }
+    const before = bytesIn("started", answer);
+    if (before === undefined) throw new Error(answer ?? "the helper does not answer");
+    const deadlineMs = this.#clock.now() + RECLAIM_TIMEOUT_MS + before / MIN_BYTES_PER_MS;
+    let progress: string | undefined = "running";
+    while (progress === "running" && isFrozen() && !this.#isStopped && this.#clock.now() < deadlineMs) {
       await delay(this.#clock, PROGRESS_INTERVAL_MS);
+      progress = await this.#helper?.ask("progress", folders);
     }
     if (!isFrozen()) throw new Error("it was woken meanwhile");
+    if (progress === "running") {
+      await this.#helper?.ask("cancel", folders);
+      if (this.#isStopped) throw new Error("cless is ending");
+      this.#slowUntil = this.#clock.now() + SLOW_PAUSE_MS;
+      throw new Error("the disk with the swap is too slow");
+    }
+    const after = bytesIn("done", progress);
+    if (after === undefined) throw new Error(progress ?? "the helper does not answer");
+    if (after > Math.max(SMALL_BYTES, before / 2)) throw new Error(`${after} of ${before} bytes stay in memory`);
   }
 
   async #check(): Promise<void> {
     const { freeBytes, totalBytes } = await this.#readSwap();
+    const isShrinking = totalBytes < this.#swapTotalBytes;
     this.#swapTotalBytes = totalBytes;
     const isSlow = this.#clock.now() < this.#slowUntil;
     const problem = totalBytes === 0
       ? "the machine has no swap"
       : freeBytes < MIN_FREE_BYTES
       ? "the machine's swap is full"
+      : isShrinking
+      ? "the machine's swap is being taken away"
       : isSlow
       ? "the disk with the swap is too slow"
       : undefined;
@@ -112,4 +128,10 @@ export class Hibernator {
     if (problem === undefined) log[level]("idle instances hibernate", { freeBytes, totalBytes });
     else log[level]("no instance hibernates", { reason: problem });
   }
+}
+
+/** The number after a word of the helper's answer; `undefined` if it answers something else. */
+function bytesIn(word: string, answer: string | undefined): number | undefined {
+  const [first, bytes] = answer?.split(" ") ?? [];
+  return first === word ? Number(bytes) : undefined;
 }

@@ -183,21 +183,27 @@ Deno.test({ name: "nonsense is answered, and nothing of it is run", ignore: noRu
 
 /** Asks about a reclaim until it is over. */
 async function untilDone(helper: FreezerHelper, folders: Folders): Promise<void> {
-  await until(async () => await helper.ask("progress", folders) === "done");
+  await until(async () => await helper.ask("progress", folders) !== "running");
 }
 
 treeTest("memory is moved to swap with version 1", async (tree, helper) => {
-  const folder = tree.group(`memory/docker/${ONE}`, { "memory.force_empty": "" });
+  const files = { "memory.force_empty": "", "memory.usage_in_bytes": "4096000\n" };
+  const folder = tree.group(`memory/docker/${ONE}`, files);
   const folders = at(tree.version1(`docker/${ONE}`), folder);
-  assertEquals(await helper.ask("reclaim", folders), "started");
+  assertEquals(await helper.ask("reclaim", folders), "no: it is not frozen");
+  await helper.ask("freeze", folders);
+  assertEquals(await helper.ask("reclaim", folders), "started 4096000");
   await untilDone(helper, folders);
   assertEquals(read(folder, "memory.force_empty"), "0");
+  Deno.writeTextFileSync(`${folder}/memory.usage_in_bytes`, "5\n");
+  assertEquals(await helper.ask("progress", folders), "done 5");
 });
 
 treeTest("memory is moved for no other container than the frozen one", async (tree, helper) => {
   const other = tree.group(`memory/docker/${TWO}`, { "memory.force_empty": "" });
   for (const memory of [other, `${tree.root}/cgroup/memory/docker/x/../${TWO}`, "/", "", `/elsewhere/${ONE}`]) {
     const folders = at(tree.version1(`docker/${ONE}`), memory);
+    await helper.ask("freeze", folders);
     assertEquals(await helper.ask("reclaim", folders), "no: the memory of 1 cannot be moved");
     helper.forget(folders);
   }
@@ -210,30 +216,56 @@ treeTest(
     for (const [limit, before, after] of [["268435456", "0", "0"], ["max", "max", "max"]]) {
       const files = { "memory.reclaim": "", "memory.max": `${limit}\n`, "memory.swap.max": `${before}\n` };
       const folder = tree.version2(`docker/${ONE}`);
-      tree.group(`docker/${ONE}`, files);
-      assertEquals(await helper.ask("reclaim", at(folder)), "started");
+      const frozen = { "cgroup.freeze": "1\n", "cgroup.events": "frozen 1\n", "memory.current": "7\n" };
+      tree.group(`docker/${ONE}`, { ...files, ...frozen });
+      assertEquals(await helper.ask("reclaim", at(folder)), "started 7");
       await untilDone(helper, at(folder));
+      assertEquals(await helper.ask("progress", at(folder)), "done 7");
       assertEquals([read(folder, "memory.reclaim"), read(folder, "memory.swap.max")], ["16M", after]);
     }
   },
 );
 
-treeTest("a thaw breaks a reclaim off at once, and only that of its container", async (tree, helper) => {
-  const [one, two] = [tree.version2(`docker/${ONE}`), tree.version2(`docker/${TWO}`)];
-  for (const folder of [one, two]) {
-    tree.group(folder.slice(`${tree.root}/cgroup/`.length), { "memory.max": "1000\n", "memory.swap.max": "0\n" });
-    // The write hangs until somebody reads from the pipe, as it hangs in the kernel.
+/** Two frozen containers whose reclaims hang, as they hang in the kernel: nobody reads from the pipes. */
+async function hangingReclaims(tree: Tree): Promise<[string, string]> {
+  const folders = [ONE, TWO].map((id) => tree.version2(`docker/${id}`));
+  const files = { "memory.max": "1000\n", "memory.swap.max": "0\n", "memory.current": "9\n" };
+  const frozen = { "cgroup.freeze": "1\n", "cgroup.events": "frozen 1\n" };
+  for (const folder of folders) {
+    tree.group(folder.slice(`${tree.root}/cgroup/`.length), { ...files, ...frozen });
     await new Deno.Command("mkfifo", { args: [`${folder}/memory.reclaim`] }).output();
   }
-  assertEquals(await helper.ask("reclaim", at(one)), "started");
-  await until(() => Promise.resolve(read(one, "memory.swap.max") === "max"));
+  return [folders[0]!, folders[1]!];
+}
+
+treeTest("a thaw breaks a reclaim off at once, and only that of its container", async (tree, helper) => {
+  const [one, two] = await hangingReclaims(tree);
+  assertEquals(await helper.ask("reclaim", at(one)), "started 9");
+  await until(() => read(one, "memory.swap.max") === "max");
   assertEquals(await helper.ask("reclaim", at(two)), "no: another reclaim is running");
   assertEquals(await helper.ask("thaw", at(two)), "thawed");
   assertEquals(await helper.ask("progress", at(one)), "running");
-  assertEquals([await helper.ask("thaw", at(one)), await helper.ask("progress", at(one))], ["thawed", "done"]);
-  await until(() => Promise.resolve(read(one, "memory.swap.max") === "0"));
-  assertEquals(await helper.ask("reclaim", at(two)), "started");
-  assertEquals(await helper.ask("thaw", at(two)), "thawed");
+  assertEquals([await helper.ask("thaw", at(one)), await helper.ask("progress", at(one))], ["thawed", "done 9"]);
+  await until(() => read(one, "memory.swap.max") === "0");
+});
+
+treeTest("a reclaim can be broken off without a thaw, and ends with the helper", async (tree, helper) => {
+  const [one, two] = await hangingReclaims(tree);
+  assertEquals(await helper.ask("reclaim", at(one)), "started 9");
+  await until(() => read(one, "memory.swap.max") === "max");
+  assertEquals([await helper.ask("cancel", at(one)), await helper.ask("progress", at(one))], ["ok", "done 9"]);
+  await until(() => read(one, "memory.swap.max") === "0");
+  assertEquals(await helper.ask("reclaim", at(two)), "started 9");
+  await until(() => read(two, "memory.swap.max") === "max");
+  await helper[Symbol.asyncDispose]();
+  await until(() => read(two, "memory.swap.max") === "0");
+});
+
+treeTest("a helper that was ended is not started again", async (tree, helper) => {
+  const folder = at(tree.version1(`docker/${ONE}`));
+  assertEquals(await helper.ask("look", folder), "thawed");
+  await helper[Symbol.asyncDispose]();
+  assertEquals(await helper.ask("look", folder), undefined);
 });
 
 treeTest("questions at the same time are answered in order", async (tree, helper) => {

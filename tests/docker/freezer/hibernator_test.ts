@@ -16,6 +16,7 @@ class FakeMachine {
     ["one", "two"].map((id) => [id, { freezer: `/cg/freezer/${id}`, memory: `/cg/memory/${id}` }]),
   );
   isDone = true;
+  leftBytes = 1000;
   refusal: string | undefined;
   readonly clock = new FakeClock();
   readonly hibernator = new Hibernator(this, this, this.clock, () => Promise.resolve(this.swap));
@@ -27,7 +28,8 @@ class FakeMachine {
   ask(what: Command, { memory }: Folders): Promise<string | undefined> {
     this.asked.push(`${what} ${memory}`);
     if (this.refusal !== undefined) return Promise.resolve(this.refusal);
-    return Promise.resolve(what === "reclaim" ? "started" : this.isDone ? "done" : "running");
+    if (what === "cancel") return Promise.resolve("ok");
+    return Promise.resolve(what === "reclaim" ? `started ${GIB}` : this.isDone ? `done ${this.leftBytes}` : "running");
   }
 }
 
@@ -59,7 +61,7 @@ hibernatorTest("one container after the other is moved", async (machine, hiberna
   await machine.clock.advance(100);
   assertEquals(machine.asked.filter((command) => command.includes("two")), []);
   machine.isDone = true;
-  await machine.clock.advance(20);
+  await machine.clock.advance(100);
   await Promise.all(moved);
   assertEquals(machine.asked.filter((command) => command.startsWith("reclaim")), [
     "reclaim /cg/memory/one",
@@ -107,14 +109,53 @@ hibernatorTest(
     machine.refusal = undefined;
     machine.isDone = false;
     const slow = assertRejects(() => hibernator.hibernate("one"), Error, "too slow");
-    await machine.clock.advance(30_100);
+    await machine.clock.advance(260_000);
     await slow;
     await assertRejects(() => hibernator.hibernate("two"), Error, "too slow");
     machine.isDone = true;
     await machine.clock.advance(600_000);
-    await hibernator.hibernate("two");
+    const moved = hibernator.hibernate("two");
+    await machine.clock.advance(20);
+    await moved;
   },
 );
+
+hibernatorTest(
+  "a container that keeps its memory does not hibernate, and a small one does",
+  async (machine, hibernator) => {
+    machine.leftBytes = 0.6 * GIB;
+    const kept = assertRejects(() => hibernator.hibernate("one"), Error, "stay in memory");
+    await machine.clock.advance(20);
+    await kept;
+    machine.leftBytes = 0.4 * GIB;
+    const moved = hibernator.hibernate("one");
+    await machine.clock.advance(20);
+    await moved;
+  },
+);
+
+hibernatorTest("while the swap becomes smaller, nothing is moved there", async (machine, hibernator) => {
+  machine.swap = { totalBytes: 3 * GIB, freeBytes: 3 * GIB };
+  await machine.clock.advance(10_000);
+  assertEquals(hibernator.problem, "the machine's swap is being taken away");
+  await machine.clock.advance(10_000);
+  assertEquals(hibernator.problem, undefined);
+});
+
+Deno.test("at the end, what is being moved is broken off, and nothing more begins", async () => {
+  const machine = new FakeMachine();
+  await machine.hibernator.start();
+  machine.isDone = false;
+  const both = ["one", "two"].map((id) =>
+    assertRejects(() => machine.hibernator.hibernate(id), Error, "cless is ending")
+  );
+  await settle();
+  machine.hibernator.stop();
+  await machine.clock.advance(20);
+  await Promise.all(both);
+  assertEquals([machine.asked[0], machine.asked.at(-1)], ["reclaim /cg/memory/one", "cancel /cg/memory/one"]);
+  assertEquals(machine.clock.timers, 0);
+});
 
 Deno.test("the machine's swap is read from its figures of memory", () => {
   const meminfo =
