@@ -45,7 +45,6 @@ const EXPORTED_FOR_TESTS: Record<string, string> = {
   "src/control/manifest/apply.ts ApplyError": "what an error is known by",
   "src/control/secrets/secret_key.ts SecretKeyError": "what an error is known by",
   "src/control/secrets/secret_key.ts UnreadableSecretError": "what an error is known by",
-  "src/docker/freezer/swap.ts parseSwap": "the format is tested without a machine",
   "src/docker/network/addresses.ts HostPorts": "ports are tested without a network",
   "src/docker/network/addresses.ts Sequence": "what comes again, and when, is tested with random histories",
   "src/model/revision.ts NO_EXTRAS": "a revision of a test has them too",

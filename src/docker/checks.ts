@@ -106,7 +106,7 @@ export async function checkSwap(
   } catch {
     return never("control groups cannot be used");
   }
-  const { freeBytes: free, totalBytes } = await readSwap();
+  const { freeBytes: free, totalBytes } = readSwap();
   if (totalBytes > 0) {
     const size = (bytes: number) => `${(bytes / GIB).toFixed(1)} GiB`;
     const fact = `idle instances hibernate in ${size(totalBytes)} of swap, of which ${size(free)} are free`;

@@ -133,7 +133,8 @@ export class Engine {
         listener.gap();
       },
     });
-    await Promise.all([listed, this.launcher.prepare(), this.#startWall(), this.#hibernator.start()]);
+    this.#hibernator.start();
+    await Promise.all([listed, this.launcher.prepare(), this.#startWall()]);
   }
 
   /** Lets apps reach the ports of the host on which the proxy listens. @throws {OperatorError} */

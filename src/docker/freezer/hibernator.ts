@@ -27,7 +27,7 @@ export class Hibernator {
   readonly #freezer: Pick<Freezer, "foldersOf">;
   readonly #helper: Pick<FreezerHelper, "ask"> | undefined;
   readonly #clock: Clock;
-  readonly #readSwap: () => Promise<SwapSpace>;
+  readonly #readSwap: () => SwapSpace;
   readonly #turns = new Limiter(1);
   #stopChecks: (() => void) | undefined;
   #problem: string | undefined = "the machine's swap is not known yet";
@@ -59,10 +59,10 @@ export class Hibernator {
   }
 
   /** Looks at the machine's swap, now and from time to time. */
-  async start(): Promise<void> {
+  start(): void {
     if (this.#helper === undefined) return;
-    this.#stopChecks = this.#clock.every(CHECK_INTERVAL_MS, () => void this.#check());
-    await this.#check();
+    this.#stopChecks = this.#clock.every(CHECK_INTERVAL_MS, () => this.#check());
+    this.#check();
   }
 
   stop(): void {
@@ -84,7 +84,7 @@ export class Hibernator {
     if (this.#isStopped) throw new Error("cless is ending");
     if (folders === undefined) throw new Error("it is not frozen by its control group");
     const isFrozen = () => this.#freezer.foldersOf(id) === folders;
-    await this.#check();
+    this.#check();
     if (this.#problem !== undefined) throw new Error(this.#problem);
     const answer = await this.#helper?.ask("reclaim", folders);
     const before = bytesIn("started", answer);
@@ -107,8 +107,8 @@ export class Hibernator {
     if (after > Math.max(SMALL_BYTES, before / 2)) throw new Error(`${after} of ${before} bytes stay in memory`);
   }
 
-  async #check(): Promise<void> {
-    const { freeBytes, totalBytes } = await this.#readSwap();
+  #check(): void {
+    const { freeBytes, totalBytes } = this.#readSwap();
     const isShrinking = totalBytes < this.#swapTotalBytes;
     this.#swapTotalBytes = totalBytes;
     const isSlow = this.#clock.now() < this.#slowUntil;

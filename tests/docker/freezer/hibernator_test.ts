@@ -2,7 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { Hibernator } from "../../../src/docker/freezer/hibernator.ts";
 import type { Folders } from "../../../src/docker/freezer/cgroups.ts";
 import type { Command } from "../../../src/docker/freezer/helper.ts";
-import { parseSwap, type SwapSpace } from "../../../src/docker/freezer/swap.ts";
+import type { SwapSpace } from "../../../src/docker/freezer/swap.ts";
 import { FakeClock, settle } from "../../support/fake_clock.ts";
 
 const GIB = 1024 ** 3;
@@ -19,7 +19,7 @@ class FakeMachine {
   leftBytes = 1000;
   refusal: string | undefined;
   readonly clock = new FakeClock();
-  readonly hibernator = new Hibernator(this, this, this.clock, () => Promise.resolve(this.swap));
+  readonly hibernator = new Hibernator(this, this, this.clock, () => this.swap);
 
   foldersOf(id: string): Folders | undefined {
     return this.frozen.has(id) ? this.#folders.get(id) : undefined;
@@ -36,7 +36,7 @@ class FakeMachine {
 function hibernatorTest(name: string, fn: (machine: FakeMachine, hibernator: Hibernator) => Promise<void>): void {
   Deno.test(name, async () => {
     const machine = new FakeMachine();
-    await machine.hibernator.start();
+    machine.hibernator.start();
     await fn(machine, machine.hibernator);
     machine.hibernator.stop();
     assertEquals(machine.clock.timers, 0);
@@ -96,8 +96,8 @@ hibernatorTest("without swap, with a full one, and without a helper, nothing is 
   machine.swap = { totalBytes: GIB, freeBytes: GIB };
   await machine.clock.advance(10_000); // it is looked at from time to time
   assertEquals(hibernator.problem, undefined);
-  const without = new Hibernator(machine, undefined, machine.clock, () => Promise.resolve(machine.swap));
-  await without.start();
+  const without = new Hibernator(machine, undefined, machine.clock, () => machine.swap);
+  without.start();
   assertEquals(without.problem === undefined, false);
 });
 
@@ -144,7 +144,7 @@ hibernatorTest("while the swap becomes smaller, nothing is moved there", async (
 
 Deno.test("at the end, what is being moved is broken off, and nothing more begins", async () => {
   const machine = new FakeMachine();
-  await machine.hibernator.start();
+  machine.hibernator.start();
   machine.isDone = false;
   const both = ["one", "two"].map((id) =>
     assertRejects(() => machine.hibernator.hibernate(id), Error, "cless is ending")
@@ -155,11 +155,4 @@ Deno.test("at the end, what is being moved is broken off, and nothing more begin
   await Promise.all(both);
   assertEquals([machine.asked[0], machine.asked.at(-1)], ["reclaim /cg/memory/one", "cancel /cg/memory/one"]);
   assertEquals(machine.clock.timers, 0);
-});
-
-Deno.test("the machine's swap is read from its figures of memory", () => {
-  const meminfo =
-    "MemTotal:       24683632 kB\nSwapCached:            0 kB\nSwapTotal:       8388604 kB\nSwapFree:        4194304 kB\n";
-  assertEquals(parseSwap(meminfo), { totalBytes: 8_388_604 * 1024, freeBytes: 4 * GIB });
-  assertEquals(parseSwap(""), { totalBytes: 0, freeBytes: 0 });
 });
