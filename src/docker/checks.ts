@@ -7,7 +7,7 @@ import type { EngineChoice } from "./engine_choice.ts";
 import { CommandApi } from "./command_api.ts";
 import { FreezerHelper, socketHelper } from "./freezer/helper.ts";
 import { findHelper, type HelperConfig } from "./freezer/helper_choice.ts";
-import { readSwap } from "./freezer/swap.ts";
+import { readSwap } from "./freezer/hibernator.ts";
 import { freeBytes } from "../base/machine.ts";
 
 const GIB = 1024 ** 3;

@@ -39,8 +39,9 @@ export class Freezer {
   readonly #folders = new Map<string, Folders | undefined>();
   /** When each container was last sent a signal, clock ms. */
   readonly #signalled = new Map<string, number>();
-  /** A number for each container that increases whenever a freeze or thaw of it begins or ends. */
+  /** The serial number of the last beginning or end of a freeze or thaw of each container. */
   readonly #changes = new Map<string, number>();
+  #count = 0;
   /** The names of the containers that are frozen, or being frozen. */
   readonly #frozen = new Set<string>();
 
@@ -181,7 +182,7 @@ export class Freezer {
   }
 
   #changed(id: string): void {
-    this.#changes.set(id, (this.#changes.get(id) ?? 0) + 1);
+    this.#changes.set(id, ++this.#count);
   }
 
   async #findFolders(id: string): Promise<Folders | undefined> {

@@ -3,7 +3,6 @@ import type { Clock } from "../../base/clock.ts";
 import { logger } from "../../base/log.ts";
 import type { Freezer } from "./freezer.ts";
 import type { FreezerHelper } from "./helper.ts";
-import { readSwap, type SwapSpace } from "./swap.ts";
 
 const log = logger("hibernation");
 /** While this much swap is not free, nothing is moved there. */
@@ -18,6 +17,18 @@ const MIN_BYTES_PER_MS = 5000;
 const SMALL_BYTES = 16 * 1024 ** 2;
 /** After a reclaim that was too slow, there is none for this time. */
 const SLOW_PAUSE_MS = 600_000;
+
+/** The machine's swap, bytes. */
+export interface SwapSpace {
+  readonly totalBytes: number;
+  readonly freeBytes: number;
+}
+
+/** The machine's swap now. */
+export function readSwap(): SwapSpace {
+  const { swapFree, swapTotal } = Deno.systemMemoryInfo();
+  return { totalBytes: swapTotal, freeBytes: swapFree };
+}
 
 /**
  * Moves the memory of frozen containers to the machine's swap, one after the other, so that neither the disk nor others

@@ -331,20 +331,15 @@ Deno.test({ name: "many commands at once, each in its turn, cost no helper that 
 
 treeTest("a freeze whose answer nobody takes is undone", async (tree) => {
   const folder = tree.version1(`docker/${ONE}`);
-  // The helper's output is a pipe that nobody reads any more.
-  const args = [
-    "-c",
-    `printf 'use 1 %s %s\n' "$4" "$4"; sleep 0.2; echo freeze 1`,
-    "sender",
-    ...["", "", "", folder],
-  ];
-  const sender = new Deno.Command("sh", { args, stdout: "piped" }).spawn();
   const helper = tree.open();
-  const taken = helper.readable.getReader();
-  const sent = sender.stdout.pipeTo(helper.writable);
-  assertEquals(new TextDecoder().decode((await taken.read()).value), "ok\n");
-  await taken.cancel();
-  await Promise.all([sent, sender.status, helper.ended]);
+  const [reader, writer] = [helper.readable.getReader(), helper.writable.getWriter()];
+  const send = (line: string) => writer.write(new TextEncoder().encode(`${line}\n`));
+  await send(`use 1 ${folder} ${folder}`);
+  assertEquals(new TextDecoder().decode((await reader.read()).value), "ok\n");
+  await reader.cancel();
+  await send("freeze 1");
+  await writer.close();
+  await helper.ended;
   assertEquals(read(folder, "freezer.state"), "THAWED");
 });
 

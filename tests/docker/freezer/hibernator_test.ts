@@ -1,8 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { Hibernator } from "../../../src/docker/freezer/hibernator.ts";
+import { Hibernator, type SwapSpace } from "../../../src/docker/freezer/hibernator.ts";
 import type { Folders } from "../../../src/docker/freezer/cgroups.ts";
 import type { Command } from "../../../src/docker/freezer/helper.ts";
-import type { SwapSpace } from "../../../src/docker/freezer/swap.ts";
 import { FakeClock, settle } from "../../support/fake_clock.ts";
 
 const GIB = 1024 ** 3;
