@@ -16,6 +16,9 @@ export interface LogLine {
   readonly [field: string]: unknown;
 }
 
+/** A line that has not come after this time will not come. */
+const LOGGED_MS = 90_000;
+
 /** Options of {@linkcode Program.start}. */
 export interface ProgramOptions {
   readonly flags?: readonly string[];
@@ -83,14 +86,18 @@ export class Program implements AsyncDisposable {
     return { hostname: hostname!, port: Number(port) };
   }
 
-  /** The first line with that message, and with those fields; waits until it comes. */
+  /** The first line with that message, and with those fields; waits until it comes, at most {@linkcode LOGGED_MS}. */
   async logged(message: string, fields: Record<string, unknown> = {}): Promise<LogLine> {
+    const lastLines = () => this.log.slice(-30).map((line) => JSON.stringify(line)).join("\n");
+    const isLate = AbortSignal.timeout(LOGGED_MS);
+    isLate.addEventListener("abort", () => this.#tell());
     for (;;) {
       const found = this.log.find((line) =>
         line.message === message && Object.entries(fields).every(([name, value]) => line[name] === value)
       );
       if (found !== undefined) return found;
-      if (this.#ended) throw new Error(`the program ended before it logged "${message}": ${JSON.stringify(this.log)}`);
+      if (this.#ended) throw new Error(`the program ended before it logged "${message}":\n${lastLines()}`);
+      if (isLate.aborted) throw new Error(`the program did not log "${message}" in time:\n${lastLines()}`);
       await new Promise<void>((resolve) => this.#expecting.add(resolve));
     }
   }
