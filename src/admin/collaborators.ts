@@ -1,4 +1,4 @@
-import type { MemoryUse } from "../pool/launcher.ts";
+import type { Usage } from "../pool/launcher.ts";
 import type { DataDir } from "../control/data_dir.ts";
 import type { ClessEvent, SubscribeOptions } from "../control/events.ts";
 import type { Secrets } from "../control/secrets/secrets.ts";
@@ -39,7 +39,7 @@ export interface Collaborators {
   readonly engine: {
     answers(): Promise<boolean>;
     /** Each instance's memory by id; instances for which it is unknown are missing. */
-    memory(): Promise<ReadonlyMap<string, MemoryUse>>;
+    usage(): Promise<ReadonlyMap<string, Usage>>;
   };
   readonly hosts: Pick<Hosts, "serves" | "urlOf">;
   readonly statistics: Pick<Statistics, "pools" | "read">;

@@ -2,7 +2,7 @@ import { atMost } from "../base/async.ts";
 import type { Clock } from "../base/clock.ts";
 import type { RevisionEnv } from "../control/runtime_revision.ts";
 import type { Revision } from "../model/revision.ts";
-import type { Container, Launch, Launcher, MemoryUse } from "../pool/launcher.ts";
+import type { Container, Launch, Launcher, Usage } from "../pool/launcher.ts";
 import { type HostPaths, sharedVolume } from "./volumes.ts";
 
 /** The longest wait for containers to end, so that an engine that hangs does not block everything. */
@@ -104,8 +104,8 @@ export class RevisionLauncher implements Launcher {
     return listed;
   }
 
-  memory(): Promise<ReadonlyMap<string, MemoryUse>> {
-    return this.#engine.memory();
+  usage(): Promise<ReadonlyMap<string, Usage>> {
+    return this.#engine.usage();
   }
 
   processorTime(id: string): Promise<number | undefined> {

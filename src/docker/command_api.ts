@@ -3,6 +3,7 @@ import { Limiter } from "../base/async.ts";
 import { messageOf } from "../base/errors.ts";
 import { linesOf, piecesOf } from "../base/streams.ts";
 import type { Revision } from "../model/revision.ts";
+import type { Usage } from "../pool/launcher.ts";
 import { type CommandOptions, type DockerCommand, killGroup, problemLine } from "./command.ts";
 import { carryEnv } from "./container_env.ts";
 import { ChosenLogging, environmentOf, LABEL, type Placement, runArgs } from "./container_spec.ts";
@@ -93,7 +94,8 @@ export class CommandApi implements EngineApi {
     return jsonLines(output, containerOf, "id", "state", "labels");
   }
 
-  async memory(engineIds: readonly string[]): Promise<Map<string, number>> {
+  /** Without processor time: the command prints only momentary percentages. */
+  async usage(engineIds: readonly string[]): Promise<Map<string, Usage>> {
     if (engineIds.length === 0) return new Map();
     const format = '--format={"id":{{json .ID}},"usage":{{json .MemUsage}}}';
     const output = await this.#run(["stats", "--no-stream", "--no-trunc", format, ...engineIds]);
@@ -101,17 +103,12 @@ export class CommandApi implements EngineApi {
       output,
       ({ id, usage }: { id: string; usage: string }) => {
         const bytes = bytesOf(usage);
-        return bytes === undefined || bytes === 0 ? undefined : [id, bytes] as const; // it has just ended
+        return bytes === undefined || bytes === 0 ? undefined : [id, { bytes }] as const; // it has just ended
       },
       "id",
       "usage",
     );
     return new Map(entries);
-  }
-
-  /** Unknown: the command prints only momentary percentages. */
-  processorTime(): Promise<undefined> {
-    return Promise.resolve(undefined);
   }
 
   async *logs(id: string, options: LogOptions = {}): AsyncGenerator<LogLine, void, void> {

@@ -1,37 +1,45 @@
 import { logger } from "../base/log.ts";
 import { grep } from "../base/machine.ts";
-import type { MemoryUse } from "../pool/launcher.ts";
+import { defined } from "../model/defined.ts";
+import type { Usage } from "../pool/launcher.ts";
 import type { EngineApi, ListedContainer } from "./engine_api.ts";
 
 const log = logger("memory");
 
+/** The folders of a container's memory and processor time in control groups. */
+interface Layout {
+  memory(engineId: string): string;
+  processor(engineId: string): string;
+}
+
 /**
- * The folders of a container's memory figures in control groups: with version 2 or 1, managed by systemd or by the
- * engine itself. https://docs.docker.com/engine/containers/runmetrics/
+ * With version 2 or 1, managed by systemd or by the engine itself. https://docs.docker.com/engine/containers/runmetrics/
  */
-const LAYOUTS: readonly ((engineId: string) => string)[] = [
-  (id) => `/sys/fs/cgroup/system.slice/docker-${id}.scope`,
-  (id) => `/sys/fs/cgroup/docker/${id}`,
-  (id) => `/sys/fs/cgroup/memory/docker/${id}`,
-  (id) => `/sys/fs/cgroup/memory/system.slice/docker-${id}.scope`,
-];
+const LAYOUTS: readonly Layout[] = ["/system.slice/docker-ID.scope", "/docker/ID"].flatMap((path) => {
+  const under = (root: string) => (engineId: string) => root + path.replace("ID", engineId);
+  return [
+    { memory: under("/sys/fs/cgroup"), processor: under("/sys/fs/cgroup") },
+    { memory: under("/sys/fs/cgroup/memory"), processor: under("/sys/fs/cgroup/cpuacct") },
+  ];
+});
 
-/** The memory in use, in version 2 and version 1. */
-const USAGE = ["memory.current", "memory.usage_in_bytes"];
-/** The swap in use, in version 2. With version 1, the file `memory.stat` has it. */
-const SWAP = "memory.swap.current";
-/** The part that the kernel can reclaim. It is not counted, as in `docker stats`. */
-const RECLAIMABLE = /^(?:total_)?inactive_file (\d+)$/;
-const SWAPPED = /^(?:total_)?swap (\d+)$/;
+/** A line of one of these files, and the figure that it tells. */
+type Figure = "used" | "reclaimable" | "swapped" | "processorNs";
 
-/** Measures the memory of one owner's containers. Reads the kernel's files; if there are none, asks the engine. */
-export class ContainerMemory {
-  readonly #api: Pick<EngineApi, "containers" | "memory">;
+/** The files of a memory folder. In version 1, `memory.stat` has the swap. */
+const MEMORY_FILES = ["memory.current", "memory.usage_in_bytes", "memory.swap.current", "memory.stat"];
+const PROCESSOR_FILES = ["cpu.stat", "cpuacct.usage"];
+/** The lines that matter, as a POSIX extended regular expression. */
+const LINES = "^[0-9]+$|^((total_)?(inactive_file|swap)|usage_usec) [0-9]+$";
+
+/** Measures what one owner's containers use. Reads the kernel's files; if there are none, asks the engine. */
+export class ContainerUsage {
+  readonly #api: Pick<EngineApi, "containers" | "usage">;
   readonly #owner: string;
   #layouts = LAYOUTS;
   #warned = false;
 
-  constructor(api: Pick<EngineApi, "containers" | "memory">, owner: string) {
+  constructor(api: Pick<EngineApi, "containers" | "usage">, owner: string) {
     this.#api = api;
     this.#owner = owner;
   }
@@ -40,80 +48,89 @@ export class ContainerMemory {
    * @returns By container name, without containers whose memory is unknown.
    * @throws {EngineError} When the engine does not list the containers.
    */
-  async read(): Promise<ReadonlyMap<string, MemoryUse>> {
+  async read(): Promise<ReadonlyMap<string, Usage>> {
     const containers = (await this.#api.containers({ owner: this.#owner }))
       .filter(({ state }) => state === "running" || state === "paused");
     if (containers.length === 0) return new Map();
     const fromKernel = await this.#readKernelFiles(containers);
     if (fromKernel.size > 0) return fromKernel;
-    const byEngineId = await this.#api.memory(containers.map(({ engineId }) => engineId));
+    const byEngineId = await this.#api.usage(containers.map(({ engineId }) => engineId));
     if (byEngineId.size === 0 && !this.#warned) {
       this.#warned = true;
       log.warning("this machine does not tell how much memory containers use; the memory budget has no effect");
     }
     return new Map(containers.flatMap(({ engineId, id }) => {
-      const bytes = byEngineId.get(engineId);
-      return bytes === undefined ? [] : [[id, { bytes }]];
+      const usage = byEngineId.get(engineId);
+      return usage === undefined ? [] : [[id, usage]];
     }));
   }
 
   /** Reads the kernel's files with one `grep` for all containers: Deno itself needs all permissions for them. */
-  async #readKernelFiles(containers: readonly ListedContainer[]): Promise<Map<string, MemoryUse>> {
+  async #readKernelFiles(containers: readonly ListedContainer[]): Promise<Map<string, Usage>> {
     const folders = new Map(
       this.#layouts.flatMap((layout) =>
-        containers.map(({ engineId, id }) => [layout(engineId), { id, layout }] as const)
+        containers.flatMap(({ engineId, id }) =>
+          [layout.memory(engineId), layout.processor(engineId)].map((folder) => [folder, { id, layout }] as const)
+        )
       ),
     );
-    const files = [...folders.keys()].flatMap((folder) =>
-      [...USAGE, SWAP, "memory.stat"].map((name) => `${folder}/${name}`)
+    const files = this.#layouts.flatMap((layout) =>
+      containers.flatMap(({ engineId }) => [
+        ...MEMORY_FILES.map((name) => `${layout.memory(engineId)}/${name}`),
+        ...PROCESSOR_FILES.map((name) => `${layout.processor(engineId)}/${name}`),
+      ])
     );
-    const used = new Map<string, number>();
-    const reclaimable = new Map<string, number>();
-    const swapped = new Map<string, number>();
+    const found = new Map<string, Partial<Record<Figure, number>>>();
     let layouts = LAYOUTS; // if nothing is found, the next call tries all of them again
-    for (const { file, line } of await grep("^[0-9]+$|^(total_)?(inactive_file|swap) ", files)) {
+    for (const { file, line } of await grep(LINES, files)) {
       const at = file.lastIndexOf("/");
       const folder = folders.get(file.slice(0, at));
-      if (folder === undefined) continue;
+      const figure = figureOf(file.slice(at + 1), line);
+      if (folder === undefined || figure === undefined) continue;
       layouts = [folder.layout];
-      const bytes = RECLAIMABLE.exec(line)?.[1];
-      // In version 1, the line with "total_" is the right one, and comes last.
-      const swap = SWAPPED.exec(line)?.[1];
-      const name = file.slice(at + 1);
-      if (bytes !== undefined) reclaimable.set(folder.id, Number(bytes));
-      else if (swap !== undefined) swapped.set(folder.id, Number(swap));
-      else if (USAGE.includes(name)) used.set(folder.id, Number(line));
-      else if (name === SWAP) swapped.set(folder.id, Number(line));
+      const figures = found.get(folder.id) ?? {};
+      figures[figure[0]] = figure[1];
+      found.set(folder.id, figures);
     }
     this.#layouts = layouts;
-    return new Map([...used].map(([id, usedBytes]) => {
-      const bytes = Math.max(0, usedBytes - (reclaimable.get(id) ?? 0));
-      const swapBytes = swapped.get(id);
-      return [id, swapBytes === undefined ? { bytes } : { bytes, swapBytes }];
-    }));
+    return new Map(
+      [...found].flatMap(([id, { used, reclaimable = 0, swapped: swapBytes, processorNs }]) =>
+        used === undefined ? [] : [[id, defined({ bytes: Math.max(0, used - reclaimable), swapBytes, processorNs })]]
+      ),
+    );
   }
 }
 
-/** The files of a container's processor time, in the same cases as {@linkcode LAYOUTS}. */
-const PROCESSOR_FILES: readonly ((engineId: string) => string)[] = [
-  (id) => `/sys/fs/cgroup/system.slice/docker-${id}.scope/cpu.stat`,
-  (id) => `/sys/fs/cgroup/docker/${id}/cpu.stat`,
-  (id) => `/sys/fs/cgroup/cpuacct/docker/${id}/cpuacct.usage`,
-  (id) => `/sys/fs/cgroup/cpuacct/system.slice/docker-${id}.scope/cpuacct.usage`,
-];
-/** The line with version 2, in microseconds. With version 1, the file has only a number of nanoseconds. */
-const PROCESSOR_USAGE = /^usage_usec (\d+)$/;
+/** The figure in a line of a file. Of the lines of version 1, the one with "total_" is the right one, and comes last. */
+function figureOf(file: string, line: string): [Figure, number] | undefined {
+  const [name, value] = line.includes(" ") ? line.split(" ") : [file, line];
+  switch (name!.replace("total_", "")) {
+    case "memory.current":
+    case "memory.usage_in_bytes":
+      return ["used", Number(value)];
+    case "inactive_file": // the kernel can free it at once; `docker stats` does not count it either
+      return ["reclaimable", Number(value)];
+    case "memory.swap.current":
+    case "swap":
+      return ["swapped", Number(value)];
+    case "cpuacct.usage":
+      return ["processorNs", Number(value)];
+    case "usage_usec":
+      return ["processorNs", 1000 * Number(value)];
+    default:
+      return undefined;
+  }
+}
 
 /**
  * The processor time that a container has used, ns; `undefined` if unknown. Reads the kernel's files; if there are
  * none, asks the engine.
  */
-export async function processorTime(
-  api: Pick<EngineApi, "processorTime">,
-  engineId: string,
-): Promise<number | undefined> {
-  const [found] = await grep("^(usage_usec )?[0-9]+$", PROCESSOR_FILES.map((file) => file(engineId)));
-  if (found === undefined) return await api.processorTime(engineId);
-  const microseconds = PROCESSOR_USAGE.exec(found.line)?.[1];
-  return microseconds === undefined ? Number(found.line) : 1000 * Number(microseconds);
+export async function processorTime(api: Pick<EngineApi, "usage">, engineId: string): Promise<number | undefined> {
+  const files = LAYOUTS.flatMap((layout) => PROCESSOR_FILES.map((name) => `${layout.processor(engineId)}/${name}`));
+  for (const { file, line } of await grep(LINES, files)) {
+    const figure = figureOf(file.slice(file.lastIndexOf("/") + 1), line);
+    if (figure?.[0] === "processorNs") return figure[1];
+  }
+  return (await api.usage([engineId])).get(engineId)?.processorNs;
 }

@@ -4,7 +4,7 @@ import type { Config } from "../base/config.ts";
 import { messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import { type DataDir, isDataDirInUse } from "../control/data_dir.ts";
-import type { ContainerEvent, MemoryUse } from "../pool/launcher.ts";
+import type { ContainerEvent, Usage } from "../pool/launcher.ts";
 import { LABEL } from "./container_spec.ts";
 import type { EngineApi, EngineEvent } from "./engine_api.ts";
 import type { EngineChoice } from "./engine_choice.ts";
@@ -25,7 +25,7 @@ const log = logger("engine");
 /** An answer of the engine is reused for other callers for this long. */
 const MAX_ANSWER_AGE_MS = 1000;
 const ANSWER_TIMEOUT_MS = 10_000;
-const MEMORY_TIMEOUT_MS = 1000;
+const USAGE_TIMEOUT_MS = 1000;
 /**
  * The firewall rules that keep apps from the host are checked at this interval: reloading the firewall removes them.
  */
@@ -58,7 +58,7 @@ export class Engine {
   #found = false;
   #answering: Promise<boolean> | undefined;
   #measuring: Promise<void> | undefined;
-  #memory: ReadonlyMap<string, MemoryUse> = new Map();
+  #usage: ReadonlyMap<string, Usage> = new Map();
 
   constructor(
     { api, docker, whyNotSocket }: EngineChoice,
@@ -166,15 +166,14 @@ export class Engine {
   }
 
   /**
-   * The memory of each container by id. It is at most a second old, unless the engine is slow: then it is the
-   * last known.
+   * What each container uses, by id. It is at most a second old, unless the engine is slow: then it is the last known.
    */
-  async memory(): Promise<ReadonlyMap<string, MemoryUse>> {
-    this.#measuring ??= this.launcher.memory().then((memory) => void (this.#memory = memory), () => {}).finally(() => {
+  async usage(): Promise<ReadonlyMap<string, Usage>> {
+    this.#measuring ??= this.launcher.usage().then((usage) => void (this.#usage = usage), () => {}).finally(() => {
       this.#clock.after(MAX_ANSWER_AGE_MS, () => this.#measuring = undefined);
     });
-    await atMost(this.#measuring, this.#clock, MEMORY_TIMEOUT_MS);
-    return this.#memory;
+    await atMost(this.#measuring, this.#clock, USAGE_TIMEOUT_MS);
+    return this.#usage;
   }
 
   /** The services of other data-dirs that have a container with this named volume, each as `SERVICE of OWNER`. */

@@ -1,6 +1,6 @@
 import type { OutputLine, OutputOptions } from "../logs/instance_output.ts";
 import type { Revision } from "../model/revision.ts";
-import type { Container } from "../pool/launcher.ts";
+import type { Container, Usage } from "../pool/launcher.ts";
 import type { Placement } from "./container_spec.ts";
 
 /** The limits of one call. */
@@ -113,10 +113,8 @@ export interface EngineApi extends Disposable {
   /** Kills and removes a container and its anonymous volumes; fails with `already` if it is being removed. */
   remove(id: string): Promise<void>;
   containers(filter: ContainerFilter): Promise<ListedContainer[]>;
-  /** The memory of running containers in bytes, without reclaimable caches, by the engine's ids. */
-  memory(engineIds: readonly string[]): Promise<Map<string, number>>;
-  /** The processor time that a running container has used, ns; `undefined` if this implementation cannot tell. */
-  processorTime(engineId: string): Promise<number | undefined>;
+  /** What running containers use, by the engine's ids. Leaves out those that have ended. */
+  usage(engineIds: readonly string[]): Promise<Map<string, Usage>>;
   /** The app's output, each stream in order, until the container ends, the signal is aborted or the reader stops. */
   logs(id: string, options?: LogOptions): AsyncGenerator<LogLine, void, void>;
   /**

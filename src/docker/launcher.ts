@@ -1,16 +1,9 @@
 import { messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import type { Revision } from "../model/revision.ts";
-import {
-  type Container,
-  ContainerGone,
-  EngineAway,
-  type Launch,
-  type Launcher,
-  type MemoryUse,
-} from "../pool/launcher.ts";
+import { type Container, ContainerGone, EngineAway, type Launch, type Launcher, type Usage } from "../pool/launcher.ts";
 import { carryEnv, redactError } from "./container_env.ts";
-import { ContainerMemory, processorTime } from "./container_usage.ts";
+import { ContainerUsage, processorTime } from "./container_usage.ts";
 import { environmentOf } from "./container_spec.ts";
 import type { EngineApi, ListedContainer } from "./engine_api.ts";
 import { kindOf } from "./engine_error.ts";
@@ -34,7 +27,7 @@ export class DockerLauncher implements Launcher {
   readonly #api: EngineApi;
   readonly #images: ImageSource;
   readonly #addresses: Addresses;
-  readonly #memory: ContainerMemory;
+  readonly #usage: ContainerUsage;
   readonly #freezer: Freezer;
   readonly #hibernator: Hibernator;
   #graceS = STOP_GRACE_S;
@@ -55,7 +48,7 @@ export class DockerLauncher implements Launcher {
     this.#api = api;
     this.#images = images;
     this.#addresses = addresses;
-    this.#memory = new ContainerMemory(api, addresses.network.owner);
+    this.#usage = new ContainerUsage(api, addresses.network.owner);
     this.outputs = outputs;
   }
 
@@ -177,8 +170,8 @@ export class DockerLauncher implements Launcher {
     await this.#remove(id);
   }
 
-  memory(): Promise<ReadonlyMap<string, MemoryUse>> {
-    return this.#memory.read();
+  usage(): Promise<ReadonlyMap<string, Usage>> {
+    return this.#usage.read();
   }
 
   async processorTime(id: string): Promise<number | undefined> {

@@ -3,8 +3,10 @@ import { Limiter } from "../base/async.ts";
 import { isExhausted } from "../base/file_reserve.ts";
 import { messageOf, plainMessageOf } from "../base/errors.ts";
 import { linesOf, piecesOf, readText } from "../base/streams.ts";
+import { defined } from "../model/defined.ts";
 import { canonicalTime } from "../model/time.ts";
 import type { Revision } from "../model/revision.ts";
+import type { Usage } from "../pool/launcher.ts";
 import { ChosenLogging, createBody, LABEL, type Placement } from "./container_spec.ts";
 import {
   type CallOptions,
@@ -146,21 +148,18 @@ export class SocketApi implements EngineApi {
     });
   }
 
-  async memory(engineIds: readonly string[]): Promise<Map<string, number>> {
-    const memory = new Map<string, number>();
+  async usage(engineIds: readonly string[]): Promise<Map<string, Usage>> {
+    const usage = new Map<string, Usage>();
     const limiter = new Limiter(MAX_STATS);
     await Promise.all(engineIds.map((id) =>
       limiter.run(async () => {
         const stats = await this.#stats(id).catch(() => undefined); // it may have ended
         const bytes = usedBytes(stats);
-        if (bytes !== undefined) memory.set(id, bytes);
+        const processorNs = stats?.cpu_stats?.cpu_usage?.total_usage;
+        if (bytes !== undefined) usage.set(id, defined({ bytes, processorNs }));
       })
     ));
-    return memory;
-  }
-
-  async processorTime(engineId: string): Promise<number | undefined> {
-    return (await this.#stats(engineId)).cpu_stats?.cpu_usage?.total_usage;
+    return usage;
   }
 
   async *logs(id: string, options: LogOptions = {}): AsyncGenerator<LogLine, void, void> {

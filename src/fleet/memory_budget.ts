@@ -4,7 +4,7 @@ import { logger } from "../base/log.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Fleet } from "./fleet.ts";
 import type { Instance } from "../pool/instance.ts";
-import type { Launcher, MemoryUse } from "../pool/launcher.ts";
+import type { Launcher, Usage } from "../pool/launcher.ts";
 import { isAsleep } from "../model/instance_state.ts";
 
 const log = logger("memory");
@@ -51,7 +51,7 @@ export interface Relief<T> {
  */
 export function relieve<T extends Resident>(
   instances: readonly T[],
-  used: ReadonlyMap<string, MemoryUse>,
+  used: ReadonlyMap<string, Usage>,
   limits: Limits,
   mayHibernate: (instance: T) => boolean,
 ): Relief<T> {
@@ -80,7 +80,7 @@ export function relieve<T extends Resident>(
 }
 
 /** The RAM of all containers, with the engine's process for each. */
-function memoryOf(used: ReadonlyMap<string, MemoryUse>): number {
+function memoryOf(used: ReadonlyMap<string, Usage>): number {
   return sum([...used.values()].map(({ bytes }) => bytes + SHIM_BYTES));
 }
 
@@ -160,7 +160,7 @@ export class MemoryBudget {
     // Copied before the engine is asked: an instance may leave these sets before the answer comes, and still be in the
     // answer.
     const [leaving, moving] = [new Set(this.#leaving), new Set(this.#moving)];
-    const measured = [...await this.#launcher.memory()].filter(([id]) => !leaving.has(id));
+    const measured = [...await this.#launcher.usage()].filter(([id]) => !leaving.has(id));
     const used = new Map(measured.map(([id, { bytes, swapBytes = 0 }]) => {
       return [id, moving.has(id) ? { bytes: 0, swapBytes: swapBytes + bytes } : { bytes, swapBytes }];
     }));
@@ -200,7 +200,7 @@ export class MemoryBudget {
     ids: Set<string>,
     { id, revision: { service } }: Instance,
     message: string,
-    used: ReadonlyMap<string, MemoryUse>,
+    used: ReadonlyMap<string, Usage>,
     over: Promise<unknown>,
   ): void {
     const { bytes, swapBytes } = used.get(id)!;

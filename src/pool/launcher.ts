@@ -20,12 +20,14 @@ export interface Container {
   readonly origin: string | undefined;
 }
 
-/** The memory of a container. */
-export interface MemoryUse {
+/** What a container uses. */
+export interface Usage {
   /** In RAM, without caches that the kernel could drop at once. */
   readonly bytes: number;
   /** In the machine's swap; missing if unknown. */
   readonly swapBytes?: number;
+  /** The processor time so far, ns; missing if unknown. */
+  readonly processorNs?: number;
 }
 
 /** The engine of a {@linkcode Launcher} does not answer. The same call may succeed later. */
@@ -75,8 +77,8 @@ export interface Launcher {
   exposedPorts(revision: Pick<Revision, "imageId">): Promise<readonly number[]>;
   /** Every container of this cless, ended ones too. */
   list(): Promise<Container[]>;
-  /** The memory that each container uses now, by id. Leaves out containers for which it is unknown. */
-  memory(): Promise<ReadonlyMap<string, MemoryUse>>;
+  /** What each container uses now, by id. Leaves out containers whose memory is unknown. */
+  usage(): Promise<ReadonlyMap<string, Usage>>;
   /** The processor time that a container has used so far, ns; `undefined` if unknown. */
   processorTime(id: string): Promise<number | undefined>;
 }

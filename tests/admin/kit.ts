@@ -85,7 +85,7 @@ export async function newAdmin(
     events: { subscribe: () => eventsOf(happening) },
     logs: { read: () => linesOf(3) },
     metrics: { text: () => Promise.resolve("# HELP x y\n") },
-    engine: { answers: () => Promise.resolve(true), memory: () => kit.launcher.memory() },
+    engine: { answers: () => Promise.resolve(true), usage: () => kit.launcher.usage() },
     hosts: {
       serves: (name) => Promise.resolve(scene.services.get(name.split(".")[0]!) !== undefined),
       urlOf: (service) => `http://${service}.localhost:8080`,

@@ -68,7 +68,7 @@ Deno.test("health needs no token", async () => {
   let ready = false;
   let asked = 0;
   const { ask } = await newAdmin({
-    engine: { answers: () => (asked++, Promise.resolve(ready)), memory: () => Promise.resolve(new Map()) },
+    engine: { answers: () => (asked++, Promise.resolve(ready)), usage: () => Promise.resolve(new Map()) },
   });
   const answer = async (path: string) => {
     const response = await ask("GET", path, { token: undefined });

@@ -187,7 +187,7 @@ Deno.test("all other calls go to the engine unchanged", async () => {
   engine.used = new Map([["one", { bytes: 5 }]]);
   await launcher.pause("one");
   await launcher.resume("one");
-  assertEquals(await launcher.memory(), engine.used);
+  assertEquals(await launcher.usage(), engine.used);
   launcher.forget("one");
   assertEquals([await launcher.output("one", 1), (await launcher.list()).map(({ id }) => id)], ["b", ["one"]]);
   assertEquals(engine.calls.map(({ method }) => method), ["launch", "pause", "resume", "forget", "output"]);

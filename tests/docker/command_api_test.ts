@@ -133,8 +133,8 @@ dockerTest("memory is read in every unit, and one that has just ended uses none"
   ];
   const line = ([usage]: [string, unknown], n: number) => JSON.stringify({ id: `${n}`, usage }) + "\n";
   await docker.on("stats", "WARNING: x\n" + usages.map(line).join(""));
-  const memory = await new CommandApi(docker.command).memory(usages.map((_, n) => `${n}`));
-  assertEquals(usages.map((_, n) => memory.get(`${n}`)), usages.map(([, bytes]) => bytes));
+  const usage = await new CommandApi(docker.command).usage(usages.map((_, n) => `${n}`));
+  assertEquals(usages.map((_, n) => usage.get(`${n}`)?.bytes), usages.map(([, bytes]) => bytes));
 });
 
 dockerTest("a network that disappears while all are inspected does not matter", async (docker) => {

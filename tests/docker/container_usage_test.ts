@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
-import { ContainerMemory, processorTime } from "../../src/docker/container_usage.ts";
+import { ContainerUsage, processorTime } from "../../src/docker/container_usage.ts";
 import type { ListedContainer } from "../../src/docker/engine_api.ts";
+import type { Usage } from "../../src/pool/launcher.ts";
 import { Rig } from "../support/container_rig.ts";
 import { noDocker } from "../support/docker.ts";
 import { noRun } from "../support/permissions.ts";
@@ -14,16 +15,16 @@ function container(id: string, state: ListedContainer["state"]): ListedContainer
 }
 
 /** An engine with these containers, that tells this about their memory. */
-function engineWith(containers: ListedContainer[], memory: Record<string, number> = {}) {
+function engineWith(containers: ListedContainer[], usage: Record<string, Usage> = {}) {
   const asked: (readonly string[])[] = [];
   const api = {
     containers: () => Promise.resolve(containers),
-    memory: (ids: readonly string[]) => {
+    usage: (ids: readonly string[]) => {
       asked.push(ids);
-      return Promise.resolve(new Map(Object.entries(memory)));
+      return Promise.resolve(new Map(Object.entries(usage)));
     },
   };
-  return { asked, memory: new ContainerMemory(api, "a1") };
+  return { asked, usage: new ContainerUsage(api, "a1") };
 }
 
 Deno.test({
@@ -32,15 +33,16 @@ Deno.test({
 }, async () => {
   const states = { one: "running", two: "paused", ended: "ended", made: "created" } as const;
   const containers = Object.entries(states).map(([id, state]) => container(id, state));
-  const { asked, memory } = engineWith(containers, { "id-of-one": 7 * MIB, "id-of-other": MIB });
-  assertEquals(await memory.read(), new Map([["one", { bytes: 7 * MIB }]]));
+  const known = { bytes: 7 * MIB, processorNs: 5 };
+  const { asked, usage } = engineWith(containers, { "id-of-one": known, "id-of-other": { bytes: MIB } });
+  assertEquals(await usage.read(), new Map([["one", known]]));
   assertEquals(asked, [["id-of-one", "id-of-two"]]);
 });
 
 Deno.test({ name: "without figures of kernel and engine, no memory is known", ignore: noRun }, async () => {
-  const { memory } = engineWith([container("one", "running")]);
-  assertEquals([await memory.read(), await memory.read()], [new Map(), new Map()]);
-  const { asked, memory: ofNone } = engineWith([container("ended", "ended")]);
+  const { usage } = engineWith([container("one", "running")]);
+  assertEquals([await usage.read(), await usage.read()], [new Map(), new Map()]);
+  const { asked, usage: ofNone } = engineWith([container("ended", "ended")]);
   assertEquals([await ofNone.read(), asked], [new Map(), []]);
 });
 
@@ -55,12 +57,12 @@ Deno.test({
   for await (const { text } of rig.launcher.outputs.read(large, { follow: true })) if (text === "ready") break;
   await rig.launcher.pause(large);
   for (let times = 0; times < 2; times++) {
-    const memory = await rig.launcher.memory();
-    assertEquals([...memory.keys()].sort(), [small, large].sort());
-    const [{ bytes, swapBytes }, { bytes: largeBytes }] = [memory.get(small)!, memory.get(large)!];
+    const usage = await rig.launcher.usage();
+    assertEquals([...usage.keys()].sort(), [small, large].sort());
+    const [{ bytes, swapBytes, processorNs }, { bytes: largeBytes }] = [usage.get(small)!, usage.get(large)!];
     assert(bytes > 0 && bytes < 16 * MIB, `${bytes}`);
     assert(largeBytes > 32 * MIB, `${largeBytes}`);
-    assertEquals(swapBytes, 0);
+    assertEquals([swapBytes, processorNs], [0, await rig.launcher.processorTime(small)]);
   }
 });
 
@@ -68,9 +70,11 @@ Deno.test({ name: "if the kernel tells no processor time, the engine is asked", 
   for (const time of [7, undefined]) {
     const asked: string[] = [];
     const api = {
-      processorTime: (engineId: string) => {
-        asked.push(engineId);
-        return Promise.resolve(time);
+      usage: ([engineId]: readonly string[]) => {
+        asked.push(engineId!);
+        return Promise.resolve(
+          new Map([[engineId!, { bytes: 1, ...(time === undefined ? {} : { processorNs: time }) }]]),
+        );
       },
     };
     assertEquals([await processorTime(api, "unknown"), asked], [time, ["unknown"]]);

@@ -307,18 +307,18 @@ bothWays("the memory of containers is told, also of a paused one, and not of one
   const ids = new Map(
     (await lab.api.containers({ owner: lab.owner })).map(({ engineId, id }) => [id, engineId]),
   );
-  const memory = await lab.api.memory([...ids.values()]);
+  const usage = await lab.api.usage([...ids.values()]);
   for (const id of [running, paused]) {
-    const bytes = memory.get(ids.get(id)!) ?? 0;
+    const bytes = usage.get(ids.get(id)!)?.bytes ?? 0;
     assert(bytes > 10_000 && bytes < 32 * MIB, `${id}: ${bytes}`);
   }
-  assertEquals([memory.has(ids.get(ended)!), (await lab.api.memory([])).size], [false, 0]);
+  assertEquals([usage.has(ids.get(ended)!), (await lab.api.usage([])).size], [false, 0]);
 });
 
 bothWays("the processor time of a container grows only while its app does something, if it is told", async (lab) => {
   const id = await lab.run({ command: ["sh", "-c", "while read -r _; do :; done < /dev/zero"] });
   const [container] = await lab.api.containers({ owner: lab.owner });
-  const used = () => lab.api.processorTime(container!.engineId);
+  const used = async () => (await lab.api.usage([container!.engineId])).get(container!.engineId)?.processorNs;
   const [first, second] = [await used(), await used()];
   await lab.api.pause(id);
   const [third, fourth] = [await used(), await used()];

@@ -98,9 +98,9 @@ engineTest("whether the engine answers is asked once for all who want to know, a
 engineTest("the memory of containers is a second old at most, unless the engine is slow or refuses", async () => {
   let containers: () => Promise<ListedContainer[]> = () => Promise.resolve([CONTAINER]);
   let bytes = 1;
-  const memory = () => Promise.resolve(new Map([[CONTAINER.engineId, bytes]]));
-  const { clock, engine } = new Scene({ containers: () => containers(), memory });
-  const read = async () => (await engine.memory()).get("one")?.bytes;
+  const usage = () => Promise.resolve(new Map([[CONTAINER.engineId, { bytes }]]));
+  const { clock, engine } = new Scene({ containers: () => containers(), usage });
+  const read = async () => (await engine.usage()).get("one")?.bytes;
   assertEquals(await read(), 1);
   bytes = 2;
   assertEquals(await read(), 1);

@@ -284,7 +284,7 @@ socketTest(
       return await fetch(...args).finally(() => now--);
     };
     try {
-      assertEquals(await api.memory(ids), new Map(ids.slice(1).map((id) => [id, 70])));
+      assertEquals(await api.usage(ids), new Map(ids.slice(1).map((id) => [id, { bytes: 70 }])));
       assertEquals(most, 4);
     } finally {
       globalThis.fetch = fetch;
@@ -313,14 +313,22 @@ socketTest("containers without a name or labels are listed all the same", async 
 
 const MIB = 1024 ** 2;
 
-socketTest("memory is measured without reclaimable caches, and not of ended containers", async (engine, api) => {
-  const stats = (id: string, memory_stats: unknown) =>
-    engine.on(`GET /containers/${id}/stats?stream=false&one-shot=true`, 200, { memory_stats });
-  stats("one", { usage: 10 * MIB, stats: { total_inactive_file: 3 * MIB, inactive_file: MIB } });
-  stats("two", { usage: 10 * MIB, stats: { inactive_file: MIB } });
-  stats("three", { usage: 10 * MIB });
-  stats("four", {}); // it has just ended
-  stats("five", { usage: MIB, stats: { inactive_file: 2 * MIB } });
-  const memory = await api.memory(["one", "two", "three", "four", "five", "gone"]);
-  assertEquals(Object.fromEntries(memory), { one: 7 * MIB, two: 9 * MIB, three: 10 * MIB, five: 0 });
-});
+socketTest(
+  "usage is memory without reclaimable caches, and processor time; ended containers have none",
+  async (engine, api) => {
+    const stats = (id: string, memory_stats: unknown, cpu_stats?: unknown) =>
+      engine.on(`GET /containers/${id}/stats?stream=false&one-shot=true`, 200, { memory_stats, cpu_stats });
+    stats("one", { usage: 10 * MIB, stats: { total_inactive_file: 3 * MIB, inactive_file: MIB } });
+    stats("two", { usage: 10 * MIB, stats: { inactive_file: MIB } });
+    stats("three", { usage: 10 * MIB });
+    stats("four", {}); // it has just ended
+    stats("five", { usage: MIB, stats: { inactive_file: 2 * MIB } }, { cpu_usage: { total_usage: 5 } });
+    const usage = await api.usage(["one", "two", "three", "four", "five", "gone"]);
+    assertEquals(Object.fromEntries(usage), {
+      one: { bytes: 7 * MIB },
+      two: { bytes: 9 * MIB },
+      three: { bytes: 10 * MIB },
+      five: { bytes: 0, processorNs: 5 },
+    });
+  },
+);

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { type InstanceState, isAsleep } from "../../src/model/instance_state.ts";
-import type { MemoryUse } from "../../src/pool/launcher.ts";
+import type { Usage } from "../../src/pool/launcher.ts";
 import { MemoryBudget, relieve, type Resident, SHIM_BYTES } from "../../src/fleet/memory_budget.ts";
 import { type Kit, newKit, newRevision, started } from "../support/kit.ts";
 
@@ -112,7 +112,7 @@ Deno.test("after any choice the rest is within the budgets, or no instance is le
     bytes: fc.nat(100).map((mib) => mib * MIB),
     swapBytes: fc.nat(100).map((mib) => mib * MIB),
   });
-  const run = (all: Omit<Resident & MemoryUse, "id">[], memory: number, swap: number, canHibernate: boolean) => {
+  const run = (all: Omit<Resident & Usage, "id">[], memory: number, swap: number, canHibernate: boolean) => {
     const residents = all.map((one, n) => ({ ...one, id: `${n}` }));
     const used = new Map(residents.map(({ bytes, id, swapBytes = 0 }) => [id, { bytes, swapBytes }]));
     const limits = { memoryBytes: memory * MIB, swapBytes: swap * MIB };
@@ -131,7 +131,7 @@ Deno.test("after any choice the rest is within the budgets, or no instance is le
 });
 
 /** Sizes in GiB as a launcher reports them. */
-function gib(sizes: readonly (readonly [id: string, size: number])[]): Map<string, MemoryUse> {
+function gib(sizes: readonly (readonly [id: string, size: number])[]): Map<string, Usage> {
   return new Map(sizes.map(([id, size]) => [id, { bytes: size * GIB }]));
 }
 
@@ -152,7 +152,7 @@ Deno.test("when memory is short, paused instances are stopped before their time"
   const kit = newKit();
   const memory = await paused(kit, 10, ["a", "b", "c"]);
   let asked = 0;
-  kit.launcher.memory = () => {
+  kit.launcher.usage = () => {
     asked++;
     return Promise.resolve(gib([...kit.launcher.containers.keys()].map((id) => [id, 4])));
   };
@@ -175,7 +175,7 @@ Deno.test("while less than half of the budget is used, memory is measured less o
   const kit = newKit();
   const memory = await paused(kit, 9, ["a"]);
   let asked = 0;
-  kit.launcher.memory = () => Promise.resolve(gib([["one", asked++ === 0 ? 4 : 5]]));
+  kit.launcher.usage = () => Promise.resolve(gib([["one", asked++ === 0 ? 4 : 5]]));
   memory.start();
   await kit.clock.advance(30_000);
   assertEquals(asked, 1);
@@ -190,7 +190,7 @@ Deno.test("memory is measured again soon after instances were resumed or started
   const kit = newKit();
   const memory = await paused(kit, 100, ["a", "b", "c"]);
   const asked: number[] = [];
-  kit.launcher.memory = () => {
+  kit.launcher.usage = () => {
     asked.push(kit.clock.now());
     return Promise.resolve(gib([["one", 1], ["two", asked.length > 1 ? 200 : 1]]));
   };
@@ -215,7 +215,7 @@ Deno.test("while nothing is paused, and without a budget, memory is not measured
     const kit = newKit();
     const memory = await paused(kit, budget, ["a"]);
     if (!isPaused) await kit.launcher.resume("one");
-    kit.launcher.memory = () => Promise.reject(new Error("was asked"));
+    kit.launcher.usage = () => Promise.reject(new Error("was asked"));
     memory.start();
     await kit.clock.advance(20_000);
     assertEquals(kit.launcher.called("remove"), []);
@@ -227,11 +227,11 @@ Deno.test("a failed measurement is repeated later, and only one runs at a time",
   const kit = newKit();
   const memory = await paused(kit, 1, ["a"]);
   const answers = [
-    Promise.withResolvers<ReadonlyMap<string, MemoryUse>>(),
-    Promise.withResolvers<ReadonlyMap<string, MemoryUse>>(),
+    Promise.withResolvers<ReadonlyMap<string, Usage>>(),
+    Promise.withResolvers<ReadonlyMap<string, Usage>>(),
   ];
   let asked = 0;
-  kit.launcher.memory = () => answers[asked++]!.promise;
+  kit.launcher.usage = () => answers[asked++]!.promise;
   memory.start();
   await kit.clock.advance(30_000);
   assertEquals(asked, 1);
@@ -281,7 +281,7 @@ Deno.test("while the removal of an instance takes long, no other one is stopped 
   const memory = await paused(kit, 10, ["a", "b", "c"]);
   const removed = Promise.withResolvers<void>();
   kit.launcher.on.remove = () => removed.promise;
-  kit.launcher.memory = () => Promise.resolve(gib([...kit.launcher.containers.keys()].map((id) => [id, 4])));
+  kit.launcher.usage = () => Promise.resolve(gib([...kit.launcher.containers.keys()].map((id) => [id, 4])));
   memory.start();
   await kit.clock.advance(10_000);
   assertEquals(kit.launcher.called("remove"), ["one"]);
@@ -298,7 +298,7 @@ Deno.test("an instance that ended during the measurement does not count", async 
   kit.launcher.on.remove = () => removed.promise;
   const measured = Promise.withResolvers<void>();
   let asked = 0;
-  kit.launcher.memory = async () => {
+  kit.launcher.usage = async () => {
     const used = gib([...kit.launcher.containers.keys()].map((id) => [id, 4]));
     if (++asked > 1) await measured.promise;
     return used;
@@ -385,7 +385,7 @@ Deno.test("where memory is short, a paused instance hibernates, and is stopped i
     await kit.clock.advance(20);
   }
   kit.launcher.swapTotalBytes = 100 * GIB;
-  kit.launcher.memory = () => Promise.resolve(gib([...kit.launcher.containers.keys()].map((id) => [id, 6])));
+  kit.launcher.usage = () => Promise.resolve(gib([...kit.launcher.containers.keys()].map((id) => [id, 6])));
   kit.launcher.on.hibernate = () => Promise.reject(new Error("no"));
   const memory = new MemoryBudget(kit.launcher, kit.fleet, kit.clock, 10 * GIB);
   memory.start();

@@ -1,4 +1,4 @@
-import type { Container, ContainerEvent, Launch, Launcher, MemoryUse } from "../../src/pool/launcher.ts";
+import type { Container, ContainerEvent, Launch, Launcher, Usage } from "../../src/pool/launcher.ts";
 
 /** A start that the test decides about. */
 export interface PendingLaunch extends Launch {
@@ -12,7 +12,7 @@ export interface PendingLaunch extends Launch {
 export interface LauncherCall {
   readonly method: Exclude<
     keyof Launcher,
-    "canHibernate" | "exposedPorts" | "list" | "memory" | "processorTime" | "swapTotalBytes"
+    "canHibernate" | "exposedPorts" | "list" | "usage" | "processorTime" | "swapTotalBytes"
   >;
   readonly id: string;
   /** Of a `stop`, where it is given. */
@@ -39,7 +39,7 @@ export class FakeLauncher implements Launcher {
     list?: () => Promise<void> | void;
   } = {};
   /** How much memory each container uses, by id. */
-  used: ReadonlyMap<string, MemoryUse> = new Map();
+  used: ReadonlyMap<string, Usage> = new Map();
   /** Whether the machine has swap. */
   canHibernate = true;
   swapTotalBytes = 0;
@@ -157,7 +157,7 @@ export class FakeLauncher implements Launcher {
     return listed;
   }
 
-  memory(): Promise<ReadonlyMap<string, MemoryUse>> {
+  usage(): Promise<ReadonlyMap<string, Usage>> {
     return Promise.resolve(this.used);
   }
 

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { isServiceName } from "../../model/service.ts";
 import { ClessError } from "../../base/errors.ts";
 import type { Instance } from "../../pool/instance.ts";
-import type { MemoryUse } from "../../pool/launcher.ts";
+import type { Usage } from "../../pool/launcher.ts";
 import { json } from "../body.ts";
 import type { Collaborators } from "../collaborators.ts";
 import { serviceParam, time } from "../common_fields.ts";
@@ -62,10 +62,10 @@ export function instanceOperations({ control, engine, fleet }: Collaborators) {
       query: { service: z.string().max(100).optional().meta({ description: "Only those of this service" }) },
       answers: { 200: { description: "All instances that have not ended", schema: z.array(instanceView) } },
       run: async ({ query: { service } }) => {
-        const memory = await engine.memory();
+        const usage = await engine.usage();
         return json(
           fleet.instances().filter(({ revision }) => service === undefined || revision.service === service)
-            .map((instance) => showInstance(instance, memory.get(instance.id))),
+            .map((instance) => showInstance(instance, usage.get(instance.id))),
         );
       },
     }),
@@ -99,7 +99,7 @@ function checked(name: string): string {
   throw new ClessError("not_found", "There is no service of this name");
 }
 
-function showInstance(instance: Instance, memory: MemoryUse | undefined): z.input<typeof instanceView> {
+function showInstance(instance: Instance, usage: Usage | undefined): z.input<typeof instanceView> {
   const { id, state, inFlight, failure, coldStartMs } = instance;
   return {
     id,
@@ -108,8 +108,8 @@ function showInstance(instance: Instance, memory: MemoryUse | undefined): z.inpu
     state,
     address: instance.origin.replace(/^http:\/\//, ""),
     inFlight,
-    memoryBytes: memory?.bytes,
-    swapBytes: memory?.swapBytes,
+    memoryBytes: usage?.bytes,
+    swapBytes: usage?.swapBytes,
     startedAt: instance.startedAt.toISOString(),
     lastUsedAt: instance.lastUsedAt?.toISOString(),
     failure,
