@@ -60,6 +60,7 @@ async function examine(config: Config, memoryBytes: number): Promise<Finding[]> 
     attempt("networks", () => checkLeftovers(choice.api, isDataDirInUse)),
     attempt("isolation", () => checkIsolation(config, choice.api)),
   ]);
+  const swap = await checkSwap(config, choice?.api, memoryBytes);
   choice?.api[Symbol.dispose]();
   const inUse = await isDataDirInUse(config.dataDir).catch(() => undefined) ?? false;
   return [
@@ -69,7 +70,7 @@ async function examine(config: Config, memoryBytes: number): Promise<Finding[]> 
     ...checkClients(config.listen),
     await checkFiles(),
     checkMemory(config.memoryBudgetBytes, memoryBytes),
-    await checkSwap(config, memoryBytes),
+    swap,
     ...withEngine.flat(),
   ];
 }

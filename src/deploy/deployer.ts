@@ -288,6 +288,7 @@ export class Deployer {
     if (change?.addRevision === undefined) return await this.#commit(deploy, { made: [], start, signal });
     this.#noteTried(deploy);
     this.#warnOfOthers(revision);
+    if (found.hasHealthCheck) this.#noteHealthCheck(revision);
     // Its pool is made when a request needs it, since most services sleep.
     if (!wait && needsNoPreparation(revision.template)) return await this.#commit(deploy, { made: [], start, signal });
     using onFailure = new DisposableStack();
@@ -429,6 +430,17 @@ export class Deployer {
       const warning = `another cless uses the volume ${source} too, at the same time: ${others.join(", ")}`;
       this.#options.events.emit("revision.warning", service, { revision: name, warning });
     }
+  }
+
+  /** Says, once for the images of one repository, that the image's own health check does not run. */
+  #noteHealthCheck({ name, service, template }: RevisionRecord): void {
+    const repository = (image: string) => image.replace(/[@:][^/]*$/, "");
+    const before = this.#states.get(service)?.revisions ?? [];
+    if (before.some(({ template: { image } }) => repository(image) === repository(template.image))) return;
+    const warning =
+      "the image's HEALTHCHECK does not run, since a paused app could not answer it; cless probes the app " +
+      "itself (--readiness-path, --liveness-path)";
+    this.#options.events.emit("revision.warning", service, { revision: name, warning });
   }
 
   /** An existing service, at the given generation if any. @throws {NotFound} @throws {StaleError} */

@@ -33,6 +33,8 @@ export interface ResolvedImage {
   readonly digest?: string;
   /** Whether cless pulled it. */
   readonly pulled: boolean;
+  /** Whether it has a `HEALTHCHECK`; missing if not. */
+  readonly hasHealthCheck?: true;
 }
 
 /** The images of this machine and of the registries. */

@@ -6,8 +6,8 @@ import type { EngineApi } from "./engine_api.ts";
 import type { EngineChoice } from "./engine_choice.ts";
 import { CommandApi } from "./command_api.ts";
 import { FreezerHelper, socketHelper } from "./freezer/helper.ts";
-import { findHelper, type HelperConfig } from "./freezer/helper_choice.ts";
-import { readSwap } from "./freezer/hibernator.ts";
+import { findHelper, type HelperConfig, type HelperPlace } from "./freezer/helper_choice.ts";
+import { readSwap, swapProblem } from "./freezer/hibernator.ts";
 import { freeBytes } from "../base/machine.ts";
 
 const GIB = 1024 ** 3;
@@ -59,32 +59,38 @@ export async function checkChoice({ api, docker, whyNotSocket }: Omit<EngineChoi
   return { check, state: "warning", fact: other, remedy };
 }
 
+/**
+ * What freezes idle containers, or why nothing does. Without an engine, only some of the reasons are found.
+ *
+ * @throws {OperatorError} When control groups are demanded, and not possible.
+ */
+async function findFreezer(config: HelperConfig, api: Pick<EngineApi, "info"> | undefined): Promise<HelperPlace> {
+  const place = findHelper(config);
+  const { via } = place;
+  if (place.whyNot !== undefined || api === undefined) return place;
+  const { dataFolder, runtime } = await api.info();
+  if (!await exists(`${dataFolder}/containers`)) {
+    return { via, whyNot: `the engine is not Docker on this machine: ${dataFolder}/containers is not there` };
+  }
+  if (!FREEZING_RUNTIMES.includes(runtime)) {
+    return { via, whyNot: `the engine's default runtime is ${runtime}, and only runc and crun will do` };
+  }
+  if (via === "child") return place;
+  await using helper = new FreezerHelper(() => socketHelper(config.freezerSocket), systemClock);
+  const problem = await helper.prepare();
+  if (problem === undefined) return place;
+  return { via, whyNot: `the helper at ${config.freezerSocket} does not work: ${problem}` };
+}
+
 /** Says what pauses idle containers, and why not their control groups if it is the engine. */
 export async function checkFreezer(config: HelperConfig, api: Pick<EngineApi, "info">): Promise<Finding> {
   const check = "freezer";
-  const byEngine = (why: string): Finding => {
-    const fact = `idle containers are paused by the engine, and wake in about 10 ms instead of 1: ${why}`;
-    return { check, state: "ok", fact };
-  };
   try {
-    const { via, whyNot } = findHelper(config);
-    if (whyNot !== undefined) return byEngine(whyNot);
-    const { dataFolder, runtime } = await api.info();
-    if (!await exists(`${dataFolder}/containers`)) {
-      return byEngine(`the engine is not Docker on this machine: ${dataFolder}/containers is not there`);
-    }
-    if (!FREEZING_RUNTIMES.includes(runtime)) {
-      return byEngine(
-        `the engine's default runtime is ${runtime}, and only runc and crun will do`,
-      );
-    }
-    if (via === "child") {
-      return { check, state: "ok", fact: "idle containers are frozen by their control groups, by a child process" };
-    }
-    await using helper = new FreezerHelper(() => socketHelper(config.freezerSocket), systemClock);
-    const problem = await helper.prepare();
-    if (problem !== undefined) return byEngine(`the helper at ${config.freezerSocket} does not work: ${problem}`);
-    const fact = `idle containers are frozen by their control groups, by the helper at ${config.freezerSocket}`;
+    const { via, whyNot } = await findFreezer(config, api);
+    const by = via === "child" ? "a child process" : `the helper at ${config.freezerSocket}`;
+    const fact = whyNot === undefined
+      ? `idle containers are frozen by their control groups, by ${by}`
+      : `idle containers are paused by the engine, and wake in about 10 ms instead of 1: ${whyNot}`;
     return { check, state: "ok", fact };
   } catch (error) {
     if (!(error instanceof OperatorError)) throw error;
@@ -92,31 +98,41 @@ export async function checkFreezer(config: HelperConfig, api: Pick<EngineApi, "i
   }
 }
 
-/** Says whether idle instances hibernate, and how to get swap for that. @param memoryBytes The machine's memory. */
+/**
+ * Says whether idle instances hibernate, and how to get swap for that.
+ *
+ * @param api Missing if there is no engine. @param memoryBytes The machine's memory. @param swap That of the machine.
+ */
 export async function checkSwap(
   { hibernateAfterMs, ...config }: HelperConfig & Pick<Config, "hibernateAfterMs">,
+  api: Pick<EngineApi, "info"> | undefined,
   memoryBytes: number,
+  swap = readSwap(),
 ): Promise<Finding> {
   const check = "swap";
   const never = (why: string): Finding => ({ check, state: "ok", fact: `idle instances do not hibernate: ${why}` });
   if (hibernateAfterMs === Infinity) return never("--hibernate-after 0 is set");
   try {
-    const { whyNot } = findHelper(config);
-    if (whyNot !== undefined) return never(whyNot);
-  } catch {
-    return never("control groups cannot be used");
+    const { whyNot } = await findFreezer(config, api);
+    if (whyNot !== undefined) return never(`nothing freezes them by their control groups (${whyNot})`);
+  } catch (error) {
+    return never(messageOf(error));
   }
-  const { freeBytes: free, totalBytes } = readSwap();
-  if (totalBytes > 0) {
-    const size = (bytes: number) => `${(bytes / GIB).toFixed(1)} GiB`;
-    const fact = `idle instances hibernate in ${size(totalBytes)} of swap, of which ${size(free)} are free`;
-    return { check, state: "ok", fact };
-  }
+  const problem = swapProblem(swap);
+  if (problem !== undefined) return { ...never(problem), remedy: await swapRemedy(memoryBytes) };
+  const [total, free] = [swap.totalBytes, swap.freeBytes].map((bytes) => `${(bytes / GIB).toFixed(1)} GiB`);
+  return { check, state: "ok", fact: `idle instances hibernate in ${total} of swap, of which ${free} are free` };
+}
+
+/** The commands that make a file for swap, which can be pasted as they are. */
+async function swapRemedy(memoryBytes: number): Promise<string> {
   const diskBytes = await freeBytes("/") ?? Infinity;
-  const gib = Math.max(1, Math.round(Math.min(memoryBytes, diskBytes / 4, MAX_SWAP_BYTES) / GIB));
-  const remedy =
-    `fallocate -l ${gib}G /swapfile && chmod 600 /swapfile; mkswap /swapfile; swapon /swapfile; or use zram`;
-  return { ...never("the machine has no swap"), remedy };
+  const gib = Math.round(Math.min(memoryBytes, diskBytes / 4, MAX_SWAP_BYTES) / GIB);
+  if (gib < 1) return "use zram, since a file for swap needs more room on the disk";
+  const path = await exists("/swapfile") ? "/swapfile2" : "/swapfile";
+  const commands = [`fallocate -l ${gib}G ${path}`, `chmod 600 ${path}`, `mkswap ${path}`, `swapon ${path}`];
+  const sudo = Deno.uid() === 0 ? "" : "sudo ";
+  return `use zram, or make a file: ${commands.map((command) => sudo + command).join(" && ")}`;
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -222,6 +222,7 @@ export class Engine {
       if (action === "start" && name !== undefined) this.launcher.started(name, engineId);
       if (action === "kill" && name !== undefined) this.#thaw([name], listener);
       if (action === "pause" && name !== undefined) this.launcher.pausedByEngine(name, engineId);
+      if (action === "unpause" && name !== undefined) this.launcher.resumedByEngine(name);
       const event = this.#containerEvents.read(action, attributes);
       if (event !== undefined && !this.launcher.isLaunching(event.id)) listener.apply(event);
     }

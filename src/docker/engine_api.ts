@@ -87,6 +87,8 @@ export interface EngineImage {
   readonly digests: readonly string[];
   /** The TCP ports of `EXPOSE`. */
   readonly exposedPorts: readonly number[];
+  /** Whether it has a `HEALTHCHECK`. */
+  readonly hasHealthCheck: boolean;
 }
 
 /**

@@ -21,7 +21,10 @@ interface ApiNetwork {
 interface ApiImage {
   readonly Id?: string;
   readonly RepoDigests?: readonly string[] | null;
-  readonly Config?: { readonly ExposedPorts?: Readonly<Record<string, unknown>> | null } | null;
+  readonly Config?: {
+    readonly ExposedPorts?: Readonly<Record<string, unknown>> | null;
+    readonly Healthcheck?: { readonly Test?: readonly string[] | null } | null;
+  } | null;
 }
 
 /** `GET /events` */
@@ -48,7 +51,9 @@ export function imageOf(image: ApiImage | null): EngineImage | undefined {
   if (typeof image?.Id !== "string") return undefined;
   const { Config, Id, RepoDigests } = image;
   const ports = Object.keys(Config?.ExposedPorts ?? {}).flatMap((port) => /^(\d+)(?:\/tcp)?$/.exec(port)?.[1] ?? []);
-  return { id: Id, digests: RepoDigests ?? [], exposedPorts: ports.map(Number) };
+  const [kind = "NONE"] = Config?.Healthcheck?.Test ?? [];
+  const hasHealthCheck = kind !== "NONE";
+  return { id: Id, digests: RepoDigests ?? [], exposedPorts: ports.map(Number), hasHealthCheck };
 }
 
 /** The short name of a local image, without the prefixes that Podman adds; `undefined` for an image of a registry. */

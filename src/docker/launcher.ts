@@ -138,6 +138,11 @@ export class DockerLauncher implements Launcher {
     this.#freezer.leave(id, engineId);
   }
 
+  /** Called when the engine has resumed a container. */
+  resumedByEngine(id: string): void {
+    this.#freezer.resumedByEngine(id);
+  }
+
   /**
    * Lets the engine pause what is frozen, so that any later process can resume it. The engine cannot pause a frozen
    * container, so each one runs for a moment.

@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { ImageUnavailable, RevisionFailed } from "../../src/control/deploy_error.ts";
 import { StoreUnavailable } from "../../src/control/store.ts";
 import { LATEST } from "../../src/model/traffic.ts";
@@ -73,6 +73,23 @@ Deno.test("a trial emits an event for its start and one for its outcome", async 
   trials[2]!.fail(new Error("stopped"));
   await assertRejects(() => gone, Error, "given up");
   assertEquals(told(scene)[1], 'revision.failed app {"revision":"app-00003","reason":"given up","output":[]}');
+});
+
+Deno.test("an image with a HEALTHCHECK emits a warning that it does not run, once for its repository", async () => {
+  const scene = newScene({
+    images: { resolve: (name) => Promise.resolve({ imageId: `sha256:${name}`, pulled: false, hasHealthCheck: true }) },
+  });
+  const warnings = () => told(scene).filter((line) => line.startsWith("revision.warning"));
+  await scene.deployer.deploy("app", input("host:5000/one:1"), AT_ONCE);
+  const [warning, ...more] = warnings();
+  assertStringIncludes(warning!, "the image's HEALTHCHECK does not run");
+  assertEquals(more, []);
+  for (const image of ["host:5000/one:2", "host:5000/one@sha256:1"]) {
+    await scene.deployer.deploy("app", input(image), AT_ONCE);
+    assertEquals(warnings(), []);
+  }
+  await scene.deployer.deploy("app", input("host:5000/two:1"), AT_ONCE);
+  assertEquals(warnings().length, 1);
 });
 
 Deno.test("a pull emits its progress", async () => {

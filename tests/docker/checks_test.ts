@@ -1,5 +1,12 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { checkChoice, checkDisk, checkFreezer, checkLeftovers, checkReach } from "../../src/docker/checks.ts";
+import {
+  checkChoice,
+  checkDisk,
+  checkFreezer,
+  checkLeftovers,
+  checkReach,
+  checkSwap,
+} from "../../src/docker/checks.ts";
 import { CommandApi } from "../../src/docker/command_api.ts";
 import type { EngineNetwork } from "../../src/docker/engine_api.ts";
 import { SocketApi } from "../../src/docker/socket_api.ts";
@@ -141,5 +148,50 @@ Deno.test(
     );
     const { remedy, state } = await checkFreezer({ ...auto, freezer: "cgroup" }, dataIn("/"));
     assertEquals([state, remedy], ["failed", "leave out --freezer cgroup"]);
+  },
+);
+
+Deno.test(
+  { name: "whether idle instances hibernate is told, why not, and how to get swap", ignore: noRun },
+  async () => {
+    const [total, hour] = [4 * 1024 ** 3, 3_600_000];
+    const config = { freezer: "auto", freezerSocket: "/nowhere/freezer.sock", hibernateAfterMs: hour } as const;
+    const swap = { totalBytes: total, freeBytes: total / 2 };
+    const none = { totalBytes: 0, freeBytes: 0 };
+    const fact = async (...args: Parameters<typeof checkSwap>) => (await checkSwap(...args)).fact;
+    const never = "idle instances do not hibernate: ";
+    assertEquals(
+      await fact({ ...config, hibernateAfterMs: Infinity }, undefined, total, swap),
+      `${never}--hibernate-after 0 is set`,
+    );
+    const notFrozen = `${never}nothing freezes them by their control groups (`;
+    assertEquals(
+      await fact({ ...config, freezer: "docker" }, undefined, total, swap),
+      `${notFrozen}--freezer docker is set)`,
+    );
+    const isRoot = Deno.uid() === 0;
+    const engine = await Deno.makeTempDir();
+    await Deno.mkdir(`${engine}/containers`);
+    if (!isRoot) assertMatch(await fact(config, dataIn(engine), total, swap), /cless does not run as root/);
+    else {
+      assertEquals(
+        await fact(config, dataIn(engine, "runsc"), total, swap),
+        `${notFrozen}the engine's default runtime is runsc, and only runc and crun will do)`,
+      );
+      assertEquals(
+        await fact(config, dataIn(engine), total, swap),
+        "idle instances hibernate in 4.0 GiB of swap, of which 2.0 GiB are free",
+      );
+      const full = { totalBytes: total, freeBytes: 63 * 1024 ** 2 };
+      for (
+        const [swap, problem] of [[none, "the machine has no swap"], [full, "the machine's swap is full"]] as const
+      ) {
+        const { fact, remedy, state } = await checkSwap(config, dataIn(engine), total, swap);
+        assertEquals([state, fact], ["ok", `${never}${problem}`]);
+        const file = /^use zram, or make a file: fallocate -l [1-4]G (\S+) && chmod 600 \1 && mkswap \1 && swapon \1$/;
+        if (!remedy!.endsWith("needs more room on the disk")) assertMatch(remedy!, file);
+      }
+    }
+    await Deno.remove(engine, { recursive: true });
   },
 );

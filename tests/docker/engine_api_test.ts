@@ -353,21 +353,27 @@ bothWays("networks are listed with labels and subnets, and each refusal is told 
   await fails("no_such_network", () => api.removeNetwork(network));
 });
 
-bothWays("images are found by name and id, with the ports that they expose", async (lab) => {
-  const { api, imageId, owner } = lab;
-  const dockerfile = `FROM ${owner}-docker\nEXPOSE 3000 9000/tcp 53/udp`;
-  await using exposing = await build(`${owner}-exposing`, dockerfile);
-  for (const reference of [`${owner}-docker`, `${owner}-docker:latest`, imageId, imageId.slice(7)]) {
-    assertEquals(await api.image(reference), { id: imageId, digests: [], exposedPorts: [] });
-  }
-  const { exposedPorts, id } = await api.image(`${owner}-exposing`);
-  assertEquals([id, exposedPorts.toSorted((a, b) => a - b)], [exposing.id, [3000, 9000]]);
-  assertEquals((await api.conventionImages()).get(`${owner}-docker`), imageId);
-  assertEquals((await api.conventionImages()).has(`${owner}-exposing`), false);
-  for (const reference of [`${owner}-none`, `127.0.0.1:1/${owner}/none:1`, NO_ID]) {
-    await fails("no_such_image", () => api.image(reference));
-  }
-});
+bothWays(
+  "images are found by name and id, with the ports that they expose, and whether they have a health check",
+  async (lab) => {
+    const { api, imageId, owner } = lab;
+    const dockerfile = `FROM ${owner}-docker\nEXPOSE 3000 9000/tcp 53/udp\nHEALTHCHECK CMD true`;
+    await using exposing = await build(`${owner}-exposing`, dockerfile);
+    for (const reference of [`${owner}-docker`, `${owner}-docker:latest`, imageId, imageId.slice(7)]) {
+      assertEquals(await api.image(reference), {
+        ...{ id: imageId, digests: [], exposedPorts: [], hasHealthCheck: false },
+      });
+    }
+    const { exposedPorts, hasHealthCheck, id } = await api.image(`${owner}-exposing`);
+    assertEquals(hasHealthCheck, true);
+    assertEquals([id, exposedPorts.toSorted((a, b) => a - b)], [exposing.id, [3000, 9000]]);
+    assertEquals((await api.conventionImages()).get(`${owner}-docker`), imageId);
+    assertEquals((await api.conventionImages()).has(`${owner}-exposing`), false);
+    for (const reference of [`${owner}-none`, `127.0.0.1:1/${owner}/none:1`, NO_ID]) {
+      await fails("no_such_image", () => api.image(reference));
+    }
+  },
+);
 
 bothWays("an image is removed unless something needs it, and why it stays is told", async (lab) => {
   const { api, imageId, owner } = lab;

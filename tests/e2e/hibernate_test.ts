@@ -102,6 +102,26 @@ swapTest("docker stop ends a hibernated app, and the next request starts another
   assert((await program.containers("e2e-large"))[0] !== name);
 });
 
+swapTest("what the engine has paused for an earlier process hibernates, and a request wakes it", async () => {
+  const dataDir = await Deno.makeTempDir();
+  await using failed = new AsyncDisposableStack();
+  const keep = ["--pause-after", "300ms", "--hibernate-after", "0", "--on-exit", "keep"];
+  const first = failed.use(await Program.start({ dataDir, flags: keep }));
+  const sum = (await first.get("e2e-large", "/all")).text;
+  await until(async () => (await instanceOf(first))?.state === "paused");
+  const [name] = await first.containers("e2e-large");
+  assertEquals(await first.end(), 0);
+  await using next = await Program.start({ dataDir, flags: FLAGS });
+  failed.move(); // the next one has the folder now
+  await untilHibernated(next);
+  assertEquals(await docker("inspect", "--format={{.State.Status}}", name!), "paused");
+  const { headers, text } = await next.get("e2e-large", "/all");
+  assertEquals([text, await next.containers("e2e-large")], [sum, [name]]);
+  assertMatch(headers.get("server-timing") ?? "", /desc="hibernated"/);
+  await untilHibernated(next);
+  assertEquals(await docker("inspect", "--format={{.State.Status}}", name!), "running");
+});
+
 swapTest("where memory is short, a paused instance hibernates and is not stopped", async () => {
   const flags = [
     "--pause-after",

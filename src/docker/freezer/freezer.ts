@@ -44,6 +44,8 @@ export class Freezer {
   #count = 0;
   /** The names of the containers that are frozen, or being frozen. */
   readonly #frozen = new Set<string>();
+  /** The names of the containers that the engine has paused. */
+  readonly #paused = new Set<string>();
 
   /**
    * @param helper Without one, nothing is frozen or thawed; but what an earlier process has frozen is found.
@@ -70,9 +72,14 @@ export class Freezer {
     return this.#frozen.has(id) && this.#helper === undefined;
   }
 
-  /** The folders of a container that is frozen here. */
-  foldersOf(id: string): Folders | undefined {
-    return this.#frozen.has(id) ? this.#folders.get(id) : undefined;
+  /** Whether a container's processes are stopped, by this or by the engine, which uses the same control group. */
+  isStopped(id: string): boolean {
+    return this.#frozen.has(id) || this.#paused.has(id);
+  }
+
+  /** The folders of a container whose processes are stopped; `undefined` if it has none here. */
+  async foldersOf(id: string): Promise<Folders | undefined> {
+    return this.isStopped(id) ? await this.#findFolders(id) : undefined;
   }
 
   /** Notes the engine's id of a container that has started, and runs. */
@@ -103,8 +110,10 @@ export class Freezer {
     const frozen = await this.#cgroups.frozen(known.map(({ folder }) => folder));
     for (const { folder, id } of known) {
       if (this.#changes.get(id) !== before.get(id)) continue; // a freeze or thaw has begun or ended meanwhile
-      if (frozen.has(folder)) this.#frozen.add(id);
-      else this.#frozen.delete(id);
+      if (!frozen.has(folder)) {
+        this.#frozen.delete(id);
+        this.resumedByEngine(id);
+      } else if (!this.#paused.has(id)) this.#frozen.add(id); // else the list is older than the engine's pause
     }
     if (frozen.size > 0) await this.#helper?.prepare(this.frozen.flatMap((id) => this.#folders.get(id) ?? []));
   }
@@ -121,6 +130,7 @@ export class Freezer {
     if (this.#clock.now() - (this.#signalled.get(id) ?? -Infinity) < SIGNAL_HOLDS_MS) {
       throw new NotNow("the container may have been sent a signal to end");
     }
+    this.resumedByEngine(id); // else it could not be frozen
     this.#frozen.add(id);
     this.#changed(id);
     const deadlineMs = this.#clock.now() + FREEZE_TIMEOUT_MS;
@@ -144,6 +154,7 @@ export class Freezer {
 
   /** Thaws a frozen container. Resolves with whether it runs now; false if it was not frozen here. */
   async thaw(id: string): Promise<boolean> {
+    this.resumedByEngine(id);
     const folders = this.#folders.get(id);
     if (this.#helper === undefined || folders === undefined || !this.#frozen.delete(id)) return false;
     this.#changed(id);
@@ -168,13 +179,21 @@ export class Freezer {
   leave(id: string, engineId: string): void {
     this.#engineIds.set(id, engineId);
     this.#frozen.delete(id);
+    this.#paused.add(id);
     this.#changed(id);
+  }
+
+  /** Notes that the engine has resumed a container, or is about to: its memory is moved to swap no longer. */
+  resumedByEngine(id: string): void {
+    const folders = this.#folders.get(id);
+    if (this.#paused.delete(id) && folders !== undefined) this.#ask("cancel", folders);
   }
 
   forget(id: string): void {
     const folders = this.#folders.get(id);
     if (folders !== undefined) this.#helper?.forget(folders);
     this.#frozen.delete(id);
+    this.#paused.delete(id);
     this.#folders.delete(id);
     this.#engineIds.delete(id);
     this.#signalled.delete(id);

@@ -30,12 +30,18 @@ export function readSwap(): SwapSpace {
   return { totalBytes: swapTotal, freeBytes: swapFree };
 }
 
+/** Why nothing can be moved to swap; `undefined` if it can. */
+export function swapProblem({ freeBytes, totalBytes }: SwapSpace): string | undefined {
+  if (totalBytes === 0) return "the machine has no swap";
+  return freeBytes < MIN_FREE_BYTES ? "the machine's swap is full" : undefined;
+}
+
 /**
  * Moves the memory of frozen containers to the machine's swap, one after the other, so that neither the disk nor others
  * suffer. A thaw breaks this off at once. While there is no swap, or it is full or slow, nothing is moved.
  */
 export class Hibernator {
-  readonly #freezer: Pick<Freezer, "foldersOf">;
+  readonly #freezer: Pick<Freezer, "foldersOf" | "isStopped">;
   readonly #helper: Pick<FreezerHelper, "ask"> | undefined;
   readonly #clock: Clock;
   readonly #readSwap: () => SwapSpace;
@@ -48,7 +54,7 @@ export class Hibernator {
   #swapTotalBytes = 0;
 
   constructor(
-    freezer: Pick<Freezer, "foldersOf">,
+    freezer: Pick<Freezer, "foldersOf" | "isStopped">,
     helper: Pick<FreezerHelper, "ask"> | undefined,
     clock: Clock,
     read = readSwap,
@@ -91,10 +97,10 @@ export class Hibernator {
   }
 
   async #reclaim(id: string): Promise<void> {
-    const folders = this.#freezer.foldersOf(id);
+    const folders = await this.#freezer.foldersOf(id);
     if (this.#isStopped) throw new Error("cless is ending");
-    if (folders === undefined) throw new Error("it is not frozen by its control group");
-    const isFrozen = () => this.#freezer.foldersOf(id) === folders;
+    const isFrozen = () => this.#freezer.isStopped(id);
+    if (folders === undefined || !isFrozen()) throw new Error("it is not frozen by its control group");
     this.#check();
     if (this.#problem !== undefined) throw new Error(this.#problem);
     const answer = await this.#helper?.ask("reclaim", folders);
@@ -119,19 +125,17 @@ export class Hibernator {
   }
 
   #check(): void {
-    const { freeBytes, totalBytes } = this.#readSwap();
+    const swap = this.#readSwap();
+    const { freeBytes, totalBytes } = swap;
     const isShrinking = totalBytes < this.#swapTotalBytes;
     this.#swapTotalBytes = totalBytes;
     const isSlow = this.#clock.now() < this.#slowUntil;
-    const problem = totalBytes === 0
-      ? "the machine has no swap"
-      : freeBytes < MIN_FREE_BYTES
-      ? "the machine's swap is full"
-      : isShrinking
-      ? "the machine's swap is being taken away"
-      : isSlow
-      ? "the disk with the swap is too slow"
-      : undefined;
+    const problem = swapProblem(swap) ??
+      (isShrinking
+        ? "the machine's swap is being taken away"
+        : isSlow
+        ? "the disk with the swap is too slow"
+        : undefined);
     if (problem === this.#problem) return;
     const level = this.#isFirst ? "debug" : problem === undefined ? "info" : "warning";
     this.#isFirst = false;

@@ -4,6 +4,7 @@ import { messageOf } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
 import { ImageUnavailable } from "../../control/deploy_error.ts";
 import type { Images, ResolvedImage, ResolveOptions } from "../../deploy/pulled_images.ts";
+import { defined } from "../../model/defined.ts";
 import type { Revision } from "../../model/revision.ts";
 import type { PullPolicy } from "../../model/template.ts";
 import type { DockerCommand } from "../command.ts";
@@ -174,7 +175,7 @@ export class ImageSource implements Images {
       throw new ImageUnavailable(`cannot look for the image ${reference}: ${messageOf(error)}`, { cause: error });
     }
     const digest = digestOf(reference, image.digests, pulled);
-    return { imageId: image.id, ...(digest === undefined ? {} : { digest }) };
+    return { imageId: image.id, ...defined({ digest, hasHealthCheck: image.hasHealthCheck || undefined }) };
   }
 }
 

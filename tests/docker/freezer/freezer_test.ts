@@ -58,6 +58,7 @@ class FakeMachine {
     if (folder !== FOLDER) return Promise.resolve("no: there is no such group");
     if (what === "freeze") this.state = this.isStuck ? "freezing" : "frozen";
     if (what === "thaw") this.state = "thawed";
+    if (what === "cancel") return Promise.resolve("ok");
     return Promise.resolve(this.state);
   }
 }
@@ -235,6 +236,32 @@ machineTest("a container that the engine had paused is frozen after its next use
   const later = machine.anotherFreezer();
   later.leave(ID, ENGINE_ID);
   assertEquals([await later.freeze(ID), machine.state], [true, "frozen"]);
+});
+
+machineTest("a container that the engine has paused has its folders, until the engine resumes it", async (machine) => {
+  for (const resume of ["thaw", "resumedByEngine"] as const) {
+    const later = machine.anotherFreezer();
+    assertEquals([later.isStopped(ID), await later.foldersOf(ID)], [false, undefined]);
+    later.leave(ID, ENGINE_ID);
+    assertEquals([later.isStopped(ID), await later.foldersOf(ID), later.frozen], [true, FOLDERS, []]);
+    machine.asked.length = 0;
+    await later[resume](ID);
+    assertEquals([later.isStopped(ID), await later.foldersOf(ID)], [false, undefined]);
+    assertEquals(machine.asked, [`cancel ${FOLDER}`]); // its memory may be on the way to swap
+  }
+});
+
+machineTest("a list that is older than the engine's pause leaves the container to the engine", async (machine) => {
+  const later = machine.anotherFreezer();
+  const running = new Map([[ID, ENGINE_ID]]);
+  await later.found(running);
+  machine.state = "frozen";
+  later.leave(ID, ENGINE_ID);
+  await later.found(running);
+  assertEquals([later.frozen, later.isStopped(ID)], [[], true]);
+  machine.state = "thawed"; // the event of that was lost
+  await later.found(running);
+  assertEquals([later.frozen, later.isStopped(ID)], [[], false]);
 });
 
 machineTest("nothing is kept of a container that is forgotten", async (machine, freezer) => {

@@ -20,8 +20,12 @@ class FakeMachine {
   readonly clock = new FakeClock();
   readonly hibernator = new Hibernator(this, this, this.clock, () => this.swap);
 
-  foldersOf(id: string): Folders | undefined {
-    return this.frozen.has(id) ? this.#folders.get(id) : undefined;
+  isStopped(id: string): boolean {
+    return this.frozen.has(id);
+  }
+
+  foldersOf(id: string): Promise<Folders | undefined> {
+    return Promise.resolve(this.frozen.has(id) ? this.#folders.get(id) : undefined);
   }
 
   ask(what: Command, { memory }: Folders): Promise<string | undefined> {
