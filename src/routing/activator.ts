@@ -55,8 +55,8 @@ export class Activator {
   async hold(hostname: Hostname, chosen: InstancePool | undefined, signal: AbortSignal): Promise<Grant> {
     for (let failures = 0, wanted = chosen;;) {
       if (this.draining) throw shuttingDown();
-      const route = await this.#resolve(hostname, signal);
-      const pool = route.route(wanted);
+      // A thaw needs no engine, so a request for a sleeping instance does not wait for the engine's list of images.
+      const pool = wanted?.awake ? wanted : (await this.#resolve(hostname, signal)).route(wanted);
       const lease = pool.claim();
       if (lease !== undefined) return { lease };
       const held = { pool };

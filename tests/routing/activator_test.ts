@@ -69,6 +69,18 @@ Deno.test("a cold request waits until the list of images is up to date", async (
   assertEquals((await held).lease.instance.revision.imageId, "sha256:bbb");
 });
 
+Deno.test("a request orders the resume of a sleeping instance at once, without waiting for the list of images", async () => {
+  const kit = newKit();
+  const { activator, images } = newFront(kit);
+  images.build("app-docker", "sha256:aaa");
+  (await woken(kit, activator)).lease.release();
+  kit.launcher.pause("one");
+  images.settling = new Promise(() => {}); // the engine does not answer
+  const held = activator.hold(APP, activator.find(APP)?.route(), never());
+  assertEquals(kit.launcher.called("resume"), ["one"]); // in the same turn: neither a promise nor a timer came between
+  assertEquals((await held).how, "resume");
+});
+
 Deno.test("after a rebuild the old container answers until the new one is ready, then it drains", async () => {
   const kit = newKit();
   const { activator, images, retired } = newFront(kit);
