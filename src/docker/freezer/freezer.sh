@@ -190,3 +190,4 @@ while read -r what n folder memory; do
   esac
 done 2>/dev/null
 break_off 2>/dev/null
+exit 0

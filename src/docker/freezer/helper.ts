@@ -30,7 +30,7 @@ interface Channel {
   /** Ends a child even if it hangs, or closes the connection. */
   kill(): void;
   /** Resolves when the helper has ended. */
-  readonly ended?: Promise<unknown>;
+  readonly ended?: Promise<Pick<Deno.CommandStatus, "code">>;
 }
 
 /**
