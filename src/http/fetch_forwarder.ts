@@ -21,10 +21,7 @@ const TO_DROP = [...RESPONSE_HOP_BY_HOP].filter((name) => name !== "transfer-enc
 
 /** Sends requests with the platform's `fetch`, which changes some of what passes. */
 export class FetchForwarder implements Forwarder {
-  // `allowHost`: the app gets the client's Host; otherwise `fetch` sets its own.
-  readonly #client = withoutProxy(() =>
-    Deno.createHttpClient({ allowHost: true, http2: false, poolMaxIdlePerHost: 256, poolIdleTimeout: 4000 })
-  );
+  #client = reusingClient();
   // `fetch` repeats a request that has no body if a reused connection breaks. This client never reuses a connection.
   readonly #withoutReuse = withoutProxy(() =>
     Deno.createHttpClient({ allowHost: true, http2: false, poolMaxIdlePerHost: 0 })
@@ -32,6 +29,7 @@ export class FetchForwarder implements Forwarder {
 
   readonly #slowClients: SlowClients;
   readonly #budget: StreamBudget;
+  #isOver = false;
 
   constructor(slowClients: SlowClients, budget = new StreamBudget()) {
     this.#slowClients = slowClients;
@@ -71,10 +69,15 @@ export class FetchForwarder implements Forwarder {
     });
   }
 
-  /** Does nothing: idle connections time out. */
-  leave(): void {}
+  /** Closes the idle connections to all apps: the platform cannot close those to one app. */
+  leave(): void {
+    if (this.#isOver) return;
+    this.#client.close(); // requests in flight continue
+    this.#client = reusingClient();
+  }
 
   [Symbol.dispose](): void {
+    this.#isOver = true;
     this.#client.close();
     this.#withoutReuse.close();
   }
@@ -187,6 +190,13 @@ function bodyOf(upload: Upload): BodyInit {
 /** A stream of known length: `fetch` sends a Content-Length for a Blob only, and chunks for all other streams. */
 function sizedBody(stream: ReadableStream<Uint8Array<ArrayBuffer>>, length: number): Blob {
   return Object.defineProperties(new Blob(), { size: { value: length }, stream: { value: () => stream } });
+}
+
+// `allowHost`: the app gets the client's Host; otherwise `fetch` sets its own.
+function reusingClient(): Deno.HttpClient {
+  return withoutProxy(() =>
+    Deno.createHttpClient({ allowHost: true, http2: false, poolMaxIdlePerHost: 256, poolIdleTimeout: 4000 })
+  );
 }
 
 /**
