@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { delay } from "../../src/base/async.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { containerCgroups } from "../../src/docker/freezer/cgroups.ts";
 import { Freezer } from "../../src/docker/freezer/freezer.ts";
@@ -75,6 +76,42 @@ freezerTest("an idle instance is frozen without the engine, and a request wakes 
     const { headers, status } = await program.get("golang");
     assertEquals([status, await program.containers("golang")], [200, [name]]);
     assertMatch(headers.get("server-timing") ?? "", /resume/);
+  }
+});
+
+/**
+ * An app that closes idle connections after a second. If that time runs out in its sleep, it closes them when it wakes,
+ * but only after other work that was due by then.
+ */
+const CLOSING_APP = `FROM nodejs-docker
+ENTRYPOINT ${
+  JSON.stringify([
+    "node",
+    "-e",
+    `const { createServer } = require("node:http");
+     const server = createServer((request, response) => request.resume().on("end", () => response.end(request.method)));
+     server.keepAliveTimeout = 1; // Node.js adds a second
+     setInterval(() => { for (const end = Date.now() + 30; Date.now() < end;); }, 150);
+     process.on("SIGTERM", () => process.exit(0));
+     server.listen(8080);`,
+  ])
+}`;
+
+freezerTest("a POST wakes an app whose timeout for idle connections ran out in its sleep", async (t) => {
+  await using _image = await build("cless-e2e-closing", CLOSING_APP);
+  for (const forward of ["exact", "fetch"]) {
+    await t.step(forward, async () => {
+      await using program = await Program.start({ flags: ["--pause-after", "50ms", "--forward", forward] });
+      const service = { image: "cless-e2e-closing" };
+      assertEquals((await program.send("PUT", "/v1/services/closing", service)).status, 201);
+      for (let n = 0; n < 3; n++) {
+        assertEquals((await program.get("closing")).status, 200);
+        await frozen(program, "closing");
+        await delay(systemClock, 1300); // longer than the app's timeout
+        const { status, text } = await program.get("closing", "/", { method: "POST", body: "hello" });
+        assertEquals([status, text], [200, "POST"]);
+      }
+    });
   }
 });
 
