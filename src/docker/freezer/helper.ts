@@ -17,6 +17,12 @@ const ANSWER_TIMEOUT_MS: Readonly<Record<Command, number>> = {
   progress: 1000,
   cancel: 1000,
 };
+/**
+ * For this time after a helper was replaced, no helper is replaced that answers within {@linkcode SLOW_TIMEOUT_MS}: it is
+ * more likely that the machine is slow than that the new helper hangs too.
+ */
+const SLOW_MS = 10_000;
+const SLOW_TIMEOUT_MS = 2000;
 /** The end of cless waits this long for the helper's end. */
 const END_TIMEOUT_MS = 1000;
 
@@ -71,6 +77,8 @@ export class FreezerHelper implements AsyncDisposable {
   #killed: Promise<unknown> = Promise.resolve();
   /** Why the last helper could not be started. */
   #problem: string | undefined;
+  /** When the last helper was replaced, clock ms. */
+  #replacedMs = -Infinity;
   #isClosed = false;
 
   constructor(open: () => Channel | Promise<Channel>, clock: Clock) {
@@ -114,15 +122,18 @@ export class FreezerHelper implements AsyncDisposable {
     const dialog = await this.#ready();
     if (dialog === undefined) return undefined;
     const answered = dialog.ask(what, folders).then((answer) => ({ answer }));
-    const timeoutMs = ANSWER_TIMEOUT_MS[what];
+    const isSlow = this.#clock.now() - this.#replacedMs < SLOW_MS;
+    const timeoutMs = isSlow ? SLOW_TIMEOUT_MS : ANSWER_TIMEOUT_MS[what];
     for (;;) {
       const answer = await within(answered, this.#clock, timeoutMs);
       if (answer?.answer !== undefined) return answer.answer;
       // Commands that came before may take their time, as long as their answers come.
       if (answer !== undefined || dialog.stillMs >= timeoutMs) break;
     }
-    log.warning("a helper does not answer, and is replaced", { what, folder: folders.freezer });
-    this.#replace(dialog);
+    if (!dialog.isKilled) {
+      log.warning("a helper does not answer, and is replaced", { what, folder: folders.freezer });
+      this.#replace(dialog);
+    }
     return undefined;
   }
 
@@ -156,6 +167,7 @@ export class FreezerHelper implements AsyncDisposable {
     present?.then((current) => {
       if (current === dialog && this.#dialog === present) this.#dialog = undefined;
     }, () => {});
+    this.#replacedMs = this.#clock.now();
     const killed = dialog.kill();
     this.#killed = this.#killed.then(() => killed);
   }
@@ -176,6 +188,7 @@ class Dialog {
   /** When the helper was last idle, or gave an answer, clock ms. */
   #movedMs = 0;
   #isOver = false;
+  isKilled = false;
 
   constructor(channel: Channel, clock: Pick<Clock, "now">) {
     this.#channel = channel;
@@ -240,6 +253,7 @@ class Dialog {
   }
 
   async kill(): Promise<void> {
+    this.isKilled = true;
     try {
       this.#channel.kill();
     } catch {

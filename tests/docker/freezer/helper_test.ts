@@ -321,20 +321,40 @@ treeTest("a helper that does not answer in time is killed, and the next one answ
   assertEquals([await helper.ask("thaw", at(folder)), opened], ["thawed", 2]);
 });
 
+/** A helper that greets at once, and takes so long for each other answer. */
+function slowHelper(answerMs: number): ReturnType<typeof childHelper> {
+  const script = `echo ready; while read -r what n rest; do [ "$what" = hello ] && continue; sleep ${answerMs / 1000}
+    if [ "$what" = use ]; then echo ok; else echo thawed; fi; done`;
+  const child = new Deno.Command("sh", { args: ["-c", script], stdin: "piped", stdout: "piped" }).spawn();
+  return { readable: child.stdout, writable: child.stdin, ended: child.status, kill: () => child.kill("SIGKILL") };
+}
+
 Deno.test({ name: "many commands at once, each in its turn, cost no helper that answers", ignore: noRun }, async () => {
   // Each answer takes far less than a helper may take, and all together far more.
-  const script = `echo ready; while read -r what n rest; do [ "$what" = hello ] && continue; sleep 0.025
-    if [ "$what" = use ]; then echo ok; else echo thawed; fi; done`;
   let opened = 0;
   const open = () => {
     opened++;
-    const child = new Deno.Command("sh", { args: ["-c", script], stdin: "piped", stdout: "piped" }).spawn();
-    return { readable: child.stdout, writable: child.stdin, ended: child.status, kill: () => child.kill("SIGKILL") };
+    return slowHelper(25);
   };
   const patient = { ...systemClock, after: (ms: number, callback: () => void) => systemClock.after(ms * 20, callback) };
   await using helper = new FreezerHelper(open, patient);
   const answers = await Promise.all(Array.from({ length: 80 }, (_, n) => helper.ask("thaw", at(`/cg/${n}`))));
   assertEquals([answers.every((answer) => answer === "thawed"), opened], [true, 1]);
+});
+
+Deno.test({ name: "where the machine is slow, only the first helper is replaced", ignore: noRun }, async () => {
+  let opened = 0;
+  const open = () => {
+    opened++;
+    return slowHelper(150);
+  };
+  await using helper = new FreezerHelper(open, systemClock);
+  const answers: Promise<string | undefined>[] = [];
+  for (let n = 0; n < 6; n++) {
+    answers.push(helper.ask("thaw", at(`/cg/${n}`)));
+    await new Promise((resolve) => setTimeout(resolve, 100)); // the wakes of a busy machine, one after the other
+  }
+  assertEquals([await Promise.all(answers), opened], [Array(6).fill("thawed"), 2]);
 });
 
 treeTest("a freeze whose answer nobody takes is undone", async (tree) => {
