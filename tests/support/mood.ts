@@ -10,6 +10,8 @@ export interface Mood {
   readonly outcome: "done" | "refused" | "done but reported as failed" | "away";
   /** How much longer a pause takes, ms. */
   readonly hang?: number;
+  /** How much longer it takes to move memory to disk, ms. */
+  readonly reclaim?: number;
 }
 
 /** That of an engine that does at once what it is told. */

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import type { Revision } from "../../src/model/revision.ts";
 import { newRevision } from "./kit.ts";
-import type { Mood } from "./mood.ts";
+import { GOOD, type Mood } from "./mood.ts";
 import { PoolWorld, type WorldOptions } from "./pool_world.ts";
 
 type Command = fc.AsyncCommand<Record<never, never>, PoolWorld>;
@@ -122,6 +122,27 @@ const commands = fc.commands<Record<never, never>, PoolWorld, false>([
     if (how.ask) world.ask();
     await world.advance(how.delay);
   }),
+  // Memory that is on its way to disk for a while, or there, when somebody comes and goes.
+  command(
+    "hibernate",
+    fc.record({ reclaim: fc.nat({ max: 5_000 }), ask: fc.boolean(), wait: fc.nat({ max: 5_000 }), back: fc.boolean() }),
+    async (world, how) => {
+      world.endServed();
+      await world.advance(0);
+      world.mood = { delay: 0, outcome: "done", reclaim: how.reclaim };
+      for (let n = 0; n < 100 && !world.isHibernating; n++) await world.advance(200);
+      world.mood = GOOD;
+      world.reconcile(how.wait / 2);
+      if (how.ask) world.ask();
+      await world.advance(0);
+      world.endServed();
+      await world.advance(how.wait);
+      if (how.back) world.memoryBack(0);
+    },
+  ),
+  command("swap", fc.boolean(), (world, isThere) => void (world.kit.launcher.canHibernate = isThere)),
+  command("press", anyOf, (world, n) => world.press(n)),
+  command("memory back", anyOf, (world, n) => world.memoryBack(n)),
   // And one that hangs, while somebody comes.
   command(
     "hang",
@@ -159,7 +180,9 @@ const revision: fc.Arbitrary<Partial<Revision>> = fc.record({
   maxInstances: fc.integer({ min: 1, max: 3 }),
   minInstances: fc.nat({ max: 1 }),
   pauseAfterMs: fc.constantFrom(1_000, 5_000, Infinity),
+  hibernateAfterMs: fc.constantFrom(0, 3_000, 10_000, Infinity),
   stopAfterMs: fc.constantFrom(4_000, 60_000, Infinity),
+  stopHibernatedAfterMs: fc.constantFrom(4_000, 100_000, Infinity),
   volumes: fc.constantFrom([], [], [{ source: "data", path: "/data", readOnly: false }]),
   liveness: fc.constantFrom(undefined, undefined, { path: "/health", every: 2_000 }),
 }).map(({ liveness, ...revision }) => liveness === undefined ? revision : { ...revision, liveness });

@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import type { Revision } from "../../src/model/revision.ts";
 import { ClessError } from "../../src/base/errors.ts";
 import { delay } from "../../src/base/async.ts";
-import type { InstanceState } from "../../src/model/instance_state.ts";
+import { type InstanceState, isAsleep } from "../../src/model/instance_state.ts";
 import { type Instance, Lease, type Suspicion } from "../../src/pool/instance.ts";
 import type { InstancePool } from "../../src/pool/pool.ts";
 import type { Container, ContainerEvent } from "../../src/pool/launcher.ts";
@@ -59,6 +59,12 @@ export class PoolWorld {
   #events: Events = "in order";
   #isComputing = false;
   #pausing = 0;
+  #hibernating = 0;
+  /** The containers that have not run since their memory began to be moved to disk. */
+  readonly #onDisk = new Set<string>();
+  /** How many calls wait for an instance that is to hibernate early. */
+  #pressing = 0;
+  #isKept = true;
   /** How many starts and resumes the engine or an app has made fail. */
   #spoilt = 0;
   #retired: Promise<void> | undefined;
@@ -94,7 +100,19 @@ export class PoolWorld {
       // The app has answered meanwhile, and is given requests: nobody can tell that it is paused all the same.
       if (this.#instances.some((instance) => instance.id === id && instance.state !== "paused")) this.#touched.add(id);
     };
-    launcher.on.resume = (id) => this.#obey(() => this.#put(id, "running"));
+    launcher.on.hibernate = async (id) => {
+      this.#checkHibernate(id);
+      this.#hibernating++;
+      this.#onDisk.add(id);
+      const { reclaim = 0 } = this.#mood;
+      if (reclaim > 0) await delay(clock, reclaim);
+      await this.#obey(() => {}).finally(() => this.#hibernating--);
+      if (launcher.containers.get(id)?.state !== "paused") throw new Error("it was woken meanwhile");
+    };
+    launcher.on.resume = (id) => {
+      this.#onDisk.delete(id);
+      return this.#obey(() => this.#put(id, "running"));
+    };
     launcher.on.stop = launcher.on.remove = (id) => {
       this.#checkStop(id);
       return this.#obey(() => {});
@@ -107,6 +125,11 @@ export class PoolWorld {
   /** Whether the engine is about to pause a container. */
   get isPausing(): boolean {
     return this.#pausing > 0;
+  }
+
+  /** Whether memory is being moved to disk. */
+  get isHibernating(): boolean {
+    return this.#hibernating > 0;
   }
 
   /** A request comes. @param quiet Whether it wakes nobody, and goes away where nobody is awake. */
@@ -179,6 +202,7 @@ export class PoolWorld {
 
   /** Whether the revision gets requests, so that it should have what it has always. */
   set kept(kept: boolean) {
+    this.#isKept = kept;
     this.pool.keep(kept);
   }
 
@@ -204,6 +228,22 @@ export class PoolWorld {
     this.#touched.add(instance.id);
     if (what === "answered") (instance.leases[0] ?? new Lease(instance, false)).answered(200);
     else instance.suspect(what);
+  }
+
+  /** Memory is short: the nth of the sleeping instances is to hibernate early. */
+  press(n: number): void {
+    const asleep = this.kit.fleet.asleep();
+    const instance = asleep[n % asleep.length]?.instance;
+    if (instance === undefined) return;
+    this.#pressing++;
+    this.pool.hibernate(instance).finally(() => this.#pressing--);
+  }
+
+  /** The memory of the nth of the sleeping instances has come back from disk, as far as it was there. */
+  memoryBack(n: number): void {
+    const asleep = this.kit.fleet.asleep();
+    const instance = asleep[n % asleep.length]?.instance;
+    if (instance !== undefined) this.pool.memoryBack(instance);
   }
 
   /** The engine's list is held against what is known, some ms after it was made. */
@@ -304,6 +344,7 @@ export class PoolWorld {
     const removed = new Set([...launcher.called("stop"), ...launcher.called("remove")]);
     assertEquals([...launcher.containers.keys()].filter((id) => !removed.has(id)), []);
     assertEquals(clock.timers, 0, "timers of a pool that has retired");
+    assertEquals([this.#hibernating, this.#pressing], [0, 0], "what still waits for memory to be on disk");
   }
 
   /** Where nothing happens any more, nothing is ordered any more. */
@@ -317,8 +358,11 @@ export class PoolWorld {
 
   #changed(instance: Instance, before: InstanceState | undefined): void {
     if (before === undefined) return void this.#instances.push(instance);
-    const isLost = before === "paused" && instance.state === "draining" && this.pool.waiting > 0;
+    const isLost = isAsleep(before) && instance.state === "draining" && this.pool.waiting > 0;
     if (instance.state === "failed" || isLost) this.#spoilt++;
+    if (instance.state === "hibernated" && !this.#onDisk.has(instance.id)) {
+      this.#wrongs.push(`${instance.id} has run since its memory was moved to disk`);
+    }
     if (instance.state === "ready" && this.pool.waiting > 0 && this.pool.claim() !== undefined) {
       this.#wrongs.push(`somebody could overtake who waits for ${instance.id}`);
     }
@@ -349,7 +393,7 @@ export class PoolWorld {
   #check(): void {
     const { concurrency, maxInstances, minInstances } = this.#revision;
     const of = (...states: Instance["state"][]) => this.#instances.filter(({ state }) => states.includes(state));
-    const live = of("starting", "ready", "paused").length;
+    const live = this.#live().length;
     if (live > maxInstances) this.#wrongs.push(`${live} instances are live`);
     if (concurrency === 0 && minInstances < 2 && of("starting", "ready").length > 1) this.#wrongs.push("two starts");
     for (const { id, inFlight, state } of this.#instances) {
@@ -371,6 +415,20 @@ export class PoolWorld {
     if (this.pool.waiting === 0 && this.pool.backingOff) {
       this.#wrongs.push(`${id} is launched unasked during the back-off`);
     }
+  }
+
+  #checkHibernate(id: string): void {
+    const instance = this.#instances.find((instance) => instance.id === id);
+    if (instance?.state !== "paused") this.#wrongs.push(`${id} hibernates though it is ${instance?.state}`);
+    if (instance !== undefined && instance.inFlight > 0) this.#wrongs.push(`${id} hibernates in use`);
+    if (this.#isKept && !this.#cutting && this.#live().length <= this.#revision.minInstances) {
+      this.#wrongs.push(`${id} hibernates though it has to be kept`);
+    }
+  }
+
+  /** The instances that serve or could serve soon. */
+  #live(): Instance[] {
+    return this.#instances.filter(({ state }) => state === "starting" || state === "ready" || isAsleep(state));
   }
 
   #checkStop(id: string): void {
