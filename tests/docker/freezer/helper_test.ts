@@ -1,5 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { type Folders, frozenFolders } from "../../../src/docker/freezer/cgroups.ts";
+import { Freezer } from "../../../src/docker/freezer/freezer.ts";
 import { childHelper, FreezerHelper, socketHelper } from "../../../src/docker/freezer/helper.ts";
 import { systemClock } from "../../../src/base/clock.ts";
 import { until } from "../../support/until.ts";
@@ -313,6 +314,43 @@ function silentHelper() {
     kill: () => output.close(),
   };
 }
+
+/** A helper that does what it is told, at once, and notes the commands. */
+function obedientHelper(commands: string[]) {
+  const { readable, writable } = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>(
+    {
+      transform(chunk, controller) {
+        const [what = ""] = new TextDecoder().decode(chunk).trim().split(" ");
+        commands.push(what);
+        const answer = { hello: "ready", use: "ok", freeze: "frozen", thaw: "thawed" }[what];
+        controller.enqueue(new TextEncoder().encode(`${answer}\n`));
+      },
+    },
+    { highWaterMark: 9 },
+    { highWaterMark: 9 },
+  );
+  return { readable, writable, kill: () => {} };
+}
+
+Deno.test("a thaw is written in the turn of the event loop in which it is ordered, and before any timer is set", async () => {
+  const commands: string[] = [];
+  let timers = 0;
+  const after = (ms: number, callback: () => void) => (timers++, systemClock.after(ms, callback));
+  await using helper = new FreezerHelper(() => obedientHelper(commands), { ...systemClock, after });
+  const folders = new Map([[ONE, at(`/cgroup/freezer/docker/${ONE}`)]]);
+  const freezer = new Freezer(helper, true, systemClock, {
+    folders: () => Promise.resolve(folders),
+    frozen: () => Promise.resolve(new Set()),
+  });
+  freezer.started("app", ONE);
+  assertEquals(await freezer.freeze("app"), true);
+  timers = 0;
+  const thawed = freezer.thaw("app");
+  // Nothing but promises can settle while only microtasks run.
+  for (let turn = 0; turn < 10 && timers === 0; turn++) await undefined;
+  assertEquals(commands, ["hello", "use", "freeze", "thaw"]);
+  assertEquals(await thawed, true);
+});
 
 treeTest("a helper that does not answer in time is killed, and the next one answers", async (tree) => {
   const folder = tree.version1(`docker/${ONE}`);
