@@ -123,16 +123,18 @@ export class Retries {
 /**
  * Decides whether a request that may have crashed its instance is sent again. If it was alone on the instance, it is
  * not sent again, so that it crashes no second instance. If other requests were in flight there, one of those may be
- * the cause, so this request is sent again, once. If the instance did not end by itself, this changes nothing.
+ * the cause, and so may the sleep that the request has ended: the app's connections may be dead. Then this request is
+ * sent again, once. If the instance did not end by itself, this changes nothing.
  *
  * @throws The error, if the request must not be sent again.
  */
 function judge(context: RequestContext, error: unknown): void {
-  const { broken, head, isSuspect } = context;
+  const { broken, head, isSuspect, start } = context;
   if (broken === undefined || !broken.instance.endedByItself) return;
   context.broken = undefined;
   context.isSuspect = true;
-  if (broken.hadOthers && !isSuspect) return;
+  const hasWoken = start !== undefined && start.how !== "cold";
+  if ((broken.hadOthers || hasWoken) && !isSuspect) return;
   const { id, revision: { service } } = broken.instance;
   const { method } = head;
   const target = withoutQuery(head.target);

@@ -120,3 +120,41 @@ wakeTest(
     }
   },
 );
+
+wakeTest(
+  "a GET whose app ends by itself as it wakes is sent to a new instance, but only to one",
+  async (tier, forward) => {
+    for (const { ends, status } of [{ ends: 1, status: 200 }, { ends: 2, status: 502 }]) {
+      const asked: string[] = [];
+      await using app = Origin.serving(async (connection) => {
+        await connection.reader.request();
+        const { id } = cless.instance;
+        if (asked.push(id) <= ends) return cless.launcher.end(id, 1);
+        await connection.send(OK);
+      });
+      await using cless = await Harness.warm({ forward, origin: app });
+      await sleep(cless, tier);
+      assertEquals([(await cless.ask(requestText())).status, asked], [status, ["app-1", "app-2"]]);
+      await cless.idle();
+    }
+  },
+);
+
+wakeTest(
+  "a POST whose app ends by itself as it wakes is a 502, and the next one is answered",
+  async (tier, forward) => {
+    const asked: string[] = [];
+    await using app = Origin.serving(async (connection) => {
+      await connection.reader.request();
+      const { id } = cless.instance;
+      if (asked.push(id) === 1) return cless.launcher.end(id, 1);
+      await connection.send(OK);
+    });
+    await using cless = await Harness.warm({ forward, origin: app });
+    await sleep(cless, tier);
+    const post = requestText("POST /", ["content-length: 5"], "hello");
+    assertEquals([(await cless.ask(post)).status, (await cless.ask(post)).status], [502, 200]);
+    assertEquals(asked, ["app-1", "app-2"]);
+    await cless.idle();
+  },
+);
