@@ -227,6 +227,31 @@ treeTest(
   },
 );
 
+treeTest("with version 2, memory is moved in pieces, and no more once the container runs", async (tree, helper) => {
+  const files = { "memory.max": "268435456\n", "memory.swap.max": "0\n", "memory.current": "7\n" };
+  const folder = tree.version2(`docker/${ONE}`);
+  tree.group(`docker/${ONE}`, { ...files, "cgroup.freeze": "1\n", "cgroup.events": "populated 1\nfrozen 1\n" });
+  await new Deno.Command("mkfifo", { args: [`${folder}/memory.reclaim`] }).output();
+  using pieces = await Deno.open(`${folder}/memory.reclaim`, { read: true, write: true });
+  assertEquals(await helper.ask("reclaim", at(folder)), "started 7");
+  const text = new Uint8Array(8);
+  for (let length = 0; length < text.length;) length += await pieces.read(text.subarray(length)) ?? 0;
+  assertEquals([new TextDecoder().decode(text), read(folder, "memory.swap.max")], ["16M\n16M\n", "max"]);
+  Deno.writeTextFileSync(`${folder}/cgroup.events`, "populated 1\nfrozen 0\n");
+  await untilDone(helper, at(folder));
+  assertEquals(read(folder, "memory.swap.max"), "0");
+});
+
+treeTest("with version 2, a piece that cannot be moved is the last", async (tree, helper) => {
+  const files = { "memory.max": "1000\n", "memory.swap.max": "0\n", "memory.current": "7\n" };
+  const folder = tree.version2(`docker/${ONE}`);
+  tree.group(`docker/${ONE}`, { ...files, "cgroup.freeze": "1\n", "cgroup.events": "frozen 1\n" });
+  Deno.symlinkSync("/dev/full", `${folder}/memory.reclaim`);
+  assertEquals(await helper.ask("reclaim", at(folder)), "started 7");
+  await untilDone(helper, at(folder));
+  assertEquals(read(folder, "memory.swap.max"), "0");
+});
+
 /** Two frozen containers whose reclaims hang, as they hang in the kernel: nobody reads from the pipes. */
 async function hangingReclaims(tree: Tree): Promise<[string, string]> {
   const folders = [ONE, TWO].map((id) => tree.version2(`docker/${id}`));
