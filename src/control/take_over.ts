@@ -70,6 +70,7 @@ export interface TakeOverOptions<Position> {
   readonly engine: {
     readonly listening: boolean;
     readonly launcher: { readonly position: Position; continueFrom(position: Position): void };
+    stopHibernating(): void;
   };
   readonly fleet: Fleet;
   readonly adoption: Pick<Adoption, "known" | "unsuspend" | "waits">;
@@ -155,8 +156,9 @@ export class TakeOver<Position> implements RunningProcess<Position> {
   }
 
   async yield(knock: () => void): Promise<void> {
-    const { clock, dataDir, role, servers, stopping } = this.#options;
+    const { clock, dataDir, engine, role, servers, stopping } = this.#options;
     role.now = ROLES.superseded;
+    engine.stopHibernating(); // the successor cannot break that off
     dataDir.leave();
     stopping.abort(); // ends event streams of the admin API, so that clients reconnect to the successor
     await stopAccepting(servers, clock, knock);

@@ -156,6 +156,11 @@ export class Engine {
     this.#api[Symbol.dispose]();
   }
 
+  /** Breaks off what moves memory to swap; from now on, nothing is moved. */
+  stopHibernating(): void {
+    this.#hibernator.stop();
+  }
+
   /** Whether the engine answers. Calls within a second share one request. */
   answers(): Promise<boolean> {
     const ask = () => this.#api.version({ timeoutMs: ANSWER_TIMEOUT_MS }).then(() => true, () => false);

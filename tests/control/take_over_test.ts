@@ -68,7 +68,11 @@ class Rig {
         resume: () => step("resume"),
         close: () => Promise.resolve().then(() => step("close")),
       },
-      engine: { listening: true, launcher: { position: 7, continueFrom: (position) => step(`from ${position}`) } },
+      engine: {
+        listening: true,
+        launcher: { position: 7, continueFrom: (position) => step(`from ${position}`) },
+        stopHibernating: () => step("no more hibernation"),
+      },
       reconciler: { reconcile: () => Promise.resolve().then(() => step("reconcile")).then(() => true) },
       supervision: { start: () => step("start"), stop: () => step("stop") },
     });
@@ -128,7 +132,7 @@ Deno.test({
     assertEquals(await rig.takeOver.seal(), 7);
     assertEquals(rig.taken(), SEAL);
     await rig.takeOver.yield(() => rig.steps.push("knock"));
-    assertEquals(rig.taken().slice(0, 3), ["superseded", "leave", "stopping"]);
+    assertEquals(rig.taken().slice(0, 4), ["superseded", "no more hibernation", "leave", "stopping"]);
     await assertRejects(() => rig.takeOver.seal(), OperatorError);
     assertEquals(rig.role, "superseded");
   },
