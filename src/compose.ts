@@ -12,8 +12,10 @@ import { logger } from "./base/log.ts";
 import { notify } from "./base/notify.ts";
 import { Tokens } from "./control/access/tokens.ts";
 import { Catalog } from "./control/catalog.ts";
+import { Costs } from "./control/costs.ts";
 import { type DataDir, openDataDir, type ServeCall } from "./control/data_dir.ts";
 import { EventLog, InstanceEvents } from "./control/events.ts";
+import { Figures } from "./control/figures.ts";
 import { HandoverServer, type OwnFacts } from "./control/handover.ts";
 import { InstanceControl } from "./control/instance_control.ts";
 import { OlderImages } from "./control/older_images.ts";
@@ -22,6 +24,7 @@ import { Secrets } from "./control/secrets/secrets.ts";
 import { ServiceStates } from "./control/service_states.ts";
 import { Statistics } from "./control/statistics.ts";
 import { Supervision } from "./control/supervision.ts";
+import { Wakes } from "./control/wakes.ts";
 import { findPredecessor, lockAfter, type PredecessorLink, type Role, ROLES, TakeOver } from "./control/take_over.ts";
 import type { ConfigFile } from "./deploy/config_file.ts";
 import { Deployer } from "./deploy/deployer.ts";
@@ -124,13 +127,21 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
   const launcher = new RevisionLauncher(engine.launcher, env, hostPaths, clock);
   const adoption = new Adoption(launcher, clock, startTimeoutMs, predecessor);
   const executor = new Executor(launcher, clock, fleet, new Prober(clock, lag, choice.reserve));
+  const wakes = new Wakes(Date.now);
+  const figures = new Figures({
+    ...{ clock, launcher, engine, fleet, store, wakes },
+    costs: new Costs(Date.now),
+    now: Date.now,
+  });
   const observer: PoolObserver = {
     changed(instance, before) {
       if (before === "ready") forwarder.leave(instance.origin);
       instanceEvents.changed(instance);
+      figures.changed(instance);
     },
     failed: (failure, pool) => instanceEvents.revisionFailed(pool.revision, failure),
     started: (service, createMs, readyMs) => metrics.coldStart(service, createMs, readyMs),
+    woken: ({ revision }, how, ms) => wakes.woken(revision, how, ms),
   };
   const pools = {
     newPool(revision: Revision): InstancePool {
@@ -173,7 +184,9 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
     events: {
       emit(type, service, data) {
         events.emit(type, service, data);
-        if (type === "service.deleted") metrics.forget(service);
+        if (type !== "service.deleted") return;
+        metrics.forget(service);
+        figures.forget(service);
       },
     },
     now: Date.now,
@@ -181,7 +194,7 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
   const catalog = new Catalog(states, services);
   const api = adminApi({
     ...{ config, clock, stopping: stopping.signal, catalog, deployer, store, dataDir, secrets, fleet, events },
-    ...{ metrics, engine, hosts, activator },
+    ...{ metrics, engine, figures, hosts, activator },
     control: new InstanceControl(router, services, drainTimeoutMs),
     tokens: new Tokens(store, dataDir.token),
     logs: new ServiceLogs(engine.launcher.outputs),
@@ -209,20 +222,31 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
     fleet,
     services,
     memory,
+    figures,
     reconciler,
     engine,
     deployer,
   });
   const takeOver = new TakeOver<AddressPosition>({
     ...{ role, clock, config, stopping, dataDir, store, deployer, engine, fleet, adoption, predecessor, reconciler },
-    ...{ supervision, servers: [...servers, admin] },
+    ...{ figures, supervision, servers: [...servers, admin] },
   });
   const handoverServer = new HandoverServer<AddressPosition>(dataDir.path, clock);
 
   return {
     ...{ config, dataDir, store, clock, stopping, states, fleet, retiring, reserve, unanswered, role, takeOver },
     ...{ forwarder, engine, adoption, executor, reconciler, services, convention, hosts, activator, publisher },
-    ...{ deployer, proxy, servers, admin, loopback, engineReserve: choice.reserve, clientSockets, slowClients },
+    ...{
+      deployer,
+      figures,
+      proxy,
+      servers,
+      admin,
+      loopback,
+      engineReserve: choice.reserve,
+      clientSockets,
+      slowClients,
+    },
     ...{ freedMemory, supervision, handoverServer },
   };
 }
@@ -379,6 +403,7 @@ export class Cless {
     this.#parts.freedMemory.stop();
     if (engine.found) await whileItMoves(this.#endContainers(), () => fleet.size, clock, STOP_TIMEOUT_MS);
     await atMost(admin.shutdown(), clock, ADMIN_STOP_TIMEOUT_MS);
+    if (this.#parts.role.now.isOwner) this.#parts.figures.save();
     reserve.release();
     engineReserve.release();
     await loopback[Symbol.asyncDispose]();
@@ -399,9 +424,9 @@ export class Cless {
   }
 
   async #start(answer: Promise<unknown>): Promise<void> {
-    const { admin, adoption, clientSockets, config, dataDir, deployer, engine, engineReserve, fleet, freedMemory } =
+    const { admin, adoption, clientSockets, config, dataDir, deployer, engine, engineReserve, figures, fleet } =
       this.#parts;
-    const { handoverServer, hosts, reconciler, reserve, servers, supervision, takeOver } = this.#parts;
+    const { freedMemory, handoverServer, hosts, reconciler, reserve, servers, supervision, takeOver } = this.#parts;
     const manifest = await this.#configFile?.read();
     await engine.start(answer, {
       apply: (event) => fleet.apply(event),
@@ -410,6 +435,7 @@ export class Cless {
       gap: () => void (adoption.known && reconciler.reconcile()),
     });
     deployer.load();
+    figures.load();
     const { isSuccessor } = takeOver;
     if (isSuccessor) {
       await this.#adopt();

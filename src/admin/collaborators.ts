@@ -1,5 +1,6 @@
 import type { Usage } from "../pool/launcher.ts";
 import type { DataDir } from "../control/data_dir.ts";
+import type { Figures } from "../control/figures.ts";
 import type { ClessEvent, SubscribeOptions } from "../control/events.ts";
 import type { Secrets } from "../control/secrets/secrets.ts";
 import type { Store } from "../control/store.ts";
@@ -35,6 +36,7 @@ export interface Collaborators {
   readonly fleet: Pick<Fleet, "instances">;
   readonly events: { subscribe(options: SubscribeOptions): AsyncIterable<ClessEvent> };
   readonly logs: { read(service: string, options: ServiceLogOptions): AsyncIterable<ServiceLogLine> };
+  readonly figures: Pick<Figures, "costs" | "wakes">;
   readonly metrics: Pick<Metrics, "text">;
   readonly engine: {
     answers(): Promise<boolean>;

@@ -12,6 +12,7 @@ import { revisionOperations } from "./operations/revisions.ts";
 import { secretOperations } from "./operations/secrets.ts";
 import { serviceOperations, trafficOperations } from "./operations/services.ts";
 import { tokenOperations } from "./operations/tokens.ts";
+import { wakeOperations } from "./operations/wakes.ts";
 import type { Target } from "./target.ts";
 
 /** What has been found out about a request before it reaches the routes. */
@@ -30,6 +31,7 @@ export function operationsOf(collaborators: Collaborators): readonly Operation[]
     ...revisionOperations(collaborators),
     ...trafficOperations(collaborators),
     ...instanceOperations(collaborators),
+    ...wakeOperations(collaborators),
     ...eventOperations(collaborators),
     ...logOperations(collaborators),
     ...historyOperations(collaborators),

@@ -1,12 +1,15 @@
 import type { InstanceJson } from "../admin/operations/instances.ts";
 import type { RevisionJson, RevisionSummaryJson } from "../admin/operations/revisions.ts";
 import type { ServiceJson } from "../admin/operations/services.ts";
+import type { WakesJson } from "../admin/operations/wakes.ts";
 import type { TemplateJson } from "../control/schema/schema.ts";
 import { type Client, servicePath } from "./client.ts";
 import { flag } from "./flags.ts";
-import { age, ago, indented, pairs, plainText, sharesText, sizeText, table } from "./text.ts";
+import { age, ago, durationText, indented, pairs, plainText, sharesText, sizeText, table } from "./text.ts";
 import { trafficTable } from "./traffic.ts";
 import { clientVerb, JSON_FLAG, NAMES_FLAG, printJson, printList } from "./verb.ts";
+
+const GIB = 1024 ** 3;
 
 /** `cless services`: lists the services. */
 export const services = clientVerb({
@@ -15,23 +18,40 @@ export const services = clientVerb({
   flags: [JSON_FLAG, NAMES_FLAG],
   notes: [
     "STATE is ready, starting, paused, hibernated (its memory is in the swap), asleep (without an instance), or failing with the reason: its last start failed, and no instance could answer a request.",
+    "MEMORY, SWAP and CPU are what it uses now, and the processor time since its first start. SAVED is how much less memory it has used since then than one instance that is always awake.",
     "A service that nobody has declared, found by the name of its image, is listed once it has been used.",
   ],
   example: ["cless services", "cless services --json | jq -r '.[].url'"],
   run: async (call) => {
     const all = await call.client.list<ServiceJson>("/v1/services");
+    const haveCosts = all.some(({ cost }) => cost !== undefined);
+    const haveSwap = all.some(({ cost }) => cost !== undefined && cost.swapBytes > 0);
     const rows = all.map((service) => [
       service.name,
       service.url,
       service.latestRevision,
       sharesText(service.traffic, service.latestRevision),
       age(service.createdAt),
+      ...(haveCosts ? costColumns(service.cost, haveSwap) : []),
       stateText(service).replace(/;.*/s, ""), // `describe` shows what to do about it
     ]);
-    const list = table(["NAME", "URL", "REVISION", "TRAFFIC", "AGE", "STATE"], rows);
+    const costs = haveCosts ? ["MEMORY", ...(haveSwap ? ["SWAP"] : []), "CPU", "SAVED"] : [];
+    const list = table(["NAME", "URL", "REVISION", "TRAFFIC", "AGE", ...costs, "STATE"], rows);
     printList(call, all, list, "there are no services yet; cless deploy makes one");
   },
 });
+
+function costColumns(cost: ServiceJson["cost"], haveSwap: boolean): string[] {
+  if (cost === undefined) return haveSwap ? ["-", "-", "-", "-"] : ["-", "-", "-"];
+  const swap = haveSwap ? [sizeText(cost.swapBytes)] : [];
+  return [sizeText(cost.memoryBytes), ...swap, durationText(1000 * cost.cpuSeconds), savedText(cost)];
+}
+
+/** The part of the memory of one instance that is always awake that was not used. */
+function savedText({ savedByteSeconds, usedByteSeconds }: NonNullable<ServiceJson["cost"]>): string {
+  const all = savedByteSeconds + usedByteSeconds;
+  return all === 0 ? "-" : `${Math.floor(100 * savedByteSeconds / all)}%`;
+}
 
 /** The state of a service, with the reason if it is failing. */
 function stateText({ state, failure }: Pick<ServiceJson, "state" | "failure">): string {
@@ -109,17 +129,18 @@ export const describe = clientVerb({
     const { client } = call;
     const path = servicePath(call.args[0]!);
     const service = await client.get<ServiceJson>(path);
-    const [revisions, latest, instances] = await Promise.all([
+    const [revisions, latest, instances, wakes] = await Promise.all([
       client.list<RevisionSummaryJson>(`${path}/revisions`).then((all) => withOutput(client, service.name, all)),
       client.get<RevisionJson>(servicePath(service.name, "revisions", service.latestRevision)),
       client.list<InstanceJson>("/v1/instances"),
+      client.list<WakesJson>(`${path}/wakes`),
     ]);
     const own = instances.filter((instance) => instance.service === service.name);
     const showEnv = call.on("show-env");
     if (call.on("json")) {
       const { env, ...template } = latest.template;
       const shown = showEnv ? latest.template : { ...template, envNames: Object.keys(env) };
-      return printJson({ ...service, revisions, template: shown, instances: own });
+      return printJson({ ...service, revisions, template: shown, instances: own, wakes });
     }
     const failures = revisions.flatMap(({ name, failure }) => failure ? [failureText(name, failure)] : []);
     const section = (title: string, text: string) => `${title}\n${indented(text)}`;
@@ -130,6 +151,7 @@ export const describe = clientVerb({
       section("Revisions", revisionTable(revisions)),
       ...(failures.length === 0 ? [] : [section("Failures", failures.join("\n"))]),
       section("Instances", own.length === 0 ? noneText(revisions) : instanceTable(own)),
+      ...(wakes.length === 0 ? [] : [section("Wakes in the last day", wakeTable(wakes))]),
     ].join("\n\n"));
   },
 });
@@ -143,6 +165,14 @@ function withOutput(client: Client, service: string, revisions: readonly Revisio
   }));
 }
 
+function wakeTable(wakes: readonly WakesJson[]): string {
+  const rows = wakes.map(({ revision, how, count, p50Ms, p99Ms }) => [
+    ...[revision, how, String(count)],
+    ...[durationText(p50Ms), durationText(p99Ms)],
+  ]);
+  return table(["REVISION", "WAKE", "COUNT", "P50", "P99"], rows);
+}
+
 function noneText(revisions: readonly RevisionSummaryJson[]): string {
   const served = revisions.filter(({ percent }) => percent > 0);
   const isRefused = served.length > 0 && served.every(({ failure }) => failure?.retryInS !== undefined);
@@ -152,12 +182,14 @@ function noneText(revisions: readonly RevisionSummaryJson[]): string {
 type Fact = readonly [name: string, value: string];
 
 function serviceFacts(service: ServiceJson): (Fact | false)[] {
-  const { name, url, domains, createdAt, updatedAt, declaredBy, convention, revisionHistory, loading, wake } = service;
+  const { name, url, cost, domains, createdAt, updatedAt, declaredBy, convention, revisionHistory } = service;
+  const { loading, wake } = service;
   const { userAgents = [], paths = [] } = wake?.except ?? {};
   return [
     ["Name", name],
     ["State", stateText(service)],
     ["URL", url],
+    ...(cost === undefined ? [] : costFacts(cost)),
     ["Domains", domains.join(", ") || "none"],
     userAgents.length > 0 && ["Not woken by", userAgents.map(valueText).join(", ")],
     paths.length > 0 && ["Not woken at", paths.map(valueText).join(", ")],
@@ -166,6 +198,20 @@ function serviceFacts(service: ServiceJson): (Fact | false)[] {
     convention !== true && ["Changed", ago(updatedAt)],
     ["Declared by", declaredBy ?? "no file"],
     revisionHistory !== undefined && ["Keeps", `${revisionHistory} old revisions`],
+  ];
+}
+
+function costFacts(cost: NonNullable<ServiceJson["cost"]>): Fact[] {
+  const { cpuSeconds, memoryBytes, savedByteSeconds, since, swapBytes } = cost;
+  const swap = swapBytes > 0 ? `, and ${sizeText(swapBytes)} in the swap` : "";
+  const saved = `${savedText(cost)} of the memory of one that is always awake`;
+  return [
+    ["Memory", sizeText(memoryBytes) + swap],
+    ["CPU", `${durationText(1000 * cpuSeconds)} since its first start, ${ago(since)}`],
+    [
+      "Saved",
+      savedByteSeconds === 0 ? "-" : `${saved}, ${(savedByteSeconds / 3600 / GIB).toFixed(2)} GiB hours so far`,
+    ],
   ];
 }
 

@@ -55,6 +55,13 @@ function lengthOf(ms: number): string {
   return seconds >= 60 ? `${Math.floor(seconds / 60)}m` : `${seconds}s`;
 }
 
+/** Writes how long something took: `3.7ms`, `41ms`, `1.2s`; from a minute on, in its largest unit. */
+export function durationText(ms: number): string {
+  if (ms >= 59_950) return lengthOf(ms);
+  const [amount, unit] = ms < 999.5 ? [ms, "ms"] : [ms / 1000, "s"];
+  return `${amount < 9.95 ? amount.toFixed(1) : Math.round(amount)}${unit}`;
+}
+
 const SIZE_UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
 
 /**

@@ -1,6 +1,8 @@
 import { needsNoPreparation, type RevisionTemplate } from "../model/template.ts";
 import type { Traffic } from "../model/traffic.ts";
 import type { Loading, WakeSettings } from "../model/service.ts";
+import type { Usage } from "../pool/launcher.ts";
+import type { Wake } from "../pool/pool.ts";
 
 /** A service as it is stored. */
 export interface ServiceRecord {
@@ -113,6 +115,37 @@ export interface TokenRecord {
   readonly expiresAt: number | undefined;
   /** Wall-clock time, ms since 1970. */
   readonly createdAt: number;
+}
+
+/** What a service has cost since its first start: see `Costs`. */
+export interface CostRecord {
+  readonly service: string;
+  /** When its first instance started; wall-clock time, ms since 1970. */
+  readonly since: number;
+  /** Until when it is charged for its memory; wall-clock time, ms since 1970. */
+  readonly at: number;
+  /** The processor time of all its instances so far. */
+  readonly processorNs: number;
+  /** Its RAM so far, multiplied by the time. */
+  readonly usedByteS: number;
+  /** What one instance that is always awake would have used more. */
+  readonly savedByteS: number;
+  /** The RAM of one instance that is awake; 0 until it is known. */
+  readonly wholeBytes: number;
+  /** The last measurement of each instance that has not ended, by id. */
+  readonly readings: Readonly<Record<string, Usage>>;
+}
+
+/** How many wakes of a revision within a minute were of one kind and took about as long. */
+export interface WakeCount {
+  readonly service: string;
+  readonly revision: string;
+  readonly how: Wake;
+  /** Minutes since 1970. */
+  readonly minute: number;
+  /** Of the histogram of `Wakes`. */
+  readonly bucket: number;
+  readonly count: number;
 }
 
 /** What a deploy would change. */

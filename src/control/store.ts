@@ -1,5 +1,6 @@
 import { OperatorError } from "../base/errors.ts";
 import type {
+  CostRecord,
   HistoryEntry,
   RevisionMark,
   RevisionRecord,
@@ -8,6 +9,7 @@ import type {
   ServiceChange,
   ServiceRecord,
   TokenRecord,
+  WakeCount,
 } from "./records.ts";
 
 /**
@@ -42,7 +44,7 @@ export interface Store extends Disposable {
    */
   change(change: ServiceChange): void;
 
-  /** Removes a service with everything but its history. @throws {StaleError} As {@linkcode change} does. */
+  /** Removes a service with its figures and everything else but its history. @throws {StaleError} As {@linkcode change} does. */
   delete(name: string, expectedGeneration: number, history: HistoryEntry): void;
 
   /**
@@ -56,6 +58,18 @@ export interface Store extends Disposable {
 
   /** Removes history that is older than a wall-clock time, ms since 1970. */
   forgetHistory(before: number): void;
+
+  /** What services have cost, as stored by {@linkcode addFigures}. */
+  costs(): CostRecord[];
+  /** The wakes of a service since a minute, one entry for each revision, kind and bucket, summed over the minutes. */
+  wakes(service: string, sinceMinute: number): Omit<WakeCount, "minute">[];
+  /**
+   * Stores figures. A cost replaces that of the same service; wakes are added to those of the same minute. Forgets the
+   * oldest costs and wakes if there are very many.
+   *
+   * @param forgetBefore Forgets wakes of earlier minutes.
+   */
+  addFigures(figures: { costs: readonly CostRecord[]; wakes: readonly WakeCount[] }, forgetBefore: number): void;
 
   /** Stores a new value of a secret as its {@linkcode nextSecretVersion}. */
   addSecret(name: string, sealed: Uint8Array, at: number): SecretRecord;

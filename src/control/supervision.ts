@@ -3,6 +3,7 @@ import type { Adoption } from "../fleet/adoption.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import type { MemoryBudget } from "../fleet/memory_budget.ts";
 import type { Reconciler } from "../fleet/reconciler.ts";
+import type { Figures } from "./figures.ts";
 import type { InstancePool } from "../pool/pool.ts";
 import type { Activator } from "../routing/activator.ts";
 import type { ServiceMap } from "../routing/service_map.ts";
@@ -18,6 +19,7 @@ export interface SupervisionOptions {
   readonly fleet: Pick<Fleet, "pools">;
   readonly services: Pick<ServiceMap, "kept">;
   readonly memory: Pick<MemoryBudget, "start" | "stop">;
+  readonly figures: Pick<Figures, "start" | "stop">;
   readonly reconciler: Pick<Reconciler, "start" | "stop" | "reconcile">;
   readonly engine: { readonly listening: boolean };
   readonly deployer: { tidy(): void };
@@ -35,10 +37,11 @@ export class Supervision {
 
   /** Begins the work. Does nothing if this process does not own the containers, or if the work goes on already. */
   start(): void {
-    const { activator, adoption, clock, deployer, engine, memory, reconciler, role } = this.#options;
+    const { activator, adoption, clock, deployer, engine, figures, memory, reconciler, role } = this.#options;
     if (this.#stopTidying !== undefined || !adoption.known || activator.draining || !role.now.isOwner) return;
     this.#stopTidying = clock.every(TIDY_INTERVAL_MS, () => deployer.tidy());
     memory.start();
+    figures.start();
     reconciler.start(engine);
     reconciler.reconcile(); // finds containers that ended meanwhile, whose events were lost
     for (const pool of this.#pools()) pool.look();
@@ -46,11 +49,12 @@ export class Supervision {
 
   /** Ends the work. It can begin again. */
   stop(): void {
-    const { memory, reconciler } = this.#options;
+    const { figures, memory, reconciler } = this.#options;
     this.#stopTidying?.();
     this.#stopTidying = undefined;
     reconciler.stop();
     memory.stop();
+    figures.stop();
   }
 
   /** The pools with instances, with a minimum, or with waiting requests. */

@@ -13,6 +13,7 @@ import type { Server } from "../http/server.ts";
 import { allowMigration, knock, stopAccepting } from "../http/stop_accepting.ts";
 import type { Tenure } from "../pool/decide.ts";
 import { type DataDir, isDataDirInUse } from "./data_dir.ts";
+import type { Figures } from "./figures.ts";
 import { HandoverClient, type PredecessorFacts, type RunningProcess, type Sealed } from "./handover.ts";
 import type { Supervision } from "./supervision.ts";
 
@@ -65,6 +66,7 @@ export interface TakeOverOptions<Position> {
   readonly stopping: AbortController;
   readonly dataDir: Pick<DataDir, "path" | "lock" | "unlock" | "leave">;
   readonly store: { seal(): void; unseal(): void; install(): void; confirm(): void };
+  readonly figures: Pick<Figures, "save">;
   readonly deployer: { pause(reason: Error): Promise<void>; resume(): void; close(reason: Error): Promise<void> };
   /** Its launcher gives out the addresses of containers. */
   readonly engine: {
@@ -103,7 +105,7 @@ export class TakeOver<Position> implements RunningProcess<Position> {
    * served, but no instances are paused, and only draining ones are stopped.
    */
   async seal(): Promise<Position> {
-    const { adoption, clock, config, dataDir, deployer, engine, fleet, role, stopping, store, supervision } =
+    const { adoption, clock, config, dataDir, deployer, engine, figures, fleet, role, stopping, store, supervision } =
       this.#options;
     if (!adoption.known || stopping.signal.aborted || !role.now.isOwner) {
       throw new OperatorError("it is starting or stopping");
@@ -114,6 +116,7 @@ export class TakeOver<Position> implements RunningProcess<Position> {
     try {
       await atMost(deployer.pause(error), clock, config.drainTimeoutMs);
       await deployer.close(error); // cancels what takes longer
+      figures.save();
       store.seal();
     } catch (error) {
       role.now = ROLES.owner;

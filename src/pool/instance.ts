@@ -13,6 +13,8 @@ export interface InstanceOwner {
   suspect(instance: Instance, why: Suspicion): void;
   /** Whether the app gives any answer within a time. */
   answers(instance: Instance, withinMs: number): Promise<boolean>;
+  /** Called at the app's first answer after a wake. */
+  answeredAfterWake(instance: Instance): void;
   /** Called for each slot that is given back. */
   freed(): void;
 }
@@ -38,6 +40,8 @@ export class Instance {
   inFlightAtEnd = 0;
   /** Why it did not become ready, or ended; for operators. */
   failure: string | undefined;
+  /** From a wake until the app's first answer after it: how it wakes, and when that began and it ran, clock ms. */
+  waking: { readonly how: "resume" | "hibernated"; readonly beganMs: number; readonly ranMs?: number } | undefined;
   /** How many answers the app has begun. */
   answers = 0;
   /** Whether one of them had a status below 500. */
@@ -117,6 +121,11 @@ export class Instance {
     return await this.#owner?.answers(this, ms) ?? false;
   }
 
+  /** Notes the app's first answer after a wake. */
+  answeredAfterWake(): void {
+    this.#owner?.answeredAfterWake(this);
+  }
+
   /** Claims a slot. It is synchronous, so that the instance cannot change between its choice and the claim. */
   claim(quiet = false): Lease {
     const lease = new Lease(this, quiet);
@@ -185,6 +194,7 @@ export class Lease implements Swappable {
   answered(status: number): boolean {
     this.#isAnswered = true;
     this.instance.answers++;
+    if (this.instance.waking !== undefined) this.instance.answeredAfterWake();
     if (status < 500) this.instance.hasServed = true;
     if (this.#isOver) this.release();
     return !this.#isOver;

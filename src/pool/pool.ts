@@ -45,6 +45,11 @@ export interface PoolObserver {
   failed?(failure: Failure, pool: InstancePool): void;
   /** Called after a start, with the times that its container and then its app took. */
   started?(service: string, createMs: number, readyMs: number): void;
+  /**
+   * Called when an instance is awake. @param ms The time from the decision: of a cold start until the app answered a
+   * probe, otherwise until its first answer to a request, or until it ran if no request waited.
+   */
+  woken?(instance: Instance, how: Wake, ms: number): void;
 }
 
 /** What all pools of the program share. */
@@ -332,7 +337,12 @@ export class InstancePool implements InstanceOwner {
         this.#woken.set(instance, { how, number: ++this.#wakes });
       }
     } else if (before === "ready") this.#slots.delete(instance);
+    if (instance.waking !== undefined) this.#noteWaking(instance, before);
     this.#context.observer?.changed?.(instance, before);
+  }
+
+  answeredAfterWake(instance: Instance): void {
+    this.#woke(instance, this.#clock.now());
   }
 
   freed(): void {
@@ -436,6 +446,21 @@ export class InstancePool implements InstanceOwner {
     if (instance.gone.aborted) log.debug("instance has ended", { instance: is.id });
   }
 
+  /** A wake ends with the app's first answer; or as soon as the app runs, if no request waits for an answer. */
+  #noteWaking(instance: Instance, before: InstanceState): void {
+    const { state, waking } = instance;
+    if (state === "ready") instance.waking = { ...waking!, ranMs: this.#clock.now() };
+    if (state === "ready" && this.#queue.size > 0) return;
+    if (state === "ready" || before === "ready") this.#woke(instance, instance.waking!.ranMs!);
+    instance.waking = undefined;
+  }
+
+  #woke(instance: Instance, endMs: number): void {
+    const { how, beganMs } = instance.waking!;
+    instance.waking = undefined;
+    this.#context.observer?.woken?.(instance, how, endMs - beganMs);
+  }
+
   #begin(action: Action): void {
     if (action.do === "refuse") return this.#queue.fail(action.error);
     if (action.do === "launch") return this.#launch();
@@ -444,6 +469,10 @@ export class InstancePool implements InstanceOwner {
     switch (action.do) {
       case "resume":
         this.#apply({ type: "resuming", id });
+        instance.waking ??= {
+          how: instance.state === "hibernated" ? "hibernated" : "resume",
+          beganMs: this.#clock.now(),
+        };
         return void this.#order(instance, this.#executor.resume(instance, this.#memberOf(id)!.attempt));
       case "pause":
         this.#apply({ type: "pausing", id });
@@ -496,6 +525,7 @@ export class InstancePool implements InstanceOwner {
       this.#coldStarts.push(instance.coldStartMs);
       if (this.#coldStarts.length > MAX_STARTS) this.#coldStarts.shift();
       this.#context.observer?.started?.(this.revision.service, started.createMs, started.readyMs);
+      this.#context.observer?.woken?.(instance, "cold", started.createMs + started.readyMs);
     }
     this.#take({ type: "ready", id });
   }

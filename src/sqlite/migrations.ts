@@ -82,6 +82,28 @@ export const MIGRATIONS: readonly string[] = [
   // images. In a new data-dir, the row is there from the start, without ids.
   `ALTER TABLE revision ADD COLUMN isolated INTEGER NOT NULL DEFAULT 0;
   CREATE TABLE older_images (ids TEXT NOT NULL) STRICT;`,
+
+  // To version 4. Services that are not declared have figures too. readings is JSON; minute counts from 1970.
+  `CREATE TABLE cost (
+    service TEXT PRIMARY KEY,
+    since INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    processor_ns REAL NOT NULL,
+    used_byte_s REAL NOT NULL,
+    saved_byte_s REAL NOT NULL,
+    whole_bytes INTEGER NOT NULL,
+    readings TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE wake (
+    service TEXT NOT NULL,
+    revision TEXT NOT NULL,
+    how TEXT NOT NULL CHECK (how IN ('cold', 'resume', 'hibernated')),
+    minute INTEGER NOT NULL,
+    bucket INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (service, minute, revision, how, bucket)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX wake_by_minute ON wake (minute);`,
 ];
 
 /**

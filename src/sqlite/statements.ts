@@ -1,5 +1,12 @@
 import type { DatabaseSync } from "node:sqlite";
-import type { HistoryEntry, RevisionMark, RevisionRecord, ServiceRecord, TokenRecord } from "../control/records.ts";
+import type {
+  CostRecord,
+  HistoryEntry,
+  RevisionMark,
+  RevisionRecord,
+  ServiceRecord,
+  TokenRecord,
+} from "../control/records.ts";
 import { parseTemplateText } from "../model/template.ts";
 
 /** Prepares every statement of the store. The columns have the names of the records' fields. */
@@ -63,6 +70,31 @@ export function prepareStatements(db: DatabaseSync) {
       ORDER BY at DESC, id DESC`),
     addHistory: db.prepare(`INSERT INTO history (${history}) VALUES (?, ?, ?, ?, ?, ?)`),
     forgetHistory: db.prepare("DELETE FROM history WHERE at < ?"),
+
+    costs: db.prepare(`
+      SELECT service, since, at, processor_ns AS processorNs, used_byte_s AS usedByteS, saved_byte_s AS savedByteS,
+        whole_bytes AS wholeBytes, readings
+      FROM cost`),
+    putCost: db.prepare(`
+      REPLACE INTO cost VALUES (
+        :service, :since, :at, :processorNs, :usedByteS, :savedByteS, :wholeBytes, :readings
+      )`),
+    deleteCost: db.prepare("DELETE FROM cost WHERE service = ?"),
+    trimCosts: db.prepare(`
+      DELETE FROM cost WHERE service IN (SELECT service FROM cost ORDER BY at DESC LIMIT -1 OFFSET ?)`),
+    wakes: db.prepare(`
+      SELECT service, revision, how, bucket, sum(count) AS count
+      FROM wake WHERE service = ? AND minute >= ?
+      GROUP BY revision, how, bucket ORDER BY revision, how, bucket`),
+    addWakes: db.prepare(`
+      INSERT INTO wake (service, revision, how, minute, bucket, count)
+      VALUES (:service, :revision, :how, :minute, :bucket, :count)
+      ON CONFLICT DO UPDATE SET count = count + excluded.count`),
+    deleteWakes: db.prepare("DELETE FROM wake WHERE service = ?"),
+    forgetWakes: db.prepare("DELETE FROM wake WHERE minute < ?"),
+    trimWakes: db.prepare(
+      "DELETE FROM wake WHERE minute <= (SELECT minute FROM wake ORDER BY minute DESC LIMIT 1 OFFSET ?)",
+    ),
 
     lastSecretVersion: db.prepare("SELECT last_version AS version FROM secret_name WHERE name = ?"),
     // The names are kept when the values are deleted, so that no version number is used twice. Otherwise a revision
@@ -140,6 +172,14 @@ export function revisionOf(row: RevisionRow): RevisionRecord {
     secretVersions: JSON.parse(row.secretVersions),
     older: row.older !== 0,
   };
+}
+
+/** What a service has cost, as a row. */
+export type CostRow = Row<CostRecord, { readonly readings: string }>;
+
+/** Converts a row to what a service has cost. */
+export function costOf(row: CostRow): CostRecord {
+  return { ...row, readings: JSON.parse(row.readings) };
 }
 
 /** A revision's mark as a row. */

@@ -1,6 +1,7 @@
 import { OperatorError } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import type {
+  CostRecord,
   HistoryEntry,
   RevisionMark,
   RevisionRecord,
@@ -9,6 +10,7 @@ import type {
   ServiceChange,
   ServiceRecord,
   TokenRecord,
+  WakeCount,
 } from "../control/records.ts";
 import { DomainTakenError, StaleError, type Store } from "../control/store.ts";
 import { templateText } from "../model/template.ts";
@@ -16,6 +18,8 @@ import { Connection } from "./connection.ts";
 import { unavailable } from "./fault.ts";
 import { isEmpty, migrate } from "./migrations.ts";
 import {
+  costOf,
+  type CostRow,
   entryOf,
   type HistoryRow,
   markOf,
@@ -41,6 +45,11 @@ const BUSY_TIMEOUT_MS = 100;
  * back.
  */
 const PAGE_SIZE = 250;
+
+/** Figures are retained for this many services; only those of undeclared ones can become so many. */
+const MAX_COSTS = 20_000;
+/** At most this many rows of wakes, of about 100 bytes. */
+const MAX_WAKES = 200_000;
 
 /** The store in an SQLite database. Only the process that has locked the data-dir may keep it open. */
 export class SqliteStore implements Store {
@@ -173,6 +182,8 @@ export class SqliteStore implements Store {
     this.#connection.write(() => {
       this.#checkGeneration(name, expectedGeneration);
       this.#sql.deleteService.run(name); // foreign keys also delete its domains and revisions
+      this.#sql.deleteCost.run(name);
+      this.#sql.deleteWakes.run(name);
       this.#addHistory(history);
     });
   }
@@ -186,6 +197,30 @@ export class SqliteStore implements Store {
 
   forgetHistory(before: number): void {
     this.#connection.write(() => this.#sql.forgetHistory.run(before));
+  }
+
+  costs(): CostRecord[] {
+    return this.#connection.read(() => (this.#sql.costs.all() as unknown as CostRow[]).map(costOf));
+  }
+
+  wakes(service: string, sinceMinute: number): Omit<WakeCount, "minute">[] {
+    return this.#connection.read(() => {
+      const rows = this.#sql.wakes.all(service, sinceMinute) as unknown as Omit<WakeCount, "minute">[];
+      return rows.map((row) => ({ ...row }));
+    });
+  }
+
+  addFigures(
+    { costs, wakes }: { costs: readonly CostRecord[]; wakes: readonly WakeCount[] },
+    forgetBefore: number,
+  ): void {
+    this.#connection.write(() => {
+      for (const cost of costs) this.#sql.putCost.run({ ...cost, readings: JSON.stringify(cost.readings) });
+      for (const wake of wakes) this.#sql.addWakes.run({ ...wake });
+      this.#sql.forgetWakes.run(forgetBefore);
+      this.#sql.trimCosts.run(MAX_COSTS);
+      this.#sql.trimWakes.run(MAX_WAKES);
+    });
   }
 
   addSecret(name: string, sealed: Uint8Array, at: number): SecretRecord {

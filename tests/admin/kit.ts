@@ -2,6 +2,8 @@ import { assertEquals } from "@std/assert";
 import { type AdminApi, adminApi } from "../../src/admin/api.ts";
 import type { Collaborators } from "../../src/admin/collaborators.ts";
 import type { FailureView, RevisionView, ServiceStatus, ServiceView } from "../../src/control/catalog.ts";
+import type { Cost } from "../../src/control/costs.ts";
+import type { WakeSummary } from "../../src/control/wakes.ts";
 import { NotFound } from "../../src/control/deploy_error.ts";
 import type { DeployPreview } from "../../src/control/records.ts";
 import type { ClessEvent } from "../../src/control/events.ts";
@@ -32,6 +34,8 @@ export interface Admin extends Scene {
   readonly statuses: Map<string, ServiceStatus>;
   /** The last failures of revisions. */
   readonly failures: Map<string, FailureView>;
+  /** The costs of services; the others have never started. */
+  readonly costs: Map<string, Cost>;
   /** The events for subscribers. */
   readonly happening: ClessEvent[];
   /** Asks the API, with the owner's token unless the request has one. */
@@ -62,6 +66,18 @@ export async function newAdmin(
   const statuses = new Map<string, ServiceStatus>();
   const failures = new Map<string, FailureView>();
   const happening: ClessEvent[] = [];
+  const costs = new Map<string, Cost>();
+  const wakes = (service: string, minutes: number): WakeSummary[] => {
+    asked.push(`wakes of ${service} in ${minutes}`);
+    return [{
+      revision: "web-00001",
+      how: "resume",
+      count: 1,
+      p50Ms: 3,
+      p99Ms: 3,
+      histogram: [{ upToMs: 4, count: 1 }],
+    }];
+  };
   const tokens = new Tokens(store, OWNER, () => scene.time.now);
   await tokens.check(OWNER); // otherwise a test could end before the token's hash is computed
   const catalog = catalogOf(scene, found, { failures, statuses });
@@ -84,6 +100,7 @@ export async function newAdmin(
     fleet: kit.fleet,
     events: { subscribe: () => eventsOf(happening) },
     logs: { read: () => linesOf(3) },
+    figures: { costs: () => Promise.resolve(costs), wakes: (service, minutes) => wakes(service, minutes) },
     metrics: { text: () => Promise.resolve("# HELP x y\n") },
     engine: { answers: () => Promise.resolve(true), usage: () => kit.launcher.usage() },
     hosts: {
@@ -117,6 +134,7 @@ export async function newAdmin(
     failures,
     statuses,
     happening,
+    costs,
     ask,
     tokens: { read: await tokens.issue("reader", "read"), deploy: await tokens.issue("ci", "deploy") },
   };

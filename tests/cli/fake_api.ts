@@ -150,6 +150,7 @@ export const REVISIONS = [
 export const ANSWERS: Record<string, Answer> = {
   "GET /v1/services": [WEB],
   "GET /v1/services/web": WEB,
+  "GET /v1/services/web/wakes": [],
   "GET /v1/services/web/revisions": REVISIONS,
   "GET /v1/services/web/revisions/web-00002": { ...REVISIONS[0], template: TEMPLATE },
   "GET /v1/instances": [{

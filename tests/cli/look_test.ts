@@ -26,6 +26,55 @@ apiTest("a service that is failing says why, in one clause, and describe says al
   assertEquals((await api.run("describe", "web")).out.split("\n")[1], state);
 });
 
+const COST = { since: ago("4d"), memoryBytes: 25_690_112, swapBytes: 0, cpuSeconds: 1.25 };
+
+apiTest("services say what they cost, with a column for the swap if one has memory there", {
+  ...ANSWERS,
+  "GET /v1/services": [
+    { ...WEB, cost: { ...COST, usedByteSeconds: 3e11, savedByteSeconds: 9.7e12 } },
+    { ...WEB, name: "zoo", state: "asleep" },
+  ],
+}, async (api) => {
+  const columns = async () => (await api.run("services")).out.split("\n").map((row) => row.split(/ {2,}/).slice(4));
+  assertEquals(await columns(), [
+    ["AGE", "MEMORY", "CPU", "SAVED", "STATE"],
+    ["3d", "24.5 MiB", "1.3s", "97%", "ready"],
+    ["3d", "-", "-", "-", "asleep"],
+  ]);
+  const cost = { ...COST, memoryBytes: 0, swapBytes: 94_371_840, cpuSeconds: 7200, usedByteSeconds: 0 };
+  api.answers["GET /v1/services"] = [{ ...WEB, cost: { ...cost, savedByteSeconds: 0 } }];
+  assertEquals(await columns(), [
+    ["AGE", "MEMORY", "SWAP", "CPU", "SAVED", "STATE"],
+    ["3d", "0 B", "90.0 MiB", "2h", "-", "ready"],
+  ]);
+});
+
+apiTest("describe says what a service costs, and how it woke", {
+  ...ANSWERS,
+  "GET /v1/services/web": {
+    ...WEB,
+    cost: { ...COST, swapBytes: 94_371_840, usedByteSeconds: 3e11, savedByteSeconds: 9.7e12 },
+  },
+  "GET /v1/services/web/wakes": [
+    { revision: "web-00002", how: "resume", count: 31, p50Ms: 3.67, p99Ms: 41.2, histogram: [] },
+    { revision: "web-00002", how: "cold", count: 1, p50Ms: 1240, p99Ms: 61_000, histogram: [] },
+  ],
+}, async (api) => {
+  const { out } = await api.run("describe", "web");
+  assertEquals(out.split("\n").slice(3, 6), [
+    "Memory:       24.5 MiB, and 90.0 MiB in the swap",
+    "CPU:          1.3s since its first start, 4d ago",
+    "Saved:        97% of the memory of one that is always awake, 2.51 GiB hours so far",
+  ]);
+  assertEquals(out.split("\n").slice(-4), [
+    "Wakes in the last day",
+    "  REVISION   WAKE    COUNT  P50    P99",
+    "  web-00002  resume  31     3.7ms  41ms",
+    "  web-00002  cold    1      1.2s   1m",
+  ]);
+  assertEquals(JSON.parse((await api.run("describe", "web", "--json")).out).wakes.length, 2);
+});
+
 apiTest("without services, the message says how to make one, and --json is an empty list", {
   "GET /v1/services": [],
 }, async (api) => {

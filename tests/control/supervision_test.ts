@@ -16,6 +16,7 @@ function newRig() {
     ...{ activator, adoption, clock, fleet, role },
     services: { kept: () => [] },
     memory: { start: step("memory"), stop: step("memory stops") },
+    figures: { start: step("figures"), stop: step("figures stop") },
     reconciler: {
       start: step("reconciler"),
       stop: step("reconciler stops"),
@@ -34,13 +35,13 @@ Deno.test("the owner of the containers supervises them from when they are known,
   const { clock, steps, supervision } = newRig();
   supervision.start();
   supervision.start();
-  assertEquals(steps.splice(0), ["memory", "reconciler", "reconcile"]);
+  assertEquals(steps.splice(0), ["memory", "figures", "reconciler", "reconcile"]);
   await clock.advance(2 * HOUR_MS);
   assertEquals(steps.splice(0), ["tidy", "tidy"]);
   supervision.stop();
-  assertEquals([steps.splice(0), clock.timers], [["reconciler stops", "memory stops"], 0]);
+  assertEquals([steps.splice(0), clock.timers], [["reconciler stops", "memory stops", "figures stop"], 0]);
   supervision.start();
-  assertEquals(steps, ["memory", "reconciler", "reconcile"]);
+  assertEquals(steps, ["memory", "figures", "reconciler", "reconcile"]);
   supervision.stop();
 });
 
@@ -63,6 +64,6 @@ Deno.test("a process whose adoption ends during a take-over does not supervise c
   assertEquals([steps, clock.timers], [[], 0]);
   role.now = ROLES.owner;
   supervision.start();
-  assertEquals(steps, ["memory", "reconciler", "reconcile"]);
+  assertEquals(steps, ["memory", "figures", "reconciler", "reconcile"]);
   supervision.stop();
 });

@@ -74,6 +74,7 @@ class Rig {
         stopHibernating: () => step("no more hibernation"),
       },
       reconciler: { reconcile: () => Promise.resolve().then(() => step("reconcile")).then(() => true) },
+      figures: { save: () => step("figures") },
       supervision: { start: () => step("start"), stop: () => step("stop") },
     });
   }
@@ -122,7 +123,7 @@ class FakeLink {
   }
 }
 
-const SEAL = ["sealing", "pause", "close", "store.seal", "sealed", "stop", "unlock"];
+const SEAL = ["sealing", "pause", "close", "figures", "store.seal", "sealed", "stop", "unlock"];
 
 Deno.test({
   name: "a process that hands over seals its store, unlocks the data-dir, and later leaves everything to its successor",

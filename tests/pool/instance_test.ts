@@ -121,6 +121,7 @@ Deno.test("each change of state is counted, and told to the owner first, then to
     suspect: (_: Instance, why: string) => void told.push(why),
     answers: (_: Instance, ms: number) => Promise.resolve(ms === 7),
     freed: () => void told.push("freed"),
+    answeredAfterWake: () => void told.push("awake"),
   };
   const instance = new Instance("one", newRevision(), new FakeClock(), owner);
   const moved = [instance.untilMoved(), instance.untilMoved()].map((moved) => moved.then(() => told.push("awaited")));

@@ -204,3 +204,62 @@ Deno.test("a hibernated instance that runs again without cless is ready", async 
   await kit.clock.advance(30_000);
   assertEquals(instance.state, "hibernated");
 });
+
+/** A pool whose instance sleeps, and the wakes that are told: what it was, and how long it took, ms. */
+async function observedPool(revision: Partial<Revision> = {}) {
+  const woken: [how: string, ms: number][] = [];
+  const kit = newKit({ observer: { woken: (_, how, ms) => void woken.push([how, ms]) } });
+  const pool = kit.newPool({ ...TIERED, ...revision });
+  const { lease } = await started(kit, pool);
+  lease.release();
+  return { kit, pool, instance: lease.instance, woken };
+}
+
+Deno.test("each wake is told once, with the time until the app's first answer", async () => {
+  const { kit, pool, woken } = await observedPool();
+  assertEquals(woken.splice(0), [["cold", 0]]);
+  for (const [how, afterMs] of [["resume", 10_000], ["hibernated", 30_000]] as const) {
+    await kit.clock.advance(afterMs);
+    const [first, second] = await Promise.all([pool.hold(never()), pool.hold(never())]);
+    await kit.clock.advance(7);
+    assertEquals(woken, []);
+    second.lease.answered(200);
+    first.lease.answered(500);
+    assertEquals(woken.splice(0), [[how, 7]]);
+    for (const { lease } of [first, second]) lease.release();
+  }
+});
+
+Deno.test("a wake that no request waits for is told as soon as the app runs", async () => {
+  const { kit, pool, woken } = await observedPool();
+  await kit.clock.advance(10_000);
+  woken.splice(0);
+  pool.wake();
+  await settle();
+  assertEquals(woken.splice(0), [["resume", 0]]);
+  const lease = pool.claim()!;
+  lease.answered(200);
+  lease.release();
+  assertEquals(woken, []);
+});
+
+Deno.test("a wake whose request gets no answer is told when the instance sleeps again, with the time until it ran", async () => {
+  const { kit, pool, woken, instance } = await observedPool();
+  await kit.clock.advance(10_000);
+  woken.splice(0);
+  (await pool.hold(never())).lease.release();
+  assertEquals(woken, []);
+  await kit.clock.advance(10_000);
+  assertEquals([instance.state, woken], ["paused", [["resume", 0]]]);
+});
+
+Deno.test("a wake that fails is not told", async () => {
+  const { kit, pool, woken } = await observedPool();
+  await kit.clock.advance(10_000);
+  woken.splice(0);
+  kit.launcher.on.resume = () => Promise.reject(new Error("no"));
+  const held = pool.hold(never());
+  (await kit.launcher.nextLaunch()).succeed("http://10.9.0.3:8080");
+  (await held).lease.answered(200);
+  assertEquals(woken.map(([how]) => how), ["cold"]);
+});

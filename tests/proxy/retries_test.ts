@@ -25,6 +25,7 @@ function setUp() {
       return app.answers ? Promise.resolve(true) : new Promise<boolean>(() => {});
     },
     freed: () => {},
+    answeredAfterWake: () => {},
   };
   const newInstance = (id = "one") => {
     const instance = new Instance(id, newRevision(), clock, owner);

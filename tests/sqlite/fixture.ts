@@ -5,17 +5,30 @@
 
 import { DatabaseSync } from "node:sqlite";
 import type {
+  CostRecord,
   HistoryEntry,
   SecretRecord,
   SecretVersion,
   ServiceChange,
   TokenRecord,
+  WakeCount,
 } from "../../src/control/records.ts";
 import type { Store } from "../../src/control/store.ts";
 import { MIGRATIONS } from "../../src/sqlite/migrations.ts";
 import { SqliteStore } from "../../src/sqlite/store.ts";
 import { changeAfter, creationOf, entryOf, fileIn, revisionOf } from "./kit.ts";
 import { loaded } from "../support/loaded.ts";
+
+const FIGURES = {
+  costs: [{
+    ...{ service: "golang", since: 1_700_000_000_008, at: 1_700_000_000_009, processorNs: 5e8, usedByteS: 7.5 },
+    ...{ savedByteS: 1e12, wholeBytes: 6_000_000, readings: { "cless-golang-1": { bytes: 5_000_000, swapBytes: 7 } } },
+  }],
+  wakes: [
+    { service: "golang", revision: "golang-00002", how: "resume", minute: 28_333_333, bucket: 7, count: 3 },
+    { service: "golang", revision: "golang-00001", how: "cold", minute: 28_333_334, bucket: 31, count: 1 },
+  ],
+} as const;
 
 /** Fills an empty store with the content of a version's fixture, which has every kind of record of that version. */
 export function fill(store: Store, version = MIGRATIONS.length): void {
@@ -53,6 +66,7 @@ export function fill(store: Store, version = MIGRATIONS.length): void {
   store.addSecret("key", Uint8Array.of(1, 0, 255), 1_700_000_000_006);
   store.addSecret("key", Uint8Array.of(2), 1_700_000_000_007);
   if (version >= 3) store.putOlderImages(["sha256:1f"]);
+  if (version >= 4) store.addFigures(FIGURES, 0);
   store.putToken({ name: "ci", scope: "deploy", hash: Uint8Array.of(7), expiresAt: 1_800_000_000_000, createdAt: 1 });
   store.putToken({ name: "eyes", scope: "read", hash: Uint8Array.of(8), expiresAt: undefined, createdAt: 2 });
 }
@@ -63,6 +77,8 @@ export function contentOf(store: Store): ReturnType<typeof loaded> & {
   secrets: (SecretRecord | SecretVersion | undefined)[];
   tokens: TokenRecord[];
   olderImages: readonly string[] | undefined;
+  costs: CostRecord[];
+  wakes: Omit<WakeCount, "minute">[];
 } {
   return {
     ...loaded(store),
@@ -70,6 +86,8 @@ export function contentOf(store: Store): ReturnType<typeof loaded> & {
     secrets: [...store.secretVersions(), store.secret("key", 1)],
     tokens: store.tokens(),
     olderImages: store.olderImages(),
+    costs: store.costs(),
+    wakes: store.wakes("golang", 0),
   };
 }
 

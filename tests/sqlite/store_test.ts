@@ -1,8 +1,10 @@
+import { DatabaseSync } from "node:sqlite";
 import { assertEquals, assertThrows } from "@std/assert";
 import type { ServiceChange, TokenRecord } from "../../src/control/records.ts";
 import { DomainTakenError, StaleError } from "../../src/control/store.ts";
 import { SqliteStore } from "../../src/sqlite/store.ts";
-import { changeAfter, creationOf, entryOf, folderTest, revisionOf } from "./kit.ts";
+import { prepareStatements } from "../../src/sqlite/statements.ts";
+import { changeAfter, creationOf, entryOf, fileIn, folderTest, revisionOf } from "./kit.ts";
 import { loaded } from "../support/loaded.ts";
 
 /** A test with an open store; `again` closes and opens it, so that everything is read from the disk. */
@@ -312,4 +314,48 @@ storeTest("a mark tells a revision that demands something before its first reque
     void (marks.every((mark) => mark.needsNoPreparation) && needsNoPreparation.push(name))
   );
   assertEquals(needsNoPreparation, ["app-0"]);
+});
+
+const COST = { service: "golang", since: 1, at: 2, processorNs: 3.5, usedByteS: 4.5, savedByteS: 5.5, wholeBytes: 6 };
+const WAKE = { service: "golang", revision: "golang-00001", how: "resume", minute: 100, bucket: 5, count: 2 } as const;
+
+storeTest("costs replace those before, and wakes of the same minute add up, across restarts", (store, again) => {
+  const readings = { "cless-golang-1": { bytes: 1, swapBytes: 2, processorNs: 3 } };
+  store.addFigures({ costs: [{ ...COST, readings: {} }], wakes: [WAKE] }, 0);
+  store.addFigures({ costs: [{ ...COST, readings }], wakes: [WAKE, { ...WAKE, minute: 101 }] }, 0);
+  const other = { ...WAKE, how: "cold" } as const;
+  store.addFigures({ costs: [], wakes: [other, { ...WAKE, service: "other", revision: "other-00001" }] }, 0);
+  store = again();
+  assertEquals(store.costs(), [{ ...COST, readings }]);
+  const { minute: _, ...wake } = WAKE;
+  assertEquals(store.wakes("golang", 0), [{ ...wake, how: "cold" }, { ...wake, count: 6 }]);
+  assertEquals(store.wakes("golang", 101), [wake]);
+  store.addFigures({ costs: [], wakes: [] }, 101);
+  assertEquals([store.wakes("golang", 0), store.wakes("other", 0)], [[wake], []]);
+});
+
+storeTest("a deleted service loses its figures, and no other", (store) => {
+  store.change(creationOf("golang"));
+  const costs = ["golang", "other"].map((service) => ({ ...COST, service, readings: {} }));
+  const wakes = ["golang", "other"].map((service) => ({ ...WAKE, service }));
+  store.addFigures({ costs, wakes }, 0);
+  store.delete("golang", 1, entryOf("golang", 5, "delete"));
+  assertEquals(store.costs().map(({ service }) => service), ["other"]);
+  assertEquals([store.wakes("golang", 0).length, store.wakes("other", 0).length], [0, 1]);
+});
+
+folderTest("figures do not grow for ever: the oldest are forgotten", (folder) => {
+  using store = SqliteStore.open(folder);
+  const costs = Array.from({ length: 9 }, (_, at) => ({ ...COST, service: `s${at}`, at, readings: {} }));
+  const wakes = Array.from({ length: 9 }, (_, minute) => ({ ...WAKE, minute }));
+  store.addFigures({ costs, wakes }, 0);
+  using db = new DatabaseSync(fileIn(folder));
+  const sql = prepareStatements(db);
+  sql.trimCosts.run(9);
+  sql.trimWakes.run(9);
+  assertEquals([store.costs().length, store.wakes("golang", 0)[0]?.count], [9, 18]);
+  sql.trimCosts.run(5);
+  sql.trimWakes.run(5);
+  assertEquals(store.costs().map(({ at }) => at), [4, 5, 6, 7, 8]);
+  assertEquals([store.wakes("golang", 0)[0]?.count, store.wakes("golang", 4)[0]?.count], [10, 10]);
 });

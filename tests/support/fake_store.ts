@@ -1,4 +1,5 @@
 import {
+  type CostRecord,
   type HistoryEntry,
   markOf,
   type RevisionMark,
@@ -8,6 +9,7 @@ import {
   type ServiceChange,
   type ServiceRecord,
   type TokenRecord,
+  type WakeCount,
 } from "../../src/control/records.ts";
 import { DomainTakenError, StaleError, type Store } from "../../src/control/store.ts";
 
@@ -21,6 +23,8 @@ export class FakeStore implements Store {
   #revisions: RevisionRecord[] = [];
   #history: HistoryEntry[] = [];
   #secrets: SecretRecord[] = [];
+  readonly #costs = new Map<string, CostRecord>();
+  #wakes: WakeCount[] = [];
   #olderImages: readonly string[] | undefined;
   readonly #lastVersions = new Map<string, number>();
   readonly #tokens = new Map<string, TokenRecord>();
@@ -65,6 +69,8 @@ export class FakeStore implements Store {
   delete(name: string, expectedGeneration: number, history: HistoryEntry): void {
     this.#check(name, expectedGeneration);
     this.#services.delete(name);
+    this.#costs.delete(name);
+    this.#wakes = this.#wakes.filter(({ service }) => service !== name);
     this.#revisions = this.#revisions.filter(({ service }) => service !== name);
     this.#history.push(structuredClone(history));
   }
@@ -124,6 +130,23 @@ export class FakeStore implements Store {
 
   deleteToken(name: string): boolean {
     return this.#tokens.delete(name);
+  }
+
+  costs(): CostRecord[] {
+    return structuredClone([...this.#costs.values()]);
+  }
+
+  wakes(service: string, sinceMinute: number): Omit<WakeCount, "minute">[] {
+    return structuredClone(this.#wakes.filter((wake) => wake.service === service && wake.minute >= sinceMinute));
+  }
+
+  addFigures(
+    { costs, wakes }: { costs: readonly CostRecord[]; wakes: readonly WakeCount[] },
+    forgetBefore: number,
+  ): void {
+    if (this.failure !== undefined) throw this.failure;
+    for (const cost of structuredClone(costs)) this.#costs.set(cost.service, cost);
+    this.#wakes = [...this.#wakes, ...structuredClone(wakes)].filter(({ minute }) => minute >= forgetBefore);
   }
 
   backup(): void {

@@ -4,6 +4,7 @@ import { checkTagLength, InvalidError } from "../../control/schema/invalid.ts";
 import { parseService, retiredWarning, targetsSchema } from "../../control/schema/schema.ts";
 import { allows, type Holder } from "../../control/access/tokens.ts";
 import type { ServiceView } from "../../control/catalog.ts";
+import type { Cost } from "../../control/costs.ts";
 import type { ChangeOptions } from "../../deploy/deployer.ts";
 import { defined } from "../../model/defined.ts";
 import type { Traffic } from "../../model/traffic.ts";
@@ -29,6 +30,22 @@ const wakeSchema = z.strictObject({
   except: z.strictObject({ userAgents: z.array(z.string()), paths: z.array(z.string()) }),
 });
 
+const count = z.number().min(0);
+
+const costSchema = z.strictObject({
+  since: time.meta({ description: "When its first instance started" }),
+  memoryBytes: z.int().min(0).meta({ description: "What its instances use now, without caches" }),
+  swapBytes: z.int().min(0).meta({ description: "How much of their memory is in the machine's swap" }),
+  cpuSeconds: count.meta({ description: "The processor time of all its instances since the first start" }),
+  usedByteSeconds: count.meta({ description: "Its memory since the first start, multiplied by the time" }),
+  savedByteSeconds: count.meta({
+    description: "What one instance that is always awake would have used more since the first start",
+  }),
+}).meta({
+  id: "Cost",
+  description: "What it costs; missing if it has never started, and in the answers to changes",
+});
+
 const serviceSchema = z.strictObject({
   name: z.string(),
   url: z.string().meta({ description: "Where a browser finds it" }),
@@ -46,6 +63,7 @@ const serviceSchema = z.strictObject({
   wake: wakeSchema.optional().meta({ description: "Which requests do not wake it" }),
   loading: z.enum(["hold", "page"]).optional().meta({ description: "What a browser gets while it starts" }),
   declaredBy: z.string().optional().meta({ description: "The file that declared it" }),
+  cost: costSchema.optional(),
   convention: z.literal(true).optional().meta({
     description: "It is not declared: its image was found by the service's name",
   }),
@@ -64,6 +82,14 @@ const serviceSchema = z.strictObject({
     revisionHistory: 20,
     wake: { except: { userAgents: ["UptimeRobot"], paths: [] } },
     loading: "page",
+    cost: {
+      since: "2026-11-25T10:00:03.000Z",
+      memoryBytes: 25165824,
+      swapBytes: 0,
+      cpuSeconds: 1.25,
+      usedByteSeconds: 1.5e11,
+      savedByteSeconds: 2.1e12,
+    },
     createdAt: "2026-11-25T10:00:00.000Z",
     updatedAt: "2026-11-25T10:05:00.000Z",
   }],
@@ -103,7 +129,7 @@ const listQuery = {
 
 /** The operations on services. */
 export function serviceOperations(parts: Collaborators) {
-  const { catalog, deployer } = parts;
+  const { catalog, deployer, figures } = parts;
   return [
     operation({
       id: "listServices",
@@ -119,7 +145,7 @@ export function serviceOperations(parts: Collaborators) {
           headers: { Link: 'The next page, as <…>; rel="next"; missing on the last one' },
         },
       },
-      run: ({ query, target }) => {
+      run: async ({ query, target }) => {
         const { limit = 100, cursor, q, convention, declaredBy } = query;
         const last = cursor === undefined ? "" : readCursor(cursor);
         const found = Iterator.from(catalog.after(last)).filter((service) =>
@@ -129,7 +155,8 @@ export function serviceOperations(parts: Collaborators) {
         ).take(limit + 1).toArray();
         const page = found.slice(0, limit);
         const headers = found.length > limit ? { link: nextLink(target, cursorOf(page.at(-1)!.name)) } : {};
-        return json(page.map((service) => showService(parts, service)), { headers });
+        const costs = await figures.costs(page.map(({ name }) => name));
+        return json(page.map((service) => showService(parts, service, costs.get(service.name))), { headers });
       },
     }),
     operation({
@@ -140,7 +167,11 @@ export function serviceOperations(parts: Collaborators) {
       params,
       answers: { 200: { description: "The service", schema: serviceSchema, headers: ETAG } },
       errors: ["not_found"],
-      run: ({ params: { name } }) => answerService(parts, serviceOf(catalog, name)),
+      run: async ({ params: { name } }) => {
+        serviceOf(catalog, name);
+        const costs = await figures.costs([name]);
+        return answerService(parts, serviceOf(catalog, name), 200, costs.get(name));
+      },
     }),
     operation({
       id: "deployService",
@@ -282,13 +313,13 @@ export function changeOptions(
   return defined({ by: holder.name, ifMatch: readIfMatch(request.headers, service) });
 }
 
-function answerService(parts: Collaborators, service: ServiceView, status = 200): Response {
+function answerService(parts: Collaborators, service: ServiceView, status = 200, cost?: Cost): Response {
   const { generation } = service;
   const headers = generation === undefined ? {} : { etag: etagOf(generation) };
-  return json(showService(parts, service), { status, headers });
+  return json(showService(parts, service, cost), { status, headers });
 }
 
-function showService({ catalog, hosts }: Collaborators, service: ServiceView): ServiceJson {
+function showService({ catalog, hosts }: Collaborators, service: ServiceView, cost?: Cost): ServiceJson {
   const { convention, createdAt, generation, name, updatedAt } = service;
   const { domains, latestRevision, traffic, revisionHistory, wake, loading, declaredBy } = service;
   const { state, failure } = catalog.status(name);
@@ -296,6 +327,7 @@ function showService({ catalog, hosts }: Collaborators, service: ServiceView): S
     ...{ name, url: hosts.urlOf(name), state, failure, domains, latestRevision, traffic },
     etag: generation?.toString(),
     ...{ revisionHistory, wake, loading, declaredBy },
+    cost: cost && { ...cost, since: timeOf(cost.since) },
     convention: convention || undefined,
     createdAt: timeOf(createdAt),
     updatedAt: timeOf(updatedAt),

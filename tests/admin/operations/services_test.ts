@@ -347,3 +347,31 @@ Deno.test("a service is woken, put to sleep and removed", async () => {
   }
   await problemOf(await ask("DELETE", "/v1/services/web"), 404, "not_found");
 });
+
+Deno.test("a service says what it costs, where it is listed and where it is shown, if it has ever started", async () => {
+  const { ask, costs } = await newAdmin();
+  await good(ask("PUT", "/v1/services/web", { body: { image: "web:1" } }), 201);
+  const cost = { memoryBytes: 1, swapBytes: 2, cpuSeconds: 3.5, usedByteSeconds: 4, savedByteSeconds: 5 };
+  const show = async () => [
+    (await good(ask("GET", "/v1/services")))[0].cost,
+    (await good(ask("GET", "/v1/services/web"))).cost,
+  ];
+  assertEquals(await show(), [undefined, undefined]);
+  costs.set("web", { ...cost, since: 1_700_000_000_000 });
+  const shown = { ...cost, since: "2023-11-14T22:13:20.000Z" };
+  assertEquals(await show(), [shown, shown]);
+});
+
+Deno.test("the wakes of a service are told, of the last day or of fewer minutes", async () => {
+  const { ask, asked } = await newAdmin();
+  await good(ask("PUT", "/v1/services/web", { body: { image: "web:1" } }), 201);
+  const wakes = await good(ask("GET", "/v1/services/web/wakes"));
+  assertEquals(wakes[0].histogram, [{ upToMs: 4, count: 1 }]);
+  await good(ask("GET", "/v1/services/web/wakes?minutes=60"));
+  assertEquals(asked, ["wakes of web in 1440", "wakes of web in 60"]);
+  for (const path of ["web/wakes?minutes=0", "web/wakes?minutes=1441", "nosuch/wakes"]) {
+    const answer = await ask("GET", `/v1/services/${path}`);
+    assertEquals(answer.status, path.startsWith("web") ? 400 : 404);
+    await answer.body?.cancel();
+  }
+});

@@ -1,0 +1,148 @@
+import { isAsleep } from "../model/instance_state.ts";
+import type { Instance } from "../pool/instance.ts";
+import type { Usage } from "../pool/launcher.ts";
+import type { CostRecord } from "./records.ts";
+
+type Measured = Pick<Instance, "id" | "revision" | "state">;
+
+/** What a service costs. */
+export interface Cost {
+  /** When its first instance started; wall-clock time, ms since 1970. */
+  readonly since: number;
+  /** What its instances use now. */
+  readonly memoryBytes: number;
+  readonly swapBytes: number;
+  /** The rest counts from the first start. */
+  readonly cpuSeconds: number;
+  /** RAM, multiplied by the time. */
+  readonly usedByteSeconds: number;
+  /** What one instance that is always awake would have used more. */
+  readonly savedByteSeconds: number;
+}
+
+/** The cost of each service that has ever started, in RAM only: `Figures` measures and stores it. */
+export class Costs {
+  readonly #now: () => number;
+  readonly #records = new Map<string, CostRecord>();
+  /** The services whose record has changed since {@linkcode clean}. */
+  readonly #changed = new Set<string>();
+
+  /** @param now Wall-clock time, ms since 1970. */
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  /** Takes what an earlier process has stored. */
+  load(records: readonly CostRecord[]): void {
+    for (const record of records) this.#records.set(record.service, record);
+  }
+
+  /** Call it for a new instance, and for each change of state. */
+  changed({ id, revision: { service }, state }: Measured): void {
+    const record = this.#records.get(service);
+    if (record === undefined) {
+      if (state === "starting" || state === "ready") this.#put(newRecord(service, this.#now()));
+    } else if (state === "stopped" || state === "failed") {
+      this.#put(without(charged(record, this.#now()), id));
+    }
+  }
+
+  /** Takes a measurement. @param instances All that there are: others have ended. */
+  measured(instances: readonly Measured[], usages: ReadonlyMap<string, Usage>): void {
+    const byService = Map.groupBy(instances, ({ revision: { service } }) => service);
+    for (const record of this.#records.values()) {
+      const own = byService.get(record.service) ?? [];
+      if (own.length === 0 && Object.keys(record.readings).length === 0) continue;
+      const next = measure(record, own, usages, this.#now());
+      // What sleeps costs the same as before, so its record need not be stored again.
+      const isSame = JSON.stringify(next.readings) === JSON.stringify(record.readings);
+      if (!isSame || !own.every(({ state }) => isAsleep(state))) this.#put(next);
+    }
+  }
+
+  /**
+   * What a service costs; `undefined` if it has never started. Changes nothing.
+   *
+   * @param instances All of the service.
+   */
+  of(service: string, instances: readonly Measured[], usages: ReadonlyMap<string, Usage>): Cost | undefined {
+    const record = this.#records.get(service);
+    if (record === undefined) return undefined;
+    const { processorNs, readings, savedByteS, since, usedByteS } = measure(record, instances, usages, this.#now());
+    const now = Object.values(readings);
+    return {
+      since,
+      memoryBytes: now.reduce((sum, { bytes }) => sum + bytes, 0),
+      swapBytes: now.reduce((sum, { swapBytes = 0 }) => sum + swapBytes, 0),
+      cpuSeconds: processorNs / 1e9,
+      usedByteSeconds: usedByteS,
+      savedByteSeconds: savedByteS,
+    };
+  }
+
+  /** The records that have changed since {@linkcode clean}. */
+  get dirty(): CostRecord[] {
+    return [...this.#changed].flatMap((service) => this.#records.get(service) ?? []);
+  }
+
+  /** Notes that the changed records are stored. */
+  clean(): void {
+    this.#changed.clear();
+  }
+
+  forget(service: string): void {
+    this.#records.delete(service);
+    this.#changed.delete(service);
+  }
+
+  #put(record: CostRecord): void {
+    this.#records.set(record.service, record);
+    this.#changed.add(record.service);
+  }
+}
+
+function newRecord(service: string, now: number): CostRecord {
+  return { service, since: now, at: now, processorNs: 0, usedByteS: 0, savedByteS: 0, wholeBytes: 0, readings: {} };
+}
+
+/** Charges a service for its RAM since the last charge. */
+function charged(record: CostRecord, now: number): CostRecord {
+  const seconds = Math.max(0, now - record.at) / 1000; // the clock may have been set back
+  const bytes = Object.values(record.readings).reduce((sum, { bytes }) => sum + bytes, 0);
+  const saved = Math.max(0, record.wholeBytes - bytes);
+  return {
+    ...record,
+    at: now,
+    usedByteS: record.usedByteS + bytes * seconds,
+    savedByteS: record.savedByteS + saved * seconds,
+  };
+}
+
+function without(record: CostRecord, id: string): CostRecord {
+  const { [id]: _, ...readings } = record.readings;
+  return { ...record, readings };
+}
+
+/** Charges a service, and takes a measurement of its instances. An instance that is not measured keeps its reading. */
+function measure(
+  record: CostRecord,
+  instances: readonly Measured[],
+  usages: ReadonlyMap<string, Usage>,
+  now: number,
+): CostRecord {
+  let { processorNs, wholeBytes } = record;
+  const readings: Record<string, Usage> = {};
+  const whole: number[] = [];
+  for (const { id, state } of instances) {
+    const before = record.readings[id];
+    const usage = usages.get(id);
+    const reading = usage ?? before;
+    if (reading !== undefined) readings[id] = reading;
+    if (usage === undefined) continue;
+    // What runs in it may have been restarted in its place: then the kernel counts from zero.
+    processorNs += Math.max(0, (usage.processorNs ?? 0) - (before?.processorNs ?? 0));
+    if (state !== "starting") whole.push(usage.bytes + (usage.swapBytes ?? 0));
+  }
+  if (whole.length > 0) wholeBytes = Math.round(whole.reduce((sum, bytes) => sum + bytes, 0) / whole.length);
+  return { ...charged(record, now), processorNs, wholeBytes, readings };
+}

@@ -1,0 +1,135 @@
+import type { Clock } from "../base/clock.ts";
+import { messageOf } from "../base/errors.ts";
+import { logger } from "../base/log.ts";
+import type { Fleet } from "../fleet/fleet.ts";
+import { isAsleep } from "../model/instance_state.ts";
+import type { Instance } from "../pool/instance.ts";
+import type { Launcher } from "../pool/launcher.ts";
+import type { Cost, Costs } from "./costs.ts";
+import type { Store } from "./store.ts";
+import { minuteOf, summarize, type Wakes, type WakeSummary } from "./wakes.ts";
+
+const log = logger("figures");
+/** What is awake is measured at this interval, and what is new is stored. */
+const INTERVAL_MS = 60_000;
+/** After a change, containers are measured earlier, but not more often than this. */
+const MIN_INTERVAL_MS = 5000;
+/** Wakes are retained for this long. */
+const WAKE_MINUTES = 24 * 60;
+
+/** What {@linkcode Figures} works with. */
+export interface FiguresOptions {
+  readonly clock: Clock;
+  /** Wall-clock time, ms since 1970. */
+  readonly now: () => number;
+  readonly launcher: Pick<Launcher, "usage">;
+  /** Its measurements are up to a second old, for those who look. */
+  readonly engine: Pick<Launcher, "usage">;
+  readonly fleet: Pick<Fleet, "instances">;
+  readonly store: Pick<Store, "addFigures" | "costs" | "wakes">;
+  readonly costs: Costs;
+  readonly wakes: Wakes;
+}
+
+/** Measures what instances use, and stores the figures of services. While all instances sleep, it does neither. */
+export class Figures {
+  readonly #options: FiguresOptions;
+  #stopTicking: (() => void) | undefined;
+  #cancelMeasuring: (() => void) | undefined;
+  #measuredMs = -Infinity;
+
+  constructor(options: FiguresOptions) {
+    this.#options = options;
+  }
+
+  /** Takes what an earlier process has stored. */
+  load(): void {
+    const { costs, store } = this.#options;
+    costs.load(store.costs());
+  }
+
+  /** Begins to measure. Call it when all instances of an earlier process are known. */
+  start(): void {
+    this.#stopTicking ??= this.#options.clock.every(INTERVAL_MS, () => this.#tick());
+    this.#measureSoon();
+  }
+
+  stop(): void {
+    this.#stopTicking?.();
+    this.#stopTicking = undefined;
+    this.#cancelMeasuring?.();
+    this.#cancelMeasuring = undefined;
+  }
+
+  /** Call it for a new instance, and for each change of state. */
+  changed(instance: Instance): void {
+    this.#options.costs.changed(instance);
+    // What an app uses does not change while it sleeps, and cannot be read when it has ended.
+    if (isAsleep(instance.state) || instance.state === "draining") this.#measureSoon();
+  }
+
+  /** Forgets a service that was deleted. */
+  forget(service: string): void {
+    const { costs, wakes } = this.#options;
+    costs.forget(service);
+    wakes.forget(service);
+  }
+
+  /** What services cost now; without those that have never started. */
+  async costs(services: readonly string[]): Promise<Map<string, Cost>> {
+    const { costs, engine, fleet } = this.#options;
+    const usages = await engine.usage();
+    const byService = Map.groupBy(fleet.instances(), ({ revision: { service } }) => service);
+    return new Map(services.flatMap((service) => {
+      const cost = costs.of(service, byService.get(service) ?? [], usages);
+      return cost === undefined ? [] : [[service, cost]];
+    }));
+  }
+
+  /** How often and how fast the instances of a service woke within the last minutes. @throws {StoreUnavailable} */
+  wakes(service: string, minutes: number): WakeSummary[] {
+    const { now, store, wakes } = this.#options;
+    const since = minuteOf(now()) - minutes;
+    const pending = wakes.pending.filter((count) => count.service === service && count.minute >= since);
+    return summarize([...store.wakes(service, since), ...pending]);
+  }
+
+  /** Stores what is new. If the store refuses, the next call tries again. */
+  save(): void {
+    const { costs, now, store, wakes } = this.#options;
+    const figures = { costs: costs.dirty, wakes: wakes.pending };
+    if (figures.costs.length === 0 && figures.wakes.length === 0) return;
+    try {
+      store.addFigures(figures, minuteOf(now()) - WAKE_MINUTES);
+      costs.clean();
+      wakes.clean();
+    } catch (error) {
+      log.debug("cannot store figures", { reason: messageOf(error) });
+    }
+  }
+
+  async #tick(): Promise<void> {
+    if (this.#options.fleet.instances().some(({ state }) => !isAsleep(state))) await this.#measure();
+    if (this.#stopTicking !== undefined) this.save();
+  }
+
+  #measureSoon(): void {
+    if (this.#stopTicking === undefined || this.#cancelMeasuring !== undefined) return;
+    const { clock } = this.#options;
+    const waitMs = Math.max(0, this.#measuredMs + MIN_INTERVAL_MS - clock.now());
+    this.#cancelMeasuring = clock.after(waitMs, () => {
+      this.#cancelMeasuring = undefined;
+      this.#measure();
+    });
+  }
+
+  async #measure(): Promise<void> {
+    const { clock, costs, fleet, launcher } = this.#options;
+    this.#measuredMs = clock.now();
+    try {
+      costs.measured(fleet.instances(), await launcher.usage());
+    } catch (error) {
+      log.debug("cannot measure the containers", { reason: messageOf(error) });
+    }
+  }
+}

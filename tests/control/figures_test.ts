@@ -1,0 +1,135 @@
+import { assertEquals } from "@std/assert";
+import { Costs } from "../../src/control/costs.ts";
+import { Figures } from "../../src/control/figures.ts";
+import { Wakes } from "../../src/control/wakes.ts";
+import type { Usage } from "../../src/pool/launcher.ts";
+import { FakeStore } from "../support/fake_store.ts";
+import { newKit, newRevision, started } from "../support/kit.ts";
+
+const MINUTE_MS = 60_000;
+
+/** A pool whose figures are measured and stored, and how often each was done. */
+function newScene(store = new FakeStore()) {
+  const done = { measured: 0, stored: 0 };
+  let usage: Usage = { bytes: 100, swapBytes: 0, processorNs: 1e9 };
+  const kit = newKit({
+    observer: {
+      changed: (instance) => figures.changed(instance),
+      woken: ({ revision }, how, ms) => wakes.woken(revision, how, ms),
+    },
+  });
+  const { clock, fleet } = kit;
+  const now = () => clock.now();
+  const all = () => new Map(fleet.instances().map(({ id }) => [id, usage]));
+  const launcher = {
+    usage: () => {
+      done.measured++;
+      return Promise.resolve(all());
+    },
+  };
+  const wakes = new Wakes(now);
+  const noting = {
+    costs: () => store.costs(),
+    wakes: (service: string, since: number) => store.wakes(service, since),
+    addFigures(...figures: Parameters<FakeStore["addFigures"]>) {
+      store.addFigures(...figures);
+      done.stored++;
+    },
+  };
+  const engine = { usage: () => Promise.resolve(all()) };
+  const costs = new Costs(now);
+  const figures = new Figures({ clock, now, launcher, engine, fleet, store: noting, costs, wakes });
+  const use = (next: Usage) => usage = next;
+  const pool = kit.newPool({ ...newRevision(), pauseAfterMs: 10_000, stopAfterMs: 10 * MINUTE_MS });
+  return { clock, done, figures, kit, pool, store, use };
+}
+
+Deno.test("while something is awake, it is measured and stored each minute; what sleeps costs nothing", async () => {
+  const { clock, done, figures, kit, pool, store } = newScene();
+  figures.load();
+  figures.start();
+  const { lease } = await started(kit, pool);
+  await clock.advance(3 * MINUTE_MS);
+  assertEquals([done.measured, done.stored], [4, 3]);
+  lease.release();
+  await clock.advance(MINUTE_MS); // it is paused, measured once more, and stored
+  Object.assign(done, { measured: 0, stored: 0 });
+  await clock.advance(5 * MINUTE_MS);
+  assertEquals([lease.instance.state, done], ["paused", { measured: 0, stored: 0 }]);
+  await clock.advance(6 * MINUTE_MS);
+  await kit.executor.settled();
+  assertEquals([lease.instance.state, store.costs()[0]!.readings], ["stopped", {}]);
+  Object.assign(done, { measured: 0, stored: 0 });
+  await clock.advance(60 * MINUTE_MS);
+  assertEquals(done, { measured: 0, stored: 0 });
+  figures.stop();
+  assertEquals(clock.timers, 0);
+});
+
+Deno.test("many changes in a row measure only once in five seconds", async () => {
+  const { clock, done, figures, kit, pool } = newScene();
+  figures.start();
+  const { lease } = await started(kit, pool);
+  await clock.advance(5000);
+  done.measured = 0;
+  for (let n = 0; n < 10; n++) figures.changed(Object.assign(lease.instance, {}));
+  assertEquals(done.measured, 0); // ready: nothing to measure early
+  lease.release();
+  await clock.advance(10_000);
+  for (let n = 0; n < 10; n++) figures.changed(lease.instance);
+  await clock.advance(4999);
+  assertEquals([lease.instance.state, done.measured], ["paused", 1]);
+  await clock.advance(1);
+  assertEquals(done.measured, 2);
+  figures.stop();
+});
+
+Deno.test("those who look get what is used now, and that it was not stored yet", async () => {
+  const { clock, figures, kit, pool, use } = newScene();
+  figures.start();
+  const { lease } = await started(kit, pool);
+  use({ bytes: 7, swapBytes: 3, processorNs: 5e8 });
+  const cost = (await figures.costs(["app", "other"])).get("app")!;
+  assertEquals([cost.memoryBytes, cost.swapBytes, cost.cpuSeconds], [7, 3, 0.5]);
+  lease.release();
+  await clock.advance(10_000);
+  const { lease: next } = await pool.hold(new AbortController().signal);
+  next.answered(200);
+  const wakes = figures.wakes("app", 60).map(({ how, count }) => [how, count]);
+  assertEquals([wakes, figures.wakes("other", 60)], [[["cold", 1], ["resume", 1]], []]);
+  figures.stop();
+});
+
+Deno.test("figures survive a restart, and wakes are forgotten after a day", async () => {
+  const { clock, figures, kit, pool, store } = newScene();
+  figures.start();
+  const { lease } = await started(kit, pool);
+  await clock.advance(MINUTE_MS);
+  figures.stop();
+  figures.save();
+  const later = newScene(store);
+  later.figures.load();
+  assertEquals((await later.figures.costs(["app"])).get("app")?.since, 1000);
+  assertEquals(later.figures.wakes("app", 60).map(({ count }) => count), [1]);
+  await later.clock.advance(25 * 60 * MINUTE_MS);
+  later.kit.fleet.add(lease.instance, later.pool);
+  later.figures.start();
+  await later.clock.advance(MINUTE_MS);
+  assertEquals([store.wakes("app", 0), kit.launcher.called("remove")], [[], []]);
+  later.figures.forget("app");
+  assertEquals((await later.figures.costs(["app"])).size, 0);
+  later.figures.stop();
+});
+
+Deno.test("what the store refuses is stored the next time", async () => {
+  const { clock, figures, kit, pool, store } = newScene();
+  figures.start();
+  await started(kit, pool);
+  store.failure = new Error("the disk is full");
+  await clock.advance(MINUTE_MS);
+  assertEquals(store.costs(), []);
+  store.failure = undefined;
+  await clock.advance(MINUTE_MS);
+  assertEquals([store.costs().length, store.wakes("app", 0).length], [1, 1]);
+  figures.stop();
+});
