@@ -9,8 +9,6 @@ import { age, ago, durationText, indented, pairs, plainText, sharesText, sizeTex
 import { trafficTable } from "./traffic.ts";
 import { clientVerb, JSON_FLAG, NAMES_FLAG, printJson, printList } from "./verb.ts";
 
-const GIB = 1024 ** 3;
-
 /** `cless services`: lists the services. */
 export const services = clientVerb({
   name: "services",
