@@ -41,6 +41,8 @@ export class Freezer {
   readonly #signalled = new Map<string, number>();
   /** The serial number of the last beginning or end of a freeze or thaw of each container. */
   readonly #changes = new Map<string, number>();
+  /** How many freezes and thaws of each container are running. */
+  readonly #running = new Map<string, number>();
   #count = 0;
   /** The names of the containers that are frozen, or being frozen. */
   readonly #frozen = new Set<string>();
@@ -109,7 +111,8 @@ export class Freezer {
     });
     const frozen = await this.#cgroups.frozen(known.map(({ folder }) => folder));
     for (const { folder, id } of known) {
-      if (this.#changes.get(id) !== before.get(id)) continue; // a freeze or thaw has begun or ended meanwhile
+      // A freeze or thaw is running, or has begun or ended meanwhile.
+      if (this.#running.has(id) || this.#changes.get(id) !== before.get(id)) continue;
       if (!frozen.has(folder)) {
         this.#frozen.delete(id);
         this.resumedByEngine(id);
@@ -132,14 +135,14 @@ export class Freezer {
     }
     this.resumedByEngine(id); // else it could not be frozen
     this.#frozen.add(id);
-    this.#changed(id);
+    this.#begin(id);
     const deadlineMs = this.#clock.now() + FREEZE_TIMEOUT_MS;
     let answer = await this.#ask("freeze", folders);
     while (answer === "freezing" && this.#frozen.has(id) && this.#clock.now() < deadlineMs) {
       await delay(this.#clock, LOOK_INTERVAL_MS);
       answer = await this.#ask("look", folders);
     }
-    this.#changed(id);
+    this.#end(id);
     if (!this.#frozen.has(id)) throw new Error("the container was thawed while it was being frozen");
     if (answer === "frozen") return true;
     if (answer !== undefined && answer !== "freezing") {
@@ -157,9 +160,9 @@ export class Freezer {
     this.resumedByEngine(id);
     const folders = this.#folders.get(id);
     if (this.#helper === undefined || folders === undefined || !this.#frozen.delete(id)) return false;
-    this.#changed(id);
+    this.#begin(id);
     const isThawed = await this.#ask("thaw", folders) === "thawed";
-    this.#changed(id);
+    this.#end(id);
     if (!isThawed && this.#folders.get(id) === folders) this.#frozen.add(id);
     return isThawed;
   }
@@ -198,6 +201,18 @@ export class Freezer {
     this.#engineIds.delete(id);
     this.#signalled.delete(id);
     this.#changes.delete(id);
+  }
+
+  #begin(id: string): void {
+    this.#changed(id);
+    this.#running.set(id, (this.#running.get(id) ?? 0) + 1);
+  }
+
+  #end(id: string): void {
+    if (this.#engineIds.has(id)) this.#changed(id); // else it was forgotten meanwhile
+    const left = this.#running.get(id)! - 1;
+    if (left > 0) this.#running.set(id, left);
+    else this.#running.delete(id);
   }
 
   #changed(id: string): void {

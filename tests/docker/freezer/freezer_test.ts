@@ -21,6 +21,8 @@ class FakeMachine {
   isAway = false;
   /** How often the control groups were listed. */
   listed = 0;
+  /** The helper does nothing before this resolves. */
+  held: Promise<void> | undefined;
   readonly asked: string[] = [];
   readonly clock = new FakeClock();
   readonly freezer = this.anotherFreezer();
@@ -51,15 +53,15 @@ class FakeMachine {
     this.asked.push(`forget ${freezer}`);
   }
 
-  ask(what: Command, { freezer: folder }: Folders): Promise<string | undefined> {
+  async ask(what: Command, { freezer: folder }: Folders): Promise<string | undefined> {
     this.asked.push(`${what} ${folder}`);
-    if (this.isAway) return Promise.resolve(undefined);
-    if (this.refusal !== undefined) return Promise.resolve(this.refusal);
-    if (folder !== FOLDER) return Promise.resolve("no: there is no such group");
+    if (this.held !== undefined) await this.held;
+    if (this.isAway) return undefined;
+    if (this.refusal !== undefined) return this.refusal;
+    if (folder !== FOLDER) return "no: there is no such group";
     if (what === "freeze") this.state = this.isStuck ? "freezing" : "frozen";
     if (what === "thaw") this.state = "thawed";
-    if (what === "cancel") return Promise.resolve("ok");
-    return Promise.resolve(this.state);
+    return what === "cancel" ? "ok" : this.state;
   }
 }
 
@@ -165,6 +167,20 @@ machineTest("a list changes nothing for a container that is frozen or thawed mea
   await freezer.freeze(ID);
   await found;
   assertEquals([freezer.frozen, machine.state], [[ID], "frozen"]);
+});
+
+machineTest("a list that is read while a freeze or thaw is running changes nothing", async (machine, freezer) => {
+  await freezer.freeze(ID);
+  await freezer.thaw(ID);
+  for (const what of ["freeze", "thaw"] as const) {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    machine.held = promise;
+    const changed = freezer[what](ID);
+    await settle();
+    await freezer.found(new Map([[ID, ENGINE_ID]])); // the helper has not written yet
+    resolve();
+    assertEquals([await changed, freezer.frozen], [true, what === "freeze" ? [ID] : []]);
+  }
 });
 
 machineTest("from when nothing is to be frozen any more, containers are only thawed", async (machine, freezer) => {
