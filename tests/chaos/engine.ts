@@ -50,8 +50,11 @@ export class Engine implements AsyncDisposable {
   /**
    * Starts one of its own, with everything that it writes in a folder. It makes no rules for the machine's packet filter:
    * those that another engine has made would go. So its containers reach nothing but their network and this machine.
+   *
+   * @param keepsContainers Whether containers go on when the engine ends, and when it is started again. Before it is
+   * disposed of, they have to be removed then.
    */
-  static async start(folder: string): Promise<Engine> {
+  static async start(folder: string, { keepsContainers = false } = {}): Promise<Engine> {
     await Deno.mkdir(folder);
     const socket = `${folder}/engine.sock`;
     const args = [
@@ -64,6 +67,7 @@ export class Engine implements AsyncDisposable {
       `--bridge=${BRIDGE}`,
       "--iptables=false",
       "--ip6tables=false",
+      ...(keepsContainers ? ["--live-restore"] : []),
     ];
     await ip("link", "add", BRIDGE, "type", "bridge");
     await ip("address", "add", BRIDGE_ADDRESS, "dev", BRIDGE);
@@ -84,7 +88,7 @@ export class Engine implements AsyncDisposable {
     }
   }
 
-  /** Kills it; its containers go on until it is started again, which ends them. */
+  /** Kills it; its containers go on until it is started again, which ends them unless it keeps them. */
   async kill(): Promise<void> {
     const containerd = Number(await Deno.readTextFile(`${this.#folder}/exec/containerd/containerd.pid`));
     this.#program!.signal("SIGKILL");
@@ -93,7 +97,7 @@ export class Engine implements AsyncDisposable {
     while (await Deno.stat(`/proc/${containerd}`).then(() => true, () => false)) await pause(10);
   }
 
-  /** Ends it, and its containers with it. */
+  /** Ends it, and its containers with it unless it keeps them. */
   async end(): Promise<void> {
     await this.#program!.end();
   }

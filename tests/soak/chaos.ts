@@ -1,16 +1,19 @@
+import type { ClessUnderTest } from "../bench/support/cless_under_test.ts";
+import type { Engine } from "../chaos/engine.ts";
 import { docker } from "../support/docker.ts";
-import type { Program } from "../support/program.ts";
 import type { Random } from "../support/random.ts";
+import type { SwapFile } from "../support/swap_file.ts";
 import type { Tally } from "./tally.ts";
 import { pauseFor } from "./traffic.ts";
 
 /** What people and the machine do to containers. */
 const HARM = [["kill"], ["rm", "--force"], ["stop", "--time=0"], ["restart", "--time=0"], ["pause"]] as const;
+/** So long at most cless, or the engine, is away before it is started again, ms. */
+const MAX_AWAY_MS = 2000;
 
 /** What the trouble-makers work with. */
 export interface ChaosOptions {
-  readonly program: Program;
-  readonly services: readonly string[];
+  readonly cless: ClessUnderTest;
   readonly random: Random;
   readonly tally: Tally;
   readonly signal: AbortSignal;
@@ -19,15 +22,15 @@ export interface ChaosOptions {
 }
 
 /** Does harm to containers of any service; resolves with how often. */
-export async function harmContainers({ every, program, random, signal, tally }: ChaosOptions): Promise<number> {
+export async function harmContainers({ cless, every, random, signal, tally }: ChaosOptions): Promise<number> {
   let count = 0;
   while (!signal.aborted) {
     await pauseFor(random.below(2 * every), signal);
-    const instances = await program.api("/v1/instances");
+    const instances = await cless.instances().catch(() => []); // it may have been killed
     if (signal.aborted || instances.length === 0) continue;
     const { id, service } = random.pick(instances);
-    const done = tally.harming(String(service));
-    await docker(...random.pick(HARM), String(id)).catch(() => {}); // it has gone by itself
+    const done = tally.harming(service);
+    await docker(...random.pick(HARM), id).catch(() => {}); // it has gone by itself, or the engine is away
     done();
     count++;
   }
@@ -35,8 +38,12 @@ export async function harmContainers({ every, program, random, signal, tally }: 
 }
 
 /** Deploys, wakes and puts to sleep; resolves with how many revisions were made. */
-export async function changeServices(options: ChaosOptions & { template: object }): Promise<number> {
-  const { every, program, random, services, signal, tally, template } = options;
+export async function changeServices(
+  { cless, every, random, services, signal, tally, template }: ChaosOptions & {
+    readonly services: readonly string[];
+    readonly template: object;
+  },
+): Promise<number> {
   let count = 0;
   while (!signal.aborted) {
     await pauseFor(random.below(2 * every), signal);
@@ -44,11 +51,65 @@ export async function changeServices(options: ChaosOptions & { template: object 
     const service = random.pick(services);
     const began = performance.now();
     const verb = random.pick(["deploy", "deploy", "wake", "sleep"]);
-    const { status, text } = verb === "deploy"
-      ? await program.send("PUT", `/v1/services/${service}`, { ...template, env: { MADE: `${count++}` } })
-      : await program.send("POST", `/v1/services/${service}/${verb}`);
-    const excused = tally.wasHarmed(service, began, performance.now());
-    if (status >= 300 && !excused) tally.fail(`${verb}: ${status} ${text.slice(0, 200)}`);
+    const asked = verb === "deploy"
+      ? cless.askAdmin(`/v1/services/${service}`, { method: "PUT", json: { ...template, env: { MADE: `${count++}` } } })
+      : cless.askAdmin(`/v1/services/${service}/${verb}`, { method: "POST" });
+    const failure = await asked.then(
+      ({ body, status }) => status < 300 ? undefined : `${status} ${body.slice(0, 200)}`,
+      (error) => (error as Error).message,
+    );
+    if (failure !== undefined && !tally.isChangeExcused(service, began, performance.now())) {
+      tally.fail(`${verb}: ${failure}`);
+    }
   }
   return count;
+}
+
+/** Kills cless or the engine, or ends the engine, and starts it again; resolves with how often, by what was done. */
+export async function restart(
+  { cless, engine, every, killsUntil, random, signal, tally }: ChaosOptions & {
+    readonly engine: Engine;
+    /** After that time cless itself is not killed any more, the clock's ms. */
+    readonly killsUntil: number;
+  },
+): Promise<Map<string, number>> {
+  const counts = new Map<string, number>();
+  const count = (what: string) => counts.set(what, (counts.get(what) ?? 0) + 1);
+  for (;;) {
+    await pauseFor(random.below(2 * every), signal);
+    if (signal.aborted) return counts;
+    const awayMs = random.below(MAX_AWAY_MS);
+    const what = random.pick(["cless killed", "engine killed", "engine restarted"]);
+    if (what === "cless killed") {
+      if (performance.now() > killsUntil) continue;
+      const done = tally.killing();
+      await cless.kill();
+      await pauseFor(awayMs, signal);
+      cless.begin();
+      await cless.untilReady(new AbortController().signal);
+      done();
+    } else {
+      if (!engine.isOwn) continue;
+      const done = tally.engineAway();
+      await (what === "engine killed" ? engine.kill() : engine.end());
+      await pauseFor(awayMs, signal);
+      await engine.begin();
+      done();
+    }
+    count(what);
+  }
+}
+
+/** Takes the swap away and brings it back; resolves with how often. */
+export async function moveSwap(
+  swap: SwapFile,
+  { every, random, signal }: Pick<ChaosOptions, "every" | "random" | "signal">,
+): Promise<number> {
+  for (let count = 0;; count++) {
+    await pauseFor(random.below(2 * every), signal);
+    if (signal.aborted) return count;
+    await swap.off();
+    await pauseFor(random.below(2 * every), signal);
+    await swap.on();
+  }
 }

@@ -1,11 +1,11 @@
-// Usage: deno task soak [--minutes N] [--services N] [--seed S]
+// Usage: deno task soak [--minutes N] [--services N] [--seed S] [--log FILE]
 import { parseArgs } from "@std/cli/parse-args";
 import { soak } from "./soak.ts";
 
 const given = parseArgs(Deno.args, {
-  string: ["minutes", "services", "seed"],
+  string: ["minutes", "services", "seed", "log"],
   unknown: (flag) => {
-    console.error(`deno task soak knows no ${flag}; it knows --minutes N, --services N and --seed S`);
+    console.error(`deno task soak knows no ${flag}; it knows --minutes N, --services N, --seed S and --log FILE`);
     Deno.exit(2);
   },
 });
@@ -17,6 +17,7 @@ const isGood = await soak({
   minutes: number("minutes", 20),
   services: number("services", 30),
   seed,
+  log: given.log as string | undefined,
   tell: (line) => console.log(line),
 });
 Deno.exit(isGood ? 0 : 1);

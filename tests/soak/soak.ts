@@ -1,21 +1,23 @@
 import { DockerCommand } from "../../src/docker/command.ts";
 import { buildApp } from "../bench/support/app.ts";
+import { ClessUnderTest } from "../bench/support/cless_under_test.ts";
 import { table } from "../bench/support/table.ts";
-import { Program } from "../support/program.ts";
+import { Engine, mayStartEngine } from "../chaos/engine.ts";
 import { Random } from "../support/random.ts";
 import { SwapFile } from "../support/swap_file.ts";
+import { audit } from "./audit.ts";
 import { bareTimes } from "./bare.ts";
-import { changeServices, harmContainers } from "./chaos.ts";
+import { changeServices, harmContainers, moveSwap, restart } from "./chaos.ts";
 import { findLeftovers, isLeak, leftoversTable } from "./leftovers.ts";
 import { Tally } from "./tally.ts";
 import { newClient, pauseFor, useService } from "./traffic.ts";
-import { mostGrowth, Watch } from "./watch.ts";
+import { LEAST_MINUTES, Watch } from "./watch.ts";
 
 const TIERS = { pauseAfter: 1000, hibernateAfter: 2000, stopAfter: 5000 };
 /** The swap that the services hibernate in, where it can be had. */
 const SWAP_MEGABYTES = 2048;
-/** The swap is taken away and comes back again and again, on average after this time. */
-const SWAP_EVERY_MS = 20_000;
+/** How often something happens on average, ms. */
+const EVERY_MS = { harm: 1500, change: 3000, restart: 15_000, swap: 20_000 };
 /** Nobody has a service of such a name by chance. */
 const PREFIX = "soak";
 const MIB = 1024 ** 2;
@@ -25,88 +27,123 @@ export interface SoakOptions {
   readonly minutes: number;
   readonly services: number;
   readonly seed: number;
+  /** A file for what cless logs. */
+  readonly log: string | undefined;
   readonly tell: (line: string) => void;
 }
 
 /** Uses many services at random and does harm to them; resolves with whether everything was as it should be. */
-export async function soak({ minutes, seed, services: count, tell }: SoakOptions): Promise<boolean> {
+export async function soak({ log, minutes, seed, services: count, tell }: SoakOptions): Promise<boolean> {
   const folder = await Deno.makeTempDir({ prefix: "soak-" });
   await using made = new AsyncDisposableStack();
   made.defer(() => Deno.remove(folder, { recursive: true }));
-  const { image } = await buildApp(new DockerCommand("docker"), folder, new AbortController().signal);
+  const engine = made.use(await startEngine(`${folder}/engine`));
+  if (!engine.isOwn) tell("without root and dockerd it takes the engine of the machine, which is not restarted");
+  Deno.env.set("DOCKER_HOST", `unix://${engine.socket}`);
+  const docker = new DockerCommand("docker");
+  const { image } = await buildApp(docker, folder, new AbortController().signal);
   const swap = await SwapFile.make(`${folder}/swap`, SWAP_MEGABYTES).catch((error) =>
     tell(`no swap: ${error.message}`)
   );
   if (swap) made.use(swap);
   const bare = await bareTimes(image);
-  const flags = ["--pause-after", `${TIERS.pauseAfter}ms`, "--stop-after", `${TIERS.stopAfter}ms`];
-  flags.push("--hibernate-after", `${TIERS.hibernateAfter}ms`);
-  await using program = await Program.start({ flags: [...flags, "--no-convention"], logLevel: "info" });
+  const dataDir = `${folder}/data`;
+  const logFile = log ?? `${folder}/log`;
+  const cless = made.use(
+    await ClessUnderTest.start(docker, dataDir, new AbortController().signal, {
+      flags: [
+        `--pause-after=${TIERS.pauseAfter}ms`,
+        `--hibernate-after=${TIERS.hibernateAfter}ms`,
+        `--stop-after=${TIERS.stopAfter}ms`,
+        "--no-convention",
+        "--log-format=json",
+      ],
+      log: logFile,
+    }),
+  );
   const tally = new Tally();
   const names = Array.from({ length: count }, (_, n) => `${PREFIX}-${n}`);
   const templates = [{}, {}, { concurrency: 2, maxInstances: 2 }, { minInstances: 1 }];
-  for (const [n, name] of names.entries()) {
-    const { status, text } = await program.send("PUT", `/v1/services/${name}`, {
-      image,
-      ...templates[n % templates.length],
-    });
-    if (status !== 201) throw new Error(`cannot deploy ${name}: ${text}`);
-  }
+  for (const [n, name] of names.entries()) await cless.deploy(name, { image, ...templates[n % templates.length] });
 
-  const watch = new Watch(program.pid, 5000);
+  const watch = new Watch({
+    get pid() {
+      return cless.program.pid;
+    },
+  }, 5000);
   const before = await watch.look();
   const ending = new AbortController();
   const { signal } = ending;
+  const auditing = new AbortController();
+  const audited = audit(cless, tally, auditing.signal);
   const random = (part: number) => new Random(seed, part);
-  const { hostname, port } = program.proxy;
-  const proxy = `${hostname}:${port}`;
   const client = newClient();
-  const use = { ...TIERS, client, proxy, tally, signal };
+  const use = { ...TIERS, client, proxy: new URL(cless.url).host, tally, signal };
   const users = names.map((service, n) => useService({ ...use, service, random: random(n) }));
-  const chaos = { program, services: names, tally, signal };
-  const harmed = harmContainers({ ...chaos, random: random(-1), every: 1500 });
-  const changed = changeServices({ ...chaos, random: random(-2), every: 3000, template: { image } });
-  const swapped = swap ? moveSwap(swap, { random: random(-3), signal }) : 0;
   const began = performance.now();
-  while (performance.now() - began < minutes * 60_000) {
-    await pauseFor(Math.min(30_000, began + minutes * 60_000 - performance.now()), signal);
-    const { files, memory } = await watch.look();
+  const end = began + minutes * 60_000;
+  // How fast its memory grows is judged by its last process.
+  const killsUntil = minutes > LEAST_MINUTES ? end - LEAST_MINUTES * 60_000 : end;
+  const chaos = { cless, tally, signal };
+  const harmed = harmContainers({ ...chaos, random: random(-1), every: EVERY_MS.harm });
+  const changed = changeServices({
+    ...chaos,
+    random: random(-2),
+    every: EVERY_MS.change,
+    services: names,
+    template: { image },
+  });
+  const swapped = swap ? moveSwap(swap, { random: random(-3), signal, every: EVERY_MS.swap }) : 0;
+  const restarted = restart({ ...chaos, random: random(-4), every: EVERY_MS.restart, engine, killsUntil });
+  while (performance.now() < end) {
+    await pauseFor(Math.min(30_000, end - performance.now()), signal);
     const seconds = Math.round((performance.now() - began) / 1000);
-    tell(`${seconds} s: ${tally.requests} requests, ${(memory / MIB).toFixed(0)} MiB, ${files} files`);
+    const used = await watch.look().then(
+      ({ files, memory }) => `${(memory / MIB).toFixed(0)} MiB, ${files} files`,
+      () => "cless has been killed",
+    );
+    tell(`${seconds} s: ${tally.requests} requests, ${used}`);
   }
   ending.abort();
   await Promise.all(users);
   client.close(); // its connections are no leak
-  tell(`${await harmed} containers harmed, ${await changed} revisions deployed, swap removed ${await swapped} times`);
+  const counts = [...await restarted].map(([what, count]) => `${what} ${count} times`);
+  tell(
+    [
+      `${await harmed} containers harmed`,
+      `${await changed} revisions deployed`,
+      `swap removed ${await swapped} times`,
+      ...counts,
+    ].join(", "),
+  );
   watch.stop();
-  const leftovers = await findLeftovers(program, watch, {
+  const leftovers = await findLeftovers(cless, watch, {
     stopAfter: TIERS.stopAfter,
     mostInstances: Math.floor(count / templates.length),
     filesBefore: before.files,
-    mostGrowth: mostGrowth(minutes),
+    dataDir,
+    ending: () => {
+      auditing.abort();
+      return audited;
+    },
   });
-  const tables = [tally.requestsTable(), tally.failuresTable(), tally.wakesTable(bare), complaintsTable(program)];
+  const complaints = complaintsTable(await Deno.readTextFile(logFile));
+  const tables = [tally.requestsTable(), tally.failuresTable(), tally.wakesTable(bare), complaints];
   for (const text of [...tables, leftoversTable(leftovers)]) tell(`\n${text}`);
   return !tally.failed && !leftovers.some(isLeak);
 }
 
-/** Takes the swap away and brings it back; resolves with how often. */
-async function moveSwap(
-  swap: SwapFile,
-  { random, signal }: { readonly random: Random; readonly signal: AbortSignal },
-): Promise<number> {
-  for (let count = 0;; count++) {
-    await pauseFor(random.below(2 * SWAP_EVERY_MS), signal);
-    if (signal.aborted) return count;
-    await swap.off();
-    await pauseFor(random.below(2 * SWAP_EVERY_MS), signal);
-    await swap.on();
-  }
+/** An engine for this run alone, whose containers go on without it, where this user may start one. */
+async function startEngine(folder: string): Promise<Engine> {
+  if (await mayStartEngine()) return await Engine.start(folder, { keepsContainers: true });
+  await Deno.mkdir(folder);
+  return Engine.ofMachine(folder);
 }
 
-/** What the program has warned of, and how often. */
-function complaintsTable({ log }: Program): string {
-  const said = log.filter(({ level }) => level === "warning" || level === "error").map(({ code, message, reason }) =>
+/** What the program has warned of, and how often. @param log Lines, of which some may not be its own. */
+function complaintsTable(log: string): string {
+  const lines = log.split("\n").filter((line) => line.startsWith("{")).map((line) => JSON.parse(line));
+  const said = lines.filter(({ level }) => level === "warning" || level === "error").map(({ code, message, reason }) =>
     [message, code, reason].filter(Boolean).join("; ").replaceAll(/soak-[\w-]+|\b[0-9a-f]{12,}\b/g, "…")
   );
   const rows = [...Map.groupBy(said, (text) => text)].map(([text, those]) => [text, `${those.length}`]);

@@ -25,14 +25,32 @@ export interface Outcome {
 /** What a request comes to that may have reached an app which went away with it. */
 const CUT_OFF = "502 upstream_failed";
 
+/** What a request comes to that waits for a start. */
+const NOT_STARTED = "502 start_failed";
+/** A start that somebody has ended is repeated once. */
+const MOST_STARTS = 2;
+/** What a client says that nobody listens to. */
+const REFUSED = /Connection refused/;
+/** What a request comes to that has an answer, of whatever kind. */
+const ANSWERED = /^\d{3} /;
+
 /** Counts what comes of the requests. */
 export class Tally {
   readonly #harms = new Harms();
+  /** When cless was killed, until it was back. */
+  readonly #kills = new Harms();
+  /** When the engine was away. */
+  readonly #absences = new Harms();
+  /** How many requests of a service are under way, and when their number became what it is, clock ms. */
+  readonly #open = new Map<string, { readonly count: number; readonly since: number }>();
   readonly #waits: Record<Tier, number[]> = { warm: [], resume: [], hibernated: [], cold: [] };
   readonly #failures = new Map<string, number>();
   #requests = 0;
   #aborted = 0;
   #excused = 0;
+  #refused = 0;
+  #cutOff = 0;
+  #thwarted = 0;
 
   /** How many requests there have been. */
   get requests(): number {
@@ -49,16 +67,43 @@ export class Tally {
     return this.#harms.harming(service);
   }
 
-  /** Whether a container of a service was harmed within a time. */
-  wasHarmed(service: string, began: number, ended: number): boolean {
-    return this.#harms.wasHarmed(service, began, ended);
+  /** Notes that cless is about to be killed; what is returned is to be called once it is back. */
+  killing(): () => void {
+    return this.#kills.harming();
   }
 
+  /** Notes that the engine is about to end; what is returned is to be called once it is back. Its containers go on. */
+  engineAway(): () => void {
+    return this.#absences.harming();
+  }
+
+  /** Whether nobody can expect a change of a service to succeed that was made within a time. */
+  isChangeExcused(service: string, began: number, ended: number): boolean {
+    return [this.#harms, this.#kills, this.#absences].some((harms) => harms.wasHarmed(service, began, ended));
+  }
+
+  /** Notes that a request begins, which is to be added when it has ended. */
+  begin(service: string): void {
+    this.#open.set(service, { count: this.#openAt(service).count + 1, since: performance.now() });
+  }
+
+  /** For how long no request of a service has been under way, ms; 0 if one is. */
+  quietMs(service: string): number {
+    const { count, since } = this.#openAt(service);
+    return count > 0 ? 0 : performance.now() - since;
+  }
+
+  /** Counts a request that has ended. */
   add(outcome: Outcome): void {
     this.#requests++;
+    this.#open.set(outcome.service, { count: this.#openAt(outcome.service).count - 1, since: performance.now() });
     if (outcome.aborted) this.#aborted++;
     else if (outcome.failure === undefined) this.#waits[outcome.tier].push(outcome.ms);
-    else if (this.#isUnavoidable(outcome)) this.#excused++;
+    else if (this.#isLostWithCless(outcome)) {
+      if (REFUSED.test(outcome.failure)) this.#refused++;
+      else this.#cutOff++;
+    } else if (this.#isUnavoidable(outcome)) this.#excused++;
+    else if (this.#isThwarted(outcome)) this.#thwarted++;
     else this.fail(`${outcome.method} ${outcome.failure}`);
   }
 
@@ -70,12 +115,16 @@ export class Tally {
   /** What came of the requests. */
   requestsTable(): string {
     const good = Object.values(this.#waits).reduce((sum, { length }) => sum + length, 0);
+    const lost = this.#excused + this.#thwarted + this.#cutOff + this.#refused;
     return table(["requests", "count"], [
       ["all", `${this.#requests}`],
       ["answered as they should be", `${good}`],
       ["broken off by the client", `${this.#aborted}`],
       ["in flight on a container that was harmed, and not to be repeated", `${this.#excused}`],
-      ["failed", `${this.#requests - good - this.#aborted - this.#excused}`],
+      ["waiting for a start, of which somebody ended two", `${this.#thwarted}`],
+      ["in flight on cless when it was killed", `${this.#cutOff}`],
+      ["refused while nobody listened", `${this.#refused}`],
+      ["failed", `${this.#requests - good - this.#aborted - lost}`],
     ]);
   }
 
@@ -96,7 +145,21 @@ export class Tally {
 
   /** Whether nobody could have done better: what the app had taken, or begun to answer, went away with it. */
   #isUnavoidable({ answering, began, ended, failure, method, service }: Outcome): boolean {
-    return (answering || (method === "POST" && failure === CUT_OFF)) && this.wasHarmed(service, began, ended);
+    return (answering || (method === "POST" && failure === CUT_OFF)) && this.#harms.wasHarmed(service, began, ended);
+  }
+
+  /** Whether its start was ended by hand, and the next one too. */
+  #isThwarted({ began, ended, failure, service }: Outcome): boolean {
+    return failure === NOT_STARTED && this.#harms.count(service, began, ended) >= MOST_STARTS;
+  }
+
+  /** Whether the connection ended, or there was none, since cless had been killed. */
+  #isLostWithCless({ answering, began, ended, failure, service }: Outcome): boolean {
+    return (answering || !ANSWERED.test(failure!)) && this.#kills.wasHarmed(service, began, ended);
+  }
+
+  #openAt(service: string): { readonly count: number; readonly since: number } {
+    return this.#open.get(service) ?? { count: 0, since: -Infinity };
   }
 }
 

@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import { until } from "../support/until.ts";
 import { type Outcome, Tally } from "./tally.ts";
 
 const GOOD: Outcome = {
@@ -25,7 +26,12 @@ Deno.test("every request of a soak is counted once, by what came of it", () => {
   tally.add({ ...GOOD, aborted: true, failure: "aborted" });
   tally.add({ ...GOOD, service: "harmed", method: "POST", began: now, ended: now + 1, failure: "502 null" });
   tally.add({ ...GOOD, failure: "502 null" });
-  assertEquals(rows(tally.requestsTable()).map(([, count]) => count), ["4", "1", "1", "1", "1"]);
+  const back = tally.killing();
+  const lost = { ...GOOD, began: performance.now() - 5, ended: performance.now() + 1, answering: false };
+  tally.add({ ...lost, failure: "connection reset by peer" });
+  tally.add({ ...lost, failure: "tcp connect error: Connection refused (os error 111)" });
+  back();
+  assertEquals(rows(tally.requestsTable()).map(([, count]) => count), ["6", "1", "1", "1", "0", "1", "1", "1"]);
   assertEquals(rows(tally.failuresTable()), [["GET 502 null", "1"]]);
 });
 
@@ -35,6 +41,17 @@ Deno.test("failures of changes are told by cause, and none is told too", () => {
   tally.fail("deploy: 500");
   tally.fail("deploy: 500");
   assertEquals([rows(tally.failuresTable()), tally.failed], [[["deploy: 500", "2"]], true]);
+});
+
+Deno.test("a service is quiet while none of its requests is under way", async () => {
+  const tally = new Tally();
+  assertEquals(tally.quietMs("soak-0"), Infinity);
+  tally.begin("soak-0");
+  tally.begin("soak-0");
+  tally.add(GOOD);
+  assertEquals([tally.quietMs("soak-0"), tally.quietMs("soak-1")], [0, Infinity]);
+  tally.add(GOOD);
+  await until(() => tally.quietMs("soak-0") > 0);
 });
 
 Deno.test("wakes are told by tier, beside what the engine alone takes", () => {

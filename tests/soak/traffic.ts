@@ -31,11 +31,13 @@ export interface UseOptions extends Tiers {
 
 /** Sends requests to a service, a few at a time with gaps between them that let it fall asleep; ends with the signal. */
 export async function useService(options: UseOptions): Promise<void> {
-  const { random, signal, tally } = options;
+  const { random, service, signal, tally } = options;
   while (!signal.aborted) {
     const burst = random.chance(0.2) ? random.between(2, 6) : 1;
-    const outcomes = await Promise.all(Array.from({ length: burst }, () => request(options)));
-    for (const outcome of outcomes) tally.add(outcome);
+    await Promise.all(Array.from({ length: burst }, async () => {
+      tally.begin(service);
+      tally.add(await request(options));
+    }));
     await pauseFor(gap(options), signal);
   }
 }
@@ -77,7 +79,8 @@ async function request({ client, proxy, random, service }: UseOptions): Promise<
     if (!response.ok) failure = `${response.status} ${response.headers.get("cless-error")}`;
     else if (method === "GET" && length !== (path === "/" ? 12 : LARGE)) failure = `a body of ${length} bytes`;
   } catch (error) {
-    failure = (error as Error).message.replaceAll(/[\d.]+:\d+|http:\S+/g, "…");
+    const { cause, message } = error as Error;
+    failure = (cause instanceof Error ? cause.message : message).replaceAll(/[\d.]+:\d+|http:\S+/g, "…");
   } finally {
     clearTimeout(timer);
     clearTimeout(patience);

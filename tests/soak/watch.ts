@@ -8,7 +8,7 @@ interface Sample {
 }
 
 /** In less time, what is still being warmed up looks like a leak. */
-const LEAST_MINUTES = 10;
+export const LEAST_MINUTES = 10;
 /**
  * More than twice what a good run has come to whose heap did not grow: 1.1 MiB a minute in the second half of 12 minutes, and
  * 0.2 over 18 minutes.
@@ -20,25 +20,38 @@ export function mostGrowth(minutes: number): number {
   return minutes < LEAST_MINUTES ? Infinity : MOST_GROWTH;
 }
 
-/** Looks at a process every so often: how much memory and how many file descriptors it has. */
+/**
+ * Looks at a program every so often: how much memory and how many file descriptors it has. Begins anew when it runs as
+ * another process.
+ */
 export class Watch {
-  readonly #pid: number;
-  readonly #samples: Sample[] = [];
+  readonly #program: { readonly pid: number };
+  #pid: number;
+  #samples: Sample[] = [];
   readonly #timer: ReturnType<typeof setInterval>;
 
-  constructor(pid: number, intervalMs: number) {
-    this.#pid = pid;
-    this.#timer = setInterval(() => void this.look(), intervalMs);
+  constructor(program: { readonly pid: number }, intervalMs: number) {
+    this.#program = program;
+    this.#pid = program.pid;
+    this.#timer = setInterval(() => void this.look().catch(() => {}), intervalMs); // it may have been killed
   }
 
-  /** How it is now. */
+  /** How it is now. @throws {Error} If it does not run. */
   async look(): Promise<Sample> {
-    const status = await Deno.readTextFile(`/proc/${this.#pid}/status`);
+    const { pid } = this.#program;
+    const status = await Deno.readTextFile(`/proc/${pid}/status`);
     const memory = Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024;
-    const files = (await Array.fromAsync(Deno.readDir(`/proc/${this.#pid}/fd`))).length;
+    const files = (await Array.fromAsync(Deno.readDir(`/proc/${pid}/fd`))).length;
+    if (pid !== this.#pid) this.#samples = [];
+    this.#pid = pid;
     const sample = { at: performance.now(), memory, files };
     this.#samples.push(sample);
     return sample;
+  }
+
+  /** For how long it has been watched as the same process. */
+  get minutes(): number {
+    return (performance.now() - (this.#samples[0]?.at ?? Infinity)) / 60_000;
   }
 
   stop(): void {

@@ -19,10 +19,15 @@ export class Harms {
     return () => harm.ended = performance.now();
   }
 
+  /** How often a service was harmed within a time. */
+  count(service: string, began: number, ended: number): number {
+    return this.#harms.filter((harm) =>
+      (harm.service ?? service) === service && harm.began < ended && harm.ended + AFTERMATH_MS > began
+    ).length;
+  }
+
   /** Whether a service was harmed within a time. */
   wasHarmed(service: string, began: number, ended: number): boolean {
-    return this.#harms.some((harm) =>
-      (harm.service ?? service) === service && harm.began < ended && harm.ended + AFTERMATH_MS > began
-    );
+    return this.count(service, began, ended) > 0;
   }
 }

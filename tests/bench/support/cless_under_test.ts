@@ -10,11 +10,12 @@ const ROOT = `${import.meta.dirname}/../../..`;
 const SETTLE_MS = 300;
 
 /** What the admin API says of an instance, as far as it matters here. */
-interface Instance {
+export interface Instance {
   readonly id: string;
   readonly service: string;
   readonly revision: string;
   readonly state: string;
+  readonly inFlight: number;
   /** Such as `172.18.0.2:8080`. */
   readonly address: string;
   /** In RAM. */
@@ -145,6 +146,12 @@ export class ClessUnderTest implements AsyncDisposable {
   /** Starts a process again: with the same data-dir, ports and flags. @param flags More flags, for this one only. */
   begin(flags: readonly string[] = []): void {
     this.#programs.push(this.#launch(flags));
+  }
+
+  /** Kills the process; resolves when it has gone. */
+  async kill(): Promise<void> {
+    this.program.signal("SIGKILL");
+    await this.program.exit();
   }
 
   /** Waits until it is ready. @throws {BenchError} When it does not get so. */

@@ -80,8 +80,7 @@ async function killed(act: Act): Promise<void> {
     act.signal.throwIfAborted();
     await harm(act, undefined, async () => {
       killed.push(performance.now());
-      cless.program.signal("SIGKILL");
-      await cless.program.exit();
+      await cless.kill();
       begun.push(performance.now());
       await act.stage.restart();
     });
