@@ -208,7 +208,7 @@ function costFacts(cost: NonNullable<ServiceJson["cost"]>): Fact[] {
     ["CPU", `${durationText(1000 * cpuSeconds)} since its first start, ${ago(since)}`],
     [
       "Saved",
-      savedByteSeconds === 0 ? "-" : `${saved}, ${(savedByteSeconds / 3600 / GIB).toFixed(2)} GiB hours so far`,
+      savedByteSeconds === 0 ? "-" : `${saved}, ${sizeText(savedByteSeconds / 3600)} hours so far`,
     ],
   ];
 }
