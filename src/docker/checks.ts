@@ -5,7 +5,7 @@ import { LABEL } from "./container_spec.ts";
 import type { EngineApi } from "./engine_api.ts";
 import type { EngineChoice } from "./engine_choice.ts";
 import { CommandApi } from "./command_api.ts";
-import { FreezerHelper, socketHelper } from "./freezer/helper.ts";
+import { canFreeze, FreezerHelper, socketHelper } from "./freezer/helper.ts";
 import { findHelper, type HelperConfig, type HelperPlace } from "./freezer/helper_choice.ts";
 import { readSwap, swapProblem } from "./freezer/hibernator.ts";
 import { freeBytes } from "../base/machine.ts";
@@ -15,8 +15,6 @@ const MIN_BYTES = GIB / 4;
 const SCARCE_BYTES = 2 * GIB;
 /** More swap is rarely of use. */
 const MAX_SWAP_BYTES = 32 * GIB;
-/** Runtimes that freeze by the files that the helper writes; the helper knows the same. */
-const FREEZING_RUNTIMES = ["runc", "crun", "io.containerd.runc.v2"];
 
 /** The result of a check. */
 export interface Finding {
@@ -72,7 +70,7 @@ async function findFreezer(config: HelperConfig, api: Pick<EngineApi, "info"> | 
   if (!await exists(`${dataFolder}/containers`)) {
     return { via, whyNot: `the engine is not Docker on this machine: ${dataFolder}/containers is not there` };
   }
-  if (!FREEZING_RUNTIMES.includes(runtime)) {
+  if (!canFreeze(runtime)) {
     return { via, whyNot: `the engine's default runtime is ${runtime}, and only runc and crun will do` };
   }
   if (via === "child") return place;

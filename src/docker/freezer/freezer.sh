@@ -21,16 +21,18 @@
 #
 # If something is not possible, the answer is "no" and the reason. All work that a thaw does not need is done by "use".
 owner_file=$1 engine=$2 cgroups=${3:-/sys/fs/cgroup}
+# The runtimes that freeze by the same files. `cless doctor` reads this line too.
+runtimes='runc|crun|io\.containerd\.runc\.v2'
 # Ctrl-C reaches cless too, which still has to thaw and stop its containers: its end ends this.
 trap '' HUP INT TERM
 # A failed answer is noticed below.
 trap '' PIPE
 
-# Whether the engine says that a container has this owner's label, and a runtime that freezes by the same files.
+# Whether the engine says that a container has this owner's label, and one of the runtimes.
 is_own() {
   read -r owner <"$owner_file"
   grep -qsF "\"cless.owner\":\"$owner\"" "$engine/containers/$1/config.v2.json" || return 1
-  grep -qsE '"Runtime":"(runc|crun|io\.containerd\.runc\.v2)"' "$engine/containers/$1/hostconfig.json"
+  grep -qsE "\"Runtime\":\"($runtimes)\"" "$engine/containers/$1/hostconfig.json"
 }
 
 use() {

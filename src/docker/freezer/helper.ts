@@ -26,6 +26,11 @@ const SLOW_TIMEOUT_MS = 2000;
 /** The end of cless waits this long for the helper's end. */
 const END_TIMEOUT_MS = 1000;
 
+/** Whether a runtime freezes containers by the files that the helper writes. */
+export function canFreeze(runtime: string): boolean {
+  return RegExp(`^(${/^runtimes='(.+)'$/m.exec(script)![1]})$`).test(runtime);
+}
+
 /** The commands for a control group: see `freezer.sh`. */
 export type Command = "freeze" | "thaw" | "look" | "reclaim" | "progress" | "cancel";
 
