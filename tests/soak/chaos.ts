@@ -37,18 +37,17 @@ export async function harmContainers({ cless, every, random, signal, tally }: Ch
   return count;
 }
 
-/** Deploys, wakes and puts to sleep; resolves with how many revisions were made. */
+/** Deploys, wakes and puts to sleep; resolves with how many revisions were made. @param templates By service. */
 export async function changeServices(
-  { cless, every, random, services, signal, tally, template }: ChaosOptions & {
-    readonly services: readonly string[];
-    readonly template: object;
+  { cless, every, random, signal, tally, templates }: ChaosOptions & {
+    readonly templates: ReadonlyMap<string, object>;
   },
 ): Promise<number> {
   let count = 0;
   while (!signal.aborted) {
     await pauseFor(random.below(2 * every), signal);
     if (signal.aborted) break;
-    const service = random.pick(services);
+    const [service, template] = random.pick([...templates]);
     const began = performance.now();
     const verb = random.pick(["deploy", "deploy", "wake", "sleep"]);
     const asked = verb === "deploy"

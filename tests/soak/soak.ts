@@ -62,9 +62,11 @@ export async function soak({ log, minutes, seed, services: count, tell }: SoakOp
     }),
   );
   const tally = new Tally();
-  const names = Array.from({ length: count }, (_, n) => `${PREFIX}-${n}`);
-  const templates = [{}, {}, { concurrency: 2, maxInstances: 2 }, { minInstances: 1 }];
-  for (const [n, name] of names.entries()) await cless.deploy(name, { image, ...templates[n % templates.length] });
+  const kinds = [{}, {}, { concurrency: 2, maxInstances: 2 }, { minInstances: 1 }];
+  const templates = new Map(
+    Array.from({ length: count }, (_, n) => [`${PREFIX}-${n}`, { image, ...kinds[n % kinds.length] }]),
+  );
+  for (const [name, template] of templates) await cless.deploy(name, template);
 
   const watch = new Watch({
     get pid() {
@@ -79,20 +81,14 @@ export async function soak({ log, minutes, seed, services: count, tell }: SoakOp
   const random = (part: number) => new Random(seed, part);
   const client = newClient();
   const use = { ...TIERS, client, proxy: new URL(cless.url).host, tally, signal };
-  const users = names.map((service, n) => useService({ ...use, service, random: random(n) }));
+  const users = [...templates.keys()].map((service, n) => useService({ ...use, service, random: random(n) }));
   const began = performance.now();
   const end = began + minutes * 60_000;
   // How fast its memory grows is judged by its last process.
   const killsUntil = minutes > LEAST_MINUTES ? end - LEAST_MINUTES * 60_000 : end;
   const chaos = { cless, tally, signal };
   const harmed = harmContainers({ ...chaos, random: random(-1), every: EVERY_MS.harm });
-  const changed = changeServices({
-    ...chaos,
-    random: random(-2),
-    every: EVERY_MS.change,
-    services: names,
-    template: { image },
-  });
+  const changed = changeServices({ ...chaos, random: random(-2), every: EVERY_MS.change, templates });
   const swapped = swap ? moveSwap(swap, { random: random(-3), signal, every: EVERY_MS.swap }) : 0;
   const restarted = restart({ ...chaos, random: random(-4), every: EVERY_MS.restart, engine, killsUntil });
   while (performance.now() < end) {
@@ -119,7 +115,7 @@ export async function soak({ log, minutes, seed, services: count, tell }: SoakOp
   watch.stop();
   const leftovers = await findLeftovers(cless, watch, {
     stopAfter: TIERS.stopAfter,
-    mostInstances: Math.floor(count / templates.length),
+    mostInstances: Math.floor(count / kinds.length),
     filesBefore: before.files,
     dataDir,
     ending: () => {
