@@ -2,7 +2,8 @@ import { BenchError } from "../bench/support/errors.ts";
 import { Program } from "../bench/support/program.ts";
 
 const MACHINE_SOCKET = "/var/run/docker.sock";
-const PATIENCE_MS = 30_000;
+/** On a busy machine, one that had been killed took 34 s until it answered again. */
+const PATIENCE_MS = 60_000;
 /**
  * The bridge of the engine's default network, which nothing uses. Without one of its own, the engine would use that of
  * the machine's engine; told to have none, it would delete that one.

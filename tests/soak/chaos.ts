@@ -64,19 +64,25 @@ export async function changeServices(
   return count;
 }
 
-/** Kills cless or the engine, or ends the engine, and starts it again; resolves with how often, by what was done. */
+/** How often something was away, and for how long at most. */
+interface Absences {
+  readonly count: number;
+  readonly longestMs: number;
+}
+
+/** Kills cless or the engine, or ends the engine, and starts it again; resolves with what was done how often. */
 export async function restart(
   { cless, engine, every, killsUntil, random, signal, tally }: ChaosOptions & {
     readonly engine: Engine;
     /** After that time cless itself is not killed any more, the clock's ms. */
     readonly killsUntil: number;
   },
-): Promise<Map<string, number>> {
-  const counts = new Map<string, number>();
-  const count = (what: string) => counts.set(what, (counts.get(what) ?? 0) + 1);
+): Promise<ReadonlyMap<string, Absences>> {
+  const absences = new Map<string, Absences>();
   for (;;) {
     await pauseFor(random.below(2 * every), signal);
-    if (signal.aborted) return counts;
+    if (signal.aborted) return absences;
+    const began = performance.now();
     const awayMs = random.below(MAX_AWAY_MS);
     const what = random.pick(["cless killed", "engine killed", "engine restarted"]);
     if (what === "cless killed") {
@@ -95,7 +101,8 @@ export async function restart(
       await engine.begin();
       done();
     }
-    count(what);
+    const { count, longestMs } = absences.get(what) ?? { count: 0, longestMs: 0 };
+    absences.set(what, { count: count + 1, longestMs: Math.max(longestMs, performance.now() - began) });
   }
 }
 

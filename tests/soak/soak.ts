@@ -14,6 +14,8 @@ import { newClient, pauseFor, useService } from "./traffic.ts";
 import { LEAST_MINUTES, Watch } from "./watch.ts";
 
 const TIERS = { pauseAfter: 1000, hibernateAfter: 2000, stopAfter: 5000 };
+/** A start waits for an engine that was killed, which may take half a minute to answer again. */
+const START_TIMEOUT = "90s";
 /** The swap that the services hibernate in, where it can be had. */
 const SWAP_MEGABYTES = 2048;
 /** How often something happens on average, ms. */
@@ -64,7 +66,10 @@ export async function soak({ log, minutes, seed, services: count, tell }: SoakOp
   const tally = new Tally();
   const kinds = [{}, {}, { concurrency: 2, maxInstances: 2 }, { minInstances: 1 }];
   const templates = new Map(
-    Array.from({ length: count }, (_, n) => [`${PREFIX}-${n}`, { image, ...kinds[n % kinds.length] }]),
+    Array.from(
+      { length: count },
+      (_, n) => [`${PREFIX}-${n}`, { image, startTimeout: START_TIMEOUT, ...kinds[n % kinds.length] }],
+    ),
   );
   for (const [name, template] of templates) await cless.deploy(name, template);
 
@@ -103,14 +108,16 @@ export async function soak({ log, minutes, seed, services: count, tell }: SoakOp
   ending.abort();
   await Promise.all(users);
   client.close(); // its connections are no leak
-  const counts = [...await restarted].map(([what, count]) => `${what} ${count} times`);
+  const counts = [...await restarted].map(([what, { count, longestMs }]) =>
+    `${what} ${count} times, for ${(longestMs / 1000).toFixed(1)} s at most`
+  );
   tell(
     [
       `${await harmed} containers harmed`,
       `${await changed} revisions deployed`,
       `swap removed ${await swapped} times`,
       ...counts,
-    ].join(", "),
+    ].join("; "),
   );
   watch.stop();
   const leftovers = await findLeftovers(cless, watch, {

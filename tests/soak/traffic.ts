@@ -6,8 +6,8 @@ export function newClient(): Deno.HttpClient {
   return Deno.createHttpClient({ allowHost: true, http2: false, poolMaxIdlePerHost: 100 });
 }
 
-/** After that a request is taken for lost, ms. */
-const PATIENCE_MS = 40_000;
+/** After that a request is taken for lost, ms; longer than a start may take. */
+const PATIENCE_MS = 100_000;
 const LARGE = 200_000;
 const SLOW_READ_MS = 100;
 
