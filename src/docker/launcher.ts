@@ -52,8 +52,9 @@ export class DockerLauncher implements Launcher {
     this.outputs = outputs;
   }
 
-  /** Does in advance what the first start would have to wait for. */
+  /** Does in advance what the first start would have to wait for, and begins what the first pause needs. */
   async prepare(): Promise<void> {
+    this.#freezer.prepare();
     await this.#addresses.prepare();
   }
 

@@ -23,7 +23,7 @@ class Scene {
   isClosed = false;
   readonly engine: Engine;
 
-  constructor(api: Partial<EngineApi> = {}) {
+  constructor(api: Partial<EngineApi> = {}, freezer: "auto" | "docker" = "docker") {
     const network = { name: `cless-${OWNER}`, labels: {}, subnets: [{ subnet: "10.9.0.0/24", gateway: undefined }] };
     const whole: Partial<EngineApi> = {
       via: "a test",
@@ -37,7 +37,7 @@ class Scene {
     this.engine = new Engine(
       { api: whole } as EngineChoice,
       {
-        freezer: "docker",
+        freezer,
         freezerSocket: "/none",
         listen: [],
         noHostAccess: false,
@@ -183,4 +183,20 @@ engineTest("of the containers with a volume, those of other data-dirs are named,
   assertEquals(await engine.othersWithVolume("data"), ["shop of a1", "web of b2"]);
   const { engine: silent } = new Scene({ containers: () => Promise.reject(new Error("no")) });
   assertEquals(await silent.othersWithVolume("data"), []);
+});
+
+Deno.test({
+  name: "the helper that freezes containers is started while the engine answers, before it is needed",
+  ignore: noRun || Deno.uid() !== 0, // others have a helper that runs already
+  fn: async () => {
+    const asked = Promise.withResolvers<void>();
+    const info = () => {
+      asked.resolve();
+      return Promise.resolve({ id: "", dataFolder: "/none", runtime: "runc" });
+    };
+    const scene = new Scene({ info }, "auto");
+    await scene.start();
+    await asked.promise;
+    await scene.engine.leave();
+  },
 });

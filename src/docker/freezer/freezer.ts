@@ -60,6 +60,11 @@ export class Freezer {
     this.#cgroups = cgroups;
   }
 
+  /** Starts the helper before it is needed: it needs an answer of the engine, which may be away then. */
+  prepare(): void {
+    if (this.#freezes) this.#helper?.prepare();
+  }
+
   /** The containers that are frozen. */
   get frozen(): readonly string[] {
     return [...this.#frozen];
@@ -128,8 +133,9 @@ export class Freezer {
    * @throws {Error} When it is thawed meanwhile, or when it is not known whether it runs.
    */
   async freeze(id: string): Promise<boolean> {
-    const folders = this.#freezes ? await this.#findFolders(id) : undefined;
-    if (folders === undefined) return false;
+    if (!this.#freezes) return false;
+    const [folders, problem] = await Promise.all([this.#findFolders(id), this.#helper?.prepare()]);
+    if (folders === undefined || problem !== undefined) return false;
     if (this.#clock.now() - (this.#signalled.get(id) ?? -Infinity) < SIGNAL_HOLDS_MS) {
       throw new NotNow("the container may have been sent a signal to end");
     }
@@ -222,10 +228,7 @@ export class Freezer {
   async #findFolders(id: string): Promise<Folders | undefined> {
     const engineId = this.#engineIds.get(id);
     if (this.#helper === undefined || engineId === undefined) return undefined;
-    if (!this.#folders.has(id)) {
-      const [folders] = await Promise.all([this.#cgroups.folders(), this.#helper.prepare()]);
-      this.#folders.set(id, folders.get(engineId));
-    }
+    if (!this.#folders.has(id)) this.#folders.set(id, (await this.#cgroups.folders()).get(engineId));
     return this.#folders.get(id);
   }
 

@@ -19,6 +19,8 @@ class FakeMachine {
   refusal: string | undefined;
   /** Whether no helper answers. */
   isAway = false;
+  /** Why no helper can be started. */
+  problem: string | undefined;
   /** How often the control groups were listed. */
   listed = 0;
   /** The helper does nothing before this resolves. */
@@ -46,7 +48,7 @@ class FakeMachine {
 
   prepare(all: readonly Folders[] = []) {
     this.asked.push("prepare", ...all.map(({ freezer }) => `use ${freezer}`));
-    return Promise.resolve(undefined);
+    return Promise.resolve(this.problem);
   }
 
   forget({ freezer }: Folders): void {
@@ -86,7 +88,7 @@ machineTest("a thaw is one question to the helper, and the control group is foun
   await freezer.thaw(ID);
   await freezer.freeze(ID);
   await freezer.thaw(ID);
-  assertEquals(machine.asked.slice(2), [`thaw ${FOLDER}`, `freeze ${FOLDER}`, `thaw ${FOLDER}`]);
+  assertEquals(machine.asked.slice(2), [`thaw ${FOLDER}`, "prepare", `freeze ${FOLDER}`, `thaw ${FOLDER}`]);
   assertEquals(machine.listed, 1);
 });
 
@@ -95,7 +97,7 @@ machineTest("a container without a control group here is left to the engine", as
   for (const id of ["elsewhere", "unknown"]) {
     assertEquals([await freezer.freeze(id), await freezer.thaw(id), freezer.isFrozen(id)], [false, false, false]);
   }
-  assertEquals(machine.asked, ["prepare"]);
+  assertEquals(machine.asked, ["prepare", "prepare"]);
 });
 
 machineTest(
@@ -127,6 +129,13 @@ machineTest("a container stays known as frozen while no helper thaws it", async 
   assertEquals([await freezer.thaw(ID), freezer.isFrozen(ID)], [false, true]);
   machine.isAway = false;
   assertEquals([await freezer.thaw(ID), machine.state], [true, "thawed"]);
+});
+
+machineTest("while no helper can be started, containers are left to the engine", async (machine, freezer) => {
+  [machine.problem, machine.isAway] = ["the engine does not answer", true];
+  assertEquals([await freezer.freeze(ID), freezer.frozen], [false, []]);
+  [machine.problem, machine.isAway] = [undefined, false];
+  assertEquals([await freezer.freeze(ID), freezer.frozen], [true, [ID]]);
 });
 
 machineTest("a refused freeze leaves the container to the engine", async (machine, freezer) => {

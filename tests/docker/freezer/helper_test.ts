@@ -399,8 +399,12 @@ Deno.test({ name: "many commands at once, each in its turn, cost no helper that 
     opened++;
     return slowHelper(25);
   };
-  const patient = { ...systemClock, after: (ms: number, callback: () => void) => systemClock.after(ms * 20, callback) };
-  await using helper = new FreezerHelper(open, patient);
+  const slowly = {
+    ...systemClock,
+    now: () => systemClock.now() / 20,
+    after: (ms: number, callback: () => void) => systemClock.after(ms * 20, callback),
+  };
+  await using helper = new FreezerHelper(open, slowly);
   const answers = await Promise.all(Array.from({ length: 80 }, (_, n) => helper.ask("thaw", at(`/cg/${n}`))));
   assertEquals([answers.every((answer) => answer === "thawed"), opened], [true, 1]);
 });
