@@ -134,11 +134,15 @@ export class Executor {
     return this.#launcher.canHibernate;
   }
 
-  /** Moves the memory of a paused instance to disk. Returns the event of the outcome. A resume breaks it off. */
-  async hibernate({ id }: Instance, attempt: number): Promise<PoolEvent> {
+  /**
+   * Moves the memory of a paused instance to disk. Returns the event of the outcome. A resume breaks it off.
+   *
+   * @param type The event if it succeeds.
+   */
+  async hibernate({ id }: Instance, attempt: number, type: "hibernated" | "reclaimed"): Promise<PoolEvent> {
     try {
       await this.#launcher.hibernate(id);
-      return { type: "hibernated", id, attempt };
+      return { type, id, attempt };
     } catch (error) {
       log.debug("an instance does not hibernate", { instance: id, reason: messageOf(error) });
       return { type: "hibernate failed", id };

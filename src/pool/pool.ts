@@ -479,7 +479,10 @@ export class InstancePool implements InstanceOwner {
         return void this.#order(instance, this.#executor.pause(instance));
       case "hibernate":
         this.#apply({ type: "hibernating", id });
-        return void this.#order(instance, this.#executor.hibernate(instance, this.#memberOf(id)!.attempt));
+        return void this.#moveToDisk(instance, "hibernated");
+      case "reclaim":
+        this.#apply({ type: "hibernating", id });
+        return void this.#moveToDisk(instance, "reclaimed");
       case "probe":
         this.#apply({ type: "probing", id });
         return void this.#probe(instance);
@@ -534,6 +537,11 @@ export class InstancePool implements InstanceOwner {
     const event = await outcome;
     instance.changes++; // whatever the outcome, the container may have changed
     this.#take(event);
+  }
+
+  #moveToDisk(instance: Instance, outcome: "hibernated" | "reclaimed"): void {
+    const { attempt } = this.#memberOf(instance.id)!;
+    this.#order(instance, this.#executor.hibernate(instance, attempt, outcome));
   }
 
   async #probe(instance: Instance): Promise<void> {

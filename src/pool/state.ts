@@ -61,6 +61,8 @@ export interface Member {
   readonly pressed: boolean;
   /** The earliest time for the next attempt to hibernate it, after one that failed. */
   readonly hibernateAt: number;
+  /** Whether its memory has been on disk once, so that only what its requests use has come back. */
+  readonly reclaimed: boolean;
   /** When its next liveness probe is due; `Infinity` for never, and while a probe is under way. */
   readonly probeAt: number;
   /**
@@ -140,7 +142,7 @@ export type PoolEvent =
   | Of<"draining"> & { readonly by: number; readonly isSurplus?: boolean }
   // The outcomes of actions.
   | Of<"ready" | "paused" | "hibernate failed" | "well" | "gone">
-  | Of<"resumed" | "answers" | "hibernated"> & { readonly attempt: number }
+  | Of<"resumed" | "answers" | "hibernated" | "reclaimed"> & { readonly attempt: number }
   | Of<"start failed"> & { readonly error: ClessError; readonly blame: Blame; readonly mishap: Mishap }
   | Of<"resume failed"> & { readonly attempt: number; readonly error: ClessError | undefined }
   | Of<"pause failed"> & { readonly runs: boolean }
@@ -169,6 +171,7 @@ const NEW_MEMBER: Omit<Member, "id" | "use"> = {
   hibernating: false,
   pressed: false,
   hibernateAt: -Infinity,
+  reclaimed: false,
   probeAt: Infinity,
   unreachable: false,
   hung: false,
@@ -277,7 +280,12 @@ export function reduce(before: PoolState, event: PoolEvent, now: number): PoolSt
     case "launched":
       return join(state, event.id, event.use, { countBefore: state.backoff.count });
     case "found":
-      return join(state, event.id, event.use, { phase: event.phase, coming: event.phase === "starting" });
+      // An earlier process may have reclaimed its memory.
+      return join(state, event.id, event.use, {
+        phase: event.phase,
+        coming: event.phase === "starting",
+        reclaimed: true,
+      });
   }
   const member = state.members.find(({ id }) => id === event.id);
   if (member === undefined) return state;
@@ -320,11 +328,19 @@ export function reduce(before: PoolState, event: PoolEvent, now: number): PoolSt
     case "hibernated": {
       // A request may have come meanwhile, and gone.
       const isWanted = phase === "paused" && !member.coming && event.attempt === member.attempt;
-      return enter(state, member, isWanted ? "hibernated" : phase, now, { hibernating: false, pressed: false });
+      const reclaimed = member.reclaimed || isWanted;
+      const changes = { hibernating: false, pressed: false, reclaimed };
+      return enter(state, member, isWanted ? "hibernated" : phase, now, changes);
+    }
+    case "reclaimed": {
+      const isWanted = phase === "paused" && !member.coming && event.attempt === member.attempt;
+      return set(state, member, { hibernating: false, reclaimed: member.reclaimed || isWanted });
     }
     case "hibernate failed": {
-      const hibernateAt = phase === "paused" && !member.coming ? now + HIBERNATE_RETRY_MS : member.hibernateAt;
-      return set(state, member, { hibernating: false, pressed: false, hibernateAt });
+      const hasSlept = phase === "paused" && !member.coming; // so it was not a request that broke it off
+      const hibernateAt = hasSlept ? now + HIBERNATE_RETRY_MS : member.hibernateAt;
+      const reclaimed = member.reclaimed || hasSlept; // once is enough
+      return set(state, member, { hibernating: false, pressed: false, hibernateAt, reclaimed });
     }
     case "pause failed": {
       const pauseAt = now + PAUSE_RETRY_MS;

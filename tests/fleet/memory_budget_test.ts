@@ -382,11 +382,12 @@ Deno.test("where memory is short, a paused instance hibernates, and is stopped i
     const limits = { pauseAfterMs: 10, hibernateAfterMs: 3_000_000, stopAfterMs: 3_600_000 };
     const pool = kit.newPool({ ...newRevision(`sha256:${n}`, name), ...limits });
     (await started(kit, pool, `http://10.0.0.${n}:80`)).lease.release();
-    await kit.clock.advance(20);
+    await kit.clock.advance(200);
   }
   kit.launcher.swapTotalBytes = 100 * GIB;
   kit.launcher.usage = () => Promise.resolve(gib([...kit.launcher.containers.keys()].map((id) => [id, 6])));
   kit.launcher.on.hibernate = () => Promise.reject(new Error("no"));
+  kit.launcher.calls.splice(0);
   const memory = new MemoryBudget(kit.launcher, kit.fleet, kit.clock, 10 * GIB);
   memory.start();
   await kit.clock.advance(1000);

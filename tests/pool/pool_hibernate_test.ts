@@ -30,7 +30,10 @@ async function hibernatedPool(revision: Partial<Revision> = {}) {
 
 Deno.test("an idle instance is paused, then hibernates, then is stopped; all times count from the last lease", async () => {
   const { kit, instance } = await idlePool();
-  await kit.clock.advance(29_999);
+  await kit.clock.advance(10_000);
+  assertEquals(instance.state, "paused");
+  kit.launcher.calls.splice(0);
+  await kit.clock.advance(19_999);
   assertEquals([instance.state, kit.launcher.called("hibernate")], ["paused", []]);
   await kit.clock.advance(1);
   assertEquals([instance.state, kit.launcher.called("hibernate")], ["hibernated", ["one"]]);
@@ -87,11 +90,12 @@ Deno.test("once the machine can hibernate, a paused instance does within 15 seco
 
 Deno.test("a hibernation that fails leaves the instance paused, and is tried again 15 seconds later", async () => {
   const { kit, pool, instance } = await idlePool({ stopAfterMs: 600_000 });
+  await kit.clock.advance(10_000);
   let tries = 0;
   kit.launcher.on.hibernate = () => {
     if (++tries === 1) throw new Error("the swap is full");
   };
-  await kit.clock.advance(44_999);
+  await kit.clock.advance(34_999);
   assertEquals([instance.state, tries], ["paused", 1]);
   await kit.clock.advance(1);
   assertEquals([instance.state, tries], ["hibernated", 2]);
@@ -119,15 +123,66 @@ Deno.test("a request during a hibernation resumes the instance at once", async (
 
 Deno.test("a hibernation that is over only after a wake changes nothing", async () => {
   const { kit, pool, instance } = await idlePool();
+  await kit.clock.advance(10_000);
+  kit.launcher.calls.splice(0);
   const moved = Promise.withResolvers<void>();
   kit.launcher.on.hibernate = () => moved.promise;
-  await kit.clock.advance(30_000);
+  await kit.clock.advance(20_000);
   (await pool.hold(never())).lease.release();
   await kit.clock.advance(10_000);
   moved.resolve();
   await settle();
   assertEquals([instance.state, kit.launcher.called("hibernate")], ["paused", ["one"]]);
   (await pool.hold(never())).lease.release();
+});
+
+Deno.test("the memory of an instance goes to disk at its first pause only, and it stays paused", async () => {
+  const { kit, pool, instance } = await idlePool();
+  await kit.clock.advance(10_000);
+  assertEquals([instance.state, kit.launcher.called("hibernate")], ["paused", ["one"]]);
+  const { how, lease } = await pool.hold(never());
+  assertEquals(how, "resume");
+  lease.release();
+  await kit.clock.advance(29_999);
+  assertEquals([instance.state, kit.launcher.called("hibernate")], ["paused", ["one"]]);
+});
+
+Deno.test("if a request comes while memory goes to disk at the first pause, the second pause tries again", async () => {
+  const { kit, pool, instance } = await idlePool();
+  const moved = Promise.withResolvers<void>();
+  kit.launcher.on.hibernate = () => moved.promise;
+  await kit.clock.advance(10_000);
+  const { lease } = await pool.hold(never());
+  kit.launcher.on.hibernate = () => {};
+  moved.reject(new Error("it was woken meanwhile"));
+  lease.release();
+  await kit.clock.advance(10_000);
+  assertEquals([instance.state, kit.launcher.called("hibernate")], ["paused", ["one", "one"]]);
+});
+
+Deno.test("if memory does not go to disk at the first pause, it is not tried before the hibernation", async () => {
+  const { kit, pool, instance } = await idlePool();
+  kit.launcher.on.hibernate = () => Promise.reject(new Error("no"));
+  await kit.clock.advance(10_000);
+  for (let n = 0; n < 3; n++) {
+    (await pool.hold(never())).lease.release();
+    await kit.clock.advance(29_999);
+  }
+  assertEquals([instance.state, kit.launcher.called("hibernate")], ["paused", ["one"]]);
+});
+
+Deno.test("memory goes to disk at no pause of an instance that never hibernates, or that an earlier process made", async () => {
+  for (const hibernateAfterMs of [60_000, Infinity]) {
+    const { kit, instance } = await idlePool({ hibernateAfterMs });
+    await kit.clock.advance(10_000);
+    assertEquals([instance.state, kit.launcher.called("hibernate")], ["paused", []]);
+  }
+  const kit = newKit();
+  const pool = kit.newPool(TIERED);
+  const known = { id: "old", service: "app", revision: "app-1", imageId: "sha256:1", upFor: 5 } as const;
+  pool.adopt({ ...known, state: "running", origin: "http://10.0.0.9:80" });
+  await kit.clock.advance(10_000);
+  assertEquals([pool.states(), kit.launcher.called("hibernate")], [["paused"], []]);
 });
 
 Deno.test("the minimum of instances never hibernates", async () => {

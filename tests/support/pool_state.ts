@@ -20,6 +20,7 @@ export function memberOf(id: string, { use, ...changes }: Partial<Omit<Member, "
     hibernating: false,
     pressed: false,
     hibernateAt: -Infinity,
+    reclaimed: true,
     probeAt: Infinity,
     unreachable: false,
     hung: false,

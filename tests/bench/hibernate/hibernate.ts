@@ -15,6 +15,13 @@ const SMALL = ["golang", "rust"];
 const SAMPLES = ["golang", "rust", "python", "nodejs", "java"];
 const FLAGS = ["--pause-after", "2s", "--hibernate-after", "2s", "--stop-after", "1h"];
 const PATIENCE_MS = 300_000;
+/** Instances are paused, and do not hibernate. */
+const PAUSED_FLAGS = ["--pause-after", "500ms", "--hibernate-after", "1h", "--stop-after", "2h"];
+/** After so many requests, what they use is in memory again. */
+const REQUESTS = 5;
+const PAUSED_AIMS = { ofMemory: 0.4, wakeMs: 2 };
+/** The images with the aims. */
+const LARGE = ["nodejs", "java"];
 /** A pause of the sender, in which nothing else happens on the machine. */
 const QUIET_MS = 50;
 /** The admin API's figures of memory are at most a second old. */
@@ -74,18 +81,88 @@ export async function hibernate({ docker, folder, note, options, signal }: Bench
     await cless.makeCold();
   }
   const all = await wakeMany(cless, many, note, signal);
-  return { tables: [sleepersTable(sleepers)], findings: [...sleepers.flatMap(sleeperFindings), ...all] };
+  const paused = await measurePaused(`${folder}/paused`, docker, hibernations, note, signal);
+  return {
+    tables: [sleepersTable(sleepers), pausedTable(paused)],
+    findings: [...sleepers.flatMap(sleeperFindings), ...all, ...paused.flatMap(pausedFindings)],
+  };
+}
+
+/** One service at its first pause and at later ones. */
+interface Pauser {
+  readonly name: string;
+  /** In RAM when awake for the first time, and at a later pause, bytes. */
+  readonly before: number;
+  readonly after: number;
+  /** The wake after the first pause, whose memory comes from the disk, and the later ones. */
+  readonly firstMs: number;
+  readonly wakeMs: readonly number[];
+}
+
+/** Pauses services again and again: their memory is moved to the disk at the first pause only. */
+async function measurePaused(
+  dataDir: string,
+  docker: Bench["docker"],
+  count: number,
+  note: (line: string) => void,
+  signal: AbortSignal,
+): Promise<Pauser[]> {
+  await using cless = await ClessUnderTest.start(docker, dataDir, signal, { flags: PAUSED_FLAGS });
+  using client = new HttpClient();
+  const pausers: Pauser[] = [];
+  for (const name of SAMPLES) {
+    note(`${name}, paused`);
+    const ask = () => askTimed(client, cless, name);
+    const use = async () => {
+      for (let n = 0; n < REQUESTS; n++) await ask();
+    };
+    await use();
+    const before = await memoryOf(cless, name);
+    await untilPaused(cless, name, ({ swapBytes = 0 }) => swapBytes > 0);
+    await forgetFiles();
+    const firstMs = await ask();
+    await use();
+    await untilPaused(cless, name);
+    const after = await memoryOf(cless, name);
+    const wakeMs: number[] = [];
+    for (let n = 0; n < 4 * count; n++) {
+      signal.throwIfAborted();
+      await untilPaused(cless, name);
+      await new Promise((resolve) => setTimeout(resolve, QUIET_MS));
+      wakeMs.push(await ask());
+    }
+    pausers.push({ name, before, after, firstMs, wakeMs });
+    await cless.makeCold();
+  }
+  return pausers;
+}
+
+async function untilPaused(
+  cless: ClessUnderTest,
+  name: string,
+  isSo: (instance: { readonly swapBytes?: number }) => boolean = () => true,
+): Promise<void> {
+  const end = performance.now() + PATIENCE_MS;
+  for (;;) {
+    const instance = (await cless.instances()).find(({ service }) => service === name);
+    if (instance?.state === "paused" && isSo(instance)) return;
+    if (performance.now() > end) throw new BenchError(`${name} is ${instance?.state}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+/** How long a request takes, ms. */
+async function askTimed(client: HttpClient, cless: ClessUnderTest, name: string): Promise<number> {
+  const began = performance.now();
+  const { status } = await client.ask(cless.url, { host: `${name}.localhost` });
+  if (status !== 200) throw new BenchError(`${name} answers with status ${status}`);
+  return performance.now() - began;
 }
 
 async function measure(cless: ClessUnderTest, name: string, count: number, signal: AbortSignal): Promise<Sleeper> {
   using client = new HttpClient();
   const sleeper: Sleeper = { name, coldMs: [], wakeMs: [], awake: [], asleep: [] };
-  const ask = async () => {
-    const began = performance.now();
-    const { status } = await client.ask(cless.url, { host: `${name}.localhost` });
-    if (status !== 200) throw new BenchError(`${name} answers with status ${status}`);
-    return performance.now() - began;
-  };
+  const ask = () => askTimed(client, cless, name);
   for (let n = 0; n < count; n++) {
     signal.throwIfAborted();
     await cless.makeCold();
@@ -184,6 +261,30 @@ function sleeperFindings({ asleep, coldMs, name, wakeMs }: Sleeper): Finding[] {
     value: `${wake.toFixed(1)} ms, ${ratio.toFixed(2)} of a cold start`,
     bar: `≤ ${BARS.ofCold} of a cold start${isSmall ? `, ≤ ${BARS.smallMs} ms` : ""}`,
     met: ratio <= BARS.ofCold && (!isSmall || wake <= BARS.smallMs),
+  }];
+}
+
+function pausedTable(pausers: readonly Pauser[]): string {
+  return table(["paused", "RAM awake", "RAM paused later", "share", "first wake, ms", "later wakes, ms"], [
+    ...pausers.map(({ after, before, firstMs, name, wakeMs }) => [
+      name,
+      megabytes(before),
+      megabytes(after),
+      (after / before).toFixed(2),
+      firstMs.toFixed(1),
+      `${median(wakeMs).toFixed(1)} (${spread(wakeMs, 1)})`,
+    ]),
+  ]);
+}
+
+function pausedFindings({ after, before, name, wakeMs }: Pauser): Finding[] {
+  if (!LARGE.includes(name)) return [];
+  const [share, wake] = [after / before, median(wakeMs)];
+  return [{
+    what: `paused ${name}, after its first pause: RAM and wake`,
+    value: `${(100 * share).toFixed(0)}%, ${wake.toFixed(1)} ms`,
+    bar: `≤ ${100 * PAUSED_AIMS.ofMemory}%, ≤ ${PAUSED_AIMS.wakeMs} ms`,
+    met: share <= PAUSED_AIMS.ofMemory && wake <= PAUSED_AIMS.wakeMs,
   }];
 }
 

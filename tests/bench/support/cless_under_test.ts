@@ -20,6 +20,7 @@ export interface Instance {
   readonly address: string;
   /** In RAM. */
   readonly memoryBytes?: number;
+  readonly swapBytes?: number;
 }
 
 /** How a {@linkcode ClessUnderTest} differs from one as everybody has it. */
