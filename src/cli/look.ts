@@ -16,7 +16,7 @@ export const services = clientVerb({
   flags: [JSON_FLAG, NAMES_FLAG],
   notes: [
     "STATE is ready, starting, paused, hibernated (its memory is in the swap), asleep (without an instance), or failing with the reason: its last start failed, and no instance could answer a request.",
-    "MEMORY, SWAP and CPU are what it uses now, and the processor time since its first start. SAVED is how much less memory it has used since then than one instance that is always awake.",
+    "MEMORY and SWAP are what it uses now. CPU is its processor time since its first start. SAVED is how much less memory it has used since then than one instance that is always awake.",
     "A service that nobody has declared, found by the name of its image, is listed once it has been used.",
   ],
   example: ["cless services", "cless services --json | jq -r '.[].url'"],
@@ -45,10 +45,10 @@ function costColumns(cost: ServiceJson["cost"], haveSwap: boolean): string[] {
   return [sizeText(cost.memoryBytes), ...swap, durationText(1000 * cost.cpuSeconds), savedText(cost)];
 }
 
-/** The part of the memory of one instance that is always awake that was not used. */
+/** The share of memory saved, beside one instance that is always awake. */
 function savedText({ savedByteSeconds, usedByteSeconds }: NonNullable<ServiceJson["cost"]>): string {
   const all = savedByteSeconds + usedByteSeconds;
-  return all === 0 ? "-" : `${Math.floor(100 * savedByteSeconds / all)}%`;
+  return all === 0 ? "-" : `${Math.max(0, Math.floor(100 * savedByteSeconds / all))}%`;
 }
 
 /** The state of a service, with the reason if it is failing. */
@@ -208,7 +208,7 @@ function costFacts(cost: NonNullable<ServiceJson["cost"]>): Fact[] {
     ["CPU", `${durationText(1000 * cpuSeconds)} since its first start, ${ago(since)}`],
     [
       "Saved",
-      savedByteSeconds === 0 ? "-" : `${saved}, ${sizeText(savedByteSeconds / 3600)} hours so far`,
+      savedByteSeconds <= 0 ? "-" : `${saved}, ${sizeText(savedByteSeconds / 3600)} hours so far`,
     ],
   ];
 }

@@ -16,11 +16,11 @@ export interface Cost {
   readonly cpuSeconds: number;
   /** RAM, multiplied by the time. */
   readonly usedByteSeconds: number;
-  /** What one instance that is always awake would have used more. */
+  /** How much more one instance that is always awake would have used; negative if it would have used less. */
   readonly savedByteSeconds: number;
 }
 
-/** The cost of each service that has ever started, in RAM only: `Figures` measures and stores it. */
+/** The cost of each service that has ever started. `Figures` measures and stores it. */
 export class Costs {
   readonly #now: () => number;
   readonly #records = new Map<string, CostRecord>();
@@ -39,12 +39,10 @@ export class Costs {
 
   /** Call it for a new instance, and for each change of state. */
   changed({ id, revision: { service }, state }: Measured): void {
+    const now = this.#now();
     const record = this.#records.get(service);
-    if (record === undefined) {
-      if (state === "starting" || state === "ready") this.#put(newRecord(service, this.#now()));
-    } else if (state === "stopped" || state === "failed") {
-      this.#put(without(charged(record, this.#now()), id));
-    }
+    if (state === "starting") this.#put(withNew(record ?? newRecord(service, now), id, now));
+    else if (record !== undefined && (state === "stopped" || state === "failed")) this.#put(without(record, id, now));
   }
 
   /** Takes a measurement. @param instances All that there are: others have ended. */
@@ -54,7 +52,7 @@ export class Costs {
       const own = byService.get(record.service) ?? [];
       if (own.length === 0 && Object.keys(record.readings).length === 0) continue;
       const next = measure(record, own, usages, this.#now());
-      // What sleeps costs the same as before, so its record need not be stored again.
+      // What sleeps and has not changed goes on costing the same: the stored record says that already.
       const isSame = JSON.stringify(next.readings) === JSON.stringify(record.readings);
       if (!isSame || !own.every(({ state }) => isAsleep(state))) this.#put(next);
     }
@@ -109,18 +107,23 @@ function newRecord(service: string, now: number): CostRecord {
 function charged(record: CostRecord, now: number): CostRecord {
   const seconds = Math.max(0, now - record.at) / 1000; // the clock may have been set back
   const bytes = Object.values(record.readings).reduce((sum, { bytes }) => sum + bytes, 0);
-  const saved = Math.max(0, record.wholeBytes - bytes);
   return {
     ...record,
     at: now,
     usedByteS: record.usedByteS + bytes * seconds,
-    savedByteS: record.savedByteS + saved * seconds,
+    savedByteS: record.savedByteS + (record.wholeBytes - bytes) * seconds,
   };
 }
 
-function without(record: CostRecord, id: string): CostRecord {
+/** Adds an instance. Until it is measured, it counts like one that is awake. */
+function withNew(record: CostRecord, id: string, now: number): CostRecord {
+  if (record.readings[id] !== undefined) return record; // an earlier process has started it
+  return { ...charged(record, now), readings: { ...record.readings, [id]: { bytes: record.wholeBytes } } };
+}
+
+function without(record: CostRecord, id: string, now: number): CostRecord {
   const { [id]: _, ...readings } = record.readings;
-  return { ...record, readings };
+  return { ...charged(record, now), readings };
 }
 
 /** Charges a service, and takes a measurement of its instances. An instance that is not measured keeps its reading. */
@@ -139,8 +142,9 @@ function measure(
     const reading = usage ?? before;
     if (reading !== undefined) readings[id] = reading;
     if (usage === undefined) continue;
-    // What runs in it may have been restarted in its place: then the kernel counts from zero.
-    processorNs += Math.max(0, (usage.processorNs ?? 0) - (before?.processorNs ?? 0));
+    const usedNs = before?.processorNs ?? 0;
+    const { processorNs: nowNs = usedNs } = usage;
+    processorNs += nowNs < usedNs ? nowNs : nowNs - usedNs; // the kernel counts from zero after a restart in its place
     if (state !== "starting") whole.push(usage.bytes + (usage.swapBytes ?? 0));
   }
   if (whole.length > 0) wholeBytes = Math.round(whole.reduce((sum, bytes) => sum + bytes, 0) / whole.length);

@@ -31,12 +31,18 @@ export interface FiguresOptions {
   readonly wakes: Wakes;
 }
 
-/** Measures what instances use, and stores the figures of services. While all instances sleep, it does neither. */
+/**
+ * Measures what instances use, and stores the figures of services. While all instances sleep and nothing happens, it
+ * does neither.
+ */
 export class Figures {
   readonly #options: FiguresOptions;
   #stopTicking: (() => void) | undefined;
   #cancelMeasuring: (() => void) | undefined;
+  #measuring: Promise<void> | undefined;
   #measuredMs = -Infinity;
+  /** The sum of all instances' `changes` at the last tick. */
+  #changes = 0;
 
   constructor(options: FiguresOptions) {
     this.#options = options;
@@ -64,7 +70,7 @@ export class Figures {
   /** Call it for a new instance, and for each change of state. */
   changed(instance: Instance): void {
     this.#options.costs.changed(instance);
-    // What an app uses does not change while it sleeps, and cannot be read when it has ended.
+    // Nothing can be read of an app that has ended, and what sleeps is not measured again.
     if (isAsleep(instance.state) || instance.state === "draining") this.#measureSoon();
   }
 
@@ -109,7 +115,12 @@ export class Figures {
   }
 
   async #tick(): Promise<void> {
-    if (this.#options.fleet.instances().some(({ state }) => !isAsleep(state))) await this.#measure();
+    const instances = this.#options.fleet.instances();
+    const changes = instances.reduce((sum, { changes }) => sum + changes, 0);
+    const isAwake = instances.some(({ state }) => !isAsleep(state));
+    // The memory of a paused instance may have been moved to the swap.
+    if (isAwake || changes !== this.#changes) await this.#measure();
+    this.#changes = changes;
     if (this.#stopTicking !== undefined) this.save();
   }
 
@@ -123,11 +134,16 @@ export class Figures {
     });
   }
 
-  async #measure(): Promise<void> {
+  #measure(): Promise<void> {
+    return this.#measuring ??= this.#read().finally(() => this.#measuring = undefined);
+  }
+
+  async #read(): Promise<void> {
     const { clock, costs, fleet, launcher } = this.#options;
     this.#measuredMs = clock.now();
     try {
-      costs.measured(fleet.instances(), await launcher.usage());
+      const usages = await launcher.usage();
+      costs.measured(fleet.instances(), usages); // not those of before: some may have ended
     } catch (error) {
       log.debug("cannot measure the containers", { reason: messageOf(error) });
     }

@@ -128,7 +128,7 @@ export interface CostRecord {
   readonly processorNs: number;
   /** Its RAM so far, multiplied by the time. */
   readonly usedByteS: number;
-  /** What one instance that is always awake would have used more. */
+  /** How much more one instance that is always awake would have used; negative if it would have used less. */
   readonly savedByteS: number;
   /** The RAM of one instance that is awake; 0 until it is known. */
   readonly wholeBytes: number;

@@ -36,7 +36,7 @@ export interface Limits {
   readonly swapBytes: number;
 }
 
-/** The instances that have to make room. */
+/** Which instances hibernate, and which are stopped. */
 export interface Relief<T> {
   readonly hibernate: readonly T[];
   readonly stop: readonly T[];
@@ -70,7 +70,8 @@ export function relieve<T extends Resident>(
     return true;
   });
   const stop = idle.filter((instance) => {
-    if (hibernate.includes(instance) || !used.has(instance.id)) return false; // stopping it would free nothing
+    if (hibernate.includes(instance)) return false;
+    if (!used.has(instance.id)) return false; // stopping it would free nothing
     if (excess <= 0 && (swapLeft >= 0 || swapBytesOf(instance) === 0)) return false;
     excess -= bytesOf(instance) + SHIM_BYTES;
     swapLeft += swapBytesOf(instance);
@@ -102,7 +103,7 @@ export class MemoryBudget {
   /** Instances whose memory could not be moved to disk, until they change, by {@linkcode Instance.changes}. */
   readonly #failed = new WeakMap<Instance, number>();
   readonly #ends = new Limiter(MAX_ENDS);
-  /** The largest size of the machine's swap so far, bytes. */
+  /** The size of the machine's swap when it was last whole, bytes. */
   #swapTotalBytes = 0;
   #stopTicking: (() => void) | undefined;
   #measuring = false;
@@ -160,13 +161,14 @@ export class MemoryBudget {
     // Copied before the engine is asked: an instance may leave these sets before the answer comes, and still be in the
     // answer.
     const [leaving, moving] = [new Set(this.#leaving), new Set(this.#moving)];
-    const measured = [...await this.#launcher.usage()].filter(([id]) => !leaving.has(id));
+    const all = await this.#launcher.usage();
+    const measured = [...all].filter(([id]) => !leaving.has(id));
     const used = new Map(measured.map(([id, { bytes, swapBytes = 0 }]) => {
       return [id, moving.has(id) ? { bytes: 0, swapBytes: swapBytes + bytes } : { bytes, swapBytes }];
     }));
     const pools = new Map(this.#fleet.asleep().map(({ instance, pool }) => [instance, pool]));
     for (const [instance, pool] of pools) {
-      const { bytes = 0, swapBytes = 0 } = used.get(instance.id) ?? {};
+      const { bytes = 0, swapBytes = Infinity } = all.get(instance.id) ?? {}; // without a figure, nothing is known
       if (instance.state === "hibernated" && bytes > swapBytes + RETURNED_BYTES) pool.memoryBack(instance);
     }
     const limits = { memoryBytes: this.#budgetBytes, swapBytes: this.#swapLimitBytes() };
@@ -189,11 +191,12 @@ export class MemoryBudget {
     return memoryOf(used);
   }
 
-  /** While nothing can be moved to swap, the kernel may be emptying it, and its size means nothing. */
   #swapLimitBytes(): number {
     const { canHibernate, swapTotalBytes } = this.#launcher;
-    this.#swapTotalBytes = Math.max(this.#swapTotalBytes, swapTotalBytes);
-    return canHibernate ? this.#swapBudgetBytes ?? this.#swapTotalBytes / 2 : Infinity;
+    // The kernel empties swap that is taken away: nobody has to be stopped for that.
+    if (!canHibernate && swapTotalBytes < this.#swapTotalBytes) return Infinity;
+    this.#swapTotalBytes = swapTotalBytes;
+    return this.#swapBudgetBytes ?? swapTotalBytes / 2;
   }
 
   #note(

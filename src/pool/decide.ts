@@ -1,5 +1,6 @@
 import { ClessError } from "../base/errors.ts";
 import { isAsleep } from "../model/instance_state.ts";
+import type { Revision } from "../model/revision.ts";
 import { backgroundBackoffMs, crashLoop, HEALTHY_MS, requestBackoffMs } from "./start_backoff.ts";
 import {
   comingCount,
@@ -251,29 +252,35 @@ function endIdle(state: PoolState, moment: Moment): Action[] {
   return actions;
 }
 
-/** Whether it is time to hibernate a paused instance. It never is if it would be stopped no later. */
+/** Whether it is time to hibernate an instance. Unless memory is short, it never is if it would be stopped by then. */
 function isToHibernate({ revision }: PoolState, member: Member, moment: Moment): boolean {
-  const { hibernateAfterMs, pauseAfterMs, stopAfterMs } = revision;
-  const { hibernateAt, hibernating, pausing, phase, pressed, use } = member;
-  if (phase !== "paused" || pausing || hibernating || use.inFlight > 0) return false;
-  if (pressed) return true;
-  if (Math.max(pauseAfterMs, hibernateAfterMs) >= stopAfterMs) return false;
-  if (!moment.isAt(Math.max(use.idleSince + hibernateAfterMs, hibernateAt))) return false;
+  if (!isResting(member)) return false;
+  if (member.pressed) return true;
+  if (!mayHibernate(revision)) return false;
+  if (!moment.isAt(Math.max(member.use.idleSince + revision.hibernateAfterMs, member.hibernateAt))) return false;
   if (!moment.canHibernate) moment.note(moment.now + UNABLE_MS);
   return moment.canHibernate;
 }
 
 /**
- * Whether to move the memory of an instance to disk at its first pause, though it stays paused. Requests bring back what
- * they use, which is a third for some runtimes. From then on its pauses take no more memory than that, and its wakes are
- * as fast as before. The idea is that of "TMO: Transparent Memory Offloading in Datacenters" (Weiner et al., ASPLOS
+ * Whether to move the memory of an instance to disk at its first undisturbed pause, though it stays paused. Requests
+ * bring back only what they use. From then on its pauses take no more memory than that, and its wakes are as fast as
+ * before. The idea is that of "TMO: Transparent Memory Offloading in Datacenters" (Weiner et al., ASPLOS
  * 2022).
  */
 function isToReclaim({ revision }: PoolState, member: Member, moment: Moment): boolean {
-  const { hibernateAt, hibernating, pausing, phase, reclaimed, use } = member;
-  const mayHibernate = Math.max(revision.pauseAfterMs, revision.hibernateAfterMs) < revision.stopAfterMs;
-  const isPaused = phase === "paused" && !pausing && !hibernating && use.inFlight === 0;
-  return isPaused && !reclaimed && mayHibernate && moment.canHibernate && moment.isAt(hibernateAt);
+  return isResting(member) && !member.reclaimed && mayHibernate(revision) && moment.canHibernate &&
+    moment.isAt(member.hibernateAt);
+}
+
+/** Whether it is paused, and nothing is being done with it. */
+function isResting({ hibernating, pausing, phase, use }: Member): boolean {
+  return phase === "paused" && !pausing && !hibernating && use.inFlight === 0;
+}
+
+/** Whether its instances hibernate before they are stopped. */
+function mayHibernate({ hibernateAfterMs, pauseAfterMs, stopAfterMs }: Revision): boolean {
+  return Math.max(pauseAfterMs, hibernateAfterMs) < stopAfterMs;
 }
 
 function byIdleTime({ use: a }: Member, { use: b }: Member): number {

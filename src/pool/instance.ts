@@ -15,6 +15,8 @@ export interface InstanceOwner {
   answers(instance: Instance, withinMs: number): Promise<boolean>;
   /** Called at the app's first answer after a wake. */
   answeredAfterWake(instance: Instance): void;
+  /** Called if no request is left after a wake, and none was answered. */
+  unansweredAfterWake(instance: Instance): void;
   /** Called for each slot that is given back. */
   freed(): void;
 }
@@ -40,7 +42,7 @@ export class Instance {
   inFlightAtEnd = 0;
   /** Why it did not become ready, or ended; for operators. */
   failure: string | undefined;
-  /** From a wake until the app's first answer after it: how it wakes, and when that began and it ran, clock ms. */
+  /** Set from the decision to resume it until the app's first answer. Clock ms; `ranMs` is when it ran. */
   waking: { readonly how: "resume" | "hibernated"; readonly beganMs: number; readonly ranMs?: number } | undefined;
   /** How many answers the app has begun. */
   answers = 0;
@@ -162,6 +164,7 @@ export class Instance {
       this.lastUsedAt = new Date();
     }
     if (this.#leases.size === 0) {
+      if (this.waking !== undefined) this.#owner?.unansweredAfterWake(this);
       this.#idle?.resolve();
       this.#idle = undefined;
     }

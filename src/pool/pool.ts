@@ -28,7 +28,7 @@ const log = logger("pool");
 /** The last cold starts are remembered, up to this many. */
 const MAX_STARTS = 9;
 
-/** Why a request had to wait. */
+/** From what an instance woke. */
 export type Wake = "cold" | "resume" | "hibernated";
 
 /** A lease, and what the request had to wait for, if anything. */
@@ -46,8 +46,9 @@ export interface PoolObserver {
   /** Called after a start, with the times that its container and then its app took. */
   started?(service: string, createMs: number, readyMs: number): void;
   /**
-   * Called when an instance is awake. @param ms The time from the decision: of a cold start until the app answered a
-   * probe, otherwise until its first answer to a request, or until it ran if no request waited.
+   * Called when an instance is awake. @param ms The time from the decision to start or resume it. A cold start takes
+   * until the app answers at its readiness path; another wake takes until the app's first answer to a request, or until
+   * the app runs if it answers none.
    */
   woken?(instance: Instance, how: Wake, ms: number): void;
 }
@@ -345,6 +346,11 @@ export class InstancePool implements InstanceOwner {
     this.#woke(instance, this.#clock.now());
   }
 
+  unansweredAfterWake(instance: Instance): void {
+    const { ranMs } = instance.waking!;
+    if (ranMs !== undefined) this.#woke(instance, ranMs);
+  }
+
   freed(): void {
     if (this.revision.concurrency === 0) return; // slots are not limited
     this.#slots.freed();
@@ -478,11 +484,11 @@ export class InstancePool implements InstanceOwner {
         this.#apply({ type: "pausing", id });
         return void this.#order(instance, this.#executor.pause(instance));
       case "hibernate":
+      case "reclaim": {
         this.#apply({ type: "hibernating", id });
-        return void this.#moveToDisk(instance, "hibernated");
-      case "reclaim":
-        this.#apply({ type: "hibernating", id });
-        return void this.#moveToDisk(instance, "reclaimed");
+        const type = action.do === "hibernate" ? "hibernated" : "reclaimed";
+        return void this.#order(instance, this.#executor.hibernate(instance, this.#memberOf(id)!.attempt, type));
+      }
       case "probe":
         this.#apply({ type: "probing", id });
         return void this.#probe(instance);
@@ -537,11 +543,6 @@ export class InstancePool implements InstanceOwner {
     const event = await outcome;
     instance.changes++; // whatever the outcome, the container may have changed
     this.#take(event);
-  }
-
-  #moveToDisk(instance: Instance, outcome: "hibernated" | "reclaimed"): void {
-    const { attempt } = this.#memberOf(instance.id)!;
-    this.#order(instance, this.#executor.hibernate(instance, attempt, outcome));
   }
 
   async #probe(instance: Instance): Promise<void> {

@@ -61,7 +61,7 @@ export interface Member {
   readonly pressed: boolean;
   /** The earliest time for the next attempt to hibernate it, after one that failed. */
   readonly hibernateAt: number;
-  /** Whether its memory has been on disk once, so that only what its requests use has come back. */
+  /** Whether its memory is not to be moved at its next pause: that was tried, or an earlier process may have done it. */
   readonly reclaimed: boolean;
   /** When its next liveness probe is due; `Infinity` for never, and while a probe is under way. */
   readonly probeAt: number;
@@ -325,21 +325,18 @@ export function reduce(before: PoolState, event: PoolEvent, now: number): PoolSt
       if (phase !== "ready") return set(state, member, { pausing: false });
       // An `answers` event made it ready again while the pause was running. Now the pause has taken effect.
       return enter(state, member, "paused", now, { pausing: false });
-    case "hibernated": {
+    case "hibernated":
+    case "reclaimed": {
       // A request may have come meanwhile, and gone.
       const isWanted = phase === "paused" && !member.coming && event.attempt === member.attempt;
-      const reclaimed = member.reclaimed || isWanted;
-      const changes = { hibernating: false, pressed: false, reclaimed };
-      return enter(state, member, isWanted ? "hibernated" : phase, now, changes);
-    }
-    case "reclaimed": {
-      const isWanted = phase === "paused" && !member.coming && event.attempt === member.attempt;
-      return set(state, member, { hibernating: false, reclaimed: member.reclaimed || isWanted });
+      const changes = { hibernating: false, reclaimed: member.reclaimed || isWanted };
+      if (event.type === "reclaimed") return set(state, member, changes);
+      return enter(state, member, isWanted ? "hibernated" : phase, now, { ...changes, pressed: false });
     }
     case "hibernate failed": {
       const hasSlept = phase === "paused" && !member.coming; // so it was not a request that broke it off
       const hibernateAt = hasSlept ? now + HIBERNATE_RETRY_MS : member.hibernateAt;
-      const reclaimed = member.reclaimed || hasSlept; // once is enough
+      const reclaimed = member.reclaimed || hasSlept; // a second try would probably fail too
       return set(state, member, { hibernating: false, pressed: false, hibernateAt, reclaimed });
     }
     case "pause failed": {

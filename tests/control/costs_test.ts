@@ -75,13 +75,38 @@ Deno.test("an app that is still starting says nothing about the memory of one th
   assertEquals(scene.cost.slice(3), [0, 40]);
 });
 
-Deno.test("several instances use no less than one that is always awake, and save nothing", () => {
+Deno.test("until it is measured, an instance counts like one that is awake, and saves nothing", () => {
+  const scene = new Scene();
+  scene.become("one", "starting");
+  scene.become("one", "ready");
+  scene.measure({ one: { bytes: 40 } });
+  scene.become("one", "stopped");
+  scene.become("two", "starting");
+  scene.become("two", "ready");
+  scene.now += 1000;
+  scene.become("two", "stopped");
+  scene.measure({});
+  assertEquals(scene.cost.slice(3), [40, 0]);
+});
+
+Deno.test("an instance that ends while it is measured counts once", () => {
+  const scene = new Scene();
+  scene.become("one", "starting");
+  scene.become("one", "ready");
+  scene.measure({ one: { bytes: 40, processorNs: 5e9 } });
+  scene.become("one", "stopped");
+  scene.measure({ one: { bytes: 40, processorNs: 5e9 } });
+  scene.now += 1000;
+  assertEquals(scene.cost, [0, 0, 5, 0, 40]);
+});
+
+Deno.test("several instances use more than one that is always awake, which counts against what is saved", () => {
   const scene = new Scene();
   for (const id of ["one", "two"]) scene.become(id, "starting");
   for (const id of ["one", "two"]) scene.become(id, "ready");
   scene.measure({ one: { bytes: 30, processorNs: 1e9 }, two: { bytes: 50, processorNs: 1e9 } });
   scene.now += 1000;
-  assertEquals(scene.cost, [80, 0, 2, 80, 0]);
+  assertEquals(scene.cost, [80, 0, 2, 80, -40]);
 });
 
 Deno.test("an instance that is not measured keeps its last reading, and no processor time counts twice", () => {
@@ -94,7 +119,9 @@ Deno.test("an instance that is not measured keeps its last reading, and no proce
   scene.measure({ one: { bytes: 10, processorNs: 5e9 } });
   assertEquals(scene.cost[2], 5);
   scene.measure({ one: { bytes: 10, processorNs: 1e9 } }); // restarted in its place
-  assertEquals(scene.cost[2], 5);
+  assertEquals(scene.cost[2], 6);
+  scene.measure({ one: { bytes: 10 } });
+  assertEquals(scene.cost[2], 6);
 });
 
 Deno.test("a later process goes on where the earlier one ended, whether containers were kept or not", () => {
@@ -111,7 +138,7 @@ Deno.test("a later process goes on where the earlier one ended, whether containe
   scene.now += 1000;
   scene.instances.delete("two");
   scene.measure({ one: { bytes: 10, processorNs: 2e9 } });
-  assertEquals([scene.cost, scene.costs.dirty.length], [[10, 0, 3, 20, 0], 1]);
+  assertEquals([scene.cost, scene.costs.dirty.length], [[10, 0, 3, 20, -10], 1]);
 });
 
 Deno.test("what sleeps and has not changed is not stored again", () => {

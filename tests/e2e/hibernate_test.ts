@@ -8,7 +8,8 @@ const FLAGS = ["--pause-after", "300ms", "--hibernate-after", "600ms", "--stop-a
 const MIB = 1024 ** 2;
 /** An app with 100 MB of memory, which it does not need to answer. */
 const SCRIPT = `
-import os
+import os, signal
+signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 memory = os.urandom(100 << 20)
 class Handler(BaseHTTPRequestHandler):

@@ -340,7 +340,7 @@ Deno.test("an instance whose memory has come back from the swap is paused again,
   memory.start();
   await kit.clock.advance(2000);
   assertEquals(instance.state, "hibernated");
-  kit.launcher.used = gib([["one", 1]]);
+  kit.launcher.used = new Map([["one", { bytes: GIB, swapBytes: 0 }]]);
   kit.launcher.canHibernate = false; // the swap was taken away
   await kit.clock.advance(60_000);
   assertEquals(instance.state, "paused");
@@ -355,9 +355,35 @@ Deno.test("while nothing can be moved to swap, no instance is stopped for its sw
   const kit = newKit();
   const instance = await hibernated(kit);
   kit.launcher.used = new Map([["one", { bytes: 0, swapBytes: 5 * GIB }]]);
+  kit.launcher.swapTotalBytes = 10 * GIB;
+  const memory = new MemoryBudget(kit.launcher, kit.fleet, kit.clock, GIB);
+  memory.start();
+  await kit.clock.advance(2000);
   kit.launcher.canHibernate = false;
   kit.launcher.swapTotalBytes = GIB; // it is being taken away
+  await kit.clock.advance(60_000);
+  assertEquals(instance.state, "hibernated");
+  memory.stop();
+});
+
+Deno.test("where the swap is full, the budget for it holds all the same", async () => {
+  const kit = newKit();
+  const instance = await hibernated(kit);
+  kit.launcher.used = new Map([["one", { bytes: 0, swapBytes: 6 * GIB }]]);
+  Object.assign(kit.launcher, { swapTotalBytes: 10 * GIB, canHibernate: false });
   const memory = new MemoryBudget(kit.launcher, kit.fleet, kit.clock, GIB);
+  memory.start();
+  await kit.clock.advance(2000);
+  await kit.executor.settled();
+  assertEquals(instance.state, "stopped");
+  memory.stop();
+});
+
+Deno.test("without a figure of its swap, a hibernated instance stays so", async () => {
+  const kit = newKit();
+  const instance = await hibernated(kit);
+  kit.launcher.used = gib([["one", 1]]);
+  const memory = new MemoryBudget(kit.launcher, kit.fleet, kit.clock, 100 * GIB);
   memory.start();
   await kit.clock.advance(60_000);
   assertEquals(instance.state, "hibernated");

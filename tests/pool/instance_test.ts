@@ -122,6 +122,7 @@ Deno.test("each change of state is counted, and told to the owner first, then to
     answers: (_: Instance, ms: number) => Promise.resolve(ms === 7),
     freed: () => void told.push("freed"),
     answeredAfterWake: () => void told.push("awake"),
+    unansweredAfterWake: () => void told.push("in vain"),
   };
   const instance = new Instance("one", newRevision(), new FakeClock(), owner);
   const moved = [instance.untilMoved(), instance.untilMoved()].map((moved) => moved.then(() => told.push("awaited")));

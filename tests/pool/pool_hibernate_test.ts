@@ -298,14 +298,21 @@ Deno.test("a wake that no request waits for is told as soon as the app runs", as
   assertEquals(woken, []);
 });
 
-Deno.test("a wake whose request gets no answer is told when the instance sleeps again, with the time until it ran", async () => {
+Deno.test("a wake whose requests get no answer is told when they end, with the time until the app ran", async () => {
   const { kit, pool, woken, instance } = await observedPool();
   await kit.clock.advance(10_000);
   woken.splice(0);
-  (await pool.hold(never())).lease.release();
+  const [first, second] = await Promise.all([pool.hold(never()), pool.hold(never())]);
+  await kit.clock.advance(5000);
+  first.lease.release();
   assertEquals(woken, []);
+  second.lease.release();
+  assertEquals(woken.splice(0), [["resume", 0]]);
+  const later = pool.claim()!;
+  later.answered(200);
+  later.release();
   await kit.clock.advance(10_000);
-  assertEquals([instance.state, woken], ["paused", [["resume", 0]]]);
+  assertEquals([instance.state, woken], ["paused", []]);
 });
 
 Deno.test("a wake that fails is not told", async () => {

@@ -180,6 +180,7 @@ function newSilent() {
     answers: () => Promise.resolve(true),
     freed: () => {},
     answeredAfterWake: () => {},
+    unansweredAfterWake: () => {},
   });
   return { instance, suspicions };
 }

@@ -26,6 +26,7 @@ function setUp() {
     },
     freed: () => {},
     answeredAfterWake: () => {},
+    unansweredAfterWake: () => {},
   };
   const newInstance = (id = "one") => {
     const instance = new Instance(id, newRevision(), clock, owner);

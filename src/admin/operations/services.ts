@@ -38,8 +38,8 @@ const costSchema = z.strictObject({
   swapBytes: z.int().min(0).meta({ description: "How much of their memory is in the machine's swap" }),
   cpuSeconds: count.meta({ description: "The processor time of all its instances since the first start" }),
   usedByteSeconds: count.meta({ description: "Its memory since the first start, multiplied by the time" }),
-  savedByteSeconds: count.meta({
-    description: "What one instance that is always awake would have used more since the first start",
+  savedByteSeconds: z.number().meta({
+    description: "How much more one instance that is always awake would have used; negative if it would have used less",
   }),
 }).meta({
   id: "Cost",

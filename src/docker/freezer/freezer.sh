@@ -96,7 +96,8 @@ reclaim() {
   if [ -e "$memory/memory.force_empty" ]; then
     # Version 1 moves everything at once, and gives up early if pages are in use for a moment.
     for _ in 1 2 3; do
-      echo 0 >"$memory/memory.force_empty" && return
+      find_state
+      [ "$now" != frozen ] || ! echo 0 >"$memory/memory.force_empty" || return
     done
     return
   fi

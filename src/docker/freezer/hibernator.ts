@@ -1,6 +1,7 @@
 import { delay, Limiter } from "../../base/async.ts";
 import type { Clock } from "../../base/clock.ts";
 import { logger } from "../../base/log.ts";
+import type { Folders } from "./cgroups.ts";
 import type { Freezer } from "./freezer.ts";
 import type { FreezerHelper } from "./helper.ts";
 
@@ -15,6 +16,8 @@ const RECLAIM_TIMEOUT_MS = 30_000;
 const MIN_BYTES_PER_MS = 5000;
 /** A container that keeps less than this, or less than half of its memory, hibernates. */
 const SMALL_BYTES = 16 * 1024 ** 2;
+/** The kernel needs some time to empty swap that is taken away. Its size is smaller from the start. */
+const SHRINK_MS = 30_000;
 /** After a reclaim that was too slow, there is none for this time. */
 const SLOW_PAUSE_MS = 600_000;
 
@@ -46,9 +49,12 @@ export class Hibernator {
   readonly #clock: Clock;
   readonly #readSwap: () => SwapSpace;
   readonly #turns = new Limiter(1);
+  /** The most that each container has had in RAM before a reclaim, bytes: later it has only what has come back. */
+  readonly #largest = new WeakMap<Folders, number>();
   #stopChecks: (() => void) | undefined;
   #problem: string | undefined = "the machine's swap is not known yet";
   #slowUntil = -Infinity;
+  #shrinksUntil = -Infinity;
   #isFirst = true;
   #isStopped = false;
   #swapTotalBytes = 0;
@@ -104,8 +110,10 @@ export class Hibernator {
     this.#check();
     if (this.#problem !== undefined) throw new Error(this.#problem);
     const answer = await this.#helper?.ask("reclaim", folders);
-    const before = bytesIn("started", answer);
-    if (before === undefined) throw new Error(answer ?? "the helper does not answer");
+    const started = bytesIn("started", answer);
+    if (started === undefined) throw new Error(answer ?? "the helper does not answer");
+    const before = Math.max(started, this.#largest.get(folders) ?? 0);
+    this.#largest.set(folders, before);
     const deadlineMs = this.#clock.now() + RECLAIM_TIMEOUT_MS + before / MIN_BYTES_PER_MS;
     let progress: string | undefined = "running";
     while (progress === "running" && isFrozen() && !this.#isStopped && this.#clock.now() < deadlineMs) {
@@ -127,8 +135,10 @@ export class Hibernator {
   #check(): void {
     const swap = this.#readSwap();
     const { freeBytes, totalBytes } = swap;
-    const isShrinking = totalBytes < this.#swapTotalBytes;
+    if (totalBytes < this.#swapTotalBytes) this.#shrinksUntil = this.#clock.now() + SHRINK_MS;
+    if (totalBytes > this.#swapTotalBytes) this.#shrinksUntil = -Infinity;
     this.#swapTotalBytes = totalBytes;
+    const isShrinking = this.#clock.now() < this.#shrinksUntil;
     const isSlow = this.#clock.now() < this.#slowUntil;
     const problem = swapProblem(swap) ??
       (isShrinking

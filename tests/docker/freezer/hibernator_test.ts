@@ -15,6 +15,7 @@ class FakeMachine {
     ["one", "two"].map((id) => [id, { freezer: `/cg/freezer/${id}`, memory: `/cg/memory/${id}` }]),
   );
   isDone = true;
+  startBytes = GIB;
   leftBytes = 1000;
   refusal: string | undefined;
   readonly clock = new FakeClock();
@@ -32,7 +33,9 @@ class FakeMachine {
     this.asked.push(`${what} ${memory}`);
     if (this.refusal !== undefined) return Promise.resolve(this.refusal);
     if (what === "cancel") return Promise.resolve("ok");
-    return Promise.resolve(what === "reclaim" ? `started ${GIB}` : this.isDone ? `done ${this.leftBytes}` : "running");
+    return Promise.resolve(
+      what === "reclaim" ? `started ${this.startBytes}` : this.isDone ? `done ${this.leftBytes}` : "running",
+    );
   }
 }
 
@@ -141,8 +144,23 @@ hibernatorTest("while the swap becomes smaller, nothing is moved there", async (
   machine.swap = { totalBytes: 3 * GIB, freeBytes: 3 * GIB };
   await machine.clock.advance(10_000);
   assertEquals(hibernator.problem, "the machine's swap is being taken away");
+  await machine.clock.advance(20_000); // the kernel may still be emptying it
+  assertEquals(hibernator.problem, "the machine's swap is being taken away");
   await machine.clock.advance(10_000);
   assertEquals(hibernator.problem, undefined);
+  machine.swap = { totalBytes: 2 * GIB, freeBytes: 2 * GIB };
+  await machine.clock.advance(10_000);
+  machine.swap = { totalBytes: 3 * GIB, freeBytes: 3 * GIB };
+  await machine.clock.advance(10_000);
+  assertEquals(hibernator.problem, undefined);
+});
+
+hibernatorTest("what little has come back since a reclaim may stay at the next one", async (machine, hibernator) => {
+  await Promise.all([hibernator.hibernate("one"), machine.clock.advance(20)]);
+  machine.startBytes = machine.leftBytes = GIB / 4;
+  await Promise.all([hibernator.hibernate("one"), machine.clock.advance(20)]);
+  const stays = assertRejects(() => hibernator.hibernate("two"), Error, "stay in memory");
+  await Promise.all([stays, machine.clock.advance(20)]);
 });
 
 Deno.test("at the end, what is being moved is broken off, and nothing more begins", async () => {
