@@ -129,7 +129,7 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
   const executor = new Executor(launcher, clock, fleet, new Prober(clock, lag, choice.reserve));
   const wakes = new Wakes(Date.now);
   const figures = new Figures({
-    ...{ clock, launcher, engine, fleet, store, wakes },
+    ...{ clock, launcher, fleet, store, wakes },
     costs: new Costs(Date.now),
     now: Date.now,
   });

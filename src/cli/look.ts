@@ -202,14 +202,10 @@ function serviceFacts(service: ServiceJson): (Fact | false)[] {
 function costFacts(cost: NonNullable<ServiceJson["cost"]>): Fact[] {
   const { cpuSeconds, memoryBytes, savedByteSeconds, since, swapBytes } = cost;
   const swap = swapBytes > 0 ? `, and ${sizeText(swapBytes)} in the swap` : "";
-  const saved = `${savedText(cost)} of the memory of one that is always awake`;
   return [
     ["Memory", sizeText(memoryBytes) + swap],
     ["CPU", `${durationText(1000 * cpuSeconds)} since its first start, ${ago(since)}`],
-    [
-      "Saved",
-      savedByteSeconds <= 0 ? "-" : `${saved}, ${sizeText(savedByteSeconds / 3600)} hours so far`,
-    ],
+    ["Saved", savedByteSeconds <= 0 ? "-" : `${savedText(cost)} of the memory of one that is always awake`],
   ];
 }
 

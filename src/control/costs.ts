@@ -24,6 +24,8 @@ export interface Cost {
 export class Costs {
   readonly #now: () => number;
   readonly #records = new Map<string, CostRecord>();
+  /** Whether the readings may be those of an earlier process, whose instances may be gone. */
+  #isLoaded = false;
   /** The services whose record has changed since {@linkcode clean}. */
   readonly #changed = new Set<string>();
 
@@ -35,6 +37,7 @@ export class Costs {
   /** Takes what an earlier process has stored. */
   load(records: readonly CostRecord[]): void {
     for (const record of records) this.#records.set(record.service, record);
+    this.#isLoaded = true;
   }
 
   /** Call it for a new instance, and for each change of state. */
@@ -48,25 +51,23 @@ export class Costs {
   /** Takes a measurement. @param instances All that there are: others have ended. */
   measured(instances: readonly Measured[], usages: ReadonlyMap<string, Usage>): void {
     const byService = Map.groupBy(instances, ({ revision: { service } }) => service);
-    for (const record of this.#records.values()) {
-      const own = byService.get(record.service) ?? [];
-      if (own.length === 0 && Object.keys(record.readings).length === 0) continue;
+    for (const stored of this.#records.values()) {
+      const own = byService.get(stored.service) ?? [];
+      if (own.length === 0 && Object.keys(stored.readings).length === 0) continue;
+      const record = this.#isLoaded ? withOnly(stored, own) : stored;
       const next = measure(record, own, usages, this.#now());
       // What sleeps and has not changed goes on costing the same: the stored record says that already.
-      const isSame = JSON.stringify(next.readings) === JSON.stringify(record.readings);
+      const isSame = JSON.stringify(next.readings) === JSON.stringify(stored.readings);
       if (!isSame || !own.every(({ state }) => isAsleep(state))) this.#put(next);
     }
+    this.#isLoaded = false;
   }
 
-  /**
-   * What a service costs; `undefined` if it has never started. Changes nothing.
-   *
-   * @param instances All of the service.
-   */
-  of(service: string, instances: readonly Measured[], usages: ReadonlyMap<string, Usage>): Cost | undefined {
+  /** What a service costs, by the last measurement; `undefined` if it has never started. */
+  of(service: string): Cost | undefined {
     const record = this.#records.get(service);
     if (record === undefined) return undefined;
-    const { processorNs, readings, savedByteS, since, usedByteS } = measure(record, instances, usages, this.#now());
+    const { processorNs, readings, savedByteS, since, usedByteS } = charged(record, this.#now());
     const now = Object.values(readings);
     return {
       since,
@@ -119,6 +120,12 @@ function charged(record: CostRecord, now: number): CostRecord {
 function withNew(record: CostRecord, id: string, now: number): CostRecord {
   if (record.readings[id] !== undefined) return record; // an earlier process has started it
   return { ...charged(record, now), readings: { ...record.readings, [id]: { bytes: record.wholeBytes } } };
+}
+
+/** Leaves out instances that ended while no process of cless ran. Nobody knows when, so that time costs nothing. */
+function withOnly(record: CostRecord, instances: readonly Measured[]): CostRecord {
+  const present = instances.flatMap(({ id }) => record.readings[id] === undefined ? [] : [[id, record.readings[id]]]);
+  return { ...record, readings: Object.fromEntries(present) };
 }
 
 function without(record: CostRecord, id: string, now: number): CostRecord {

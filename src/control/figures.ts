@@ -1,3 +1,4 @@
+import { atMost } from "../base/async.ts";
 import type { Clock } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
@@ -14,6 +15,12 @@ const log = logger("figures");
 const INTERVAL_MS = 60_000;
 /** After a change, containers are measured earlier, but not more often than this. */
 const MIN_INTERVAL_MS = 5000;
+/** Those who look get a measurement that is not older than this. */
+const MAX_AGE_MS = 1000;
+/** If the engine is slow, those who look get the last measurement after this time. */
+const LOOK_TIMEOUT_MS = 1000;
+/** The oldest figures are forgotten at this interval. */
+const TRIM_INTERVAL_MS = 3_600_000;
 /** Wakes are retained for this long. */
 const WAKE_MINUTES = 24 * 60;
 
@@ -23,10 +30,8 @@ export interface FiguresOptions {
   /** Wall-clock time, ms since 1970. */
   readonly now: () => number;
   readonly launcher: Pick<Launcher, "usage">;
-  /** Its measurements are up to a second old, for those who look. */
-  readonly engine: Pick<Launcher, "usage">;
   readonly fleet: Pick<Fleet, "instances">;
-  readonly store: Pick<Store, "addFigures" | "costs" | "wakes">;
+  readonly store: Pick<Store, "addFigures" | "costs" | "trimFigures" | "wakes">;
   readonly costs: Costs;
   readonly wakes: Wakes;
 }
@@ -41,6 +46,7 @@ export class Figures {
   #cancelMeasuring: (() => void) | undefined;
   #measuring: Promise<void> | undefined;
   #measuredMs = -Infinity;
+  #trimmedMs = -Infinity;
   /** The sum of all instances' `changes` at the last tick. */
   #changes = 0;
 
@@ -81,13 +87,13 @@ export class Figures {
     wakes.forget(service);
   }
 
-  /** What services cost now; without those that have never started. */
+  /** What services cost now, by a measurement of the last second; without those that have never started. */
   async costs(services: readonly string[]): Promise<Map<string, Cost>> {
-    const { costs, engine, fleet } = this.#options;
-    const usages = await engine.usage();
-    const byService = Map.groupBy(fleet.instances(), ({ revision: { service } }) => service);
+    const { clock, costs } = this.#options;
+    const isDue = this.#stopTicking !== undefined && clock.now() - this.#measuredMs >= MAX_AGE_MS;
+    if (isDue) await atMost(this.#measure(), clock, LOOK_TIMEOUT_MS);
     return new Map(services.flatMap((service) => {
-      const cost = costs.of(service, byService.get(service) ?? [], usages);
+      const cost = costs.of(service);
       return cost === undefined ? [] : [[service, cost]];
     }));
   }
@@ -95,20 +101,23 @@ export class Figures {
   /** How often and how fast the instances of a service woke within the last minutes. @throws {StoreUnavailable} */
   wakes(service: string, minutes: number): WakeSummary[] {
     const { now, store, wakes } = this.#options;
-    const since = minuteOf(now()) - minutes;
+    const since = minuteOf(now()) - minutes + 1;
     const pending = wakes.pending.filter((count) => count.service === service && count.minute >= since);
     return summarize([...store.wakes(service, since), ...pending]);
   }
 
   /** Stores what is new. If the store refuses, the next call tries again. */
   save(): void {
-    const { costs, now, store, wakes } = this.#options;
+    const { clock, costs, now, store, wakes } = this.#options;
     const figures = { costs: costs.dirty, wakes: wakes.pending };
     if (figures.costs.length === 0 && figures.wakes.length === 0) return;
     try {
-      store.addFigures(figures, minuteOf(now()) - WAKE_MINUTES);
+      store.addFigures(figures);
       costs.clean();
       wakes.clean();
+      if (clock.now() - this.#trimmedMs < TRIM_INTERVAL_MS) return;
+      this.#trimmedMs = clock.now();
+      store.trimFigures(minuteOf(now()) - WAKE_MINUTES);
     } catch (error) {
       log.debug("cannot store figures", { reason: messageOf(error) });
     }

@@ -63,13 +63,10 @@ export interface Store extends Disposable {
   costs(): CostRecord[];
   /** The wakes of a service since a minute, one entry for each revision, kind and bucket, summed over the minutes. */
   wakes(service: string, sinceMinute: number): Omit<WakeCount, "minute">[];
-  /**
-   * Stores figures. A cost replaces that of the same service; wakes are added to those of the same minute. Forgets the
-   * oldest costs and wakes if there are very many.
-   *
-   * @param forgetBefore Forgets wakes of earlier minutes.
-   */
-  addFigures(figures: { costs: readonly CostRecord[]; wakes: readonly WakeCount[] }, forgetBefore: number): void;
+  /** Stores figures. A cost replaces that of the same service; wakes are added to those of the same minute. */
+  addFigures(figures: { costs: readonly CostRecord[]; wakes: readonly WakeCount[] }): void;
+  /** Forgets wakes of earlier minutes, and the oldest costs and wakes if there are very many. */
+  trimFigures(forgetBefore: number): void;
 
   /** Stores a new value of a secret as its {@linkcode nextSecretVersion}. */
   addSecret(name: string, sealed: Uint8Array, at: number): SecretRecord;

@@ -24,13 +24,13 @@ const LAYOUTS: readonly Layout[] = ["/system.slice/docker-ID.scope", "/docker/ID
 });
 
 /** A line of one of these files, and the figure that it tells. */
-type Figure = "used" | "reclaimable" | "swapped" | "processorNs";
+type Figure = "used" | "reclaimable" | "swapped" | "swapCurrent" | "swapCached" | "processorNs";
 
 /** The files of a memory folder. In version 1, `memory.stat` has the swap. */
 const MEMORY_FILES = ["memory.current", "memory.usage_in_bytes", "memory.swap.current", "memory.stat"];
 const PROCESSOR_FILES = ["cpu.stat", "cpuacct.usage"];
 /** The lines that matter, as a POSIX extended regular expression. */
-const LINES = "^[0-9]+$|^((total_)?(inactive_file|swap)|usage_usec) [0-9]+$";
+const LINES = "^[0-9]+$|^((total_)?(inactive_file|swap)|swapcached|usage_usec) [0-9]+$";
 
 /** Measures what one owner's containers use. Reads the kernel's files; if there are none, asks the engine. */
 export class ContainerUsage {
@@ -93,11 +93,13 @@ export class ContainerUsage {
       found.set(folder.id, figures);
     }
     this.#layouts = layouts;
-    return new Map(
-      [...found].flatMap(([id, { used, reclaimable = 0, swapped: swapBytes, processorNs }]) =>
-        used === undefined ? [] : [[id, defined({ bytes: Math.max(0, used - reclaimable), swapBytes, processorNs })]]
-      ),
-    );
+    return new Map([...found].flatMap(([id, figures]) => {
+      const { used, reclaimable = 0, swapped, swapCurrent, swapCached = 0, processorNs } = figures;
+      if (used === undefined) return [];
+      // In version 2, what has come back counts as swap too until the kernel needs the place.
+      const swapBytes = swapped ?? (swapCurrent && Math.max(0, swapCurrent - swapCached));
+      return [[id, defined({ bytes: Math.max(0, used - reclaimable), swapBytes, processorNs })]];
+    }));
   }
 }
 
@@ -111,6 +113,9 @@ function figureOf(file: string, line: string): [Figure, number] | undefined {
     case "inactive_file": // the kernel can free it at once; `docker stats` does not count it either
       return ["reclaimable", Number(value)];
     case "memory.swap.current":
+      return ["swapCurrent", Number(value)];
+    case "swapcached":
+      return ["swapCached", Number(value)];
     case "swap":
       return ["swapped", Number(value)];
     case "cpuacct.usage":

@@ -62,7 +62,10 @@ export class Engine {
 
   constructor(
     { api, docker, whyNotSocket }: EngineChoice,
-    config: Pick<Config, "freezer" | "freezerSocket" | "listen" | "noHostAccess" | "portRange" | "upstream">,
+    config: Pick<
+      Config,
+      "freezer" | "freezerSocket" | "listen" | "noHostAccess" | "portRange" | "swapBudgetBytes" | "upstream"
+    >,
     dataDir: DataDir,
     clock: Clock,
   ) {
@@ -82,6 +85,7 @@ export class Engine {
       freezer,
       helperPlace.whyNot === undefined ? this.#freezerHelper : undefined,
       clock,
+      config.swapBudgetBytes,
     );
     this.launcher = new DockerLauncher(api, this.source, addresses, outputs, freezer, this.#hibernator);
     this.#events = new EventStream(api, clock);

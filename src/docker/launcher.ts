@@ -121,7 +121,7 @@ export class DockerLauncher implements Launcher {
   }
 
   hibernate(id: string): Promise<void> {
-    return this.#hibernator.hibernate(id);
+    return this.#hibernator.hibernate(id, this.#usage);
   }
 
   /** Lets a frozen container run, so that it can take a signal. Resolves with false if it was not frozen. */

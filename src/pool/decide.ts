@@ -258,6 +258,11 @@ function isToHibernate({ revision }: PoolState, member: Member, moment: Moment):
   if (member.pressed) return true;
   if (!mayHibernate(revision)) return false;
   if (!moment.isAt(Math.max(member.use.idleSince + revision.hibernateAfterMs, member.hibernateAt))) return false;
+  return mayNow(moment);
+}
+
+/** Whether the machine can hibernate. If not, notes when to look again. */
+function mayNow(moment: Moment): boolean {
   if (!moment.canHibernate) moment.note(moment.now + UNABLE_MS);
   return moment.canHibernate;
 }
@@ -269,8 +274,10 @@ function isToHibernate({ revision }: PoolState, member: Member, moment: Moment):
  * 2022).
  */
 function isToReclaim({ revision }: PoolState, member: Member, moment: Moment): boolean {
-  return isResting(member) && !member.reclaimed && mayHibernate(revision) && moment.canHibernate &&
-    moment.isAt(member.hibernateAt);
+  if (!isResting(member) || member.reclaimed || !mayHibernate(revision) || !moment.isAt(member.hibernateAt)) {
+    return false;
+  }
+  return mayNow(moment);
 }
 
 /** Whether it is paused, and nothing is being done with it. */

@@ -44,6 +44,8 @@ export class Instance {
   failure: string | undefined;
   /** Set from the decision to resume it until the app's first answer. Clock ms; `ranMs` is when it ran. */
   waking: { readonly how: "resume" | "hibernated"; readonly beganMs: number; readonly ranMs?: number } | undefined;
+  /** Whether its memory was moved to swap at this pause, so that it wakes like a hibernated one. */
+  isInSwap = false;
   /** How many answers the app has begun. */
   answers = 0;
   /** Whether one of them had a status below 500. */

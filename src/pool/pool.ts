@@ -332,7 +332,8 @@ export class InstancePool implements InstanceOwner {
     if (instance.state === "ready") {
       this.#slots.add(instance);
       this.#pace.restart();
-      const how = before === "paused" ? "resume" : before === "hibernated" ? "hibernated" : "cold";
+      const how = instance.isInSwap ? "hibernated" : before === "paused" ? "resume" : "cold";
+      instance.isInSwap = false;
       // No request has waited for an instance that was found running.
       if (how !== "cold" || instance.coldStartMs !== undefined) {
         this.#woken.set(instance, { how, number: ++this.#wakes });
@@ -435,6 +436,8 @@ export class InstancePool implements InstanceOwner {
     for (const was of before) {
       const is = after.get(was.id);
       const instance = instanceOf(was);
+      if (is?.phase === "hibernated" || (is?.reclaimed === true && !was.reclaimed)) instance.isInSwap = true;
+      if (event.type === "memory back" && event.id === was.id) instance.isInSwap = false;
       if (is !== undefined && is.phase !== was.phase) this.#move(was, is);
       if (is?.hung === true && !was.hung) instance.letGo();
       if (is === undefined && !instance.gone.aborted) {
@@ -476,7 +479,7 @@ export class InstancePool implements InstanceOwner {
       case "resume":
         this.#apply({ type: "resuming", id });
         instance.waking ??= {
-          how: instance.state === "hibernated" ? "hibernated" : "resume",
+          how: instance.isInSwap ? "hibernated" : "resume",
           beganMs: this.#clock.now(),
         };
         return void this.#order(instance, this.#executor.resume(instance, this.#memberOf(id)!.attempt));

@@ -61,7 +61,7 @@ export interface Member {
   readonly pressed: boolean;
   /** The earliest time for the next attempt to hibernate it, after one that failed. */
   readonly hibernateAt: number;
-  /** Whether its memory is not to be moved at its next pause: that was tried, or an earlier process may have done it. */
+  /** Whether its memory was moved to swap at a pause before, or an earlier process may have done that. */
   readonly reclaimed: boolean;
   /** When its next liveness probe is due; `Infinity` for never, and while a probe is under way. */
   readonly probeAt: number;
@@ -334,10 +334,8 @@ export function reduce(before: PoolState, event: PoolEvent, now: number): PoolSt
       return enter(state, member, isWanted ? "hibernated" : phase, now, { ...changes, pressed: false });
     }
     case "hibernate failed": {
-      const hasSlept = phase === "paused" && !member.coming; // so it was not a request that broke it off
-      const hibernateAt = hasSlept ? now + HIBERNATE_RETRY_MS : member.hibernateAt;
-      const reclaimed = member.reclaimed || hasSlept; // a second try would probably fail too
-      return set(state, member, { hibernating: false, pressed: false, hibernateAt, reclaimed });
+      const hibernateAt = phase === "paused" && !member.coming ? now + HIBERNATE_RETRY_MS : member.hibernateAt;
+      return set(state, member, { hibernating: false, pressed: false, hibernateAt });
     }
     case "pause failed": {
       const pauseAt = now + PAUSE_RETRY_MS;

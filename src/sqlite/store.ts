@@ -46,7 +46,7 @@ const BUSY_TIMEOUT_MS = 100;
  */
 const PAGE_SIZE = 250;
 
-/** Figures are retained for this many services; only those of undeclared ones can become so many. */
+/** Figures are retained for this many services, since undeclared ones that are gone have figures too. */
 const MAX_COSTS = 20_000;
 /** At most this many rows of wakes, of about 100 bytes. */
 const MAX_WAKES = 200_000;
@@ -210,13 +210,15 @@ export class SqliteStore implements Store {
     });
   }
 
-  addFigures(
-    { costs, wakes }: { costs: readonly CostRecord[]; wakes: readonly WakeCount[] },
-    forgetBefore: number,
-  ): void {
+  addFigures({ costs, wakes }: { costs: readonly CostRecord[]; wakes: readonly WakeCount[] }): void {
     this.#connection.write(() => {
       for (const cost of costs) this.#sql.putCost.run({ ...cost, readings: JSON.stringify(cost.readings) });
       for (const wake of wakes) this.#sql.addWakes.run({ ...wake });
+    });
+  }
+
+  trimFigures(forgetBefore: number): void {
+    this.#connection.write(() => {
       this.#sql.forgetWakes.run(forgetBefore);
       this.#sql.trimCosts.run(MAX_COSTS);
       this.#sql.trimWakes.run(MAX_WAKES);

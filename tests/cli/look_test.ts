@@ -64,7 +64,7 @@ apiTest("describe says what a service costs, and how it woke", {
   assertEquals(out.split("\n").slice(3, 6), [
     "Memory:       24.5 MiB, and 90.0 MiB in the swap",
     "CPU:          1.3s since its first start, 4d ago",
-    "Saved:        97% of the memory of one that is always awake, 2.5 GiB hours so far",
+    "Saved:        97% of the memory of one that is always awake",
   ]);
   assertEquals(out.split("\n").slice(-4), [
     "Wakes in the last day",

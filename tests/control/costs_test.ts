@@ -9,7 +9,6 @@ class Scene {
   now = 10_000;
   costs = new Costs(() => this.now);
   readonly instances = new Map<string, InstanceState>();
-  usages = new Map<string, Usage>();
 
   get all() {
     return [...this.instances].map(([id, state]) => ({ id, state, revision: newRevision() }));
@@ -22,13 +21,12 @@ class Scene {
   }
 
   measure(usages: Record<string, Usage>): void {
-    this.usages = new Map(Object.entries(usages));
-    this.costs.measured(this.all, this.usages);
+    this.costs.measured(this.all, new Map(Object.entries(usages)));
   }
 
   /** RAM, swap, CPU seconds, byte seconds used and saved. */
   get cost() {
-    const cost = this.costs.of("app", this.all, this.usages)!;
+    const cost = this.costs.of("app")!;
     const { memoryBytes, swapBytes, cpuSeconds, usedByteSeconds, savedByteSeconds } = cost;
     return [memoryBytes, swapBytes, cpuSeconds, usedByteSeconds, savedByteSeconds];
   }
@@ -36,9 +34,9 @@ class Scene {
 
 Deno.test("a service that has never started has no cost", () => {
   const scene = new Scene();
-  assertEquals(scene.costs.of("app", [], new Map()), undefined);
+  assertEquals(scene.costs.of("app"), undefined);
   scene.become("one", "starting");
-  assertEquals(scene.costs.of("app", scene.all, new Map())?.since, 10_000);
+  assertEquals(scene.costs.of("app")?.since, 10_000);
 });
 
 Deno.test("memory counts by time, and what is paused, hibernated or stopped saves what one that is awake would use", () => {
@@ -138,7 +136,7 @@ Deno.test("a later process goes on where the earlier one ended, whether containe
   scene.now += 1000;
   scene.instances.delete("two");
   scene.measure({ one: { bytes: 10, processorNs: 2e9 } });
-  assertEquals([scene.cost, scene.costs.dirty.length], [[10, 0, 3, 20, -10], 1]);
+  assertEquals([scene.cost, scene.costs.dirty.length], [[10, 0, 3, 10, 0], 1]);
 });
 
 Deno.test("what sleeps and has not changed is not stored again", () => {
@@ -158,7 +156,7 @@ Deno.test("what sleeps and has not changed is not stored again", () => {
   scene.measure({ one: { bytes: 9 } });
   assertEquals(scene.costs.dirty.length, 1);
   scene.costs.forget("app");
-  assertEquals([scene.costs.dirty, scene.costs.of("app", [], new Map())], [[], undefined]);
+  assertEquals([scene.costs.dirty, scene.costs.of("app")], [[], undefined]);
 });
 
 Deno.test("a clock that is set back charges nothing twice", () => {

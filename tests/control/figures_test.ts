@@ -29,6 +29,7 @@ function newScene(store = new FakeStore()) {
   };
   const wakes = new Wakes(now);
   const noting = {
+    trimFigures: (before: number) => store.trimFigures(before),
     costs: () => store.costs(),
     wakes: (service: string, since: number) => store.wakes(service, since),
     addFigures(...figures: Parameters<FakeStore["addFigures"]>) {
@@ -36,9 +37,8 @@ function newScene(store = new FakeStore()) {
       done.stored++;
     },
   };
-  const engine = { usage: () => Promise.resolve(all()) };
   const costs = new Costs(now);
-  const figures = new Figures({ clock, now, launcher, engine, fleet, store: noting, costs, wakes });
+  const figures = new Figures({ clock, now, launcher, fleet, store: noting, costs, wakes });
   const use = (next: Usage) => usage = next;
   const pool = kit.newPool({ ...newRevision(), pauseAfterMs: 10_000, stopAfterMs: 10 * MINUTE_MS });
   return { clock, done, figures, kit, pool, store, use };
@@ -89,6 +89,7 @@ Deno.test("those who look get what is used now, and that it was not stored yet",
   figures.start();
   const { lease } = await started(kit, pool);
   use({ bytes: 7, swapBytes: 3, processorNs: 5e8 });
+  await clock.advance(1000);
   const cost = (await figures.costs(["app", "other"])).get("app")!;
   assertEquals([cost.memoryBytes, cost.swapBytes, cost.cpuSeconds], [7, 3, 0.5]);
   lease.release();

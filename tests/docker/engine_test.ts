@@ -41,6 +41,7 @@ class Scene {
         freezerSocket: "/none",
         listen: [],
         noHostAccess: false,
+        swapBudgetBytes: undefined,
         portRange: { first: 20_000, last: 20_009 },
         upstream: "direct",
       },

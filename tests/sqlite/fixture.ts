@@ -66,7 +66,7 @@ export function fill(store: Store, version = MIGRATIONS.length): void {
   store.addSecret("key", Uint8Array.of(1, 0, 255), 1_700_000_000_006);
   store.addSecret("key", Uint8Array.of(2), 1_700_000_000_007);
   if (version >= 3) store.putOlderImages(["sha256:1f"]);
-  if (version >= 4) store.addFigures(FIGURES, 0);
+  if (version >= 4) store.addFigures(FIGURES);
   store.putToken({ name: "ci", scope: "deploy", hash: Uint8Array.of(7), expiresAt: 1_800_000_000_000, createdAt: 1 });
   store.putToken({ name: "eyes", scope: "read", hash: Uint8Array.of(8), expiresAt: undefined, createdAt: 2 });
 }

@@ -321,16 +321,16 @@ const WAKE = { service: "golang", revision: "golang-00001", how: "resume", minut
 
 storeTest("costs replace those before, and wakes of the same minute add up, across restarts", (store, again) => {
   const readings = { "cless-golang-1": { bytes: 1, swapBytes: 2, processorNs: 3 } };
-  store.addFigures({ costs: [{ ...COST, readings: {} }], wakes: [WAKE] }, 0);
-  store.addFigures({ costs: [{ ...COST, readings }], wakes: [WAKE, { ...WAKE, minute: 101 }] }, 0);
+  store.addFigures({ costs: [{ ...COST, readings: {} }], wakes: [WAKE] });
+  store.addFigures({ costs: [{ ...COST, readings }], wakes: [WAKE, { ...WAKE, minute: 101 }] });
   const other = { ...WAKE, how: "cold" } as const;
-  store.addFigures({ costs: [], wakes: [other, { ...WAKE, service: "other", revision: "other-00001" }] }, 0);
+  store.addFigures({ costs: [], wakes: [other, { ...WAKE, service: "other", revision: "other-00001" }] });
   store = again();
   assertEquals(store.costs(), [{ ...COST, readings }]);
   const { minute: _, ...wake } = WAKE;
   assertEquals(store.wakes("golang", 0), [{ ...wake, how: "cold" }, { ...wake, count: 6 }]);
   assertEquals(store.wakes("golang", 101), [wake]);
-  store.addFigures({ costs: [], wakes: [] }, 101);
+  store.trimFigures(101);
   assertEquals([store.wakes("golang", 0), store.wakes("other", 0)], [[wake], []]);
 });
 
@@ -338,7 +338,7 @@ storeTest("a deleted service loses its figures, and no other", (store) => {
   store.change(creationOf("golang"));
   const costs = ["golang", "other"].map((service) => ({ ...COST, service, readings: {} }));
   const wakes = ["golang", "other"].map((service) => ({ ...WAKE, service }));
-  store.addFigures({ costs, wakes }, 0);
+  store.addFigures({ costs, wakes });
   store.delete("golang", 1, entryOf("golang", 5, "delete"));
   assertEquals(store.costs().map(({ service }) => service), ["other"]);
   assertEquals([store.wakes("golang", 0).length, store.wakes("other", 0).length], [0, 1]);
@@ -348,7 +348,7 @@ folderTest("figures do not grow for ever: the oldest are forgotten", (folder) =>
   using store = SqliteStore.open(folder);
   const costs = Array.from({ length: 9 }, (_, at) => ({ ...COST, service: `s${at}`, at, readings: {} }));
   const wakes = Array.from({ length: 9 }, (_, minute) => ({ ...WAKE, minute }));
-  store.addFigures({ costs, wakes }, 0);
+  store.addFigures({ costs, wakes });
   using db = new DatabaseSync(fileIn(folder));
   const sql = prepareStatements(db);
   sql.trimCosts.run(9);

@@ -140,13 +140,14 @@ export class FakeStore implements Store {
     return structuredClone(this.#wakes.filter((wake) => wake.service === service && wake.minute >= sinceMinute));
   }
 
-  addFigures(
-    { costs, wakes }: { costs: readonly CostRecord[]; wakes: readonly WakeCount[] },
-    forgetBefore: number,
-  ): void {
+  addFigures({ costs, wakes }: { costs: readonly CostRecord[]; wakes: readonly WakeCount[] }): void {
     if (this.failure !== undefined) throw this.failure;
     for (const cost of structuredClone(costs)) this.#costs.set(cost.service, cost);
-    this.#wakes = [...this.#wakes, ...structuredClone(wakes)].filter(({ minute }) => minute >= forgetBefore);
+    this.#wakes = [...this.#wakes, ...structuredClone(wakes)];
+  }
+
+  trimFigures(forgetBefore: number): void {
+    this.#wakes = this.#wakes.filter(({ minute }) => minute >= forgetBefore);
   }
 
   backup(): void {

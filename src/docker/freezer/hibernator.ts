@@ -1,6 +1,7 @@
 import { delay, Limiter } from "../../base/async.ts";
 import type { Clock } from "../../base/clock.ts";
 import { logger } from "../../base/log.ts";
+import type { ContainerUsage } from "../container_usage.ts";
 import type { Folders } from "./cgroups.ts";
 import type { Freezer } from "./freezer.ts";
 import type { FreezerHelper } from "./helper.ts";
@@ -47,6 +48,7 @@ export class Hibernator {
   readonly #freezer: Pick<Freezer, "foldersOf" | "isStopped">;
   readonly #helper: Pick<FreezerHelper, "ask"> | undefined;
   readonly #clock: Clock;
+  readonly #swapBudgetBytes: number | undefined;
   readonly #readSwap: () => SwapSpace;
   readonly #turns = new Limiter(1);
   /** The most that each container has had in RAM before a reclaim, bytes: later it has only what has come back. */
@@ -59,15 +61,18 @@ export class Hibernator {
   #isStopped = false;
   #swapTotalBytes = 0;
 
+  /** @param swapBudgetBytes For all containers together; `undefined` for half of the machine's swap. */
   constructor(
     freezer: Pick<Freezer, "foldersOf" | "isStopped">,
     helper: Pick<FreezerHelper, "ask"> | undefined,
     clock: Clock,
+    swapBudgetBytes?: number,
     read = readSwap,
   ) {
     this.#freezer = freezer;
     this.#helper = helper;
     this.#clock = clock;
+    this.#swapBudgetBytes = swapBudgetBytes;
     this.#readSwap = read;
   }
 
@@ -96,19 +101,21 @@ export class Hibernator {
   /**
    * Moves the memory of a container to swap.
    *
+   * @param usage Measures all containers.
    * @throws {Error} If that is not possible now, or if the container is thawed meanwhile.
    */
-  async hibernate(id: string): Promise<void> {
-    await this.#turns.run(() => this.#reclaim(id));
+  async hibernate(id: string, usage: Pick<ContainerUsage, "read">): Promise<void> {
+    await this.#turns.run(() => this.#reclaim(id, usage));
   }
 
-  async #reclaim(id: string): Promise<void> {
+  async #reclaim(id: string, usage: Pick<ContainerUsage, "read">): Promise<void> {
     const folders = await this.#freezer.foldersOf(id);
     if (this.#isStopped) throw new Error("cless is ending");
     const isFrozen = () => this.#freezer.isStopped(id);
     if (folders === undefined || !isFrozen()) throw new Error("it is not frozen by its control group");
     this.#check();
     if (this.#problem !== undefined) throw new Error(this.#problem);
+    if (!await this.#hasRoom(id, usage)) throw new Error("the budget for swap is used up");
     const answer = await this.#helper?.ask("reclaim", folders);
     const started = bytesIn("started", answer);
     if (started === undefined) throw new Error(answer ?? "the helper does not answer");
@@ -130,6 +137,14 @@ export class Hibernator {
     const after = bytesIn("done", progress);
     if (after === undefined) throw new Error(progress ?? "the helper does not answer");
     if (after > Math.max(SMALL_BYTES, before / 2)) throw new Error(`${after} of ${before} bytes stay in memory`);
+  }
+
+  /** What does not fit into the budget must not be moved: another one would have to be stopped for it. */
+  async #hasRoom(id: string, usage: Pick<ContainerUsage, "read">): Promise<boolean> {
+    const usages = await usage.read();
+    const swapBytes = [...usages.values()].reduce((sum, { swapBytes = 0 }) => sum + swapBytes, 0);
+    const budgetBytes = this.#swapBudgetBytes ?? this.#swapTotalBytes / 2;
+    return swapBytes + (usages.get(id)?.bytes ?? 0) <= budgetBytes;
   }
 
   #check(): void {
