@@ -190,7 +190,7 @@ function checkMemory(budgetBytes: number, memoryBytes: number): Finding {
   if (budgetBytes === Infinity) {
     return { check, state: "ok", fact: "paused instances are kept, however much memory they use" };
   }
-  const fact = `if instances use more than ${size(budgetBytes)}, paused ones are stopped early`;
+  const fact = `if instances use more than ${size(budgetBytes)}, paused ones hibernate or are stopped early`;
   if (budgetBytes > memoryBytes) {
     return { check, state: "warning", fact: `${fact}; this machine has ${size(memoryBytes)}`, remedy };
   }

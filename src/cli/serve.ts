@@ -48,7 +48,7 @@ const FLAGS: readonly Flag[] = [
     "--memory-budget SIZE = half of the machine's memory":
       "If all instances use more, paused ones hibernate or are stopped early, the longest idle first; 0 for no limit",
     "--swap-budget SIZE = half of the machine's swap":
-      "If all instances use more, hibernated ones are stopped, the longest idle first; 0 for no limit",
+      "What does not fit stays in memory; if all instances use more all the same, hibernated ones are stopped; 0 for no limit",
     "--default-memory SIZE = the memory budget":
       "Memory of an instance of a service that sets no limit, so that one app cannot take the machine; 0 for no limit",
     "--default-cpus N": "CPUs of an instance of a service that sets no limit, such as 0.5",

@@ -210,7 +210,7 @@ doctorTest("the memory budget is compared with the machine's memory", async ({ d
   const least = await memory("--memory-budget=100m");
   assertEquals([least.state, least.fact], [
     "warning",
-    "if instances use more than 0.1 GiB, paused ones are stopped early",
+    "if instances use more than 0.1 GiB, paused ones hibernate or are stopped early",
   ]);
   const none = await memory("--memory-budget=0");
   assertEquals([none.state, none.fact], ["ok", "paused instances are kept, however much memory they use"]);

@@ -16,7 +16,7 @@ const SAMPLES = ["golang", "rust", "python", "nodejs", "java"];
 const FLAGS = ["--pause-after", "2s", "--hibernate-after", "2s", "--stop-after", "1h"];
 const PATIENCE_MS = 300_000;
 /** Instances are paused, and do not hibernate. */
-const PAUSED_FLAGS = ["--pause-after", "500ms", "--hibernate-after", "1h", "--stop-after", "2h"];
+const PAUSED_FLAGS = ["--pause-after", "3s", "--hibernate-after", "1h", "--stop-after", "2h"];
 /** After so many requests, what they use is in memory again. */
 const REQUESTS = 5;
 const PAUSED_AIMS = { ofMemory: 0.4, wakeMs: 2 };
@@ -72,7 +72,23 @@ export async function hibernate({ docker, folder, note, options, signal }: Bench
   await using _swap = swap;
   await docker.run(["build", "--quiet", "--tag", "bench-large-docker", "-"], { stdin: dockerfile(200) });
   await docker.run(["build", "--quiet", "--tag", "bench-many", "-"], { stdin: dockerfile(MANY_MEGABYTES) });
-  await using cless = await ClessUnderTest.start(docker, `${folder}/data`, signal, { flags: FLAGS });
+  const asleep = await measureAsleep(`${folder}/data`, docker, options, note, signal);
+  const paused = await measurePaused(`${folder}/paused`, docker, hibernations, note, signal);
+  return {
+    tables: [...asleep.tables, pausedTable(paused)],
+    findings: [...asleep.findings, ...paused.flatMap(pausedFindings)],
+  };
+}
+
+/** Lets services hibernate and wakes them: one at a time, and many at once. */
+async function measureAsleep(
+  dataDir: string,
+  docker: Bench["docker"],
+  { hibernations, hibernatedServices }: Bench["options"],
+  note: (line: string) => void,
+  signal: AbortSignal,
+) {
+  await using cless = await ClessUnderTest.start(docker, dataDir, signal, { flags: FLAGS });
   await cless.declare("limited", { image: "bench-large-docker", memory: "256m" });
   const sleepers: Sleeper[] = [];
   for (const name of [...SAMPLES, "bench-large", "limited"]) {
@@ -80,12 +96,8 @@ export async function hibernate({ docker, folder, note, options, signal }: Bench
     sleepers.push(await measure(cless, name, hibernations, signal));
     await cless.makeCold();
   }
-  const all = await wakeMany(cless, many, note, signal);
-  const paused = await measurePaused(`${folder}/paused`, docker, hibernations, note, signal);
-  return {
-    tables: [sleepersTable(sleepers), pausedTable(paused)],
-    findings: [...sleepers.flatMap(sleeperFindings), ...all, ...paused.flatMap(pausedFindings)],
-  };
+  const all = await wakeMany(cless, hibernatedServices, note, signal);
+  return { tables: [sleepersTable(sleepers)], findings: [...sleepers.flatMap(sleeperFindings), ...all] };
 }
 
 /** One service at its first pause and at later ones. */
@@ -119,13 +131,14 @@ async function measurePaused(
     await use();
     const before = await memoryOf(cless, name);
     await untilPaused(cless, name, ({ swapBytes = 0 }) => swapBytes > 0);
+    await new Promise((resolve) => setTimeout(resolve, MEASURED_MS)); // it may still be moving
     await forgetFiles();
     const firstMs = await ask();
     await use();
     await untilPaused(cless, name);
     const after = await memoryOf(cless, name);
     const wakeMs: number[] = [];
-    for (let n = 0; n < 4 * count; n++) {
+    for (let n = 0; n < 2 * count; n++) {
       signal.throwIfAborted();
       await untilPaused(cless, name);
       await new Promise((resolve) => setTimeout(resolve, QUIET_MS));
@@ -197,6 +210,7 @@ async function wakeMany(
   }
   await new Promise((resolve) => setTimeout(resolve, MEASURED_MS));
   const memory = sum((await cless.instances()).map(({ memoryBytes = 0 }) => memoryBytes));
+  const shims = await shimBytes();
   const began = performance.now();
   const failed = (await Promise.all(names.map(ask))).filter((status) => status !== 200).length;
   const awakeMs = performance.now() - began;
@@ -205,6 +219,9 @@ async function wakeMany(
     value: megabytes(memory),
     bar: `≤ ${megabytes(MANY_BARS.memoryBytes)}`,
     met: memory <= MANY_BARS.memoryBytes,
+  }, {
+    what: `the engine's processes for them (all shims of the machine)`,
+    value: `${megabytes(shims)}, ${megabytes(shims / count)} each`,
   }, {
     what: `${count} hibernated services: all awake again, asked at once`,
     value: `${(awakeMs / 1000).toFixed(1)} s, ${failed} failed`,
@@ -227,6 +244,14 @@ async function untilAsleep(cless: ClessUnderTest, count: number): Promise<void> 
 async function memoryOf(cless: ClessUnderTest, name: string): Promise<number> {
   await new Promise((resolve) => setTimeout(resolve, MEASURED_MS));
   return (await cless.instances()).find(({ service }) => service === name)?.memoryBytes ?? NaN;
+}
+
+/** The memory of the processes that the engine keeps, one for each container; what they share counts once. */
+async function shimBytes(): Promise<number> {
+  const script =
+    "cat $(pgrep -f containerd-shim | sed 's#.*#/proc/&/smaps_rollup#') | awk '/^Pss:/ { n += $2 } END { print n }'";
+  const { stdout } = await new Deno.Command("sh", { args: ["-c", script] }).output();
+  return 1024 * Number(new TextDecoder().decode(stdout));
 }
 
 /** Drops the kernel's copies of files, so that a wake has to read from the disk. */
