@@ -107,11 +107,23 @@ export class Engine implements AsyncDisposable {
     this.line[Symbol.dispose]();
     if (this.#program === undefined) return;
     await this.#program.end();
+    await this.#endOrphans();
     await ip("link", "delete", BRIDGE);
     for (const path of (await mountsBelow(this.#folder)).reverse()) {
       await new Deno.Command("umount", { args: ["--lazy", path] }).output();
     }
     await Deno.remove(this.#folder, { recursive: true });
+  }
+
+  /** An engine that is killed in the middle of a start knows nothing of that container afterwards. */
+  async #endOrphans(): Promise<void> {
+    for await (const { name: pid } of Deno.readDir("/proc")) {
+      if (!/^\d+$/.test(pid)) continue;
+      const read = (file: string) => Deno.readTextFile(`/proc/${pid}/${file}`).catch(() => ""); // it has ended meanwhile
+      if (!(await read("cmdline")).includes(`${this.#folder}/exec/`)) continue;
+      const children = (await read(`task/${pid}/children`)).split(" ").filter(Boolean);
+      await new Deno.Command("kill", { args: ["-KILL", ...children, pid], stderr: "null" }).output();
+    }
   }
 
   async #answers(): Promise<boolean> {
