@@ -1,5 +1,5 @@
-/** So long after a container was harmed, requests may still meet what is left of it, ms. */
-const AFTERMATH_MS = 500;
+/** So long after a container was harmed, requests may still meet what is left of it: a busy engine tells late, ms. */
+const AFTERMATH_MS = 1000;
 
 /** Something that was done to a service, or to all: from when to when, in the clock's ms. */
 interface Harm {
