@@ -23,7 +23,7 @@ const LAYOUTS: readonly Layout[] = ["/system.slice/docker-ID.scope", "/docker/ID
   ];
 });
 
-/** A line of one of these files, and the figure that it tells. */
+/** What a line of these files tells. */
 type Figure = "used" | "reclaimable" | "swapped" | "swapCurrent" | "swapCached" | "processorNs";
 
 /** The files of a memory folder. In version 1, `memory.stat` has the swap. */

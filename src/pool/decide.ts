@@ -19,7 +19,7 @@ import {
 const MAX_COMING = 10;
 /** The demand is observed at this interval while an instance may be surplus. */
 const SAMPLE_MS = 500;
-/** While the machine cannot hibernate, an instance for which it is time looks at this interval whether it can now. */
+/** While the machine cannot hibernate, an instance whose time has come checks at this interval whether it can now. */
 const UNABLE_MS = 15_000;
 /** The shortest time until an instance in use is checked again for idleness. */
 const MIN_LOOK_MS = 100;
@@ -121,10 +121,11 @@ export function retiredError(): ClessError {
 }
 
 /**
- * Whether a paused instance may be stopped early: no request is on it, and the minimum of instances does not need it.
+ * Whether a sleeping instance may hibernate or be stopped early: no request is on it, and the minimum of instances does
+ * not need it.
  */
 export function mayEvict(state: PoolState, id: string): boolean {
-  const member = resumable(state).find((paused) => paused.id === id);
+  const member = resumable(state).find((member) => member.id === id);
   return member !== undefined && member.use.inFlight === 0 && liveCount(state) > leastCount(state);
 }
 

@@ -81,7 +81,9 @@ export class Endurance {
 /** Holds what cless says against the engine's containers and the kernel's freezer, until the signal. */
 export async function audit(cless: ClessUnderTest, tally: Tally, signal: AbortSignal): Promise<void> {
   let endurance = new Endurance();
+  let [looks, goodLooks] = [0, 0];
   while (!signal.aborted) {
+    looks++;
     try {
       const isQuiet = (service: string) => tally.quietMs(service) > RELEASED_MS;
       const containers = await readContainers(cless.owner);
@@ -89,11 +91,13 @@ export async function audit(cless: ClessUnderTest, tally: Tally, signal: AbortSi
       for (const failure of endurance.look(compare(instances, containers, isQuiet), performance.now())) {
         tally.fail(`${new Date().toISOString()} ${failure}`);
       }
+      goodLooks++;
     } catch {
       endurance = new Endurance(); // cless or the engine is away
     }
     await new Promise((resolve) => setTimeout(resolve, INTERVAL_MS));
   }
+  if (goodLooks < looks / 4) tally.fail(`the audit could look only ${goodLooks} times of ${looks}`);
 }
 
 /** The containers of an owner. @throws {Error} While the engine is away. */

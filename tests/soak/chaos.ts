@@ -43,7 +43,7 @@ export async function changeServices(
     readonly templates: ReadonlyMap<string, object>;
   },
 ): Promise<number> {
-  let count = 0;
+  let [count, made] = [0, 0];
   while (!signal.aborted) {
     await pauseFor(random.below(2 * every), signal);
     if (signal.aborted) break;
@@ -57,11 +57,12 @@ export async function changeServices(
       ({ body, status }) => status < 300 ? undefined : `${status} ${body.slice(0, 200)}`,
       (error) => (error as Error).message,
     );
+    if (failure === undefined && verb === "deploy") made++;
     if (failure !== undefined && !tally.isChangeExcused(service, began, performance.now())) {
       tally.fail(`${verb}: ${failure}`);
     }
   }
-  return count;
+  return made;
 }
 
 /** How often something was away, and for how long at most. */
@@ -109,13 +110,18 @@ export async function restart(
 /** Takes the swap away and brings it back; resolves with how often. */
 export async function moveSwap(
   swap: SwapFile,
-  { every, random, signal }: Pick<ChaosOptions, "every" | "random" | "signal">,
+  { every, random, signal, tally }: Pick<ChaosOptions, "every" | "random" | "signal" | "tally">,
 ): Promise<number> {
   for (let count = 0;; count++) {
     await pauseFor(random.below(2 * every), signal);
     if (signal.aborted) return count;
-    await swap.off();
-    await pauseFor(random.below(2 * every), signal);
-    await swap.on();
+    try {
+      await swap.off();
+      await pauseFor(random.below(2 * every), signal);
+      await swap.on();
+    } catch (error) {
+      tally.fail(`swap: ${(error as Error).message}`);
+      return count;
+    }
   }
 }

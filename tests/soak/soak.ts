@@ -94,7 +94,7 @@ export async function soak({ log, minutes, seed, services: count, tell }: SoakOp
   const chaos = { cless, tally, signal };
   const harmed = harmContainers({ ...chaos, random: random(-1), every: EVERY_MS.harm });
   const changed = changeServices({ ...chaos, random: random(-2), every: EVERY_MS.change, templates });
-  const swapped = swap ? moveSwap(swap, { random: random(-3), signal, every: EVERY_MS.swap }) : 0;
+  const swapped = swap ? moveSwap(swap, { random: random(-3), signal, tally, every: EVERY_MS.swap }) : 0;
   const restarted = restart({ ...chaos, random: random(-4), every: EVERY_MS.restart, engine, killsUntil });
   while (performance.now() < end) {
     await pauseFor(Math.min(30_000, end - performance.now()), signal);
@@ -145,7 +145,13 @@ async function startEngine(folder: string): Promise<Engine> {
 
 /** What the program has warned of, and how often. @param log Lines, of which some may not be its own. */
 function complaintsTable(log: string): string {
-  const lines = log.split("\n").filter((line) => line.startsWith("{")).map((line) => JSON.parse(line));
+  const lines = log.split("\n").flatMap((line) => {
+    try {
+      return line.startsWith("{") ? [JSON.parse(line)] : [];
+    } catch {
+      return [{ level: "error", message: "a line of a process that was killed" }];
+    }
+  });
   const said = lines.filter(({ level }) => level === "warning" || level === "error").map(({ code, message, reason }) =>
     [message, code, reason].filter(Boolean).join("; ").replaceAll(/soak-[\w-]+|\b[0-9a-f]{12,}\b/g, "…")
   );

@@ -15,7 +15,7 @@ const instanceView = z.strictObject({
   revision: z.string(),
   state: z.enum(["starting", "ready", "paused", "hibernated", "draining", "stopped", "failed"]).meta({
     description:
-      "Ready, paused and hibernated instances serve; a draining one gets no more requests. Events tell how an instance ended",
+      "A ready one serves; a paused or hibernated one wakes with the next request; a draining one gets no more requests. Events tell how an instance ended",
   }),
   address: z.string().meta({ description: "Where the host reaches it; empty until its container runs" }),
   inFlight: z.int().min(0).meta({ description: "How many requests it serves now" }),

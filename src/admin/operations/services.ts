@@ -168,7 +168,7 @@ export function serviceOperations(parts: Collaborators) {
       answers: { 200: { description: "The service", schema: serviceSchema, headers: ETAG } },
       errors: ["not_found"],
       run: async ({ params: { name } }) => {
-        serviceOf(catalog, name);
+        serviceOf(catalog, name); // refuses unknown ones at once; others may be deleted during the measurement
         const costs = await figures.costs([name]);
         return answerService(parts, serviceOf(catalog, name), 200, costs.get(name));
       },

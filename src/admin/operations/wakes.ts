@@ -12,14 +12,16 @@ const ms = z.number().min(0);
 const wakesView = z.strictObject({
   revision: z.string(),
   how: z.enum(["cold", "resume", "hibernated"]).meta({
-    description: "Whether a container was started, a paused one resumed, or a hibernated one",
+    description:
+      "`cold`: a container was started. `resume`: a paused one went on. `hibernated`: its memory was in the swap",
   }),
   count: z.int().min(1),
   p50Ms: ms.meta({
-    description: "How long half of the wakes took, within 10%: until the app's first answer, or until the app ran if " +
-      "no request waited; of a cold start, until its readiness path answered",
+    description:
+      "The median of how long they took, within 10%: until the app's first answer, or until the app ran if " +
+      "it answered no request; of a cold start, until its readiness path answered",
   }),
-  p99Ms: ms.meta({ description: "The same of 99 in 100 wakes" }),
+  p99Ms: ms.meta({ description: "99 of 100 took at most this long, within 10%" }),
   histogram: z.array(z.strictObject({ upToMs: ms, count: z.int().min(1) })).meta({
     description:
       "How many wakes took at most `upToMs`, and longer than the entry before says; entries without wakes are left out",
@@ -49,7 +51,7 @@ export function wakeOperations({ catalog, figures }: Collaborators) {
       summary: "Tell how often the instances of each revision woke, from what, and how long that took",
       params: { name: serviceParam },
       query: {
-        minutes: whole(1, DAY_MINUTES, { description: "Of how many last minutes; of the last day by default" })
+        minutes: whole(1, DAY_MINUTES, { description: "How many minutes to look back; a day by default" })
           .optional(),
       },
       answers: {

@@ -9,17 +9,18 @@
 # ENGINE_FOLDER  the engine's own folder, often /var/lib/docker; it says what labels a container has
 # CGROUPS        where control groups are mounted; /sys/fs/cgroup by default
 #
-#   use N FREEZER MEMORY  gives a container the number N, and answers "ok"; the folders of its control groups, which
-#                         have the files to freeze it and those of its memory, are the same with version 2
+#   use N FREEZER MEMORY  gives a container the number N, and answers "ok"; FREEZER and MEMORY are the folders of its
+#                         control groups that freeze it and that have its memory: the same folder with version 2
 #   hello       answers "ready"
 #   freeze N    stops its processes, and answers like look
-#   thaw N      lets them run again, and answers "thawed"; breaks off a reclaim
+#   thaw N      lets them run again, and answers "thawed"; breaks off its reclaim
 #   look N      answers "frozen", "freezing" (not all of them have stopped) or "thawed"
 #   reclaim N   begins to move the memory of a frozen one to swap; answers "started" and the bytes in RAM; one at a time
 #   progress N  answers "running" while the reclaim runs, else "done" and the bytes in RAM
 #   cancel N    breaks off a reclaim, and answers "ok"
 #
-# If something is not possible, the answer is "no" and the reason. All work that a thaw does not need is done by "use".
+# If something is not possible, the answer is "no" and the reason. "use" does in advance what a thaw would have to wait
+# for.
 owner_file=$1 engine=$2 cgroups=${3:-/sys/fs/cgroup}
 # The runtimes that freeze by the same files. `cless doctor` reads this line too.
 runtimes='runc|crun|io\.containerd\.runc\.v2'
@@ -116,8 +117,8 @@ end_swap() {
   read -r limit <"$memory/memory.max" && [ "$limit" != max ] && echo 0 >"$memory/memory.swap.max"
 }
 
-# Whether the process of the last reclaim runs. If it has ended, it is a zombie (Z), or its number means a process that is
-# no child of this one.
+# Whether the process of the last reclaim runs. If it has ended, it is a zombie (Z), or its number means a process that
+# is no child of this one.
 is_reclaiming() {
   [ -n "$child" ] || return 1
   state=
@@ -151,7 +152,7 @@ while read -r what n folder memory; do
     if ! echo "$word" >"$file"; then
       echo "no: cannot write $file"
     elif ! look; then
-      # Nobody will know that it is frozen.
+      # The answer could not be written, so nobody knows that it is frozen.
       eval "word=\$thawed_$n"
       echo "$word" >"$file"
     fi

@@ -19,7 +19,7 @@ export interface Cgroups {
   frozen(folders: readonly string[]): Promise<ReadonlySet<string>>;
 }
 
-type Helper = Pick<FreezerHelper, "ask" | "forget" | "prepare">;
+type Helper = Pick<FreezerHelper, "ask" | "begin" | "forget" | "prepare">;
 
 const OF_THIS_MACHINE: Cgroups = { folders: containerCgroups, frozen: frozenFolders };
 
@@ -62,7 +62,7 @@ export class Freezer {
 
   /** Starts the helper before it is needed: it needs an answer of the engine, which may be away then. */
   prepare(): void {
-    if (this.#freezes) this.#helper?.prepare();
+    if (this.#freezes) this.#helper?.begin();
   }
 
   /** The containers that are frozen. */

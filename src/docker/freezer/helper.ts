@@ -142,8 +142,13 @@ export class FreezerHelper implements AsyncDisposable {
     return undefined;
   }
 
+  /** Starts a helper before it is needed. If that fails, the first command tries again. */
+  async begin(): Promise<void> {
+    await this.#ready(false);
+  }
+
   /** The present helper, or a new one; `undefined` if there is none. */
-  async #ready(): Promise<Dialog | undefined> {
+  async #ready(isNeeded = true): Promise<Dialog | undefined> {
     if (this.#isClosed) return undefined;
     const opened = this.#dialog ??= this.#start();
     try {
@@ -152,6 +157,7 @@ export class FreezerHelper implements AsyncDisposable {
       return dialog;
     } catch (error) {
       if (this.#dialog === opened) this.#dialog = undefined;
+      if (!isNeeded) return undefined; // the engine may not answer yet
       const reason = messageOf(error);
       if (reason !== this.#problem) log.warning("there is no helper to freeze containers", { reason });
       this.#problem = reason;

@@ -12,10 +12,13 @@ const MIN_FREE_BYTES = 64 * 1024 ** 2;
 /** The machine's swap is looked at again after this time. */
 const CHECK_INTERVAL_MS = 10_000;
 const PROGRESS_INTERVAL_MS = 20;
-/** A disk that takes longer than this, and is slower than 5 MB/s, is too slow. */
+/**
+ * A reclaim may take this long, and the time for its memory at {@linkcode MIN_BYTES_PER_MS}. If it takes longer, the disk
+ * is too slow.
+ */
 const RECLAIM_TIMEOUT_MS = 30_000;
 const MIN_BYTES_PER_MS = 5000;
-/** A container that keeps less than this, or less than half of its memory, hibernates. */
+/** A reclaim has succeeded if at most this much stays in RAM, or at most half of what was there. */
 const SMALL_BYTES = 16 * 1024 ** 2;
 /** The kernel needs some time to empty swap that is taken away. Its size is smaller from the start. */
 const SHRINK_MS = 30_000;

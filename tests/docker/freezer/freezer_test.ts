@@ -46,6 +46,11 @@ class FakeMachine {
     return Promise.resolve(new Set(folders.filter((folder) => folder === FOLDER && this.state !== "thawed")));
   }
 
+  begin(): Promise<void> {
+    this.asked.push("begin");
+    return Promise.resolve();
+  }
+
   prepare(all: readonly Folders[] = []) {
     this.asked.push("prepare", ...all.map(({ freezer }) => `use ${freezer}`));
     return Promise.resolve(this.problem);

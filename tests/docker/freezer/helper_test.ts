@@ -440,6 +440,7 @@ treeTest("a freeze whose answer nobody takes is undone", async (tree) => {
 
 Deno.test("without a helper there is no answer, and no error but the reason", async () => {
   await using helper = new FreezerHelper(() => Promise.reject(new Error("no such file")), systemClock);
+  await helper.begin(); // fails quietly
   assertEquals([await helper.prepare(), await helper.ask("look", at("/sys"))], ["no such file", undefined]);
 });
 
