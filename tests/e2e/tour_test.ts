@@ -30,11 +30,12 @@ function stepsOf(text: string): Step[] {
   });
 }
 
-/** What is another one each time is left out: times, ages, sizes, and how wide that makes a column. */
+/** What is another one each time is left out: times, ages, sizes, costs, and how wide that makes a column. */
 function essence(output: string, port: number): string {
   return output
     .replaceAll(`:${port}`, ":8080")
     .replaceAll(/\b\d+ (ms|bytes)\b/g, "N $1")
+    .replaceAll(/[\d.]+ MiB +[\d.]+m?s +(-|\d+%)/g, "MEMORY CPU SAVED")
     .replaceAll(/\b(now|\d+s ago|\d+s)(?=\s|$)/gm, "AGE")
     .replaceAll(/ +/g, " ");
 }
