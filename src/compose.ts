@@ -206,7 +206,7 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
     ...{ activator, unanswered, forwarder, clock, reconciler, metrics, admission, slowClients },
     ...{ budget, limits, role },
     trustedProxies: config.trustedProxies,
-    admin: (request, { hostname }, peer) => mayUseProxy(hostname.name, peer, config) ? api(request, peer) : undefined,
+    admin: (request, head) => mayUseProxy(head, config) ? api(request, head.client) : undefined,
   });
   const servers = config.listen.map((endpoint) => new Server(endpoint, proxy.handle, clock, reserve));
   const handle = (request: Request, { remoteAddr }: Deno.ServeHandlerInfo<Deno.NetAddr>) =>

@@ -1,8 +1,9 @@
 import type { Attempts } from "../control/access/attempts.ts";
 import type { Holder, Tokens } from "../control/access/tokens.ts";
 import type { Config } from "../base/config.ts";
+import type { RequestHead } from "../http/request_head.ts";
 import { isLoopback, parseIp } from "../model/ip.ts";
-import { adminHostnames } from "../routing/hosts.ts";
+import { adminHostnames, LOCAL_ADMIN } from "../routing/hosts.ts";
 import { ClessError } from "../base/errors.ts";
 import type { Target } from "./target.ts";
 
@@ -41,16 +42,17 @@ function hostOf(origin: string): string | undefined {
 }
 
 /**
- * Whether the admin API answers a request that comes through the proxy. This machine and the trusted proxies may always
- * use it. All others would send the token over plain HTTP, so the settings must allow that.
+ * Whether the admin API answers a request that comes through the proxy. Clients on this machine may always use it. For
+ * all others the settings must allow it, over HTTPS only (`--admin-https`, under the domain) or also over plain HTTP,
+ * which shows the token to the network (`--admin-public`).
  */
 export function mayUseProxy(
-  hostname: string,
-  peer: string,
-  { adminPublic, domain, trustedProxies }: Pick<Config, "adminPublic" | "domain" | "trustedProxies">,
+  { hostname: { name }, client, secure }: Pick<RequestHead, "hostname" | "client" | "secure">,
+  config: Pick<Config, "adminHttps" | "adminPublic" | "domain">,
 ): boolean {
-  if (!adminHostnames({ domain }).includes(hostname)) return false;
-  return adminPublic || isLoopback(peer) || trustedProxies.some((range) => range.contains(peer));
+  if (!adminHostnames(config).includes(name)) return false;
+  if (config.adminPublic || isLoopback(client)) return true;
+  return config.adminHttps && secure && name !== LOCAL_ADMIN;
 }
 
 /**

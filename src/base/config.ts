@@ -114,6 +114,8 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings) {
     listen: listen.length > 0 ? listen : [{ hostname: "0.0.0.0", port: 80 }],
     admin: one("admin", parseEndpoint, { hostname: "127.0.0.1", port: 1323 }),
     adminPublic: toggle("admin-public", false),
+    /** Whether the admin API answers everybody who comes over HTTPS, through a trusted proxy. */
+    adminHttps: toggle("admin-https", false),
     domain: domain ?? "cless.cloud",
     /** Whether a domain was given; without one, printed URLs are `*.localhost`. */
     domainGiven: domain !== undefined,

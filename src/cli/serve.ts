@@ -24,11 +24,12 @@ const FLAGS: readonly Flag[] = [
     "--admin HOST:PORT = 127.0.0.1:1323":
       "Where the admin API answers; on the proxy it is also the host admin.localhost",
     "--admin-public":
-      "Answer on the admin hosts of the proxy for everybody, not only for this machine and trusted proxies",
+      "Answer on the admin hosts of the proxy for everybody, not only for this machine, also over plain HTTP",
+    "--admin-https": "Answer on admin.NAME for everybody whose request a trusted proxy got over HTTPS",
     "--domain NAME = cless.cloud":
       "Names the host admin.NAME, and printed URLs are below NAME, or below localhost without this flag; services answer under any domain",
     "--trusted-proxy CIDR…":
-      "Peers whose X-Forwarded-* and Forwarded headers are kept; those of all others are replaced",
+      "Proxies before cless, which say who the client is; forwarding headers of all others are replaced",
   }),
   ...inGroup("Services", {
     "--config FILE": "A YAML file that declares services; read at the start and again on SIGHUP",

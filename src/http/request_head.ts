@@ -1,6 +1,7 @@
 import { type Hostname, parseHostname } from "../model/host.ts";
 import type { Cidr } from "../model/ip.ts";
 import { ClessError } from "../base/errors.ts";
+import { clientAddress } from "./client_address.ts";
 import { type Header, listItems, REQUEST_HOP_BY_HOP, splitList } from "./headers.ts";
 
 /** A request as an app gets it, without its body. */
@@ -19,6 +20,10 @@ export interface RequestHead {
   readonly bodyLength: number | undefined;
   /** Whether the client asks for a WebSocket. */
   readonly websocket: boolean;
+  /** The address of the client: the peer's, unless the peer is a trusted proxy that names another one. */
+  readonly client: string;
+  /** Whether a trusted proxy says that the client uses HTTPS. */
+  readonly secure: boolean;
 }
 
 /** The value of `Allow`: the methods that cless passes on. It passes on unknown ones too. */
@@ -129,7 +134,18 @@ export function readHead(request: Request, peer: string, trusted: readonly Cidr[
   const websocket = method === "GET" && upgrade?.toLowerCase() === "websocket" &&
     listItems(connection).includes("upgrade");
   if (websocket) checkWebSocket(request.headers);
-  return { hostname, method, target, headers, contentLength: length, bodyLength, websocket };
+  const client = isTrusted ? clientAddress(peer, { forwardedFor, forwarded }, trusted) : peer;
+  const secure = isTrusted && isSecure(forwardedProto);
+  return { hostname, method, target, headers, contentLength: length, bodyLength, websocket, client, secure };
+}
+
+/**
+ * Whether a value of `X-Forwarded-Proto` names an encrypted scheme; some proxies write `wss` for a WebSocket. Of a list
+ * with one scheme for each proxy, the last one counts: the trusted proxy has added it.
+ */
+function isSecure(forwardedProto: string | undefined): boolean {
+  const scheme = listItems(forwardedProto).at(-1);
+  return scheme === "https" || scheme === "wss";
 }
 
 /** Whether the target is the whole server: `OPTIONS *`, RFC 9110, section 9.3.7. The platform gives it as `/*`. */

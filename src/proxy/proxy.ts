@@ -29,7 +29,7 @@ export interface ProxyOptions {
   readonly metrics?: RequestMetrics;
   /** Refuses requests that cless cannot answer in time. */
   readonly admission: Pick<Admission, "refuses" | "refusal" | "shed">;
-  /** Peers whose `X-Forwarded-*` and `Forwarded` are kept. */
+  /** Peers that say who the client is. */
   readonly trustedProxies: readonly Cidr[];
   /** The limits of a request until its revision is chosen. */
   readonly limits: ClientLimits;
@@ -39,7 +39,7 @@ export interface ProxyOptions {
   /** Whether each response closes its connection now, so that clients reconnect to the successor. */
   readonly role?: { readonly now: { readonly isLast: boolean } };
   /** Answers requests for the admin API; returns `undefined` for all others. */
-  readonly admin: (request: Request, head: RequestHead, peer: string) => Response | Promise<Response> | undefined;
+  readonly admin: (request: Request, head: RequestHead) => Response | Promise<Response> | undefined;
 }
 
 /** Handles requests: finds an instance, sends the request there, and passes the response back. */
@@ -76,7 +76,7 @@ export class Proxy implements Disposable {
       return this.#responder.withoutService(request, info, allowed);
     }
     if (head.hostname.label === "admin") {
-      const response = this.#options.admin(request, head, peer);
+      const response = this.#options.admin(request, head);
       if (response !== undefined) return response;
     }
     const context = new RequestContext(request, info, head, this.#options.clock.now(), this.#options.limits);

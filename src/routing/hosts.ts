@@ -4,9 +4,12 @@ import { parseHostname } from "../model/host.ts";
 import type { Router } from "./router.ts";
 import type { ServiceMap } from "./service_map.ts";
 
+/** The hostname of the admin API for this machine alone. */
+export const LOCAL_ADMIN = "admin.localhost";
+
 /** The hostnames of the admin API; they are reserved. */
 export function adminHostnames({ domain }: Pick<Config, "domain">): string[] {
-  return [`admin.${domain}`, "admin.localhost"];
+  return [`admin.${domain}`, LOCAL_ADMIN];
 }
 
 /** The hostnames that this cless serves, and the URLs of its services. */

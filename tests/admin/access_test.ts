@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { mayUseProxy } from "../../src/admin/access.ts";
-import { parseCidr } from "../../src/model/ip.ts";
+import { parseHostname } from "../../src/model/host.ts";
+import { requestHead } from "../support/request_head.ts";
 import { newAdmin, OWNER, problemOf } from "./kit.ts";
 
 const ROUTES = ["/", "/v1/services", "/v1/instances", "/v1/services/web", "/v1/tokens", "/openapi.json", "/nosuch"];
@@ -163,14 +164,31 @@ Deno.test("while cless stops, it can be read and not changed", async () => {
   assertEquals([answer.status, answer.headers.get("cless-error")], [503, "draining"]);
 });
 
-Deno.test("through the proxy the API answers this machine and trusted proxies only, unless the settings open it", () => {
-  const config = { adminPublic: false, domain: "example.org", trustedProxies: [parseCidr("10.0.0.0/8")] };
-  for (const hostname of ["admin.example.org", "admin.localhost"]) {
-    for (const peer of ["127.0.0.1", "::1", "10.1.2.3"]) assert(mayUseProxy(hostname, peer, config), peer);
-    assert(!mayUseProxy(hostname, "192.0.2.1", config));
-    assert(mayUseProxy(hostname, "192.0.2.1", { ...config, adminPublic: true }));
+/** A request to a hostname as the proxy knows it. */
+function headOf(name: string, client: string, secure = false) {
+  return requestHead({ hostname: parseHostname(name)!, client, secure });
+}
+
+const CLOSED = { adminHttps: false, adminPublic: false, domain: "example.org" };
+
+Deno.test("through the proxy the API answers clients on this machine only, unless the settings open it", () => {
+  for (const name of ["admin.example.org", "admin.localhost"]) {
+    for (const client of ["127.0.0.1", "::1"]) assert(mayUseProxy(headOf(name, client), CLOSED), client);
+    for (const client of ["192.0.2.1", "unknown"]) {
+      assert(!mayUseProxy(headOf(name, client, true), CLOSED));
+      assert(mayUseProxy(headOf(name, client), { ...CLOSED, adminPublic: true }));
+    }
   }
-  for (const hostname of ["admin.other.org", "example.org", "admin.app.example.org"]) {
-    assert(!mayUseProxy(hostname, "127.0.0.1", { ...config, adminPublic: true }), hostname);
+  for (const name of ["admin.other.org", "example.org", "admin.app.example.org"]) {
+    const open = { ...CLOSED, adminHttps: true, adminPublic: true };
+    assert(!mayUseProxy(headOf(name, "127.0.0.1", true), open), name);
   }
+});
+
+Deno.test("the API that is open over HTTPS answers strangers under the domain and over HTTPS, and only there", () => {
+  const open = { ...CLOSED, adminHttps: true };
+  assert(mayUseProxy(headOf("admin.example.org", "192.0.2.1", true), open));
+  assert(!mayUseProxy(headOf("admin.example.org", "192.0.2.1"), open));
+  assert(!mayUseProxy(headOf("admin.localhost", "192.0.2.1", true), open));
+  assert(mayUseProxy(headOf("admin.localhost", "127.0.0.1"), open));
 });

@@ -10,6 +10,8 @@ export function requestHead(parts: Partial<RequestHead> = {}): RequestHead {
     contentLength: undefined,
     bodyLength: 0,
     websocket: false,
+    client: "192.0.2.1",
+    secure: false,
     ...parts,
   };
 }
