@@ -123,27 +123,13 @@ export class Catalog {
   }
 }
 
-/**
- * A service is failing if no instance of any revision is ready, paused or hibernated, and a revision that has a share of
- * the requests, or soon will, has failed: see {@linkcode lastFailure}.
- */
 function statusOf(service: Service): ServiceStatus {
   const states = new Set(service.pools().flatMap((pool) => pool.states()));
   if (states.has("ready")) return { state: "ready" };
   const asleep = states.has("paused") ? "paused" : states.has("hibernated") ? "hibernated" : "asleep";
-  const failure = asleep === "asleep" ? lastFailure(service) : undefined;
-  if (failure !== undefined) return { state: "failing", failure };
+  const failure = service.failure();
+  if (failure !== undefined) return { state: "failing", failure: failure.reason };
   return { state: states.has("starting") ? "starting" : asleep };
-}
-
-/**
- * The reason of the last failure among the revisions that have a share of the requests or soon will: the new revision
- * of an undeclared service begins without a share.
- */
-function lastFailure({ convention, shares }: Service): string | undefined {
-  const asked = shares.filter(({ percent, unmade }) => (percent > 0 || convention) && unmade === undefined);
-  const failures = asked.flatMap(({ pool }) => pool.failure ?? []);
-  return failures.sort((a, b) => b.at.getTime() - a.at.getTime())[0]?.reason;
 }
 
 function viewOf({ previousTraffic: _, lastNumber: __, ...view }: ServiceRecord): ServiceView {

@@ -17,6 +17,7 @@ import type { Admission } from "./admission.ts";
 import { type ClientLimits, type Info, RequestContext, type UnansweredRequests } from "./request_context.ts";
 import { refusal, type RequestMetrics, Responder } from "./responder.ts";
 import { Retries } from "./retries.ts";
+import { isForHealth, serviceHealth } from "./service_health.ts";
 import { isNavigation, WaitingRoom } from "./waiting_room.ts";
 
 /** What a {@linkcode Proxy} works with. */
@@ -79,6 +80,7 @@ export class Proxy implements Disposable {
       const response = this.#options.admin(request, head);
       if (response !== undefined) return response;
     }
+    if (isForHealth(head)) return this.#responder.withoutService(request, info, this.#health(request, head));
     const context = new RequestContext(request, info, head, this.#options.clock.now(), this.#options.limits);
     this.#options.unanswered.add(context);
     const { bodyLength } = head;
@@ -90,6 +92,15 @@ export class Proxy implements Disposable {
   /** Closes the connections of WebSockets. */
   [Symbol.dispose](): void {
     this.#websockets[Symbol.dispose]();
+  }
+
+  /** Answers a monitor. The answer is no request of the service: no lock, limit or wake rule applies to it. */
+  #health(request: Request, head: RequestHead): Response {
+    try {
+      return serviceHealth(head, this.#options.activator);
+    } catch (error) {
+      return refusal(request, error);
+    }
   }
 
   /** Begins a request that may have a body: in HTTP/2, no header announces a body. */

@@ -46,6 +46,11 @@ export class Activator {
     return this.#router.find(hostname)?.name;
   }
 
+  /** Whether a hostname's service is failing: see {@linkcode Router.isFailing}. @throws {ClessError} `unknown_host` */
+  isFailing(hostname: Hostname): boolean {
+    return this.#router.isFailing(hostname);
+  }
+
   /**
    * Waits for a slot, and starts an instance if there is none. Uses the chosen pool, or another one if the service has
    * changed.

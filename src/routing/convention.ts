@@ -52,6 +52,12 @@ export class Convention {
     options.images.onChange(() => this.#update());
   }
 
+  /** Whether a label's service could be made now, to judge by the images in memory. */
+  has(label: string): boolean {
+    const { declared, images } = this.#options;
+    return isServiceName(label) && !declared.has(label) && images.find(conventionImage(label)) !== undefined;
+  }
+
   /** The service of a label, for a request. Makes the service if there is an image of that name. */
   async find(label: string): Promise<Service | undefined> {
     if (!isServiceName(label)) return undefined;

@@ -36,8 +36,18 @@ export class Router {
     if (known !== undefined && !known.convention) return known;
     const route = await this.#convention?.find(hostname.label) ?? this.find(hostname);
     if (route !== undefined) return route;
-    const why = this.#convention === undefined ? "" : `: there is no local image ${conventionImage(hostname.label)}`;
-    throw new ClessError("unknown_host", `No service answers for ${hostname.name}${why}`);
+    throw this.#unknownHost(hostname);
+  }
+
+  /**
+   * Whether a hostname's service is failing, to judge by what is in memory. A service that sleeps and has not failed is
+   * not. Makes no service and no pool. @throws {ClessError} `unknown_host`
+   */
+  isFailing(hostname: Hostname): boolean {
+    const route = this.find(hostname);
+    if (route !== undefined) return route.failure() !== undefined;
+    if (this.#convention?.has(hostname.label)) return false;
+    throw this.#unknownHost(hostname);
   }
 
   /** The service of that name. If it is not declared, searches the local images. */
@@ -45,5 +55,10 @@ export class Router {
     const known = this.#services.get(name);
     if (known !== undefined && !known.convention) return known;
     return await this.#convention?.find(name) ?? this.#services.get(name);
+  }
+
+  #unknownHost({ label, name }: Hostname): ClessError {
+    const why = this.#convention === undefined ? "" : `: there is no local image ${conventionImage(label)}`;
+    return new ClessError("unknown_host", `No service answers for ${name}${why}`);
   }
 }

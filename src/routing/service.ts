@@ -1,5 +1,7 @@
+import { isAsleep } from "../model/instance_state.ts";
 import { draw, type TrafficTarget } from "../model/traffic.ts";
 import type { InstancePool } from "../pool/pool.ts";
+import type { Failure } from "../pool/start_backoff.ts";
 import type { WakeRules } from "./wake_rules.ts";
 
 /** How a service wakes, if it has wake exceptions or a waiting page. */
@@ -21,6 +23,11 @@ export interface Route {
   route(chosen?: InstancePool): InstancePool;
   /** The pools of this route that have been made; makes none. */
   pools(): InstancePool[];
+  /**
+   * Why it fails, if it does: no instance is ready, paused or hibernated, and a revision that gets requests here, or
+   * soon will, has failed. Makes no pool.
+   */
+  failure(): Failure | undefined;
 }
 
 /** A revision's share of a service's requests. */
@@ -130,6 +137,11 @@ export class Service implements Route {
     return madePools(this.shares);
   }
 
+  failure(): Failure | undefined {
+    // The new revision of an undeclared service begins without a share.
+    return failureOf(this.pools(), madePools(this.convention ? this.shares : this.#drawn));
+  }
+
   /** The pool of a revision; makes it if there is none yet. `undefined` for a revision that is not among the shares. */
   poolOf(revision: string): InstancePool | undefined {
     return this.shares.find((share) => (share.unmade ?? share.pool.revision.name) === revision)?.pool;
@@ -141,6 +153,12 @@ const NONE: readonly never[] = [];
 
 function madePools(shares: readonly Share[]): InstancePool[] {
   return shares.filter(({ unmade }) => unmade === undefined).map(({ pool }) => pool);
+}
+
+/** The last failure of the `asked` pools, unless one of all pools has an instance that could answer. */
+function failureOf(all: readonly InstancePool[], asked: readonly InstancePool[]): Failure | undefined {
+  if (all.some((pool) => pool.states().some((state) => state === "ready" || isAsleep(state)))) return undefined;
+  return asked.flatMap(({ failure }) => failure ?? []).sort((a, b) => b.at.getTime() - a.at.getTime())[0];
 }
 
 /** A tagged revision, under its own address. */
@@ -165,5 +183,10 @@ class TaggedRevision implements Route {
 
   pools(): InstancePool[] {
     return madePools([this.#share]);
+  }
+
+  failure(): Failure | undefined {
+    const pools = this.pools();
+    return failureOf(pools, pools);
   }
 }

@@ -13,6 +13,23 @@ Deno.test(
   },
 );
 
+Deno.test(
+  { name: "a monitor that asks for the health of a service that sleeps starts no container", ignore: noDocker },
+  async () => {
+    await using program = await Program.start();
+    const health = (label: string) => program.get(label, "/.well-known/cless/health");
+    for (let n = 0; n < 3; n++) {
+      const { status, text } = await health("golang");
+      assertEquals([status, text], [200, "ok"]);
+    }
+    assertEquals((await health("e2e-none")).status, 404);
+    assertEquals([await program.containers(), await program.api("/v1/services")], [[], []]);
+    assertEquals((await program.get("golang")).status, 200);
+    await program.send("POST", "/v1/services/golang/sleep");
+    assertEquals([(await health("golang")).text, await program.containers()], ["ok", []]);
+  },
+);
+
 Deno.test({ name: "several services start at once without waiting for each other", ignore: noDocker }, async () => {
   await using program = await Program.start();
   const labels = ["golang", "python", "nodejs", "rust"];
