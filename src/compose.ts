@@ -1,3 +1,4 @@
+import { Gates } from "./access/gates.ts";
 import { mayUseProxy } from "./admin/access.ts";
 import { adminApi } from "./admin/api.ts";
 import { Metrics } from "./admin/metrics.ts";
@@ -171,7 +172,8 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
   const activator = new Activator(router, config.maxPending);
 
   // What operators see and change.
-  const publisher = new Publisher({ services, limits, defaults, env, store, pools, clock, retiring });
+  const gates = new Gates();
+  const publisher = new Publisher({ services, limits, defaults, env, gates, store, pools, clock, retiring });
   const deployer = new Deployer({
     ...{ store, states, publisher, images: engine.source, secrets, launcher, drainTimeoutMs },
     rules: {

@@ -29,7 +29,7 @@ const LEVELS = [
   ["deploy", "logs"],
   ["control", "proxy"],
   ["fleet", "routing"],
-  ["pool"],
+  ["access", "pool"],
   ["http"],
   ["base"],
   ["model"],

@@ -3,6 +3,9 @@ import { InvalidError } from "../control/schema/invalid.ts";
 import { StaleError } from "../control/store.ts";
 import type { ServiceView } from "../control/catalog.ts";
 
+/** Stands for a value that a token may not see. */
+export const MASK = "***";
+
 // Fields of the requests and answers of several operations.
 
 /** The pattern of services' names. In addition, they have no `--` and are not `admin`. */

@@ -65,6 +65,18 @@ const FIELDS: Readonly<Record<Field, readonly [description: string, ...examples:
   loading: [
     "What a browser gets while the service starts: it waits for the app's answer (hold, the default), or gets a page",
   ],
+  access: [
+    "Who may use the service: clients at an address of allow, and those who pass one of basic (users with hashes of passwords), forward (another server decides) and oidc (sign-in); except names paths without a lock. {} is everybody",
+    { basic: { alice: "$scrypt$ln=15,r=8,p=1$…$…" }, except: ["/health", "/webhooks/*"] },
+  ],
+  limits: [
+    "How many requests per second each client's address, or all clients together, may send, and how large a body may be. {} is no limit",
+    { requestsPerSecond: 20, burst: 40, per: "address", maxBody: "20m" },
+  ],
+  maintenance: [
+    "What everybody is told with a 503, apart from the addresses of allow; empty for no maintenance. The addresses of tags answer all the same",
+    "Back at 14:00",
+  ],
   traffic: ["The percent that the new revision gets, while the others share the rest; or the whole split", 10],
   tag: ["The new revision has an address of its own, TAG--SERVICE", "next"],
 };

@@ -6,10 +6,12 @@ import type { Service } from "../routing/service.ts";
 import type { ServiceMap } from "../routing/service_map.ts";
 import { outputLines } from "./deploy_error.ts";
 import type { ServiceState, ServiceStates } from "./service_states.ts";
-import type { RevisionRecord, ServiceRecord } from "./records.ts";
+import type { RevisionRecord, ServiceFields, ServiceRecord } from "./records.ts";
 
 /** The fields that only a declared service has. */
-type DeclaredFields = Pick<ServiceRecord, "generation" | "revisionHistory" | "wake" | "loading">;
+type DeclaredFields =
+  & Pick<ServiceRecord, "generation">
+  & Pick<ServiceFields, "revisionHistory" | "wake" | "loading" | "access" | "limits" | "maintenance">;
 
 /** A service as the API shows it. */
 export interface ServiceView
@@ -148,6 +150,9 @@ function viewOfFound(service: Service): ServiceView {
     revisionHistory: undefined,
     wake: undefined,
     loading: undefined,
+    access: undefined,
+    limits: undefined,
+    maintenance: undefined,
     declaredBy: undefined,
     createdAt: createdAt.getTime(),
     updatedAt: updatedAt.getTime(),

@@ -1,15 +1,22 @@
 import { defined } from "../model/defined.ts";
+import { isOpen, isUnlimited } from "../model/access.ts";
 import type { HistoryEntry, ServiceRecord } from "./records.ts";
 
 /** History is kept for this many days. */
 export const HISTORY_DAYS = 90;
 
-/** What the audit log stores of a service: enough to see what changed, but nothing that containers get. */
+/**
+ * What the audit log stores of a service: enough to see what changed, but nothing that containers get, and no hashes of
+ * passwords.
+ */
 export function historyOf(service: ServiceRecord): Record<string, unknown> {
   const { generation, lastNumber, latestRevision, traffic, domains, revisionHistory, wake, loading } = service;
-  const { declaredBy } = service;
+  const { access, declaredBy, limits, maintenance } = service;
   return defined({
     ...{ generation, lastNumber, latestRevision, traffic, domains, revisionHistory, wake, loading, declaredBy },
+    access: isOpen(access) ? undefined : { ...access, basic: Object.keys(access.basic) },
+    limits: isUnlimited(limits) ? undefined : limits,
+    maintenance: maintenance || undefined,
   });
 }
 

@@ -1,5 +1,6 @@
 import { needsNoPreparation, type RevisionTemplate } from "../model/template.ts";
 import type { Traffic } from "../model/traffic.ts";
+import type { AccessSettings, RequestLimits } from "../model/access.ts";
 import type { Loading, WakeSettings } from "../model/service.ts";
 import type { Usage } from "../pool/launcher.ts";
 import type { Wake } from "../pool/pool.ts";
@@ -14,6 +15,10 @@ export interface ServiceRecord {
   /** Which requests wake it. */
   readonly wake: WakeSettings;
   readonly loading: Loading;
+  readonly access: AccessSettings;
+  readonly limits: RequestLimits;
+  /** What requests are told while the service is under maintenance; empty if it is not. */
+  readonly maintenance: string;
   readonly traffic: Traffic;
   /** The split before the last change of traffic, by revision name; empty if there was none. */
   readonly previousTraffic: Traffic;
@@ -30,7 +35,10 @@ export interface ServiceRecord {
 }
 
 /** The settings of a service that do not depend on its revisions. */
-export type ServiceFields = Pick<ServiceRecord, "domains" | "revisionHistory" | "wake" | "loading">;
+export type ServiceFields = Pick<
+  ServiceRecord,
+  "domains" | "revisionHistory" | "wake" | "loading" | "access" | "limits" | "maintenance"
+>;
 
 /** A revision as it is stored. It never changes. */
 export interface RevisionRecord {

@@ -1,4 +1,5 @@
 import { type RevisionTemplate, templateText } from "../model/template.ts";
+import { OPEN, UNLIMITED } from "../model/access.ts";
 import { EVERYBODY_WAKES } from "../model/service.ts";
 import type { DeployPreview, RevisionRecord, ServiceChange, ServiceFields, ServiceRecord } from "../control/records.ts";
 import { historyOf } from "../control/history.ts";
@@ -6,9 +7,17 @@ import { namesOf, prunable, revisionName, type ServiceState } from "../control/s
 import { previousAfter, sameTraffic, trafficAfter, type TrafficRequest } from "./next_traffic.ts";
 
 /** The settings of a new service. */
-const DEFAULTS: ServiceFields = { domains: [], revisionHistory: 20, wake: EVERYBODY_WAKES, loading: "hold" };
+const DEFAULTS: ServiceFields = {
+  domains: [],
+  revisionHistory: 20,
+  wake: EVERYBODY_WAKES,
+  loading: "hold",
+  access: OPEN,
+  limits: UNLIMITED,
+  maintenance: "",
+};
 /** The fields of a service that a deploy may change without a new revision, besides its traffic. */
-const SETTINGS = ["domains", "revisionHistory", "wake", "loading", "declaredBy"] as const;
+const SETTINGS = [...Object.keys(DEFAULTS) as (keyof ServiceFields)[], "declaredBy"] as const;
 
 /** What a revision consists of. If it differs from the latest revision, a deploy makes a new one. */
 export type Content = Pick<RevisionRecord, "template" | "imageId" | "imageDigest" | "pulled" | "secretVersions">;

@@ -1,3 +1,4 @@
+import type { Gates } from "../access/gates.ts";
 import type { Clock } from "../base/clock.ts";
 import { type ClessError, couldNotStart, messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
@@ -27,6 +28,7 @@ export interface PublisherOptions {
   readonly pools: { newPool(revision: Revision): InstancePool };
   readonly retiring: Pick<RetiringPools, "retire" | "gone">;
   readonly env: Pick<RevisionEnv, "of">;
+  readonly gates: Pick<Gates, "of">;
   readonly limits: Limits;
   /** The container defaults, for revisions that are not `older`. */
   readonly defaults: ContainerDefaults;
@@ -148,7 +150,9 @@ export class Publisher {
 
   #declare(service: ServiceRecord, shares: readonly Share[]): Service {
     const { domains, name } = service;
-    return new Service(name, defined({ domains, shares, waking: wakingOf(service), random: this.#options.random }));
+    const { gates, random } = this.#options;
+    const [waking, gate] = [wakingOf(service), gates.of(service)];
+    return new Service(name, defined({ domains, shares, waking, gate, random }));
   }
 
   /** @throws {ClessError} `start_failed` if the revision cannot be read now, or could not within the last second. */

@@ -1,4 +1,5 @@
 import { abortable } from "@std/async/abortable";
+import type { Gate } from "../access/gate.ts";
 import type { Clock } from "../base/clock.ts";
 import { ClessError } from "../base/errors.ts";
 import type { Forwarder } from "../http/forwarder.ts";
@@ -117,6 +118,7 @@ export class Proxy implements Disposable {
 
   #begin(context: RequestContext): Promise<Response> {
     const route = this.#options.activator.find(context.head.hostname);
+    if (route?.gate !== undefined && !context.admitted) return this.#admit(context, route, route.gate);
     let pool: InstancePool | undefined;
     try {
       pool = route?.route();
@@ -127,6 +129,23 @@ export class Proxy implements Disposable {
     if (route?.waking !== undefined) return this.#beginAsAllowed(context, route, route.waking, pool!);
     const lease = pool?.claim();
     return lease === undefined ? this.#hold(context, pool) : this.#send(context, lease);
+  }
+
+  /** Begins a request if the gate of its service lets it pass. */
+  async #admit(context: RequestContext, route: Route, gate: Gate): Promise<Response> {
+    try {
+      const answer = await gate.check(context);
+      if (answer !== undefined) return await this.#refuse(context, route, answer);
+      context.admitted = true;
+    } catch (error) {
+      return await this.#fail(context, error);
+    }
+    return await this.#begin(context);
+  }
+
+  async #refuse(context: RequestContext, route: Route, answer: Response): Promise<Response> {
+    await context.upload?.end();
+    return this.#responder.forService(context, route.name, answer);
   }
 
   /** Begins a request for a service with wake exceptions or a waiting page. */
@@ -164,6 +183,10 @@ export class Proxy implements Disposable {
       context.watchClient();
       const grant = await this.#wait(context, chosen);
       if (grant.how !== undefined) context.start = { how: grant.how, ms: this.#options.clock.now() - beganMs };
+      if (!context.admitted && this.#options.activator.find(context.head.hostname)?.gate !== undefined) {
+        grant.lease.release(); // the service has got a gate meanwhile
+        return await this.#begin(context);
+      }
       return await this.#send(context, grant.lease);
     } catch (error) {
       return await this.#fail(context, error);

@@ -31,6 +31,8 @@ export class RequestContext implements Client, Timed {
   upload: Upload | undefined;
   timeoutMs: number;
   clientTimeoutMs: number;
+  /** Whether the gate of the service has let the request pass. */
+  admitted = false;
   /** What the request had to wait for. */
   start: { readonly how: Wake; readonly ms: number } | undefined;
   /** The instance that the request was last sent to. */

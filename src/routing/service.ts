@@ -2,6 +2,7 @@ import { isAsleep } from "../model/instance_state.ts";
 import { draw, type TrafficTarget } from "../model/traffic.ts";
 import type { InstancePool } from "../pool/pool.ts";
 import type { Failure } from "../pool/start_backoff.ts";
+import type { Gate } from "../access/gate.ts";
 import type { WakeRules } from "./wake_rules.ts";
 
 /** How a service wakes, if it has wake exceptions or a waiting page. */
@@ -19,6 +20,8 @@ export interface Route {
   readonly convention: boolean;
   /** `undefined` if every request wakes it, and is held while it starts. */
   readonly waking?: Waking | undefined;
+  /** Decides which requests pass; `undefined` if all do. */
+  readonly gate?: Gate | undefined;
   /** Chooses the pool for a request. Keeps an earlier choice while its revision has a share or a tag. */
   route(chosen?: InstancePool): InstancePool;
   /** The pools of this route that have been made; makes none. */
@@ -83,6 +86,7 @@ export interface ServiceOptions {
   /** Whole hostnames besides its own, in lower case. */
   readonly domains?: readonly string[];
   readonly waking?: Waking | undefined;
+  readonly gate?: Gate | undefined;
   /** Only for an undeclared service. */
   readonly found?: Found;
   /** From 0 to below 1, evenly. */
@@ -97,21 +101,23 @@ export class Service implements Route {
   /** The revisions that have an address of their own. */
   readonly tagged: readonly TaggedRevision[];
   readonly waking: Waking | undefined;
+  readonly gate: Gate | undefined;
   /** `undefined` if the service is declared. */
   readonly found: Found | undefined;
   readonly convention: boolean;
   readonly #drawn: readonly Share[];
   readonly #random: () => number;
 
-  constructor(name: string, { shares, domains = NONE, waking, found, random = Math.random }: ServiceOptions) {
+  constructor(name: string, { shares, domains = NONE, waking, gate, found, random = Math.random }: ServiceOptions) {
     this.name = name;
     this.domains = domains;
     this.shares = shares;
     this.waking = waking;
+    this.gate = gate;
     this.found = found;
     this.convention = found !== undefined;
     const tagged = shares.filter(({ tag }) => tag !== undefined);
-    this.tagged = tagged.length === 0 ? NONE : tagged.map((share) => new TaggedRevision(name, share, waking));
+    this.tagged = tagged.length === 0 ? NONE : tagged.map((share) => new TaggedRevision(name, share, waking, gate));
     this.#drawn = shares.every(({ percent }) => percent > 0) ? shares : shares.filter(({ percent }) => percent > 0);
     this.#random = random;
   }
@@ -168,12 +174,14 @@ class TaggedRevision implements Route {
   /** The first label of its address. It cannot be a service's name, which has no two hyphens in a row. */
   readonly label: string;
   readonly waking: Waking | undefined;
+  readonly gate: Gate | undefined;
   readonly #share: Share;
 
-  constructor(name: string, share: Share, waking: Waking | undefined) {
+  constructor(name: string, share: Share, waking: Waking | undefined, gate: Gate | undefined) {
     this.name = name;
     this.label = `${share.tag}--${name}`;
     this.waking = waking;
+    this.gate = gate;
     this.#share = share;
   }
 

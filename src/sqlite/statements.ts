@@ -16,7 +16,7 @@ export function prepareStatements(db: DatabaseSync) {
         SELECT json_group_array(name)
         FROM (SELECT domain.name FROM domain WHERE domain.service = service.name ORDER BY position)
       ) AS domains,
-      revision_history AS revisionHistory, wake, loading, traffic, previous_traffic AS previousTraffic,
+      revision_history AS revisionHistory, wake, loading, access, limits, maintenance, traffic, previous_traffic AS previousTraffic,
       latest_revision AS latestRevision, last_number AS lastNumber, generation, declared_by AS declaredBy,
       created_at AS createdAt, updated_at AS updatedAt
     FROM service`;
@@ -30,14 +30,15 @@ export function prepareStatements(db: DatabaseSync) {
     putService: db.prepare(`
       INSERT INTO service VALUES (
         :name, :revisionHistory, :traffic, :previousTraffic, :latestRevision, :lastNumber, :generation,
-        :declaredBy, :createdAt, :updatedAt, :wake, :loading
+        :declaredBy, :createdAt, :updatedAt, :wake, :loading, :access, :limits, :maintenance
       )
       ON CONFLICT (name) DO UPDATE SET
         revision_history = excluded.revision_history, traffic = excluded.traffic,
         previous_traffic = excluded.previous_traffic, latest_revision = excluded.latest_revision,
         last_number = excluded.last_number, generation = excluded.generation, declared_by = excluded.declared_by,
         created_at = excluded.created_at, updated_at = excluded.updated_at,
-        wake = excluded.wake, loading = excluded.loading`),
+        wake = excluded.wake, loading = excluded.loading, access = excluded.access, limits = excluded.limits,
+        maintenance = excluded.maintenance`),
     deleteService: db.prepare("DELETE FROM service WHERE name = ?"),
 
     domainOwner: db.prepare("SELECT service FROM domain WHERE name = ?"),
@@ -129,6 +130,8 @@ type Row<Record, Other> = Omit<Record, keyof Other> & Other;
 export type ServiceRow = Row<ServiceRecord, {
   readonly domains: string;
   readonly wake: string;
+  readonly access: string;
+  readonly limits: string;
   readonly traffic: string;
   readonly previousTraffic: string;
   readonly declaredBy: string | null;
@@ -142,6 +145,9 @@ export function serviceOf(row: ServiceRow, parse: typeof JSON.parse): ServiceRec
     revisionHistory: row.revisionHistory,
     wake: parse(row.wake),
     loading: row.loading,
+    access: parse(row.access),
+    limits: parse(row.limits),
+    maintenance: row.maintenance,
     traffic: parse(row.traffic),
     previousTraffic: JSON.parse(row.previousTraffic),
     latestRevision: row.latestRevision,

@@ -326,6 +326,8 @@ export class SqliteStore implements Store {
     this.#sql.putService.run({
       ...service,
       wake: JSON.stringify(service.wake),
+      access: JSON.stringify(service.access),
+      limits: JSON.stringify(service.limits),
       traffic: JSON.stringify(service.traffic),
       previousTraffic: JSON.stringify(service.previousTraffic),
       declaredBy: service.declaredBy ?? null,

@@ -1,3 +1,4 @@
+import { OPEN, UNLIMITED } from "../../src/model/access.ts";
 import { assertEquals, assertRejects } from "@std/assert";
 import { Catalog } from "../../src/control/catalog.ts";
 import { EVERYBODY_WAKES } from "../../src/model/service.ts";
@@ -40,6 +41,9 @@ Deno.test("declared services and those that were found are listed together by na
     revisionHistory: 3,
     wake: EVERYBODY_WAKES,
     loading: "hold",
+    access: OPEN,
+    limits: UNLIMITED,
+    maintenance: "",
     declaredBy: "cless.yaml",
     createdAt: service.createdAt,
     updatedAt: service.updatedAt,
@@ -66,6 +70,9 @@ Deno.test("a service that was found has one revision, and no generation", () => 
     revisionHistory: undefined,
     wake: undefined,
     loading: undefined,
+    access: undefined,
+    limits: undefined,
+    maintenance: undefined,
     declaredBy: undefined,
   });
   const [revision, ...others] = catalog.revisions("bare")!;

@@ -1,3 +1,4 @@
+import { Gates } from "../../src/access/gates.ts";
 import { Deployer, type DeployerOptions, type DeployInput, type DeployOptions } from "../../src/deploy/deployer.ts";
 import type { EventType } from "../../src/control/events.ts";
 import { Publisher } from "../../src/deploy/publisher.ts";
@@ -128,6 +129,7 @@ export function newScene(options: SceneOptions = {}): Scene {
     },
   };
   const publisher = new Publisher({
+    gates: new Gates(),
     services,
     limits: {
       startTimeoutMs: 30_000,

@@ -4,6 +4,7 @@ import { canonicalTemplate, type TemplateInput } from "../../src/model/template.
 import { LATEST, type Traffic } from "../../src/model/traffic.ts";
 import { ClessError } from "../../src/base/errors.ts";
 import { conventionService, newRevision, started } from "../support/kit.ts";
+import { OPEN, UNLIMITED } from "../../src/model/access.ts";
 import { EVERYBODY_WAKES } from "../../src/model/service.ts";
 import { newScene, type Scene } from "./deployer_kit.ts";
 
@@ -28,6 +29,9 @@ function service(latestRevision: string, traffic: Traffic, domains: string[] = [
     revisionHistory: 20,
     wake: EVERYBODY_WAKES,
     loading: "hold",
+    access: OPEN,
+    limits: UNLIMITED,
+    maintenance: "",
     traffic,
     previousTraffic: [],
     latestRevision,

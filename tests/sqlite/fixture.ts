@@ -56,7 +56,12 @@ export function fill(store: Store, version = MIGRATIONS.length): void {
     },
   });
   const waking = { wake: { except: { userAgents: ["Bot's"], paths: ["/up"] } }, loading: "page" } as const;
-  change(creationOf("other", version >= 2 ? waking : {}));
+  const guarded = {
+    access: { allow: ["203.0.113.0/24"], basic: { "o'neil": "$scrypt$…" }, pass: false, except: ["/up"] },
+    limits: { requestsPerSecond: 2.5, per: "service", maxBody: 1024 },
+    maintenance: "Back at 14:00",
+  } as const;
+  change(creationOf("other", { ...(version >= 2 ? waking : {}), ...(version >= 5 ? guarded : {}) }));
   change(creationOf("gone", { domains: ["gone.example.org"] }));
   store.delete("gone", 1, {
     ...entryOf("gone", 1_700_000_000_005, "delete"),

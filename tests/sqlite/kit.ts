@@ -1,5 +1,6 @@
 import type { HistoryEntry, RevisionRecord, ServiceChange, ServiceRecord } from "../../src/control/records.ts";
 import { canonicalTemplate, type TemplateInput } from "../../src/model/template.ts";
+import { OPEN, UNLIMITED } from "../../src/model/access.ts";
 import { EVERYBODY_WAKES } from "../../src/model/service.ts";
 import { noRead, noWrite } from "../support/permissions.ts";
 
@@ -67,6 +68,9 @@ export function creationOf(name: string, over: Partial<ServiceRecord> = {}): Ser
       revisionHistory: 10,
       wake: EVERYBODY_WAKES,
       loading: "hold",
+      access: OPEN,
+      limits: UNLIMITED,
+      maintenance: "",
       traffic: [{ revision: "latest", percent: 100 }],
       previousTraffic: [],
       latestRevision: revision.name,

@@ -1,3 +1,4 @@
+import { OPEN, UNLIMITED } from "../../src/model/access.ts";
 import { DatabaseSync } from "node:sqlite";
 import { assertEquals, assertThrows } from "@std/assert";
 import type { ServiceChange, TokenRecord } from "../../src/control/records.ts";
@@ -41,6 +42,9 @@ storeTest("a service comes back as it was kept, with all that it can have", (sto
       revisionHistory: 3,
       wake: { except: { userAgents: ["Bot's", "x"], paths: ["/up", "/"] } },
       loading: "page",
+      access: OPEN,
+      limits: UNLIMITED,
+      maintenance: "",
       traffic: [{ revision: "golang-00001", percent: 90, tag: "stable" }, { revision: "latest", percent: 10 }],
       previousTraffic: [{ revision: "latest", percent: 100 }],
       generation: 7,
@@ -114,6 +118,9 @@ storeTest("a change stores every field of the service anew, also which file decl
       revisionHistory: 3,
       wake: { except: { userAgents: ["Bot"], paths: ["/up"] } },
       loading: "page",
+      access: OPEN,
+      limits: UNLIMITED,
+      maintenance: "",
       traffic: [{ revision: "golang-00001", percent: 100 }],
       previousTraffic: [{ revision: "golang-00002", percent: 100 }],
       latestRevision: "golang-00002",

@@ -5,7 +5,7 @@ import type { FailureView, RevisionView } from "../../control/catalog.ts";
 import { ClessError } from "../../base/errors.ts";
 import { json } from "../body.ts";
 import type { Collaborators } from "../collaborators.ts";
-import { IF_MATCH, revisionParam, serviceParam, shown, time, timeOf } from "../common_fields.ts";
+import { IF_MATCH, MASK, revisionParam, serviceParam, shown, time, timeOf } from "../common_fields.ts";
 import { tagged } from "../operation.ts";
 import { changeOptions, serviceOf } from "./services.ts";
 
@@ -22,8 +22,6 @@ const failureFields = {
     description: "For how many seconds requests are refused with `crash_loop`; missing if they are not",
   }),
 };
-/** Replaces what a token may not read. */
-const MASK = "***";
 
 const FAILURE = "Its last failure, until an instance has been ready for a minute; missing if it works";
 

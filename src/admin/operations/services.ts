@@ -1,9 +1,12 @@
 import { z } from "zod";
+import { type AccessJson, showAccess, showLimits } from "../../control/schema/access.ts";
+import * as accessField from "../../control/schema/access_fields.ts";
 import { check } from "../../control/schema/check.ts";
 import { checkTagLength, InvalidError } from "../../control/schema/invalid.ts";
 import { parseService, retiredWarning, targetsSchema } from "../../control/schema/schema.ts";
 import { allows, type Holder } from "../../control/access/tokens.ts";
 import type { ServiceView } from "../../control/catalog.ts";
+import type { Scope } from "../../control/records.ts";
 import type { Cost } from "../../control/costs.ts";
 import type { ChangeOptions } from "../../deploy/deployer.ts";
 import { defined } from "../../model/defined.ts";
@@ -14,7 +17,18 @@ import { ClessError } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
 import { json, readJson } from "../body.ts";
 import type { Collaborators } from "../collaborators.ts";
-import { etagOf, flag, IF_MATCH, readIfMatch, serviceParam, shown, time, timeOf, whole } from "../common_fields.ts";
+import {
+  etagOf,
+  flag,
+  IF_MATCH,
+  MASK,
+  readIfMatch,
+  serviceParam,
+  shown,
+  time,
+  timeOf,
+  whole,
+} from "../common_fields.ts";
 import { type Call, tagged } from "../operation.ts";
 
 const operation = tagged("services");
@@ -28,6 +42,11 @@ const trafficSchema = targetsSchema.meta({ id: "Traffic" });
 
 const wakeSchema = z.strictObject({
   except: z.strictObject({ userAgents: z.array(z.string()), paths: z.array(z.string()) }),
+});
+
+const accessSchema = z.strictObject({
+  ...accessField.access.shape,
+  basic: z.record(z.string(), z.string()).optional(),
 });
 
 const count = z.number().min(0);
@@ -62,6 +81,11 @@ const serviceSchema = z.strictObject({
   revisionHistory: z.int().optional().meta({ description: "How many revisions without traffic or tag are retained" }),
   wake: wakeSchema.optional().meta({ description: "Which requests do not wake it" }),
   loading: z.enum(["hold", "page"]).optional().meta({ description: "What a browser gets while it starts" }),
+  access: accessSchema.optional().meta({
+    description: "Who may use it; missing if everybody may. A token of scope read does not see the hashes of passwords",
+  }),
+  limits: accessField.limits.optional().meta({ description: "How much it accepts; missing without a limit" }),
+  maintenance: z.string().optional().meta({ description: "What requests are told during maintenance" }),
   declaredBy: z.string().optional().meta({ description: "The file that declared it" }),
   cost: costSchema.optional(),
   convention: z.literal(true).optional().meta({
@@ -145,7 +169,7 @@ export function serviceOperations(parts: Collaborators) {
           headers: { Link: 'The next page, as <…>; rel="next"; missing on the last one' },
         },
       },
-      run: async ({ query, target }) => {
+      run: async ({ holder, query, target }) => {
         const { limit = 100, cursor, q, convention, declaredBy } = query;
         const last = cursor === undefined ? "" : readCursor(cursor);
         const found = Iterator.from(catalog.after(last)).filter((service) =>
@@ -156,7 +180,7 @@ export function serviceOperations(parts: Collaborators) {
         const page = found.slice(0, limit);
         const headers = found.length > limit ? { link: nextLink(target, cursorOf(page.at(-1)!.name)) } : {};
         const costs = await figures.costs(page.map(({ name }) => name));
-        return json(page.map((service) => showService(parts, service, costs.get(service.name))), { headers });
+        return json(page.map((service) => showService(parts, holder, service, costs.get(service.name))), { headers });
       },
     }),
     operation({
@@ -167,10 +191,10 @@ export function serviceOperations(parts: Collaborators) {
       params,
       answers: { 200: { description: "The service", schema: serviceSchema, headers: ETAG } },
       errors: ["not_found"],
-      run: async ({ params: { name } }) => {
+      run: async ({ holder, params: { name } }) => {
         serviceOf(catalog, name); // refuses unknown ones at once; others may be deleted during the measurement
         const costs = await figures.costs([name]);
-        return answerService(parts, serviceOf(catalog, name), 200, costs.get(name));
+        return answerService(parts, holder, serviceOf(catalog, name), 200, costs.get(name));
       },
     }),
     operation({
@@ -212,7 +236,7 @@ export function serviceOperations(parts: Collaborators) {
         const options = defined({ by: holder.name, ifMatch, declaredBy, renew });
         if (dryRun) return json(await deployer.plan(name, input, options));
         const { service, isNewService } = await deployer.deploy(name, input, { ...options, wait });
-        return answerService(parts, { ...service, convention: false }, isNewService ? 201 : 200);
+        return answerService(parts, holder, { ...service, convention: false }, isNewService ? 201 : 200);
       },
     }),
     operation({
@@ -257,7 +281,7 @@ export function trafficOperations(parts: Collaborators) {
           if (tag !== undefined) checkTagLength(name, tag, [at, "tag"]);
         });
         const service = await deployer.setTraffic(name, traffic, options);
-        return answerService(parts, { ...service, convention: false });
+        return answerService(parts, call.holder, { ...service, convention: false });
       },
     }),
     trafficOperation({
@@ -273,7 +297,7 @@ export function trafficOperations(parts: Collaborators) {
       errors: ["not_found", "conflict", "stale", "store_unavailable"],
       run: async (call) => {
         const service = await deployer.rollback(call.params.name, changeOptions(catalog, call));
-        return answerService(parts, { ...service, convention: false });
+        return answerService(parts, call.holder, { ...service, convention: false });
       },
     }),
   ];
@@ -313,25 +337,47 @@ export function changeOptions(
   return defined({ by: holder.name, ifMatch: readIfMatch(request.headers, service) });
 }
 
-function answerService(parts: Collaborators, service: ServiceView, status = 200, cost?: Cost): Response {
+function answerService(
+  parts: Collaborators,
+  holder: Holder,
+  service: ServiceView,
+  status = 200,
+  cost?: Cost,
+): Response {
   const { generation } = service;
   const headers = generation === undefined ? {} : { etag: etagOf(generation) };
-  return json(showService(parts, service, cost), { status, headers });
+  return json(showService(parts, holder, service, cost), { status, headers });
 }
 
-function showService({ catalog, hosts }: Collaborators, service: ServiceView, cost?: Cost): ServiceJson {
+function showService(
+  { catalog, hosts }: Collaborators,
+  { scope }: Holder,
+  service: ServiceView,
+  cost?: Cost,
+): ServiceJson {
   const { convention, createdAt, generation, name, updatedAt } = service;
   const { domains, latestRevision, traffic, revisionHistory, wake, loading, declaredBy } = service;
+  const { access, limits, maintenance } = service;
   const { state, failure } = catalog.status(name);
   return {
     ...{ name, url: hosts.urlOf(name), state, failure, domains, latestRevision, traffic },
     etag: generation?.toString(),
-    ...{ revisionHistory, wake, loading, declaredBy },
+    ...{ revisionHistory, wake, loading },
+    access: access && shownTo(scope, showAccess(access)),
+    limits: limits && showLimits(limits),
+    maintenance: maintenance || undefined,
+    declaredBy,
     cost: cost && { ...cost, since: timeOf(cost.since) },
     convention: convention || undefined,
     createdAt: timeOf(createdAt),
     updatedAt: timeOf(updatedAt),
   };
+}
+
+/** Who may use a service, as a token may see it: with hashes, passwords can be guessed at will. */
+function shownTo(scope: Scope, access: AccessJson | undefined): AccessJson | undefined {
+  if (access?.basic === undefined || allows(scope, "deploy")) return access;
+  return { ...access, basic: Object.fromEntries(Object.keys(access.basic).map((user) => [user, MASK])) };
 }
 
 /** The link to the next page: the same request with another cursor. */

@@ -2,7 +2,7 @@ import { messageOf, OperatorError, plainMessageOf } from "../../base/errors.ts";
 import { defined } from "../../model/defined.ts";
 import { canonicalTemplate } from "../../model/template.ts";
 import type { DeployPreview, ServiceRecord } from "../records.ts";
-import { type ParsedService, showTemplate } from "../schema/schema.ts";
+import { type ParsedService, showServiceFields, showTemplate } from "../schema/schema.ts";
 import type { Manifest } from "./manifest.ts";
 
 /** What applying a manifest needs to know of an existing service. */
@@ -142,7 +142,11 @@ export async function readManifest(path: string): Promise<string> {
 
 /** Writes a service's declaration as the body of `PUT /v1/services/{name}`. */
 export function bodyOf({ template, service, traffic, targets, tag }: ParsedService): Record<string, unknown> {
-  return { ...showTemplate(canonicalTemplate(template)), ...service, ...defined({ traffic: targets ?? traffic, tag }) };
+  return {
+    ...showTemplate(canonicalTemplate(template)),
+    ...showServiceFields(service),
+    ...defined({ traffic: targets ?? traffic, tag }),
+  };
 }
 
 /**

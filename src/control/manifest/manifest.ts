@@ -3,7 +3,7 @@ import { canonicalTemplate } from "../../model/template.ts";
 import { YamlTree } from "./yaml_tree.ts";
 import { type FieldPath, InvalidError, ManifestError, SERVICE_NAME_RULE, unknownField } from "../schema/invalid.ts";
 import { isServiceName } from "../../model/service.ts";
-import { type ParsedService, parseService, showTemplate } from "../schema/schema.ts";
+import { type ParsedService, parseService, showServiceFields, showTemplate } from "../schema/schema.ts";
 
 /** The services of a file by name, in the order of the file. */
 export interface Manifest extends ReadonlyMap<string, ParsedService> {
@@ -100,5 +100,5 @@ function showService({ template, service, traffic, targets, tag }: ParsedService
   const shown = showTemplate(canonicalTemplate(template));
   const defaults: Record<string, unknown> = showTemplate(canonicalTemplate({ image: "" }));
   const said = Object.entries(shown).filter(([key, value]) => JSON.stringify(value) !== JSON.stringify(defaults[key]));
-  return { ...Object.fromEntries(said), ...service, traffic: targets ?? traffic, tag };
+  return { ...Object.fromEntries(said), ...showServiceFields(service), traffic: targets ?? traffic, tag };
 }

@@ -16,8 +16,8 @@ function bytesOf(text: string): number {
   return new TextEncoder().encode(text).length;
 }
 
-/** A check that a parser accepts the text. The parser throws a RangeError if it does not. */
-function reads(parse: (text: string) => unknown): z.core.CheckFn<string> {
+/** Makes a check that a parser accepts the text. The parser throws a RangeError if it does not. */
+export function reads(parse: (text: string) => unknown): z.core.CheckFn<string> {
   return (context) => {
     try {
       parse(context.value);

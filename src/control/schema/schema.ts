@@ -7,6 +7,8 @@ import { parseCapability } from "../../model/isolation.ts";
 import { formatMemory, parseMemory } from "../../model/memory.ts";
 import type { RevisionTemplate, TemplateInput } from "../../model/template.ts";
 import { checkTraffic, type Traffic, TrafficError } from "../../model/traffic.ts";
+import { readAccess, readLimits, showAccess, showLimits } from "./access.ts";
+import * as accessField from "./access_fields.ts";
 import * as field from "./fields.ts";
 import { check, strict } from "./check.ts";
 import { checkServiceName, checkTagLength, InvalidError } from "./invalid.ts";
@@ -53,6 +55,9 @@ const serviceFields = {
   revisionHistory: whole(0, 1000).optional(),
   wake: field.wake.optional(),
   loading: z.enum(["hold", "page"]).optional(),
+  access: accessField.access.optional(),
+  limits: accessField.limits.optional(),
+  maintenance: accessField.maintenance.optional(),
 };
 
 const targetSchema = strict({
@@ -130,7 +135,10 @@ function agree(context: z.core.ParsePayload<z.output<typeof templateSchema>>): v
 export function parseService(name: string, body: unknown): ParsedService {
   checkServiceName(name);
   const { current, retired } = withoutRetired(body);
-  const { domains, revisionHistory, wake, loading, traffic, tag, ...template } = check(serviceSchema, current);
+  const { domains, revisionHistory, wake, loading, access, limits, maintenance, traffic, tag, ...template } = check(
+    serviceSchema,
+    current,
+  );
   if (tag !== undefined) checkTagLength(name, tag, ["tag"]);
   const targets = typeof traffic === "object" ? readTargets(name, traffic, tag) : undefined;
   return defined({
@@ -140,6 +148,9 @@ export function parseService(name: string, body: unknown): ParsedService {
       revisionHistory,
       wake: wake && readWake(wake),
       loading,
+      access: access && readAccess(access),
+      limits: limits && readLimits(limits),
+      maintenance,
     }),
     tag,
     traffic: typeof traffic === "number" ? traffic : undefined,
@@ -206,6 +217,15 @@ function readTemplate(json: TemplateJson): TemplateInput {
     memory: memory === undefined ? undefined : parseMemory(memory),
     capabilities: capabilities &&
       { add: capabilities.add.map(readCapability), drop: capabilities.drop.map(readCapability) },
+  });
+}
+
+/** Converts the fields of a service to JSON, as far as they are given; {@linkcode parseService} reads them back. */
+export function showServiceFields({ access, limits, ...others }: Partial<ServiceFields>): Record<string, unknown> {
+  return defined({
+    ...others,
+    access: access && (showAccess(access) ?? {}),
+    limits: limits && (showLimits(limits) ?? {}),
   });
 }
 

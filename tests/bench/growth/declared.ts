@@ -1,3 +1,4 @@
+import { OPEN, UNLIMITED } from "../../../src/model/access.ts";
 import type { RevisionRecord, ServiceRecord } from "../../../src/control/records.ts";
 import { canonicalTemplate } from "../../../src/model/template.ts";
 import type { Revision } from "../../../src/model/revision.ts";
@@ -53,6 +54,9 @@ function serviceOf(number: number, revisions: readonly RevisionRecord[]): Servic
     revisionHistory: 20,
     wake: EVERYBODY_WAKES,
     loading: "hold",
+    access: OPEN,
+    limits: UNLIMITED,
+    maintenance: "",
     traffic: [{ revision: "latest", percent: 100 }],
     previousTraffic: [{ revision: first!, percent: 100 }],
     latestRevision: latest!,

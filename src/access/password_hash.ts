@@ -1,0 +1,37 @@
+/** The parameters, salt and key of a hashed password. */
+export interface PasswordHash {
+  /** The binary logarithm of scrypt's cost N. */
+  readonly logN: number;
+  readonly r: number;
+  readonly p: number;
+  readonly salt: Uint8Array;
+  readonly key: Uint8Array;
+}
+
+/** The most memory that one check of a password may need, bytes: 128 × N × r (RFC 7914, section 2). */
+const MAX_MEMORY = 64 * 1024 ** 2;
+const MAX_PARALLEL = 4;
+
+const FORM = /^\$scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=(\d{1,2})\$([A-Za-z0-9+/]{11,86})\$([A-Za-z0-9+/]{43,86})$/;
+
+/**
+ * Reads a hash in the PHC string format: `$scrypt$ln=15,r=8,p=1$SALT$KEY`, with salt and key in base64 without padding
+ * (https://github.com/P-H-C/phc-string-format/blob/master/phc-sf-spec.md).
+ *
+ * @throws {RangeError} If it has another form, or parameters that are too weak or too expensive.
+ */
+export function parsePasswordHash(text: string): PasswordHash {
+  const [, ln, rounds, parallel, salt, key] = FORM.exec(text) ?? [];
+  if (key === undefined) {
+    throw new RangeError("expected the hash of a password, $scrypt$…, as `cless password` prints it");
+  }
+  const [logN, r, p] = [Number(ln), Number(rounds), Number(parallel)];
+  if (logN < 10 || r < 1 || p < 1 || p > MAX_PARALLEL || 128 * 2 ** logN * r > MAX_MEMORY) {
+    throw new RangeError("expected parameters of scrypt with ln at least 10 that need at most 64 MiB, and p at most 4");
+  }
+  try {
+    return { logN, r, p, salt: Uint8Array.fromBase64(salt!), key: Uint8Array.fromBase64(key) };
+  } catch {
+    throw new RangeError("expected the salt and the key of a password's hash in base64; it may be cut off");
+  }
+}
