@@ -65,7 +65,7 @@ import { UnansweredRequests } from "./proxy/request_context.ts";
 import { Activator } from "./routing/activator.ts";
 import { Convention } from "./routing/convention.ts";
 import { Router } from "./routing/router.ts";
-import { adminHostnames, Hosts } from "./routing/hosts.ts";
+import { adminHostnames, baseDomains, Hosts } from "./routing/hosts.ts";
 import { ServiceMap } from "./routing/service_map.ts";
 import { SqliteStore } from "./sqlite/store.ts";
 
@@ -168,7 +168,7 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
     ? new Convention({ images: engine.images, services, declared: states, pools, limits, defaults, older })
     : undefined;
   const router = new Router(services, convention);
-  const hosts = new Hosts(config, services, router);
+  const hosts = new Hosts(config, services, convention);
   const activator = new Activator(router, config.maxPending);
 
   // What operators see and change.
@@ -180,7 +180,7 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
       checkEnv: envProblem,
       hostPaths,
       reservedHostnames: adminHostnames(config),
-      baseDomains: [config.domain, "localhost"],
+      baseDomains: baseDomains(config),
     },
     volumeUsers: engine,
     events: {
@@ -208,7 +208,7 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
     ...{ activator, unanswered, forwarder, clock, reconciler, metrics, admission, slowClients },
     ...{ budget, limits, role },
     trustedProxies: config.trustedProxies,
-    admin: (request, head) => mayUseProxy(head, config) ? api(request, head.client) : undefined,
+    admin: (request, head) => mayUseProxy(head, config) ? api(request, head.client, "proxy") : undefined,
   });
   const servers = config.listen.map((endpoint) => new Server(endpoint, proxy.handle, clock, reserve));
   const handle = (request: Request, { remoteAddr }: Deno.ServeHandlerInfo<Deno.NetAddr>) =>

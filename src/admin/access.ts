@@ -48,7 +48,7 @@ function hostOf(origin: string): string | undefined {
  */
 export function mayUseProxy(
   { hostname: { name }, client, secure }: Pick<RequestHead, "hostname" | "client" | "secure">,
-  config: Pick<Config, "adminHttps" | "adminPublic" | "domain">,
+  config: Pick<Config, "adminHttps" | "adminPublic" | "domain" | "publicUrl">,
 ): boolean {
   if (!adminHostnames(config).includes(name)) return false;
   if (config.adminPublic || isLoopback(client)) return true;

@@ -1,16 +1,21 @@
 import { Attempts } from "../control/access/attempts.ts";
 import { adminHostnames } from "../routing/hosts.ts";
-import { shuttingDown } from "../base/errors.ts";
+import { ClessError, shuttingDown } from "../base/errors.ts";
 import { authenticate, checkBrowserSafety } from "./access.ts";
 import { checkLength } from "./body.ts";
 import type { Collaborators } from "./collaborators.ts";
 import { problemOf } from "./problems.ts";
 import type { Routes } from "./routes.ts";
 import { targetOf } from "./target.ts";
-import { ask, health, isHealthPath } from "./without_token.ts";
+import { ask, health, isHealthPath, isOfThisMachine, type Via } from "./without_token.ts";
 
-/** Answers a request to the admin API; `peer` is the address that it came from. */
-export type AdminApi = (request: Request, peer: string) => Promise<Response>;
+/**
+ * Answers a request to the admin API.
+ *
+ * @param peer The address that it came from.
+ * @param via Which of cless's addresses it was sent to; the admin address by default.
+ */
+export type AdminApi = (request: Request, peer: string, via?: Via) => Promise<Response>;
 
 /** Loads the module that makes the routes. */
 export type LoadRoutes = () => Promise<(collaborators: Collaborators) => Routes>;
@@ -21,7 +26,7 @@ const loadRoutes: LoadRoutes = () => import("./routes.ts").then(({ makeRoutes })
  * take time and memory. If that fails, the request fails, and the next one tries again.
  */
 export function adminApi(collaborators: Collaborators, load: LoadRoutes = loadRoutes): AdminApi {
-  const { clock, config, hosts, stopping, tokens } = collaborators;
+  const { clock, config, stopping, tokens } = collaborators;
   const attempts = new Attempts(clock);
   const hostnames = [...adminHostnames(config), config.admin.hostname];
   let routes: Promise<Routes> | undefined;
@@ -31,11 +36,14 @@ export function adminApi(collaborators: Collaborators, load: LoadRoutes = loadRo
       throw error;
     });
 
-  const answer: AdminApi = async (request, peer) => {
+  const answer: AdminApi = async (request, peer, via = "admin") => {
     const target = targetOf(request);
     if (isHealthPath(target.path)) return await health(target.path, request, collaborators);
     checkBrowserSafety(target.host, request.headers.get("origin"), hostnames);
-    if (target.path === "/v1/ask") return await ask(target, request, peer, hosts);
+    if (target.path === "/v1/ask") {
+      if (!isOfThisMachine(request, peer, via)) throw new ClessError("not_found", "There is no such resource");
+      return ask(target, request, collaborators);
+    }
     const holder = await authenticate(request.headers, target, peer, { attempts, tokens });
     if (stopping.aborted && request.method !== "GET" && request.method !== "HEAD") {
       // A change that starts now could neither be finished nor undone.
@@ -45,8 +53,8 @@ export function adminApi(collaborators: Collaborators, load: LoadRoutes = loadRo
     return await (await loaded())(request, { holder, target });
   };
 
-  return async (request, peer) => {
-    const response = await answer(request, peer).catch(problemOf);
+  return async (request, peer, via) => {
+    const response = await answer(request, peer, via).catch(problemOf);
     return request.method === "HEAD" ? await withoutBody(response) : response;
   };
 }

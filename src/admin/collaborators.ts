@@ -20,7 +20,7 @@ import type { Statistics } from "../control/statistics.ts";
 
 /** The parts of cless that the admin API uses. Each operation picks those that it needs. */
 export interface Collaborators {
-  readonly config: Pick<Config, "admin" | "domain">;
+  readonly config: Pick<Config, "admin" | "domain" | "publicUrl">;
   readonly clock: Clock;
   /** Wall-clock time, ms since 1970; the machine's by default. */
   readonly now?: () => number;
@@ -43,7 +43,7 @@ export interface Collaborators {
     /** Each instance's memory by id; instances for which it is unknown are missing. */
     usage(): Promise<ReadonlyMap<string, Usage>>;
   };
-  readonly hosts: Pick<Hosts, "serves" | "urlOf">;
+  readonly hosts: Pick<Hosts, "kindOf" | "urlOf">;
   readonly statistics: Pick<Statistics, "pools" | "read">;
   readonly activator: Pick<Activator, "draining">;
 }

@@ -11,6 +11,9 @@ const FORWARDED = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-i
 /** The length of the longest hostname, characters. */
 export const MAX_HOSTNAME = 253;
 
+/** Which of cless's addresses a request was sent to. */
+export type Via = "admin" | "proxy";
+
 type Asked = Pick<Request, "headers" | "method">;
 
 /** Whether a path asks for the health of cless itself. */
@@ -29,26 +32,26 @@ export async function health(
   return content(ok ? "ok\n" : "not ready\n", "text/plain;charset=UTF-8", { status: ok ? 200 : 503 });
 }
 
+/** Whether a request was sent to the admin address by a program on this machine, and did not come through a proxy. */
+export function isOfThisMachine({ headers }: Asked, peer: string, via: Via): boolean {
+  return via === "admin" && isLoopback(peer) && !FORWARDED.some((name) => headers.has(name));
+}
+
 /**
- * Answers `/v1/ask`, by which a program on this machine learns whether cless serves a hostname, before it requests a
- * certificate for that hostname.
+ * Answers `/v1/ask`, by which a TLS proxy on this machine learns whether it may have a certificate made for a hostname.
+ * Nothing is asked of the engine, since strangers cause these requests.
  *
- * @param peer The address that the request came from.
- * @throws {ClessError} `not_found` if cless does not serve it, or the request comes from elsewhere.
- * @throws {InvalidError} If the query is wrong.
+ * @throws {ClessError} `not_found` if it may not. @throws {InvalidError} If the query is wrong.
  */
-export async function ask(
+export function ask(
   { query }: Target,
-  { headers, method }: Asked,
-  peer: string,
-  hosts: Collaborators["hosts"],
-): Promise<Response> {
-  const isLocal = isLoopback(peer) && !FORWARDED.some((name) => headers.has(name));
-  if (!isLocal) throw new ClessError("not_found", "There is no such resource");
+  { method }: Asked,
+  { hosts }: Pick<Collaborators, "hosts">,
+): Response {
   requireRead(method);
   const domain = readDomain(query);
   const hostname = domain.includes(":") ? undefined : parseHostname(domain)?.name;
-  if (hostname === undefined || !await hosts.serves(hostname)) {
+  if (hostname === undefined || hosts.kindOf(hostname) === undefined) {
     throw new ClessError("not_found", "There is no service for this hostname");
   }
   return content("yes\n", "text/plain;charset=UTF-8");

@@ -1,5 +1,6 @@
 import { parseEndpoint, parseHostname } from "../model/host.ts";
 import { parseCidr } from "../model/ip.ts";
+import { parsePublicUrl } from "../model/public_url.ts";
 import { parseDuration } from "../model/time.ts";
 import { limitOf, parseDefaultMemory, parseMachineMemory, parseMemoryBudget } from "../model/memory.ts";
 import { messageOf, UsageError } from "./errors.ts";
@@ -102,6 +103,7 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings) {
 
   const listen = all("listen", parseEndpoint);
   const domain = one("domain", parseDomain, undefined);
+  const publicUrl = one("public-url", parsePublicUrl, undefined);
   /** Whether apps are kept from all ports of their host except the proxy's. */
   const noHostAccess = toggle("no-host-access", false);
   if (noHostAccess && !surroundings.root) {
@@ -116,9 +118,11 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings) {
     adminPublic: toggle("admin-public", false),
     /** Whether the admin API answers everybody who comes over HTTPS, through a trusted proxy. */
     adminHttps: toggle("admin-https", false),
-    domain: domain ?? "cless.cloud",
+    domain: domain ?? publicUrl?.domain ?? "cless.cloud",
     /** Whether a domain was given; without one, printed URLs are `*.localhost`. */
-    domainGiven: domain !== undefined,
+    domainGiven: domain !== undefined || publicUrl !== undefined,
+    /** How clients outside reach the services, if a proxy in front of cless has another scheme, domain or port. */
+    publicUrl,
     dataDir: one("data-dir", (text) => text, undefined) ?? defaultDataDir(surroundings),
     /** The key of the secrets as base64; `undefined` for the key file in the data-dir. */
     secretKey: surroundings.env("CLESS_SECRET_KEY") || undefined,

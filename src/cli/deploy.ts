@@ -14,7 +14,7 @@ import { Progress } from "./progress.ts";
 import { INTERRUPTED, untilInterrupted } from "./streams.ts";
 import { mergeChange, readEnvFile, type TemplateChange } from "./template_change.ts";
 import { stderrScreen } from "./terminal.ts";
-import { splitText, tagUrl } from "./text.ts";
+import { splitText } from "./text.ts";
 import { type Call, clientVerb, JSON_FLAG, parseWhole, printJson } from "./verb.ts";
 
 const FLAGS: readonly Flag[] = [
@@ -124,13 +124,13 @@ async function deployShown(call: Call, put: Put, signal: AbortSignal): Promise<n
   const wait = call.flags.get("wait") === false ? false : undefined;
   const renew = call.on("renew") || undefined;
   const { answer, before } = await put<ServiceJson>({ wait, renew }, signal);
-  const { latestRevision, traffic, url } = answer;
+  const { latestRevision, tagUrls, traffic, url } = answer;
   if (latestRevision === before?.latestRevision) screen?.line(`${latestRevision} is the latest already`);
   else if (wait !== false) await progress?.end();
   screen?.line(`traffic: ${splitText(resolveTraffic(traffic, latestRevision))}`);
-  const tag = call.text("tag");
+  const tagUrl = tagUrls?.[call.text("tag") ?? ""];
   if (call.on("json")) printJson(answer);
-  else console.log(tag === undefined ? url : `${url}\n${tagUrl(url, tag)}`);
+  else console.log(tagUrl === undefined ? url : `${url}\n${tagUrl}`);
   return 0;
 }
 

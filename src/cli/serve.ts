@@ -28,6 +28,8 @@ const FLAGS: readonly Flag[] = [
     "--admin-https": "Answer on admin.NAME for everybody whose request a trusted proxy got over HTTPS",
     "--domain NAME = cless.cloud":
       "Names the host admin.NAME, and printed URLs are below NAME, or below localhost without this flag; services answer under any domain",
+    "--public-url URL":
+      "How clients reach the services through a proxy in front: https://NAME, with its port if it has one; printed URLs are like it, and NAME is the domain too",
     "--trusted-proxy CIDR…":
       "Proxies before cless, which say who the client is; forwarding headers of all others are replaced",
   }),

@@ -87,8 +87,3 @@ export function splitText(traffic: Traffic): string {
   return traffic.map(({ revision, percent, tag }) => `${revision} ${percent}%${tag === undefined ? "" : ` (${tag})`}`)
     .join(", ") || "-";
 }
-
-/** The URL of a tag. @param url The service's. */
-export function tagUrl(url: string, tag: string): string {
-  return url.replace("://", `://${tag}--`);
-}

@@ -4,7 +4,7 @@ import { LATEST } from "../model/traffic.ts";
 import { changeService, type Client, servicePath } from "./client.ts";
 import { flag, readGiven } from "./flags.ts";
 import { changedTraffic, parsePart, parseTag, type TrafficChange } from "./traffic_change.ts";
-import { splitText, table, tagUrl } from "./text.ts";
+import { splitText, table } from "./text.ts";
 import { type Call, clientVerb, JSON_FLAG, printResult, QUIET_FLAG } from "./verb.ts";
 
 /** `cless traffic`: shows or changes how a service's requests are split, and its revisions' tags. */
@@ -75,12 +75,12 @@ export const rollback = clientVerb({
 });
 
 /** The split of a service, with the tags' addresses. */
-export function trafficTable({ traffic, url, latestRevision }: ServiceJson): string {
+export function trafficTable({ traffic, tagUrls = {}, latestRevision }: ServiceJson): string {
   const rows = traffic.map(({ revision, percent, tag }) => [
     revision === LATEST ? `latest (${latestRevision})` : revision,
     `${percent}%`,
     tag ?? "-",
-    tag === undefined ? "-" : tagUrl(url, tag),
+    tag === undefined ? "-" : tagUrls[tag] ?? "-",
   ]);
   return table(["REVISION", "PERCENT", "TAG", "URL"], rows);
 }

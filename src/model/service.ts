@@ -5,6 +5,11 @@ export function isServiceName(label: string): boolean {
   return SERVICE_NAME.test(label) && !label.includes("--") && label !== "admin";
 }
 
+/** The label of a tagged revision's hostname. It cannot be a service's name, which has no two hyphens in a row. */
+export function tagLabel(tag: string, name: string): string {
+  return `${tag}--${name}`;
+}
+
 /**
  * What a browser gets while a service starts. `hold`: the app's response, once there is one. `page`: a waiting page at
  * once.

@@ -70,6 +70,12 @@ export class Convention {
     return imageId === undefined ? undefined : this.#add(label, imageId);
   }
 
+  /** Whether {@linkcode find} would find the service of a label, to judge by the images in memory. */
+  knows(label: string): boolean {
+    const { declared, images } = this.#options;
+    return isServiceName(label) && !declared.has(label) && images.find(conventionImage(label)) !== undefined;
+  }
+
   /**
    * The service for a request. After a rebuild, this starts the new revision, but the request goes to the old revision
    * as long as the old one has an instance.

@@ -1,60 +1,85 @@
 import type { Config } from "../base/config.ts";
-import { ClessError } from "../base/errors.ts";
 import { parseHostname } from "../model/host.ts";
-import type { Router } from "./router.ts";
+import { type PublicUrl, urlBelow } from "../model/public_url.ts";
+import { tagLabel } from "../model/service.ts";
 import type { ServiceMap } from "./service_map.ts";
 
 /** The hostname of the admin API for this machine alone. */
 export const LOCAL_ADMIN = "admin.localhost";
 
-/** The hostnames of the admin API; they are reserved. */
-export function adminHostnames({ domain }: Pick<Config, "domain">): string[] {
-  return [`admin.${domain}`, LOCAL_ADMIN];
+type Domains = Pick<Config, "domain" | "publicUrl">;
+
+/** The domains in which each service has the address `NAME.DOMAIN`. */
+export function baseDomains(config: Domains): string[] {
+  return [...namedDomains(config), "localhost"];
 }
+
+/** The hostnames of the admin API; they are reserved. */
+export function adminHostnames(config: Domains): string[] {
+  return [...namedDomains(config).map((domain) => `admin.${domain}`), LOCAL_ADMIN];
+}
+
+/** The domain, and that of the public URL if it is another one. */
+function namedDomains({ domain, publicUrl }: Domains): string[] {
+  return publicUrl === undefined || publicUrl.domain === domain ? [domain] : [domain, publicUrl.domain];
+}
+
+/** What a hostname that cless serves leads to. cless itself and custom domains count as declared. */
+export type HostKind = "declared" | "convention" | "tag";
+
+type HostsConfig = Domains & Pick<Config, "domainGiven">;
 
 /** The hostnames that this cless serves, and the URLs of its services. */
 export class Hosts {
-  readonly #config: Pick<Config, "domain" | "domainGiven">;
-  readonly #services: ServiceMap;
-  readonly #router: Pick<Router, "resolve">;
+  readonly #config: HostsConfig;
+  readonly #services: Pick<ServiceMap, "find" | "hasDomain">;
+  readonly #convention: { knows(label: string): boolean } | undefined;
+  /** The hostnames of cless itself. */
+  readonly #reserved: ReadonlySet<string>;
+  readonly #own: readonly string[];
   #port = 80;
 
+  /** @param convention `undefined` if only declared services are served. */
   constructor(
-    config: Pick<Config, "domain" | "domainGiven">,
-    services: ServiceMap,
-    router: Pick<Router, "resolve">,
+    config: HostsConfig,
+    services: Pick<ServiceMap, "find" | "hasDomain">,
+    convention: { knows(label: string): boolean } | undefined,
   ) {
     this.#config = config;
     this.#services = services;
-    this.#router = router;
+    this.#convention = convention;
+    this.#own = config.domainGiven ? namedDomains(config) : ["localhost"];
+    this.#reserved = new Set(this.#own.flatMap((domain) => [domain, `admin.${domain}`]));
   }
 
   listenOn(port: number): void {
     this.#port = port;
   }
 
-  urlOf(service: string): string {
-    const { domain, domainGiven } = this.#config;
-    return `http://${service}.${domainGiven ? domain : "localhost"}${this.#port === 80 ? "" : `:${this.#port}`}`;
+  /** The URL of a service, or of the revision that has a tag. All printed URLs come from here. */
+  urlOf(service: string, tag?: string): string {
+    return urlBelow(this.#base(), tag === undefined ? service : tagLabel(tag, service));
   }
 
   /**
-   * Whether a hostname is the admin API's or a service's. If cless was given a domain, a hostname outside of it counts
-   * only if a service declares it.
+   * What a hostname leads to, to judge by what is in memory; `undefined` if cless does not serve it. Only names exactly
+   * one label below an own domain count, and custom domains: any client can make up others that lead to a service too,
+   * since only the first label names it. Without a domain, names below `localhost` count, and custom domains.
    */
-  async serves(name: string): Promise<boolean> {
-    if (adminHostnames(this.#config).includes(name)) return true;
-    const { domain, domainGiven } = this.#config;
+  kindOf(name: string): HostKind | undefined {
     const hostname = parseHostname(name);
-    if (hostname === undefined) return false;
-    const isOwn = !domainGiven || hostname.name.endsWith(`.${domain}`) || this.#services.hasDomain(hostname.name);
-    if (!isOwn) return false;
-    try {
-      await this.#router.resolve(hostname);
-      return true;
-    } catch (error) {
-      if (error instanceof ClessError && error.code === "unknown_host") return false;
-      throw error;
-    }
+    if (hostname === undefined) return undefined;
+    if (this.#reserved.has(hostname.name) || this.#services.hasDomain(hostname.name)) return "declared";
+    const { label } = hostname;
+    if (!this.#own.some((domain) => hostname.name === `${label}.${domain}`)) return undefined;
+    const route = this.#services.find(hostname);
+    if (route === undefined) return this.#convention?.knows(label) ? "convention" : undefined;
+    if (route.convention) return "convention";
+    return label === route.name ? "declared" : "tag";
+  }
+
+  #base(): PublicUrl {
+    const { domain, domainGiven, publicUrl } = this.#config;
+    return publicUrl ?? { scheme: "http", domain: domainGiven ? domain : "localhost", port: this.#port };
   }
 }

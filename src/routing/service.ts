@@ -1,4 +1,5 @@
 import { isAsleep } from "../model/instance_state.ts";
+import { tagLabel } from "../model/service.ts";
 import { draw, type TrafficTarget } from "../model/traffic.ts";
 import type { InstancePool } from "../pool/pool.ts";
 import type { Failure } from "../pool/start_backoff.ts";
@@ -171,7 +172,7 @@ function failureOf(all: readonly InstancePool[], asked: readonly InstancePool[])
 class TaggedRevision implements Route {
   readonly convention = false;
   readonly name: string;
-  /** The first label of its address. It cannot be a service's name, which has no two hyphens in a row. */
+  /** The first label of its address. */
   readonly label: string;
   readonly waking: Waking | undefined;
   readonly gate: Gate | undefined;
@@ -179,7 +180,7 @@ class TaggedRevision implements Route {
 
   constructor(name: string, share: Share, waking: Waking | undefined, gate: Gate | undefined) {
     this.name = name;
-    this.label = `${share.tag}--${name}`;
+    this.label = tagLabel(share.tag!, name);
     this.waking = waking;
     this.gate = gate;
     this.#share = share;

@@ -169,7 +169,7 @@ function headOf(name: string, client: string, secure = false) {
   return requestHead({ hostname: parseHostname(name)!, client, secure });
 }
 
-const CLOSED = { adminHttps: false, adminPublic: false, domain: "example.org" };
+const CLOSED = { adminHttps: false, adminPublic: false, domain: "example.org", publicUrl: undefined };
 
 Deno.test("through the proxy the API answers clients on this machine only, unless the settings open it", () => {
   for (const name of ["admin.example.org", "admin.localhost"]) {

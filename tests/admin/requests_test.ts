@@ -215,8 +215,8 @@ Deno.test("while the store does not work, the error says what to do", async () =
 });
 
 Deno.test("only programs on this machine may ask which hostnames are served", async () => {
-  const { ask } = await newAdmin({
-    hosts: { urlOf: () => "", serves: (hostname) => Promise.resolve(hostname === "shop.example.org") },
+  const { ask, handle } = await newAdmin({
+    hosts: { urlOf: () => "", kindOf: (hostname) => hostname === "shop.example.org" ? "declared" : undefined },
   });
   const status = async (domain: string, options: { peer?: string; headers?: Record<string, string> } = {}) => {
     const answer = await ask("GET", `/v1/ask?domain=${domain}`, { token: undefined, ...options });
@@ -235,6 +235,9 @@ Deno.test("only programs on this machine may ask which hostnames are served", as
   for (const name of ["forwarded", "x-forwarded-for"]) {
     assertEquals(await status("shop.example.org", { headers: { [name]: "10.0.0.1" } }), 404, name);
   }
+  const request = () => new Request("http://admin.localhost/v1/ask?domain=shop.example.org");
+  await problemOf(await handle(request(), "127.0.0.1", "proxy"), 404, "not_found");
+  assertEquals(await (await handle(request(), "127.0.0.1")).text(), "yes\n");
   assertEquals(await status("a&x=1"), 400);
   await problemOf(await ask("GET", "/v1/ask", { token: undefined }), 400, "invalid");
   await problemOf(await ask("POST", "/v1/ask?domain=x"), 405, "method_not_allowed");

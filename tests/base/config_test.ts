@@ -50,6 +50,11 @@ const SETTINGS: Record<string, [text: string, setting: Partial<typeof DEFAULTS>]
   "admin-https": ["true", { adminHttps: true }],
   "take-over": ["true", { takeOver: true }],
   "domain": ["Example.ORG.", { domain: "example.org", domainGiven: true }],
+  "public-url": ["https://Example.ORG", {
+    publicUrl: { scheme: "https", domain: "example.org", port: 443 },
+    domain: "example.org",
+    domainGiven: true,
+  }],
   "trusted-proxy": ["10.0.0.0/8", { trustedProxies: [true] }],
   "config": ["/etc/cless.yaml", { configFile: "/etc/cless.yaml" }],
   "convention": ["false", { convention: false }],
@@ -90,6 +95,7 @@ Deno.test("without flags and variables, the defaults apply", () => {
     adminHttps: false,
     domain: "cless.cloud",
     domainGiven: false,
+    publicUrl: undefined,
     dataDir: "/var/lib/cless",
     secretKey: undefined,
     configFile: undefined,
@@ -133,6 +139,11 @@ Deno.test("every flag of serve has a setting, and every setting has a flag", () 
   const covered = new Set(Object.values(SETTINGS).flatMap(([, setting]) => Object.keys(setting)));
   // everybody can see a flag in the list of processes
   assertEquals([...covered, "dockerEnv", "notifySocket", "secretKey"].sort(), Object.keys(DEFAULTS).sort());
+});
+
+Deno.test("a domain that is named besides a public URL stays the domain", () => {
+  const { domain, domainGiven, publicUrl } = read({ "domain": "example.net", "public-url": "https://example.org" });
+  assertEquals([domain, domainGiven, publicUrl?.domain], ["example.net", true, "example.org"]);
 });
 
 Deno.test("the key of the secrets can only be given as a variable", () => {

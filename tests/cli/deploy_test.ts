@@ -4,7 +4,13 @@ import { ANSWERS, apiTest, events, FakeApi, problem, REVISIONS, TEMPLATE, WEB } 
 import { programArgs } from "./run_main.ts";
 
 const PUT = "PUT /v1/services/web";
-const AFTER = { ...WEB, latestRevision: "web-00003", etag: "5", traffic: [{ revision: "latest", percent: 100 }] };
+const AFTER = {
+  ...WEB,
+  latestRevision: "web-00003",
+  etag: "5",
+  traffic: [{ revision: "latest", percent: 100 }],
+  tagUrls: { next: "https://next--web.example.org" },
+};
 
 const EVENTS = events(
   ["stats", {}],
@@ -41,7 +47,7 @@ apiTest(
 
 apiTest("deploy can be quiet, print JSON, and print the URL of the tag", DEPLOYS, async (api) => {
   const quiet = await api.run("deploy", "web", "--port", "80", "-q", "--tag", "next", "--traffic", "0");
-  assertEquals(quiet, { code: 0, out: "http://web.localhost:8080\nhttp://next--web.localhost:8080", err: "" });
+  assertEquals(quiet, { code: 0, out: "http://web.localhost:8080\nhttps://next--web.example.org", err: "" });
   assertEquals(api.sent(PUT), { ...TEMPLATE, port: 80, traffic: 0, tag: "next" });
   assertEquals(api.asked.some(({ line }) => line.includes("/v1/events")), false);
   assertEquals(JSON.parse((await api.run("deploy", "web", "--json", "-q")).out), AFTER);

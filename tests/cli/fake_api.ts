@@ -118,6 +118,7 @@ export const WEB = {
   domains: ["www.example.org"],
   latestRevision: "web-00002",
   traffic: [{ revision: "latest", percent: 70 }, { revision: "web-00001", percent: 30, tag: "old" }],
+  tagUrls: { old: "https://old--web.example.org" },
   etag: "4",
   revisionHistory: 20,
   createdAt: ago("3d"),

@@ -150,7 +150,7 @@ apiTest("describe shows everything, but only the names of variables", ANSWERS, a
     "Traffic",
     "  REVISION            PERCENT  TAG  URL",
     "  latest (web-00002)  70%      -    -",
-    "  web-00001           30%      old  http://old--web.localhost:8080",
+    "  web-00001           30%      old  https://old--web.example.org",
     "",
     "Template of web-00002",
     "  image:         web:v2",

@@ -54,7 +54,7 @@ apiTest("traffic with only a name shows the split, and changes nothing", ANSWERS
   assertEquals((await api.run("traffic", "web")).out.split("\n"), [
     "REVISION            PERCENT  TAG  URL",
     "latest (web-00002)  70%      -    -",
-    "web-00001           30%      old  http://old--web.localhost:8080",
+    "web-00001           30%      old  https://old--web.example.org",
   ]);
   assertEquals(JSON.parse((await api.run("traffic", "web", "--json")).out), WEB);
   assertEquals(await api.run("traffic", "web", "-q"), { code: 0, out: "", err: "" });

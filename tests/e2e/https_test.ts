@@ -39,12 +39,14 @@ Deno.test({
   ignore: noDocker,
 }, async () => {
   await using _image = await build("e2e-caddy", CADDY);
-  await using program = await Program.start({ flags: ["--trusted-proxy", "127.0.0.1"] });
+  await using program = await Program.start({
+    flags: ["--public-url", "https://example.org", "--trusted-proxy", "127.0.0.1"],
+  });
   const declared = await program.send("PUT", "/v1/services/shop", {
     image: "golang-docker",
     domains: ["www.example.com"],
   });
-  assertEquals(declared.status, 201);
+  assertEquals([declared.status, declared.json.url], [201, "https://shop.example.org"]);
 
   const port = freePorts(1);
   const caddyfile = await recipe(program, port);
@@ -56,7 +58,9 @@ Deno.test({
 
   assertEquals(await get(port, "golang.example.org", authority), "200 Hello from Go at golang.example.org\n");
   assertEquals(await get(port, "www.example.com", authority), "200 Hello from Go at www.example.com\n");
-  await assertRejects(() => get(port, "nobody.example.org", authority));
+  for (const denied of ["nobody.example.org", "golang.any.example.org", "golang.example.net"]) {
+    await assertRejects(() => get(port, denied, authority));
+  }
 });
 
 async function isListening(port: number): Promise<boolean> {

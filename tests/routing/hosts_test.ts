@@ -1,61 +1,125 @@
-import { assertEquals, assertRejects } from "@std/assert";
-import { ClessError } from "../../src/base/errors.ts";
-import { adminHostnames, Hosts } from "../../src/routing/hosts.ts";
+import { assertEquals } from "@std/assert";
+import { parsePublicUrl } from "../../src/model/public_url.ts";
+import { adminHostnames, baseDomains, Hosts } from "../../src/routing/hosts.ts";
 import { Service } from "../../src/routing/service.ts";
-import { newFront, newKit } from "../support/kit.ts";
+import { conventionService, newFront, newKit } from "../support/kit.ts";
 
-/** A map with the declared service `app`, its custom domain and its tag, and an image for `web`. */
-function newHosts(domainGiven: boolean) {
+/** What `--domain` and `--public-url` say; nothing by default. */
+interface Named {
+  readonly domain?: string;
+  readonly publicUrl?: string;
+}
+
+/** The settings that follow, as `readConfig` makes them. */
+function settings({ domain, publicUrl }: Named) {
+  const url = publicUrl === undefined ? undefined : parsePublicUrl(publicUrl);
+  return {
+    domain: domain ?? url?.domain ?? "cless.cloud",
+    domainGiven: domain !== undefined || url !== undefined,
+    publicUrl: url,
+  };
+}
+
+/** A map with the declared service `app`, its custom domain and its tag, and images for `web`, `used` and `app`. */
+function newHosts(named: Named = {}) {
   const kit = newKit();
   const front = newFront(kit);
   const shares = [{ pool: kit.newPool(), percent: 100, tag: "next" }];
-  front.services.put(new Service("app", { shares, domains: ["www.example.org"] }));
-  front.images.build("web-docker", "sha256:0123456789abcdef");
-  return { ...front, hosts: new Hosts({ domain: "cless.cloud", domainGiven }, front.services, front.router) };
+  front.services.put(new Service("app", { shares, domains: ["www.example.com"] }));
+  for (const name of ["web", "used", "app"]) front.images.build(`${name}-docker`, "sha256:0123456789abcdef");
+  front.services.put(conventionService("used", kit.newPool()));
+  return { ...front, hosts: new Hosts(settings(named), front.services, front.convention) };
 }
 
-Deno.test("the admin API has its hostnames below the domain and localhost, and they are served", async () => {
-  assertEquals(adminHostnames({ domain: "example.net" }), ["admin.example.net", "admin.localhost"]);
-  const { hosts } = newHosts(true);
-  assertEquals([await hosts.serves("admin.cless.cloud"), await hosts.serves("admin.localhost")], [true, true]);
-  assertEquals(await hosts.serves("admin.example.net"), false);
+Deno.test("the admin API has its hostnames below each named domain and localhost", () => {
+  assertEquals(adminHostnames(settings({ domain: "example.net" })), ["admin.example.net", "admin.localhost"]);
+  const both = settings({ domain: "example.net", publicUrl: "https://example.org" });
+  assertEquals(adminHostnames(both), ["admin.example.net", "admin.example.org", "admin.localhost"]);
+  assertEquals(baseDomains(both), ["example.net", "example.org", "localhost"]);
+  const same = settings({ domain: "example.org", publicUrl: "https://example.org" });
+  assertEquals(baseDomains(same), ["example.org", "localhost"]);
 });
 
-Deno.test("a hostname is served if it leads to a declared service, to one of its tags, or to a local image", async () => {
-  const { hosts } = newHosts(false);
-  for (
-    const name of ["app.cless.cloud", "app.other.net", "next--app.localhost", "www.example.org", "web.cless.cloud"]
-  ) {
-    assertEquals(await hosts.serves(name), true, name);
-  }
-  for (const name of ["none.cless.cloud", "example.org", "127.0.0.1", "", "-app.cless.cloud"]) {
-    assertEquals(await hosts.serves(name), false, name);
-  }
-});
-
-Deno.test("if a domain was named, hostnames outside of it are served only as custom domains", async () => {
-  const { hosts } = newHosts(true);
-  assertEquals([await hosts.serves("app.cless.cloud"), await hosts.serves("www.example.org")], [true, true]);
-  for (const name of ["app.other.net", "app.localhost", "app.notcless.cloud", "www.example.com"]) {
-    assertEquals(await hosts.serves(name), false, name);
-  }
-});
-
-Deno.test("an error other than unknown_host is passed on", async () => {
-  const { services } = newHosts(false);
-  const router = { resolve: () => Promise.reject(new ClessError("overloaded", "Too many")) };
-  const hosts = new Hosts({ domain: "cless.cloud", domainGiven: false }, services, router);
-  await assertRejects(() => hosts.serves("app.cless.cloud"), ClessError, "Too many");
-});
-
-Deno.test("the URL of a service has the domain that was named, else localhost, and its port unless that is 80", () => {
-  const urls = (domainGiven: boolean, port: number) => {
-    const { hosts } = newHosts(domainGiven);
-    hosts.listenOn(port);
-    return hosts.urlOf("app");
+Deno.test("one label below the domain leads to a declared service, to a tag, to an image, or nowhere", () => {
+  const { hosts } = newHosts({ domain: "example.org" });
+  const kinds = {
+    "example.org": "declared",
+    "admin.example.org": "declared",
+    "app.example.org": "declared",
+    "APP.example.org.": "declared",
+    "www.example.com": "declared",
+    "web.example.org": "convention",
+    "used.example.org": "convention",
+    "next--app.example.org": "tag",
+    "old--app.example.org": undefined,
+    "next--web.example.org": undefined,
+    "none.example.org": undefined,
+    "-app.example.org": undefined,
+    "127.0.0.1": undefined,
+    "": undefined,
   };
-  assertEquals(urls(false, 80), "http://app.localhost");
-  assertEquals(urls(false, 8080), "http://app.localhost:8080");
-  assertEquals(urls(true, 80), "http://app.cless.cloud");
-  assertEquals(urls(true, 8080), "http://app.cless.cloud:8080");
+  for (const [name, kind] of Object.entries(kinds)) assertEquals(hosts.kindOf(name), kind, name);
+});
+
+Deno.test("names that any client can make up are not served, though requests for them would find a service", () => {
+  const { hosts } = newHosts({ domain: "example.org" });
+  const names = ["app.any.example.org", "app.other.net", "app.notexample.org", "app.localhost", "app", "org"];
+  for (const name of [...names, "admin.localhost", "app.www.example.com", "next--app.any.example.org"]) {
+    assertEquals(hosts.kindOf(name), undefined, name);
+  }
+});
+
+Deno.test("with a domain and a public URL, names below both are served", () => {
+  const { hosts } = newHosts({ domain: "example.net", publicUrl: "https://example.org" });
+  for (const name of ["app.example.net", "app.example.org", "admin.example.net", "admin.example.org"]) {
+    assertEquals(hosts.kindOf(name), "declared", name);
+  }
+});
+
+Deno.test("without a domain, only custom domains and names below localhost are served", () => {
+  const { hosts } = newHosts();
+  assertEquals([hosts.kindOf("app.localhost"), hosts.kindOf("www.example.com")], ["declared", "declared"]);
+  for (const name of ["app.cless.cloud", "admin.cless.cloud", "cless.cloud", "web.example.org"]) {
+    assertEquals(hosts.kindOf(name), undefined, name);
+  }
+});
+
+Deno.test("what a hostname leads to is found without asking the engine", () => {
+  const { hosts, images } = newHosts({ domain: "example.org" });
+  for (const name of ["web", "used", "app", "none"]) hosts.kindOf(`${name}.example.org`);
+  assertEquals(images.asked, 0);
+  images.remove("web-docker");
+  images.remove("used-docker");
+  assertEquals([hosts.kindOf("web.example.org"), hosts.kindOf("used.example.org")], [undefined, undefined]);
+});
+
+Deno.test("with --no-convention, images are not served", () => {
+  const { services } = newHosts();
+  const hosts = new Hosts(settings({ domain: "example.org" }), services, undefined);
+  assertEquals([hosts.kindOf("app.example.org"), hosts.kindOf("web.example.org")], ["declared", undefined]);
+});
+
+Deno.test("URLs have the domain that was named, else localhost, and the port of the proxy unless that is 80", () => {
+  const urls = (named: Named, port: number) => {
+    const { hosts } = newHosts(named);
+    hosts.listenOn(port);
+    return [hosts.urlOf("app"), hosts.urlOf("app", "next")];
+  };
+  const domain = "example.org";
+  assertEquals(urls({}, 80), ["http://app.localhost", "http://next--app.localhost"]);
+  assertEquals(urls({}, 8080), ["http://app.localhost:8080", "http://next--app.localhost:8080"]);
+  assertEquals(urls({ domain }, 80), ["http://app.example.org", "http://next--app.example.org"]);
+  assertEquals(urls({ domain }, 8080), ["http://app.example.org:8080", "http://next--app.example.org:8080"]);
+});
+
+Deno.test("with a public URL, URLs have its scheme, domain and port, wherever the proxy listens", () => {
+  const urlOf = (publicUrl: string, domain?: string) => {
+    const { hosts } = newHosts({ publicUrl, ...(domain === undefined ? {} : { domain }) });
+    hosts.listenOn(8080);
+    return hosts.urlOf("app", "next");
+  };
+  assertEquals(urlOf("https://example.org"), "https://next--app.example.org");
+  assertEquals(urlOf("https://example.org:8443"), "https://next--app.example.org:8443");
+  assertEquals(urlOf("http://example.org:80"), "http://next--app.example.org");
+  assertEquals(urlOf("https://example.org", "example.net"), "https://next--app.example.org");
 });

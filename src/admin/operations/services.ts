@@ -75,6 +75,9 @@ const serviceSchema = z.strictObject({
   domains: z.array(z.string()).meta({ description: "Hostnames that lead to it besides its own" }),
   latestRevision: z.string().meta({ description: "What `latest` stands for" }),
   traffic: trafficSchema,
+  tagUrls: z.record(z.string(), z.string()).optional().meta({
+    description: "Where a browser finds the tagged revisions, by tag; missing without tags",
+  }),
   etag: z.string().optional().meta({
     description: "Changes with every change of the service; missing if it is not declared",
   }),
@@ -101,7 +104,8 @@ const serviceSchema = z.strictObject({
     state: "ready",
     domains: ["shop.example.org"],
     latestRevision: "shop-00002",
-    traffic: [{ revision: "latest", percent: 100 }],
+    traffic: [{ revision: "shop-00001", percent: 0, tag: "old" }, { revision: "latest", percent: 100 }],
+    tagUrls: { old: "http://old--shop.localhost:8080" },
     etag: "3",
     revisionHistory: 20,
     wake: { except: { userAgents: ["UptimeRobot"], paths: [] } },
@@ -359,8 +363,10 @@ function showService(
   const { domains, latestRevision, traffic, revisionHistory, wake, loading, declaredBy } = service;
   const { access, limits, maintenance } = service;
   const { state, failure } = catalog.status(name);
+  const tags = traffic.flatMap(({ tag }) => tag ?? []);
   return {
     ...{ name, url: hosts.urlOf(name), state, failure, domains, latestRevision, traffic },
+    tagUrls: tags.length === 0 ? undefined : Object.fromEntries(tags.map((tag) => [tag, hosts.urlOf(name, tag)])),
     etag: generation?.toString(),
     ...{ revisionHistory, wake, loading },
     access: access && shownTo(scope, showAccess(access)),

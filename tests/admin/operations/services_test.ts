@@ -14,6 +14,16 @@ Deno.test("the wake settings change without a new revision, and stay if a deploy
   assertEquals([next.latestRevision, next.wake.except.paths, next.loading], ["web-00002", [], "page"]);
 });
 
+Deno.test("a service has the URLs of its tags, as long as it has tags", async () => {
+  const { ask } = await newAdmin();
+  const made = await good(ask("PUT", "/v1/services/web", { body: { image: "web:1", tag: "next" } }), 201);
+  assertEquals(made.tagUrls, { next: "http://next--web.localhost:8080" });
+  const untagged = await good(
+    ask("PUT", "/v1/services/web/traffic", { body: [{ revision: "latest", percent: 100 }] }),
+  );
+  assertEquals("tagUrls" in untagged, false);
+});
+
 Deno.test("a service is created, read, repeated and changed", async () => {
   const { ask } = await newAdmin();
   const body = { image: "web:1", env: { GREETING: "one" }, domains: ["WWW.example.com"] };
