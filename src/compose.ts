@@ -165,7 +165,12 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
   const older = new OlderImages(store);
   engine.images.onChange(() => older.note(engine.images.ids()));
   const convention = config.convention
-    ? new Convention({ images: engine.images, services, declared: states, pools, limits, defaults, older })
+    ? new Convention({
+      ...{ services, pools, limits, defaults, older },
+      images: engine.images,
+      declared: states,
+      exceptRobots: config.wakeExceptRobots,
+    })
     : undefined;
   const router = new Router(services, convention);
   const hosts = new Hosts(config, services, convention);
@@ -173,7 +178,10 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
 
   // What operators see and change.
   const gates = new Gates();
-  const publisher = new Publisher({ services, limits, defaults, env, gates, store, pools, clock, retiring });
+  const publisher = new Publisher({
+    ...{ services, limits, defaults, env, gates, store, pools, clock, retiring },
+    exceptRobots: config.wakeExceptRobots,
+  });
   const deployer = new Deployer({
     ...{ store, states, publisher, images: engine.source, secrets, launcher, drainTimeoutMs },
     rules: {
@@ -207,6 +215,7 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
   const proxy = new Proxy({
     ...{ activator, unanswered, forwarder, clock, reconciler, metrics, admission, slowClients },
     ...{ budget, limits, role },
+    exceptRobots: config.wakeExceptRobots,
     trustedProxies: config.trustedProxies,
     admin: (request, head) => mayUseProxy(head, config) ? api(request, head.client, "proxy") : undefined,
   });

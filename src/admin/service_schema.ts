@@ -60,7 +60,7 @@ const FIELDS: Readonly<Record<Field, readonly [description: string, ...examples:
   revisionHistory: ["How many revisions without traffic or tag are retained; 20 by default"],
   wake: [
     "Requests that do not wake the service: by a part of the User-Agent, or by the path with everything below it (/ means only the root)",
-    { except: { userAgents: ["Googlebot", "UptimeRobot"], paths: ["/health"] } },
+    { except: { userAgents: ["known-robots", "MyOwnBot"], paths: ["/health"] } },
   ],
   loading: [
     "What a browser gets while the service starts: it waits for the app's answer (hold, the default), or gets a page",

@@ -129,6 +129,8 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings) {
     /** The file that declares services, if any. */
     configFile: one("config", (text) => text, undefined),
     convention: toggle("convention", true),
+    /** Whether known robots wake no service. */
+    wakeExceptRobots: toggle("wake-except-robots", false),
     /** The absolute folders of the host in which volumes may be. */
     allowHostPaths: all("allow-host-path", parseAbsolutePath),
     docker: one("docker", (text) => text, "docker"),

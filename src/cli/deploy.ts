@@ -57,7 +57,7 @@ const FLAGS: readonly Flag[] = [
     "--domain NAME…": "Another hostname that leads to the service",
     "--loading WHAT = hold": "What a browser gets while the service starts: hold (it waits for the app), or page",
     "--wake-except-agent TEXT…":
-      "Clients with TEXT in their User-Agent do not wake the service, and get 503 while it sleeps",
+      "Clients with TEXT in their User-Agent do not wake the service, and get 503 while it sleeps; known-robots stands for those that cless robots lists",
     "--wake-except-path PATH…":
       "Requests for PATH and everything below it do not wake the service; / is only the root page",
     "--unset FLAG…":

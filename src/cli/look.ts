@@ -3,6 +3,7 @@ import type { RevisionJson, RevisionSummaryJson } from "../admin/operations/revi
 import type { ServiceJson } from "../admin/operations/services.ts";
 import type { WakesJson } from "../admin/operations/wakes.ts";
 import type { TemplateJson } from "../control/schema/schema.ts";
+import { KNOWN_ROBOTS } from "../routing/known_robots.ts";
 import { type Client, servicePath } from "./client.ts";
 import { flag } from "./flags.ts";
 import { age, ago, durationText, indented, pairs, plainText, sharesText, sizeText, table } from "./text.ts";
@@ -189,7 +190,7 @@ function serviceFacts(service: ServiceJson): (Fact | false)[] {
     ["URL", url],
     ...(cost === undefined ? [] : costFacts(cost)),
     ["Domains", domains.join(", ") || "none"],
-    userAgents.length > 0 && ["Not woken by", userAgents.map(valueText).join(", ")],
+    userAgents.length > 0 && ["Not woken by", userAgents.map(agentText).join(", ")],
     paths.length > 0 && ["Not woken at", paths.map(valueText).join(", ")],
     loading === "page" && ["Loading", "a page, while it starts"],
     ["Made", convention ? "by convention, from the image of its name" : ago(createdAt)],
@@ -197,6 +198,10 @@ function serviceFacts(service: ServiceJson): (Fact | false)[] {
     ["Declared by", declaredBy ?? "no file"],
     revisionHistory !== undefined && ["Keeps", `${revisionHistory} old revisions`],
   ];
+}
+
+function agentText(userAgent: string): string {
+  return userAgent === KNOWN_ROBOTS ? `${KNOWN_ROBOTS} (cless robots lists them)` : valueText(userAgent);
 }
 
 function costFacts(cost: NonNullable<ServiceJson["cost"]>): Fact[] {

@@ -36,6 +36,8 @@ const FLAGS: readonly Flag[] = [
   ...inGroup("Services", {
     "--config FILE": "A YAML file that declares services; read at the start and again on SIGHUP",
     "--[no-]convention": "Let the hostname label L mean the local image L-docker, port 8080",
+    "--wake-except-robots":
+      "Let the robots that cless robots lists wake no service; they get 503 while a service sleeps",
   }),
   ...inGroup("Limits", {
     "--start-timeout TIME = 30s": "How long a container may take from its start to its first answer",

@@ -13,9 +13,8 @@ import { needsNoPreparation } from "../model/template.ts";
 import { resolveTraffic, type Traffic, type TrafficTarget, withoutEmpty } from "../model/traffic.ts";
 import type { InstancePool } from "../pool/pool.ts";
 import type { Container } from "../pool/launcher.ts";
-import { type PoolMaker, Service, type Share, SleepingShare, type Waking } from "../routing/service.ts";
+import { type PoolMaker, Service, type Share, SleepingShare, wakingOf } from "../routing/service.ts";
 import type { ServiceMap } from "../routing/service_map.ts";
-import { WakeRules } from "../routing/wake_rules.ts";
 
 const log = logger("publisher");
 /** After a revision could not be read, it is not read again for this time, even if requests arrive. */
@@ -33,6 +32,8 @@ export interface PublisherOptions {
   /** The container defaults, for revisions that are not `older`. */
   readonly defaults: ContainerDefaults;
   readonly clock: Pick<Clock, "now">;
+  /** Whether no known robot wakes a service, whatever the service says. */
+  readonly exceptRobots?: boolean;
   /** From 0 to below 1, evenly; chooses between revisions that share the traffic. */
   readonly random?: () => number;
 }
@@ -150,8 +151,8 @@ export class Publisher {
 
   #declare(service: ServiceRecord, shares: readonly Share[]): Service {
     const { domains, name } = service;
-    const { gates, random } = this.#options;
-    const [waking, gate] = [wakingOf(service), gates.of(service)];
+    const { exceptRobots = false, gates, random } = this.#options;
+    const [waking, gate] = [wakingOf(service, exceptRobots), gates.of(service)];
     return new Service(name, defined({ domains, shares, waking, gate, random }));
   }
 
@@ -183,15 +184,6 @@ export class Publisher {
     );
     return pools.newPool(revision);
   }
-}
-
-/**
- * The service's wake exceptions and waiting page; `undefined` if it has neither, so that its requests are not examined.
- */
-function wakingOf({ wake: { except }, loading }: ServiceRecord): Waking | undefined {
-  const rules = except.userAgents.length + except.paths.length > 0 ? new WakeRules(except) : undefined;
-  const page = loading === "page";
-  return rules !== undefined || page ? { rules, page } : undefined;
 }
 
 /** The targets of a service's traffic that need a pool, by revision name. */

@@ -18,7 +18,7 @@ export type Loading = "hold" | "page";
 
 /** Requests that do not wake a service. */
 export interface WakeExceptions {
-  /** Parts of `User-Agent`, compared without regard to case. */
+  /** Parts of `User-Agent`, compared without regard to case. `known-robots` stands for many: see `known_robots.ts`. */
   readonly userAgents: readonly string[];
   /** Paths, each with everything below it; but `/` means only the root. */
   readonly paths: readonly string[];

@@ -31,6 +31,8 @@ export interface ProxyOptions {
   readonly metrics?: RequestMetrics;
   /** Refuses requests that cless cannot answer in time. */
   readonly admission: Pick<Admission, "refuses" | "refusal" | "shed">;
+  /** Whether also services that are not known before their first request have wake exceptions. */
+  readonly exceptRobots?: boolean;
   /** Peers that say who the client is. */
   readonly trustedProxies: readonly Cidr[];
   /** The limits of a request until its revision is chosen. */
@@ -181,6 +183,12 @@ export class Proxy implements Disposable {
     const beganMs = this.#options.clock.now();
     try {
       context.watchClient();
+      const { activator, exceptRobots = false } = this.#options;
+      if (chosen === undefined && exceptRobots && !activator.draining) {
+        // A service that was not known has wake rules, too, which must be applied before it is woken.
+        await activator.resolve(context.head.hostname, context.signal);
+        return await this.#begin(context);
+      }
       const grant = await this.#wait(context, chosen);
       if (grant.how !== undefined) context.start = { how: grant.how, ms: this.#options.clock.now() - beganMs };
       if (!context.admitted && this.#options.activator.find(context.head.hostname)?.gate !== undefined) {

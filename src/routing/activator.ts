@@ -61,7 +61,7 @@ export class Activator {
     for (let failures = 0, wanted = chosen;;) {
       if (this.draining) throw shuttingDown();
       // A thaw needs no engine, so a request for a sleeping instance does not wait for the engine's list of images.
-      const pool = wanted?.awake ? wanted : (await this.#resolve(hostname, signal)).route(wanted);
+      const pool = wanted?.awake ? wanted : (await this.resolve(hostname, signal)).route(wanted);
       const lease = pool.claim();
       if (lease !== undefined) return { lease };
       const held = { pool };
@@ -82,7 +82,11 @@ export class Activator {
     }
   }
 
-  async #resolve(hostname: Hostname, signal: AbortSignal): Promise<Route> {
+  /**
+   * The route of a hostname, after a search of the local images if its service is not declared. @throws {ClessError}
+   * `unknown_host` or `overloaded`
+   */
+  async resolve(hostname: Hostname, signal: AbortSignal): Promise<Route> {
     if (this.#resolving >= this.#maxPending) {
       throw new ClessError("overloaded", "Too many requests are waiting", { retryAfterS: 1 });
     }

@@ -1,9 +1,9 @@
-import { isServiceName } from "../model/service.ts";
+import { EVERYBODY_WAKES, isServiceName } from "../model/service.ts";
 import { type ContainerDefaults, OLDER_DEFAULTS } from "../model/isolation.ts";
 import { conventionImage, conventionRevision, type Limits, type Revision } from "../model/revision.ts";
 import { logger } from "../base/log.ts";
 import type { InstancePool } from "../pool/pool.ts";
-import { Service } from "./service.ts";
+import { Service, type Share, type Waking, wakingOf } from "./service.ts";
 import type { ServiceMap } from "./service_map.ts";
 
 const log = logger("convention");
@@ -31,6 +31,8 @@ export interface ConventionOptions {
   /** The names of the declared services, including those that cannot be served now. */
   readonly declared: { has(name: string): boolean };
   readonly limits: Limits;
+  /** Whether no known robot wakes a service. */
+  readonly exceptRobots?: boolean;
   readonly defaults: ContainerDefaults;
   /** The ids of the images whose containers do not get these defaults: see `older_images.ts`. */
   readonly older: { has(imageId: string): boolean };
@@ -44,18 +46,14 @@ export interface ConventionOptions {
  */
 export class Convention {
   readonly #options: ConventionOptions;
+  readonly #waking: Waking | undefined;
   /** The pools of new revisions that are starting. */
   readonly #starting = new Set<InstancePool>();
 
   constructor(options: ConventionOptions) {
     this.#options = options;
+    this.#waking = wakingOf({ wake: EVERYBODY_WAKES, loading: "hold" }, options.exceptRobots ?? false);
     options.images.onChange(() => this.#update());
-  }
-
-  /** Whether a label's service could be made now, to judge by the images in memory. */
-  has(label: string): boolean {
-    const { declared, images } = this.#options;
-    return isServiceName(label) && !declared.has(label) && images.find(conventionImage(label)) !== undefined;
   }
 
   /** The service of a label, for a request. Makes the service if there is an image of that name. */
@@ -111,9 +109,13 @@ export class Convention {
   #add(label: string, imageId: string): Service {
     const now = new Date();
     const shares = [{ pool: this.#newPool(label, imageId), percent: 100 }];
-    const service = new Service(label, { shares, found: { createdAt: now, updatedAt: now } });
+    const service = this.#newService(label, shares, { createdAt: now, updatedAt: now });
     this.#options.services.put(service);
     return service;
+  }
+
+  #newService(name: string, shares: readonly Share[], found: NonNullable<Service["found"]>): Service {
+    return new Service(name, { shares, found, waking: this.#waking });
   }
 
   /** Compares every service with the images. A rebuilt image makes a new revision; a removed one ends the service. */
@@ -135,17 +137,15 @@ export class Convention {
     const { pool } = old!;
     const isBack = pool.revision.imageId === imageId; // the name was moved back to the old image
     const next = isBack ? [] : [{ pool: this.#newPool(name, imageId), percent: 0 }];
-    const changed = new Service(name, {
-      shares: [{ pool, percent: 100 }, ...next],
-      found: { ...found!, updatedAt: new Date() },
-    });
+    const shares = [{ pool, percent: 100 }, ...next];
+    const changed = this.#newService(name, shares, { ...found!, updatedAt: new Date() });
     log.info("image has changed", { service: name, revision: latestPool(changed).revision.name });
     this.#options.services.put(changed);
     if (pool.usedWithin(JUST_NOW_MS)) this.current(changed);
   }
 
   #takeOver({ name, found, shares: [, next] }: Service): Service {
-    const taken = new Service(name, { shares: [{ pool: next!.pool, percent: 100 }], found: found! });
+    const taken = this.#newService(name, [{ pool: next!.pool, percent: 100 }], found!);
     this.#options.services.put(taken);
     return taken;
   }

@@ -46,7 +46,7 @@ export class Router {
   isFailing(hostname: Hostname): boolean {
     const route = this.find(hostname);
     if (route !== undefined) return route.failure() !== undefined;
-    if (this.#convention?.has(hostname.label)) return false;
+    if (this.#convention?.knows(hostname.label)) return false;
     throw this.#unknownHost(hostname);
   }
 

@@ -1,10 +1,11 @@
 import { isAsleep } from "../model/instance_state.ts";
-import { tagLabel } from "../model/service.ts";
+import { type Loading, tagLabel, type WakeSettings } from "../model/service.ts";
 import { draw, type TrafficTarget } from "../model/traffic.ts";
 import type { InstancePool } from "../pool/pool.ts";
 import type { Failure } from "../pool/start_backoff.ts";
 import type { Gate } from "../access/gate.ts";
-import type { WakeRules } from "./wake_rules.ts";
+import { KNOWN_ROBOTS } from "./known_robots.ts";
+import { WakeRules } from "./wake_rules.ts";
 
 /** How a service wakes, if it has wake exceptions or a waiting page. */
 export interface Waking {
@@ -13,6 +14,20 @@ export interface Waking {
   /** Whether a browser gets a waiting page while the service starts. */
   readonly page: boolean;
 }
+
+/**
+ * How a service with these settings wakes; `undefined` if every request wakes it and is held, so that its requests are
+ * not examined. @param exceptRobots Whether known robots do not wake it, whatever its settings are.
+ */
+export function wakingOf({ wake, loading }: WakingSettings, exceptRobots: boolean): Waking | undefined {
+  const { paths } = wake.except;
+  const userAgents = exceptRobots ? [...wake.except.userAgents, KNOWN_ROBOTS] : wake.except.userAgents;
+  const rules = userAgents.length + paths.length > 0 ? new WakeRules({ userAgents, paths }) : undefined;
+  const page = loading === "page";
+  return rules !== undefined || page ? { rules, page } : undefined;
+}
+
+type WakingSettings = { readonly wake: WakeSettings; readonly loading: Loading };
 
 /** Where the requests for a hostname go. */
 export interface Route {

@@ -1,13 +1,18 @@
 import type { WakeExceptions } from "../model/service.ts";
 import { ClessError } from "../base/errors.ts";
+import { isKnownRobot, KNOWN_ROBOTS } from "./known_robots.ts";
 
 /** Decides which requests wake a service. */
 export class WakeRules {
   readonly #userAgents: readonly string[];
+  /** Whether the known robots of this version of cless are excepted. */
+  readonly #exceptsRobots: boolean;
   readonly #paths: readonly string[];
 
   constructor({ userAgents, paths }: WakeExceptions) {
-    this.#userAgents = userAgents.map((part) => part.toLowerCase());
+    const parts = userAgents.map((part) => part.toLowerCase());
+    this.#userAgents = parts.filter((part) => part !== KNOWN_ROBOTS);
+    this.#exceptsRobots = parts.includes(KNOWN_ROBOTS);
     this.#paths = paths;
   }
 
@@ -17,7 +22,9 @@ export class WakeRules {
   }
 
   #isExceptedAgent(userAgent: string | null): boolean {
-    if (this.#userAgents.length === 0 || userAgent === null) return false;
+    if (userAgent === null) return false;
+    if (this.#exceptsRobots && isKnownRobot(userAgent)) return true;
+    if (this.#userAgents.length === 0) return false;
     const name = userAgent.toLowerCase();
     return this.#userAgents.some((part) => name.includes(part));
   }

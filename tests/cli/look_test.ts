@@ -206,13 +206,13 @@ apiTest("describe shows exceptions from waking and the waiting page", {
   ...ANSWERS,
   "GET /v1/services/web": {
     ...WEB,
-    wake: { except: { userAgents: ["Bot", "Spider 2"], paths: ["/up"] } },
+    wake: { except: { userAgents: ["Bot", "Spider 2", "known-robots"], paths: ["/up"] } },
     loading: "page",
   },
 }, async (api) => {
   const { out } = await api.run("describe", "web");
   assertEquals(out.split("\n").slice(4, 7), [
-    'Not woken by:  Bot, "Spider 2"',
+    'Not woken by:  Bot, "Spider 2", known-robots (cless robots lists them)',
     "Not woken at:  /up",
     "Loading:       a page, while it starts",
   ]);

@@ -30,6 +30,22 @@ Deno.test(
   },
 );
 
+Deno.test(
+  { name: "with --wake-except-robots, a robot wakes no service, also none that nobody has declared", ignore: noDocker },
+  async () => {
+    await using program = await Program.start({ flags: ["--wake-except-robots"] });
+    const robot = (label: string) => program.get(label, "/", { headers: { "user-agent": "UptimeRobot/2.0" } });
+    await program.send("PUT", "/v1/services/shop?wait=false", { image: "golang-docker" });
+    await program.send("POST", "/v1/services/shop/sleep");
+    for (const label of ["golang", "shop"]) {
+      const { status, headers } = await robot(label);
+      assertEquals([status, headers.get("cless-error"), headers.has("retry-after")], [503, "asleep", true], label);
+    }
+    assertEquals(await program.containers(), []);
+    assertEquals([(await program.get("golang")).status, (await robot("golang")).status], [200, 200]);
+  },
+);
+
 Deno.test({ name: "several services start at once without waiting for each other", ignore: noDocker }, async () => {
   await using program = await Program.start();
   const labels = ["golang", "python", "nodejs", "rust"];

@@ -43,6 +43,32 @@ netTest("a client that must not wake a service is told that it is asleep, and ot
   await harness.idle();
 });
 
+netTest("where robots are excepted, none wakes a service by its first request ever, and a person does", async () => {
+  const googlebot = requestText("GET /", ["user-agent: Mozilla/5.0 (compatible; Googlebot/2.1)"]);
+  await using origin = Origin.answering();
+  await using harness = Harness.cold({ origin, undeclared: { exceptRobots: true } });
+  for (let n = 0; n < 2; n++) assertEquals(refusalOf(await harness.ask(googlebot)), ASLEEP);
+  const unknown = requestText("GET /", [], "", "host: web.localhost");
+  assertEquals(refusalOf(await harness.ask(unknown)).slice(0, 2), [404, "unknown_host"]);
+  assertEquals(harness.launcher.calls, []);
+  assertEquals((await harness.ask(PERSON)).status, 200);
+  assertEquals((await harness.ask(googlebot)).status, 200);
+  await harness.idle();
+});
+
+netTest(
+  "a person's first request ever is held where robots are excepted, and each wakes where they are not",
+  async () => {
+    await using origin = Origin.answering();
+    for (const [exceptRobots, headers] of [[true, []], [false, ["user-agent: Googlebot/2.1"]]] as const) {
+      await using harness = Harness.cold({ origin, undeclared: { exceptRobots } });
+      assertEquals((await harness.ask(requestText("GET /", headers))).status, 200);
+      assertEquals(harness.launcher.called("launch").length, 1);
+      await harness.idle();
+    }
+  },
+);
+
 netTest("a client that must not wake a service does not keep it awake either", async () => {
   const clock = new FakeClock();
   await using origin = Origin.answering();

@@ -1,5 +1,6 @@
 import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
-import { Service, SleepingShare } from "../../src/routing/service.ts";
+import { Service, SleepingShare, wakingOf } from "../../src/routing/service.ts";
+import type { Loading } from "../../src/model/service.ts";
 import type { InstancePool } from "../../src/pool/pool.ts";
 import { conventionService, newKit, newRevision } from "../support/kit.ts";
 
@@ -80,4 +81,19 @@ Deno.test("a service keeps up the revisions that get requests and have a minimum
   const service = new Service("app", { shares: [none!, least!, tagged!] });
   assertEquals(service.kept(), [least!.pool]);
   assertEquals(service.tagged.map(({ convention, name }) => [convention, name]), [[false, "app"]]);
+});
+
+Deno.test("the requests of a service are not examined unless it has exceptions or a page, or robots are excepted", () => {
+  const waking = (userAgents: string[], loading: Loading, exceptRobots: boolean) =>
+    wakingOf({ wake: { except: { userAgents, paths: [] } }, loading }, exceptRobots);
+  assertEquals(waking([], "hold", false), undefined);
+  assertEquals(waking([], "page", false), { rules: undefined, page: true });
+  const robots = waking(["Bot"], "hold", true)!;
+  assertEquals(["GPTBot", "Bot", "Zabbix", "curl"].map((name) => robots.rules!.mayWake(name, "/")), [
+    false,
+    false,
+    false,
+    true,
+  ]);
+  assertEquals([robots.page, waking(["Bot"], "hold", false)!.rules!.mayWake("Zabbix", "/")], [false, true]);
 });

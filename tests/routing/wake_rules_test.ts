@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import { ROBOTS } from "../../src/routing/known_robots.ts";
 import { WakeRules } from "../../src/routing/wake_rules.ts";
 
 Deno.test("a client is recognized by any part of its User-Agent, in upper or lower case", () => {
@@ -45,4 +46,13 @@ Deno.test("one matching rule is enough, and without rules every request wakes th
   assertEquals(rules.mayWake("Firefox", "/up"), false);
   assertEquals(rules.mayWake("Firefox", "/"), true);
   assertEquals(new WakeRules({ userAgents: [], paths: [] }).mayWake("Bot", "/up"), true);
+});
+
+Deno.test("known-robots stands for every robot that cless knows, beside other parts of a User-Agent", () => {
+  const rules = new WakeRules({ userAgents: ["Known-Robots", "probe/"], paths: [] });
+  for (const { token } of ROBOTS) assertEquals(rules.mayWake(`Mozilla/5.0 (x; ${token}1.0)`, "/"), false, token);
+  assertEquals(rules.mayWake("my-probe/1", "/"), false);
+  for (const name of ["curl/8.5", "known-robots", "", null]) assertEquals(rules.mayWake(name, "/"), true, `${name}`);
+  const without = new WakeRules({ userAgents: ["known-robot"], paths: [] });
+  assertEquals(without.mayWake("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)", "/"), true);
 });

@@ -2,6 +2,7 @@ import { parseCidr } from "../../src/model/ip.ts";
 import { NO_EXTRAS, type Revision } from "../../src/model/revision.ts";
 import { Activator } from "../../src/routing/activator.ts";
 import { type Clock, systemClock } from "../../src/base/clock.ts";
+import { Convention } from "../../src/routing/convention.ts";
 import { Service, type Share, type Waking } from "../../src/routing/service.ts";
 import { FileReserve } from "../../src/base/file_reserve.ts";
 import { Server } from "../../src/http/server.ts";
@@ -21,8 +22,9 @@ import { Reconciler } from "../../src/fleet/reconciler.ts";
 import { Router } from "../../src/routing/router.ts";
 import { ServiceMap } from "../../src/routing/service_map.ts";
 import { Executor } from "../../src/pool/executor.ts";
+import { FakeImages } from "./fake_images.ts";
 import { FakeLauncher } from "./fake_launcher.ts";
-import { admitAll } from "./kit.ts";
+import { admitAll, NEW_DEFAULTS } from "./kit.ts";
 import type { HttpMessage } from "./http_message.ts";
 import { RawClient } from "./raw_client.ts";
 
@@ -49,6 +51,8 @@ export interface HarnessOptions {
   readonly domains?: readonly string[];
   /** What is special about the service's waking. */
   readonly waking?: Waking;
+  /** Lets the first request find the service by the image of its name, in place of a declared one. */
+  readonly undeclared?: { readonly exceptRobots: boolean };
   /** Waits for an app, in the place of the real probe. */
   readonly untilReady?: Asking["untilReady"];
   /** Asks an app whether it is there; where it is missing, it always is. */
@@ -108,11 +112,15 @@ export class Harness implements AsyncDisposable {
       },
     });
     const services = new ServiceMap({ retire: () => {} });
-    const { domains = [], waking } = options;
-    services.put(new Service("app", { shares: [options.share?.(pool) ?? { pool, percent: 100 }], domains, waking }));
+    const { domains = [], undeclared, waking } = options;
+    if (undeclared === undefined) {
+      services.put(new Service("app", { shares: [options.share?.(pool) ?? { pool, percent: 100 }], domains, waking }));
+    }
+    const convention = undeclared && this.#conventionOf(services, undeclared.exceptRobots);
     const reconciler = new Reconciler(launcher, fleet, { stays: () => false }, clock);
     const proxy = this.#proxy = new Proxy({
-      activator: new Activator(new Router(services, undefined), 100),
+      activator: new Activator(new Router(services, convention), 100),
+      exceptRobots: undeclared?.exceptRobots ?? false,
       unanswered: this.unanswered,
       forwarder: this.#forwarder,
       clock,
@@ -130,6 +138,20 @@ export class Harness implements AsyncDisposable {
       clock,
       new FileReserve(clock, 32),
     );
+  }
+
+  /** Finds the service by its image, and gives it the pool. */
+  #conventionOf(services: ServiceMap, exceptRobots: boolean): Convention {
+    const images = new FakeImages();
+    images.build(REVISION.image, REVISION.imageId);
+    return new Convention({
+      ...{ images, services, exceptRobots },
+      pools: { newPool: () => this.#pool },
+      declared: new Set<string>(),
+      limits: REVISION,
+      defaults: NEW_DEFAULTS,
+      older: new Set<string>(),
+    });
   }
 
   /** Starts it, listening on a port of its own; the first request starts an instance. */

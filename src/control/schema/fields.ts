@@ -185,12 +185,20 @@ const pathPrefix = z.string().max(MAX_EXCEPTION_LENGTH).regex(
   "must be a path that begins with /, without a query, white space, # and what is not ASCII (percent-encode that)",
 );
 
+const userAgents = z.array(userAgent).max(MAX_EXCEPTIONS).optional();
+
 /** Which requests wake a service. */
 export const wake = strict({
   except: strict({
-    userAgents: z.array(userAgent).max(MAX_EXCEPTIONS).default([]),
+    userAgents: userAgents.meta({
+      description: "Parts of User-Agent; known-robots stands for the robots that cless robots lists",
+    }),
+    agents: userAgents.meta({ description: "Another name of userAgents" }),
     paths: z.array(pathPrefix).max(MAX_EXCEPTIONS).default([]),
-  }).default({ userAgents: [], paths: [] }),
+  }).refine(({ userAgents, agents }) => userAgents === undefined || agents === undefined, {
+    message: "is another name of userAgents; give only one of the two",
+    path: ["agents"],
+  }).default({ paths: [] }),
 });
 
 /** A whole hostname, without a port. */

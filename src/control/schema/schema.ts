@@ -172,8 +172,8 @@ export function retiredWarning(services: Iterable<Pick<ParsedService, "retired">
   return fields.size === 0 ? undefined : `${[...fields].join(", ")} has no effect any more and is ignored`;
 }
 
-function readWake({ except: { userAgents, paths } }: z.output<typeof field.wake>): WakeSettings {
-  return { except: { userAgents: [...new Set(userAgents)], paths: [...new Set(paths)] } };
+function readWake({ except: { userAgents, agents, paths } }: z.output<typeof field.wake>): WakeSettings {
+  return { except: { userAgents: [...new Set(userAgents ?? agents)], paths: [...new Set(paths)] } };
 }
 
 /**

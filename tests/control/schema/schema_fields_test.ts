@@ -270,6 +270,9 @@ Deno.test("exceptions from waking are parts of a User-Agent and paths", () => {
   accepted([agents(...many.slice(1)), paths(...many.slice(1))]);
   refused("wake.except.userAgents", "at most 100 elements", [agents(...many)]);
   refused("wake.except.paths", "at most 100 elements", [paths(...many)]);
+  const both = { wake: { except: { userAgents: ["a"], agents: ["b"] } } };
+  refused("wake.except.agents", "is another name of userAgents; give only one of the two", [both]);
+  refused("wake.except.agents.0", "and not empty", [{ wake: { except: { agents: [""] } } }]);
   refused("wake.expect", "did you mean `except`", [{ wake: { expect: {} } }]);
 });
 

@@ -87,6 +87,14 @@ Deno.test("every field is read", () => {
   });
 });
 
+Deno.test("agents is another name of userAgents in exceptions from waking", () => {
+  const read = (except: unknown) => parseService("shop", { image: IMAGE, wake: { except } }).service.wake;
+  const wake = { except: { userAgents: ["known-robots", "Bot"], paths: [] } };
+  assertEquals(read({ agents: ["known-robots", "Bot", "Bot"] }), wake);
+  assertEquals(read({ userAgents: ["known-robots", "Bot"] }), wake);
+  assertEquals([read({}), read({ agents: [] })], Array(2).fill({ except: { userAgents: [], paths: [] } }));
+});
+
 Deno.test("a template that is shown reads the same", () => {
   const shown = showTemplate(
     canonicalTemplate({ image: "a", stopAfter: Infinity, pauseAfter: 90_000, memory: 1024 ** 3 }),
