@@ -13,6 +13,7 @@ import { logger } from "./base/log.ts";
 import { notify } from "./base/notify.ts";
 import { Tokens } from "./control/access/tokens.ts";
 import { Catalog } from "./control/catalog.ts";
+import { CertificateNames } from "./control/certificates/names.ts";
 import { Costs } from "./control/costs.ts";
 import { type DataDir, openDataDir, type ServeCall } from "./control/data_dir.ts";
 import { EventLog, InstanceEvents } from "./control/events.ts";
@@ -205,6 +206,7 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
   const api = adminApi({
     ...{ config, clock, stopping: stopping.signal, catalog, deployer, store, dataDir, secrets, fleet, events },
     ...{ metrics, engine, figures, hosts, activator },
+    certificateNames: new CertificateNames({ store, clock, now: Date.now }),
     control: new InstanceControl(router, services, drainTimeoutMs),
     tokens: new Tokens(store, dataDir.token),
     logs: new ServiceLogs(engine.launcher.outputs),

@@ -2,6 +2,7 @@ import type { Usage } from "../pool/launcher.ts";
 import type { DataDir } from "../control/data_dir.ts";
 import type { Figures } from "../control/figures.ts";
 import type { ClessEvent, SubscribeOptions } from "../control/events.ts";
+import type { CertificateNames } from "../control/certificates/names.ts";
 import type { Secrets } from "../control/secrets/secrets.ts";
 import type { Store } from "../control/store.ts";
 import type { Tokens } from "../control/access/tokens.ts";
@@ -43,6 +44,7 @@ export interface Collaborators {
     /** Each instance's memory by id; instances for which it is unknown are missing. */
     usage(): Promise<ReadonlyMap<string, Usage>>;
   };
+  readonly certificateNames: Pick<CertificateNames, "grant" | "counts" | "refused">;
   readonly hosts: Pick<Hosts, "kindOf" | "urlOf">;
   readonly statistics: Pick<Statistics, "pools" | "read">;
   readonly activator: Pick<Activator, "draining">;

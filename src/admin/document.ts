@@ -21,6 +21,7 @@ const TAGS = {
   history: "Who changed what",
   secrets: "Values for variables; they cannot be read here",
   tokens: "Who may use this API",
+  certificates: "Hostnames that a TLS proxy asks for",
   backup: "Copies of the data-dir",
   about: "cless itself",
 };

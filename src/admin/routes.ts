@@ -4,6 +4,7 @@ import { ClessError } from "../base/errors.ts";
 import type { Collaborators } from "./collaborators.ts";
 import type { Operation } from "./operation.ts";
 import { aboutOperations } from "./operations/about.ts";
+import { certificateOperations } from "./operations/certificates.ts";
 import { eventOperations } from "./operations/events.ts";
 import { historyOperations } from "./operations/history.ts";
 import { instanceOperations } from "./operations/instances.ts";
@@ -37,6 +38,7 @@ export function operationsOf(collaborators: Collaborators): readonly Operation[]
     ...historyOperations(collaborators),
     ...secretOperations(collaborators),
     ...tokenOperations(collaborators),
+    ...certificateOperations(collaborators),
   ];
   operations.push(...aboutOperations(collaborators, operations));
   return operations;

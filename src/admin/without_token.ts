@@ -42,18 +42,19 @@ export function isOfThisMachine({ headers }: Asked, peer: string, via: Via): boo
  * Nothing is asked of the engine, since strangers cause these requests.
  *
  * @throws {ClessError} `not_found` if it may not. @throws {InvalidError} If the query is wrong.
+ * @throws {StoreUnavailable} As {@linkcode CertificateNames.grant} does.
  */
 export function ask(
   { query }: Target,
   { method }: Asked,
-  { hosts }: Pick<Collaborators, "hosts">,
+  { certificateNames, hosts }: Pick<Collaborators, "certificateNames" | "hosts">,
 ): Response {
   requireRead(method);
   const domain = readDomain(query);
   const hostname = domain.includes(":") ? undefined : parseHostname(domain)?.name;
-  if (hostname === undefined || hosts.kindOf(hostname) === undefined) {
-    throw new ClessError("not_found", "There is no service for this hostname");
-  }
+  if (hostname === undefined) throw new ClessError("not_found", "This is no hostname");
+  const reason = certificateNames.grant(hostname, hosts.kindOf(hostname));
+  if (reason !== undefined) throw new ClessError("not_found", `There is no certificate for this hostname: ${reason}`);
   return content("yes\n", "text/plain;charset=UTF-8");
 }
 

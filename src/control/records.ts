@@ -2,6 +2,7 @@ import { needsNoPreparation, type RevisionTemplate } from "../model/template.ts"
 import type { Traffic } from "../model/traffic.ts";
 import type { AccessSettings, RequestLimits } from "../model/access.ts";
 import type { Loading, WakeSettings } from "../model/service.ts";
+import type { HostKind } from "../routing/hosts.ts";
 import type { Usage } from "../pool/launcher.ts";
 import type { Wake } from "../pool/pool.ts";
 
@@ -123,6 +124,19 @@ export interface TokenRecord {
   readonly expiresAt: number | undefined;
   /** Wall-clock time, ms since 1970. */
   readonly createdAt: number;
+}
+
+/** A hostname that a TLS proxy may have certificates made for: see `CertificateNames`. */
+export interface CertificateName {
+  /** Lower case. */
+  readonly name: string;
+  /** The domain that it counts for. */
+  readonly domain: string;
+  readonly kind: HostKind;
+  /** When it was new; wall-clock time, ms since 1970. */
+  readonly grantedAt: number;
+  /** When it was last asked for, or up to a day before; wall-clock time, ms since 1970. */
+  readonly askedAt: number;
 }
 
 /** What a service has cost since its first start: see `Costs`. */

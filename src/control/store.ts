@@ -1,5 +1,6 @@
 import { OperatorError } from "../base/errors.ts";
 import type {
+  CertificateName,
   CostRecord,
   HistoryEntry,
   RevisionMark,
@@ -80,6 +81,11 @@ export interface Store extends Disposable {
   putToken(token: TokenRecord): void;
   tokens(): TokenRecord[];
   deleteToken(name: string): boolean;
+
+  /** The names that were granted certificates, those that were asked for the longest ago first. */
+  certificateNames(): CertificateName[];
+  /** Stores a name in place of what is known of it, and forgets other names. */
+  putCertificateName(name: CertificateName, forgotten: readonly string[]): void;
 
   /**
    * The ids of the convention's images whose containers do not get the {@linkcode ContainerDefaults}: see

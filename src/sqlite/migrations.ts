@@ -106,7 +106,7 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX wake_by_minute ON wake (minute);`,
 
   // To version 5. access and limits are JSON. certificate_name has the hostnames that a TLS proxy has asked for and may
-  // have certificates for; granted_at is in ms since 1970.
+  // have certificates for; granted_at and asked_at, the last time, are in ms since 1970.
   `ALTER TABLE service ADD COLUMN access TEXT NOT NULL DEFAULT '{"allow":[],"basic":{},"pass":false,"except":[]}';
   ALTER TABLE service ADD COLUMN limits TEXT NOT NULL DEFAULT '{"per":"address"}';
   ALTER TABLE service ADD COLUMN maintenance TEXT NOT NULL DEFAULT '';
@@ -114,7 +114,8 @@ export const MIGRATIONS: readonly string[] = [
     name TEXT PRIMARY KEY,
     domain TEXT NOT NULL,
     kind TEXT NOT NULL CHECK (kind IN ('declared', 'convention', 'tag')),
-    granted_at INTEGER NOT NULL
+    granted_at INTEGER NOT NULL,
+    asked_at INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;`,
 ];
 

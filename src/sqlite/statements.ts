@@ -113,6 +113,14 @@ export function prepareStatements(db: DatabaseSync) {
     secret: db.prepare(`SELECT ${secret}, sealed FROM secret WHERE name = ? AND version = ?`),
     deleteSecret: db.prepare("DELETE FROM secret WHERE name = ?"),
 
+    certificateNames: db.prepare(`
+      SELECT name, domain, kind, granted_at AS grantedAt, asked_at AS askedAt
+      FROM certificate_name ORDER BY asked_at, name`),
+    putCertificateName: db.prepare(
+      "REPLACE INTO certificate_name VALUES (:name, :domain, :kind, :grantedAt, :askedAt)",
+    ),
+    deleteCertificateName: db.prepare("DELETE FROM certificate_name WHERE name = ?"),
+
     olderImages: db.prepare("SELECT ids FROM older_images"),
     putOlderImages: db.prepare("INSERT INTO older_images VALUES (?)"),
 

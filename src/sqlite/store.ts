@@ -1,6 +1,7 @@
 import { OperatorError } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import type {
+  CertificateName,
   CostRecord,
   HistoryEntry,
   RevisionMark,
@@ -271,6 +272,20 @@ export class SqliteStore implements Store {
 
   deleteToken(name: string): boolean {
     return this.#connection.write(() => this.#sql.deleteToken.run(name).changes > 0);
+  }
+
+  certificateNames(): CertificateName[] {
+    return this.#connection.read(() => {
+      const rows = this.#sql.certificateNames.all() as unknown as CertificateName[];
+      return rows.map((row) => ({ ...row }));
+    });
+  }
+
+  putCertificateName(name: CertificateName, forgotten: readonly string[]): void {
+    this.#connection.write(() => {
+      this.#sql.putCertificateName.run({ ...name });
+      for (const other of forgotten) this.#sql.deleteCertificateName.run(other);
+    });
   }
 
   olderImages(): readonly string[] | undefined {

@@ -8,6 +8,7 @@ import { NotFound } from "../../src/control/deploy_error.ts";
 import type { DeployPreview } from "../../src/control/records.ts";
 import type { ClessEvent } from "../../src/control/events.ts";
 import { showTemplate } from "../../src/control/schema/schema.ts";
+import { CertificateNames } from "../../src/control/certificates/names.ts";
 import { Secrets } from "../../src/control/secrets/secrets.ts";
 import { Tokens } from "../../src/control/access/tokens.ts";
 import { canonicalTemplate } from "../../src/model/template.ts";
@@ -103,6 +104,7 @@ export async function newAdmin(
     figures: { costs: () => Promise.resolve(costs), wakes: (service, minutes) => wakes(service, minutes) },
     metrics: { text: () => Promise.resolve("# HELP x y\n") },
     engine: { answers: () => Promise.resolve(true), usage: () => kit.launcher.usage() },
+    certificateNames: new CertificateNames({ store, clock: kit.clock, now: () => scene.time.now }),
     hosts: {
       kindOf: (name) => scene.services.get(name.split(".")[0]!) === undefined ? undefined : "declared",
       urlOf: (service, tag) => `http://${tag === undefined ? "" : `${tag}--`}${service}.localhost:8080`,

@@ -243,6 +243,29 @@ Deno.test("only programs on this machine may ask which hostnames are served", as
   await problemOf(await ask("POST", "/v1/ask?domain=x"), 405, "method_not_allowed");
 });
 
+Deno.test("who asks for a name gets the reason of a refusal, and all of it is listed", async () => {
+  const { ask, store, tokens } = await newAdmin({
+    hosts: { urlOf: () => "", kindOf: (name) => name.startsWith("random") ? undefined : "convention" },
+  });
+  const mayHave = (name: string) => ask("GET", `/v1/ask?domain=${name}`, { token: undefined });
+  const refusal = async (name: string) => await problemOf(await mayHave(name), 404, "not_found");
+  for (let at = 0; at < 30; at++) assertEquals(await (await mayHave(`app-${at}.example.org`)).text(), "yes\n");
+  const list = () => good(ask("GET", "/v1/certificate-names", { token: tokens.read }));
+  assertEquals(await list(), {
+    domains: [{ domain: "example.org", newNames: 30, limit: 40, resetsAt: "1970-01-08T00:16:40.000Z" }],
+    refused: [],
+  });
+  assertStringIncludes(await refusal("one-more.example.org"), "example.org has had 30 new names in 7 days");
+  assertStringIncludes(await refusal("random.example.org"), "no service, tag or local image has this name");
+  assertEquals((await list()).refused.map(({ name, at }: { name: string; at: string }) => [name, at]), [
+    ["random.example.org", "1970-01-01T00:16:40.000Z"],
+    ["one-more.example.org", "1970-01-01T00:16:40.000Z"],
+  ]);
+  store.failure = new StoreUnavailable("the disk is full: make room and try again");
+  await problemOf(await mayHave("www.example.com"), 503, "store_unavailable");
+  assertEquals((await mayHave("app-7.example.org")).status, 200);
+});
+
 Deno.test("a service that is not declared is shown, and cannot be changed before it is declared", async () => {
   const { ask, found } = await newAdmin();
   found.push(foundService("golang"));

@@ -5,6 +5,7 @@
 
 import { DatabaseSync } from "node:sqlite";
 import type {
+  CertificateName,
   CostRecord,
   HistoryEntry,
   SecretRecord,
@@ -29,6 +30,11 @@ const FIGURES = {
     { service: "golang", revision: "golang-00001", how: "cold", minute: 28_333_334, bucket: 31, count: 1 },
   ],
 } as const;
+
+const CERTIFICATE_NAMES = [
+  { name: "golang.example.org", domain: "example.org", kind: "convention", grantedAt: 3, askedAt: 4 },
+  { name: "www.example.com", domain: "example.com", kind: "declared", grantedAt: 5, askedAt: 1_700_000_000_010 },
+] as const;
 
 /** Fills an empty store with the content of a version's fixture, which has every kind of record of that version. */
 export function fill(store: Store, version = MIGRATIONS.length): void {
@@ -72,6 +78,7 @@ export function fill(store: Store, version = MIGRATIONS.length): void {
   store.addSecret("key", Uint8Array.of(2), 1_700_000_000_007);
   if (version >= 3) store.putOlderImages(["sha256:1f"]);
   if (version >= 4) store.addFigures(FIGURES);
+  if (version >= 5) { for (const name of CERTIFICATE_NAMES) store.putCertificateName(name, []); }
   store.putToken({ name: "ci", scope: "deploy", hash: Uint8Array.of(7), expiresAt: 1_800_000_000_000, createdAt: 1 });
   store.putToken({ name: "eyes", scope: "read", hash: Uint8Array.of(8), expiresAt: undefined, createdAt: 2 });
 }
@@ -81,6 +88,7 @@ export function contentOf(store: Store): ReturnType<typeof loaded> & {
   history: HistoryEntry[];
   secrets: (SecretRecord | SecretVersion | undefined)[];
   tokens: TokenRecord[];
+  certificateNames: CertificateName[];
   olderImages: readonly string[] | undefined;
   costs: CostRecord[];
   wakes: Omit<WakeCount, "minute">[];
@@ -90,6 +98,7 @@ export function contentOf(store: Store): ReturnType<typeof loaded> & {
     history: ["golang", "other", "gone"].flatMap((service) => store.history(service, 100)),
     secrets: [...store.secretVersions(), store.secret("key", 1)],
     tokens: store.tokens(),
+    certificateNames: store.certificateNames(),
     olderImages: store.olderImages(),
     costs: store.costs(),
     wakes: store.wakes("golang", 0),

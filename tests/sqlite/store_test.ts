@@ -351,6 +351,22 @@ storeTest("a deleted service loses its figures, and no other", (store) => {
   assertEquals([store.wakes("golang", 0).length, store.wakes("other", 0).length], [0, 1]);
 });
 
+folderTest(
+  "the names of certificates are replaced and forgotten together, and come in the order of their last use",
+  (folder) => {
+    const named = (name: string, askedAt: number) =>
+      ({ name, domain: "example.org", kind: "tag", grantedAt: 1, askedAt }) as const;
+    {
+      using store = SqliteStore.open(folder);
+      for (const [at, name] of ["b", "a", "c"].entries()) store.putCertificateName(named(name, at + 1), []);
+      store.putCertificateName(named("b", 4), ["a", "unknown"]);
+      assertThrows(() => store.putCertificateName({ ...named("d", 5), kind: "other" as "tag" }, ["c"]));
+    }
+    using store = SqliteStore.open(folder);
+    assertEquals(store.certificateNames(), [named("c", 3), named("b", 4)]);
+  },
+);
+
 folderTest("figures do not grow for ever: the oldest are forgotten", (folder) => {
   using store = SqliteStore.open(folder);
   const costs = Array.from({ length: 9 }, (_, at) => ({ ...COST, service: `s${at}`, at, readings: {} }));

@@ -1,4 +1,5 @@
 import {
+  type CertificateName,
   type CostRecord,
   type HistoryEntry,
   markOf,
@@ -27,6 +28,7 @@ export class FakeStore implements Store {
   #wakes: WakeCount[] = [];
   #olderImages: readonly string[] | undefined;
   readonly #lastVersions = new Map<string, number>();
+  readonly #certificateNames = new Map<string, CertificateName>();
   readonly #tokens = new Map<string, TokenRecord>();
 
   load(each: (service: ServiceRecord, marks: readonly RevisionMark[]) => void): void {
@@ -130,6 +132,19 @@ export class FakeStore implements Store {
 
   deleteToken(name: string): boolean {
     return this.#tokens.delete(name);
+  }
+
+  certificateNames(): CertificateName[] {
+    const all = [...this.#certificateNames.values()];
+    return structuredClone(all.sort((a, b) => a.askedAt - b.askedAt || byName(a, b)));
+  }
+
+  putCertificateName(name: CertificateName, forgotten: readonly string[]): void {
+    const { failure } = this;
+    this.failure = undefined;
+    if (failure !== undefined) throw failure;
+    this.#certificateNames.set(name.name, name);
+    for (const other of forgotten) this.#certificateNames.delete(other);
   }
 
   costs(): CostRecord[] {

@@ -15,6 +15,7 @@ const RESOURCES = {
   events: "/v1/events",
   secrets: "/v1/secrets",
   tokens: "/v1/tokens",
+  certificateNames: "/v1/certificate-names",
   metrics: "/metrics",
   openapi: "/openapi.json",
   schema: "/schema.json",
@@ -55,7 +56,7 @@ export function aboutOperations(
     operation({
       id: "ask",
       route: "GET /v1/ask",
-      summary: "Whether cless serves a hostname",
+      summary: "Whether a certificate may be made for a hostname",
       description: "Needs no token; answers programs on this machine only. For a TLS proxy that gets certificates.",
       query: {
         domain: z.string().max(MAX_HOSTNAME).meta({
@@ -63,8 +64,8 @@ export function aboutOperations(
           examples: ["shop.example.org"],
         }),
       },
-      answers: { 200: { description: "It does", ...TEXT } },
-      errors: ["invalid", "forbidden", "not_found"],
+      answers: { 200: { description: "It may", ...TEXT } },
+      errors: ["invalid", "forbidden", "not_found", "store_unavailable"],
       run: answeredEarlier,
     }),
     operation({
