@@ -4,7 +4,7 @@ import type { AccessSettings, RequestLimits } from "../model/access.ts";
 import type { Loading, WakeSettings } from "../model/service.ts";
 import type { HostKind } from "../routing/hosts.ts";
 import type { Usage } from "../pool/launcher.ts";
-import type { Wake } from "../pool/pool.ts";
+import type { Wake } from "../pool/wake_times.ts";
 
 /** A service as it is stored. */
 export interface ServiceRecord {

@@ -1,5 +1,5 @@
 import type { Revision } from "../model/revision.ts";
-import type { Wake } from "../pool/pool.ts";
+import type { Wake } from "../pool/wake_times.ts";
 import type { WakeCount } from "./records.ts";
 
 const MINUTE_MS = 60_000;

@@ -23,13 +23,11 @@ import {
   readyCount,
   reduce,
 } from "./state.ts";
+import { type Wake, type WakeObserver, WakeTimes } from "./wake_times.ts";
 
 const log = logger("pool");
 /** The last cold starts are remembered, up to this many. */
 const MAX_STARTS = 9;
-
-/** From what an instance woke. */
-export type Wake = "cold" | "resume" | "hibernated";
 
 /** A lease, and what the request had to wait for, if anything. */
 export interface Grant {
@@ -38,19 +36,13 @@ export interface Grant {
 }
 
 /** Observes the instances of pools. */
-export interface PoolObserver {
+export interface PoolObserver extends WakeObserver {
   /** Called for a new instance, and for each change of state. */
   changed?(instance: Instance, before: InstanceState | undefined): void;
   /** Called when a revision has failed, once its app's output is known. */
   failed?(failure: Failure, pool: InstancePool): void;
   /** Called after a start, with the times that its container and then its app took. */
   started?(service: string, createMs: number, readyMs: number): void;
-  /**
-   * Called when an instance is awake. @param ms The time from the decision to start or resume it. A cold start takes
-   * until the app answers at its readiness path; another wake takes until the app's first answer to a request, or until
-   * the app runs if it answers none.
-   */
-  woken?(instance: Instance, how: Wake, ms: number): void;
 }
 
 /** What all pools of the program share. */
@@ -85,6 +77,7 @@ export class InstancePool implements InstanceOwner {
   readonly #slots: Slots;
   readonly #health: Health;
   readonly #pace: Pace;
+  readonly #wakeTimes: WakeTimes;
   /** For each ready instance: whether it last started or resumed, and the serial number of that event. */
   readonly #woken = new WeakMap<Instance, { readonly how: Wake; readonly number: number }>();
   #wakes = 0;
@@ -108,6 +101,7 @@ export class InstancePool implements InstanceOwner {
     this.#queue = new HoldQueue(maxPending);
     this.#slots = new Slots(revision.concurrency, this.#queue, random);
     this.#pace = new Pace(clock);
+    this.#wakeTimes = new WakeTimes(clock, context.observer);
     this.#health = new Health(clock, executor.asking);
     this.#state = initialState(revision, this.#queue);
   }
@@ -339,17 +333,16 @@ export class InstancePool implements InstanceOwner {
         this.#woken.set(instance, { how, number: ++this.#wakes });
       }
     } else if (before === "ready") this.#slots.delete(instance);
-    if (instance.waking !== undefined) this.#noteWaking(instance, before);
+    this.#wakeTimes.moved(instance, before, this.#queue.size > 0);
     this.#context.observer?.changed?.(instance, before);
   }
 
   answeredAfterWake(instance: Instance): void {
-    this.#woke(instance, this.#clock.now());
+    this.#wakeTimes.answered(instance);
   }
 
   unansweredAfterWake(instance: Instance): void {
-    const { ranMs } = instance.waking!;
-    if (ranMs !== undefined) this.#woke(instance, ranMs);
+    this.#wakeTimes.unanswered(instance);
   }
 
   freed(): void {
@@ -455,21 +448,6 @@ export class InstancePool implements InstanceOwner {
     if (instance.gone.aborted) log.debug("instance has ended", { instance: is.id });
   }
 
-  /** A wake ends with the app's first answer; or as soon as the app runs, if no request waits for an answer. */
-  #noteWaking(instance: Instance, before: InstanceState): void {
-    const { state, waking } = instance;
-    if (state === "ready") instance.waking = { ...waking!, ranMs: this.#clock.now() };
-    if (state === "ready" && this.#queue.size > 0) return;
-    if (state === "ready" || before === "ready") this.#woke(instance, instance.waking!.ranMs!);
-    instance.waking = undefined;
-  }
-
-  #woke(instance: Instance, endMs: number): void {
-    const { how, beganMs } = instance.waking!;
-    instance.waking = undefined;
-    this.#context.observer?.woken?.(instance, how, endMs - beganMs);
-  }
-
   #begin(action: Action): void {
     if (action.do === "refuse") return this.#queue.fail(action.error);
     if (action.do === "launch") return this.#launch();
@@ -478,10 +456,7 @@ export class InstancePool implements InstanceOwner {
     switch (action.do) {
       case "resume":
         this.#apply({ type: "resuming", id });
-        instance.waking ??= {
-          how: instance.isInSwap ? "hibernated" : "resume",
-          beganMs: this.#clock.now(),
-        };
+        this.#wakeTimes.begin(instance);
         return void this.#order(instance, this.#executor.resume(instance, this.#memberOf(id)!.attempt));
       case "pause":
         this.#apply({ type: "pausing", id });

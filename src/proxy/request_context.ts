@@ -6,7 +6,7 @@ import type { RequestHead } from "../http/request_head.ts";
 import type { Upload } from "../http/upload.ts";
 import type { Instance, Lease } from "../pool/instance.ts";
 import type { Revision } from "../model/revision.ts";
-import type { Wake } from "../pool/pool.ts";
+import type { Wake } from "../pool/wake_times.ts";
 
 const TICK_MS = 100;
 
