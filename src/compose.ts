@@ -178,7 +178,7 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
   const activator = new Activator(router, config.maxPending);
 
   // What operators see and change.
-  const gates = new Gates();
+  const gates = new Gates({ clock });
   const publisher = new Publisher({
     ...{ services, limits, defaults, env, gates, store, pools, clock, retiring },
     exceptRobots: config.wakeExceptRobots,

@@ -129,7 +129,7 @@ export function newScene(options: SceneOptions = {}): Scene {
     },
   };
   const publisher = new Publisher({
-    gates: new Gates(),
+    gates: new Gates({ clock: kit.clock }),
     services,
     limits: {
       startTimeoutMs: 30_000,

@@ -1,3 +1,5 @@
+import { type GatedService, Gates } from "../../src/access/gates.ts";
+import { OPEN, UNLIMITED } from "../../src/model/access.ts";
 import { parseCidr } from "../../src/model/ip.ts";
 import { NO_EXTRAS, type Revision } from "../../src/model/revision.ts";
 import { Activator } from "../../src/routing/activator.ts";
@@ -44,6 +46,8 @@ export interface HarnessOptions {
   readonly concurrency?: number;
   readonly clock?: Clock;
   readonly listen?: string;
+  /** The port to listen on; a free one where a test does not say. */
+  readonly port?: number;
   readonly admin?: ProxyOptions["admin"];
   /** Makes the one share of a declared service of the app's pool. */
   readonly share?: (pool: InstancePool) => Share;
@@ -51,6 +55,8 @@ export interface HarnessOptions {
   readonly domains?: readonly string[];
   /** What is special about the service's waking. */
   readonly waking?: Waking;
+  /** Who may use the service, how much it accepts, and whether it is under maintenance. */
+  readonly locked?: Partial<GatedService>;
   /** Lets the first request find the service by the image of its name, in place of a declared one. */
   readonly undeclared?: { readonly exceptRobots: boolean };
   /** Waits for an app, in the place of the real probe. */
@@ -113,8 +119,13 @@ export class Harness implements AsyncDisposable {
     });
     const services = new ServiceMap({ retire: () => {} });
     const { domains = [], undeclared, waking } = options;
+    const gate = new Gates({ clock }).of({
+      ...{ name: "app", access: OPEN, limits: UNLIMITED, maintenance: "" },
+      ...options.locked,
+    });
     if (undeclared === undefined) {
-      services.put(new Service("app", { shares: [options.share?.(pool) ?? { pool, percent: 100 }], domains, waking }));
+      const shares = [options.share?.(pool) ?? { pool, percent: 100 }];
+      services.put(new Service("app", { shares, domains, waking, gate }));
     }
     const convention = undeclared && this.#conventionOf(services, undeclared.exceptRobots);
     const reconciler = new Reconciler(launcher, fleet, { stays: () => false }, clock);
@@ -133,7 +144,7 @@ export class Harness implements AsyncDisposable {
       admin: options.admin ?? (() => undefined),
     });
     this.#server = new Server(
-      { hostname: options.listen ?? "127.0.0.1", port: 0 },
+      { hostname: options.listen ?? "127.0.0.1", port: options.port ?? 0 },
       proxy.handle,
       clock,
       new FileReserve(clock, 32),
