@@ -256,7 +256,7 @@ Deno.test("who asks for a name gets the reason of a refusal, and all of it is li
     refused: [],
   });
   assertStringIncludes(await refusal("one-more.example.org"), "example.org has had 30 new names in 7 days");
-  assertStringIncludes(await refusal("random.example.org"), "no service, tag or local image has this name");
+  assertStringIncludes(await refusal("random.example.org"), "and not NAME.DOMAIN of a service");
   assertEquals((await list()).refused.map(({ name, at }: { name: string; at: string }) => [name, at]), [
     ["random.example.org", "1970-01-01T00:16:40.000Z"],
     ["one-more.example.org", "1970-01-01T00:16:40.000Z"],

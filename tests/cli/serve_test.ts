@@ -65,6 +65,19 @@ serveTest(
   },
 );
 
+serveTest("the URL that serve says to try is like the public one, wherever it listens", async (_, flags) => {
+  const more = ["--listen", "127.0.0.1:0", "--public-url", "https://example.org:8443", "--log-format", "text"];
+  const { code, text } = await served("stdout", /curl .*\n/, [...flags, ...more]);
+  assertEquals(code, 0);
+  assertMatch(text, /^ {2}try it {6}https:\/\/rust\.example\.org:8443$/m);
+});
+
+serveTest("a public URL with a path is refused in one line, with exit code 2", async (_, flags) => {
+  const { code, text } = await served("stderr", /$^/, [...flags, "--public-url", "https://example.org/apps"]);
+  assertEquals(code, 2);
+  assertMatch(text, /^cless: --public-url: "https:\/\/example\.org\/apps" is not allowed: .*no path or query\n$/);
+});
+
 serveTest("without images, serve says how to make one, with the given domain", async (docker, flags) => {
   await docker.on("image ls", "");
   const more = ["--listen", "127.0.0.1:0", "--domain", "example.org", "--log-format", "text"];

@@ -61,6 +61,11 @@ Deno.test({
   for (const denied of ["nobody.example.org", "golang.any.example.org", "golang.example.net"]) {
     await assertRejects(() => get(port, denied, authority));
   }
+  const { json } = await program.send("GET", "/v1/certificate-names");
+  const counts = json.domains.map(({ domain, newNames }: { domain: string; newNames: number }) => [domain, newNames]);
+  assertEquals(counts, [["example.com", 1], ["example.org", 1]]);
+  const refused = json.refused.map(({ name }: { name: string }) => name);
+  assertEquals(refused, ["golang.example.net", "golang.any.example.org", "nobody.example.org"]);
 });
 
 async function isListening(port: number): Promise<boolean> {

@@ -26,7 +26,7 @@ const namesSchema = z.strictObject({
     domains: [{ domain: "example.org", newNames: 3, limit: 40, resetsAt: "2026-12-02T10:00:00.000Z" }],
     refused: [{
       name: "shop.any.example.org",
-      reason: "no service, tag or local image has this name",
+      reason: "it is no domain of a service, and not NAME.DOMAIN of a service, tag or local image",
       at: "2026-11-25T10:00:00.000Z",
     }],
   }],

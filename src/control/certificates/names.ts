@@ -20,6 +20,10 @@ const MAX_REFUSED = 20;
 /** That a name was asked for again is stored at most this often. */
 const STORE_AGAIN_MS = 86_400_000;
 
+const UNSERVED =
+  "it is no domain of a service, and not NAME.DOMAIN of a service, tag or local image, where DOMAIN is " +
+  "that of --domain or --public-url";
+
 /** A name that got no certificate. */
 export interface RefusedName {
   readonly name: string;
@@ -72,7 +76,7 @@ export class CertificateNames {
    */
   grant(name: string, kind: HostKind | undefined): string | undefined {
     const now = this.#options.now();
-    if (kind === undefined) return this.#refuse(name, "no service, tag or local image has this name", now, false);
+    if (kind === undefined) return this.#refuse(name, UNSERVED, now, false);
     const known = this.#granted.get(name);
     if (known !== undefined && isRemembered(known, now)) {
       this.#askedAgain(known, now);

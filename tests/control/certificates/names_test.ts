@@ -11,7 +11,9 @@ import { newFront, newKit } from "../../support/kit.ts";
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
-const UNSERVED = "no service, tag or local image has this name";
+const UNSERVED =
+  "it is no domain of a service, and not NAME.DOMAIN of a service, tag or local image, where DOMAIN is " +
+  "that of --domain or --public-url";
 
 /** Names on a store, with a clock that a test advances. */
 function newNames(store = new FakeStore()) {
