@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import { OPEN } from "../../src/model/access.ts";
 import type { Waking } from "../../src/routing/service.ts";
 import { WakeRules } from "../../src/routing/wake_rules.ts";
 import { FakeClock } from "../support/fake_clock.ts";
@@ -94,6 +95,15 @@ netTest("HEAD gets the status alone, other methods are refused, and an unknown h
   }
   for (const method of ["GET", "POST"]) {
     assertEquals((await harness.ask(healthOf("web.localhost", method))).status, 404, method);
+  }
+  assertEquals(harness.launcher.calls, []);
+});
+
+netTest("a lock does not stand before the health of a service, but before every path that resembles it", async () => {
+  await using harness = Harness.cold({ locked: { access: { ...OPEN, allow: ["203.0.113.0/24"] } } });
+  assertEquals(health(await harness.ask(HEALTH)), [200, "ok"]);
+  for (const path of ["/", `${PATH}/`, `${PATH}/../../..`, "/.well-known/cless/%68ealth", `/x?${PATH}`, `/${PATH}`]) {
+    assertEquals((await harness.ask(requestText(`GET ${path}`))).status, 403, path);
   }
   assertEquals(harness.launcher.calls, []);
 });
