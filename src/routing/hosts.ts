@@ -36,7 +36,8 @@ export class Hosts {
   readonly #convention: { knows(label: string): boolean } | undefined;
   /** The hostnames of cless itself. */
   readonly #reserved: ReadonlySet<string>;
-  readonly #own: readonly string[];
+  /** The domains that were given; `undefined` for any domain. */
+  readonly #own: readonly string[] | undefined;
   #port = 80;
 
   /** @param convention `undefined` if only declared services are served. */
@@ -48,8 +49,8 @@ export class Hosts {
     this.#config = config;
     this.#services = services;
     this.#convention = convention;
-    this.#own = config.domainGiven ? namedDomains(config) : ["localhost"];
-    this.#reserved = new Set(this.#own.flatMap((domain) => [domain, `admin.${domain}`]));
+    this.#own = config.domainGiven ? namedDomains(config) : undefined;
+    this.#reserved = new Set(namedDomains(config).flatMap((domain) => [domain, `admin.${domain}`]));
   }
 
   listenOn(port: number): void {
@@ -62,16 +63,17 @@ export class Hosts {
   }
 
   /**
-   * What a hostname leads to, to judge by what is in memory; `undefined` if cless does not serve it. Only names exactly
-   * one label below an own domain count, and custom domains: any client can make up others that lead to a service too,
-   * since only the first label names it. Without a domain, names below `localhost` count, and custom domains.
+   * What a hostname leads to, to judge by what is in memory; `undefined` if cless does not serve it. If a domain was
+   * given, only names exactly one label below it count, and custom domains: anybody can make up others that lead to a
+   * service too, since only the first label names it. Without a domain, names below every domain count.
    */
   kindOf(name: string): HostKind | undefined {
     const hostname = parseHostname(name);
     if (hostname === undefined) return undefined;
     if (this.#reserved.has(hostname.name) || this.#services.hasDomain(hostname.name)) return "declared";
     const { label } = hostname;
-    if (!this.#own.some((domain) => hostname.name === `${label}.${domain}`)) return undefined;
+    if (hostname.name === label) return undefined;
+    if (this.#own?.every((domain) => hostname.name !== `${label}.${domain}`)) return undefined;
     const route = this.#services.find(hostname);
     if (route === undefined) return this.#convention?.knows(label) ? "convention" : undefined;
     if (route.convention) return "convention";

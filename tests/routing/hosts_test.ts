@@ -76,10 +76,13 @@ Deno.test("with a domain and a public URL, names below both are served", () => {
   }
 });
 
-Deno.test("without a domain, only custom domains and names below localhost are served", () => {
+Deno.test("without a domain, the services are served below every domain", () => {
   const { hosts } = newHosts();
-  assertEquals([hosts.kindOf("app.localhost"), hosts.kindOf("www.example.com")], ["declared", "declared"]);
-  for (const name of ["app.cless.cloud", "admin.cless.cloud", "cless.cloud", "web.example.org"]) {
+  for (const name of ["app.localhost", "app.any.example.org", "www.example.com", "admin.cless.cloud"]) {
+    assertEquals(hosts.kindOf(name), "declared", name);
+  }
+  assertEquals([hosts.kindOf("web.example.org"), hosts.kindOf("next--app.example.org")], ["convention", "tag"]);
+  for (const name of ["app", "none.example.org", "any.app.example.org"]) {
     assertEquals(hosts.kindOf(name), undefined, name);
   }
 });

@@ -22,7 +22,7 @@ const STORE_AGAIN_MS = 86_400_000;
 
 const UNSERVED =
   "it is no domain of a service, and not NAME.DOMAIN of a service, tag or local image, where DOMAIN is " +
-  "that of --domain or --public-url";
+  "that of --domain or --public-url if one was given";
 
 /** A name that got no certificate. */
 export interface RefusedName {

@@ -13,7 +13,7 @@ const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 const UNSERVED =
   "it is no domain of a service, and not NAME.DOMAIN of a service, tag or local image, where DOMAIN is " +
-  "that of --domain or --public-url";
+  "that of --domain or --public-url if one was given";
 
 /** Names on a store, with a clock that a test advances. */
 function newNames(store = new FakeStore()) {
