@@ -198,6 +198,7 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
         if (type !== "service.deleted") return;
         metrics.forget(service);
         figures.forget(service);
+        gates.forget(service);
       },
     },
     now: Date.now,

@@ -1,33 +1,68 @@
 import { ClessError } from "../base/errors.ts";
-import type { AccessSettings } from "../model/access.ts";
-import { type Cidr, parseCidr } from "../model/ip.ts";
-import type { Asked, Authenticator, Identity } from "./authenticator.ts";
+import type { Header } from "../http/headers.ts";
+import type { RequestHead } from "../http/request_head.ts";
+import { type AccessSettings, isOpen, type RequestLimits } from "../model/access.ts";
+import { type Cidr, parseRanges } from "../model/ip.ts";
+import type { Asked, Authenticator, Identity, Outcome } from "./authenticator.ts";
 import { ExceptedPaths } from "./excepted_paths.ts";
+import { maintenanceAnswer } from "./maintenance.ts";
+import type { Rate, RateLimiter } from "./rate_limiter.ts";
 
 /** The headers by which an app learns who a client is. */
 const IDENTITY_HEADERS = ["x-auth-user", "x-auth-email", "x-auth-groups"];
 /** The headers by which some apps take a request for one of another path. */
 const PATH_HEADERS = ["x-original-url", "x-original-uri", "x-rewrite-url"];
+/** Whether one of the credentials of `Authorization` is a user with a password. Several lines are one list. */
+const HAS_PASSWORD = /(?:^|,)\s*basic\b/i;
 
 /** What a {@linkcode Gate} consists of. */
 export interface GateOptions {
+  /** The name of the service. */
+  readonly service: string;
   readonly access: AccessSettings;
+  readonly limits: RequestLimits;
+  /** What requests are told during maintenance; empty for no maintenance. */
+  readonly maintenance: string;
   /** The ways to prove who a client is. They are tried in order, until one lets the request pass. */
   readonly authenticators: readonly Authenticator[];
+  readonly rates: Pick<RateLimiter, "take">;
 }
+
+/** What a gate says of a request: `undefined` if it may pass, otherwise the response for its client. */
+export type Verdict = Response | undefined;
 
 /**
  * Stands before a service: decides which requests pass, before anything wakes. It is immutable, as a service is; what
- * must outlive a change of the service is in its authenticators.
+ * must outlive a change of the service is in its authenticators and in the rate limiter.
  */
 export class Gate {
-  readonly #allow: readonly Cidr[];
+  /** The largest body of a request, bytes; `undefined` for any size. */
+  readonly maxBody: number | undefined;
+  readonly #service: string;
+  readonly #maintenance: string;
+  readonly #rates: Pick<RateLimiter, "take">;
+  readonly #rate: Rate | undefined;
+  readonly #perAddress: boolean;
+  readonly #isLocked: boolean;
+  /** `undefined` if no address is always allowed. */
+  readonly #allow: Cidr | undefined;
   readonly #except: ExceptedPaths;
   readonly #authenticators: readonly Authenticator[];
   readonly #dropped: ReadonlySet<string>;
+  readonly #hidesPasswords: boolean;
 
-  constructor({ access, authenticators }: GateOptions) {
-    this.#allow = access.allow.map(parseCidr);
+  constructor({ service, access, limits, maintenance, authenticators, rates }: GateOptions) {
+    const { maxBody, per, requestsPerSecond } = limits;
+    this.maxBody = maxBody;
+    this.#service = service;
+    this.#maintenance = maintenance;
+    this.#rates = rates;
+    this.#rate = requestsPerSecond === undefined
+      ? undefined
+      : { requestsPerSecond, burst: limits.burst ?? Math.max(1, requestsPerSecond) };
+    this.#perAddress = per === "address";
+    this.#isLocked = !isOpen(access);
+    this.#allow = access.allow.length === 0 ? undefined : parseRanges(access.allow);
     this.#except = new ExceptedPaths(access.except);
     this.#authenticators = authenticators;
     this.#dropped = new Set([
@@ -35,57 +70,106 @@ export class Gate {
       ...PATH_HEADERS,
       ...authenticators.flatMap(({ headers }) => headers),
     ]);
+    this.#hidesPasswords = Object.keys(access.basic).length > 0 && !access.pass;
   }
 
   /**
-   * Lets a request pass, or not. Changes the headers that the app gets: what clients say of themselves is removed, and
-   * what an authenticator has found is added.
+   * Lets a request pass, or not: first maintenance, then the rate of each address, then the lock, then the rate of the
+   * service and the length of the body. Changes the headers that the app gets: what clients say of themselves is
+   * removed, and what an authenticator has found is added. If it needs no other server and no new check of a password,
+   * it does not wait.
    *
-   * @returns `undefined` if the request may pass; otherwise the response for its client.
-   * @throws {ClessError} `forbidden`, `unauthorized`
+   * @throws {ClessError} `rate_limited`, `too_large`, `forbidden`, and what authenticators throw.
    */
-  check(asked: Asked): Response | undefined | Promise<Response | undefined> {
-    const { head } = asked;
-    this.#dropTrusted(asked);
-    if (this.#allow.some((range) => range.contains(head.client)) || this.#except.has(head.target)) return undefined;
-    if (isPreflight(asked)) return undefined;
-    return this.#authenticate(asked);
+  check(asked: Asked): Verdict | Promise<Verdict> {
+    const { head, request } = asked;
+    const isAllowed = this.#allow !== undefined && this.#allow.contains(head.client);
+    if (this.#maintenance !== "" && !isAllowed) return maintenanceAnswer(this.#maintenance, request);
+    if (this.#rate !== undefined && this.#perAddress) this.#rates.take(this.#service, this.#rate, head.client);
+    if (this.#isLocked) {
+      this.#dropTrusted(head.headers);
+      if (!isAllowed && !this.#except.has(head.target) && !isPreflight(asked)) {
+        const verdict = this.#authenticate(asked);
+        if (verdict instanceof Promise) return verdict.then((refusal) => refusal ?? this.#enter(head));
+        if (verdict !== undefined) return verdict;
+      }
+    }
+    return this.#enter(head);
   }
 
-  async #authenticate(asked: Asked): Promise<Response | undefined> {
-    let refusal: Response | undefined;
-    for (const authenticator of this.#authenticators) {
-      const outcome = await authenticator.check(asked);
-      if (outcome === undefined) continue;
-      if ("identity" in outcome) {
+  /** Applies the limits that do not protect the lock. */
+  #enter({ bodyLength = 0 }: RequestHead): undefined {
+    if (this.#rate !== undefined && !this.#perAddress) this.#rates.take(this.#service, this.#rate);
+    // A body of unknown length is stopped when it gets too long.
+    if (this.maxBody !== undefined && bodyLength > this.maxBody && bodyLength < Infinity) throw tooLarge();
+    return undefined;
+  }
+
+  /** Asks the authenticators from `at` on. */
+  #authenticate(asked: Asked, at = 0, refusal?: Response): Verdict | Promise<Verdict> {
+    const authenticator = this.#authenticators[at];
+    if (authenticator === undefined) {
+      if (refusal !== undefined) return refusal;
+      throw new ClessError("forbidden", "This address may not use the service");
+    }
+    const decide = (outcome: Outcome): Verdict | Promise<Verdict> => {
+      if (outcome !== undefined && "identity" in outcome) {
+        dropBody(refusal);
         asked.head.headers.push(...identityHeaders(outcome.identity));
         return undefined;
       }
-      if (outcome.final) return outcome.response;
-      refusal ??= outcome.response;
-    }
-    if (refusal !== undefined) return refusal;
-    throw new ClessError("forbidden", "This address may not use the service");
+      if (outcome === undefined) return this.#authenticate(asked, at + 1, refusal);
+      // Of several refusals, the last one counts: it is the one of the way that needs no password.
+      dropBody(refusal);
+      return outcome.final ? outcome.response : this.#authenticate(asked, at + 1, outcome.response);
+    };
+    const outcome = authenticator.check(asked);
+    return outcome instanceof Promise ? outcome.then(decide) : decide(outcome);
   }
 
   /**
-   * Removes the headers that an app with a lock may trust, on every path, and those that would lead a request for an
-   * excepted path to another one.
+   * Removes the headers that an app with a lock may trust, and those that would lead a request for an excepted path to
+   * another one. Unless the app is to get them, also removes passwords: browsers send that of the lock with requests for
+   * excepted paths too.
    */
-  #dropTrusted({ head: { headers } }: Asked): void {
+  #dropTrusted(headers: Header[]): void {
     for (let at = headers.length - 1; at >= 0; at--) {
-      if (this.#dropped.has(headers[at]![0])) headers.splice(at, 1);
+      const [name, value] = headers[at]!;
+      const isPassword = this.#hidesPasswords && name === "authorization" && HAS_PASSWORD.test(value);
+      if (isPassword || this.#dropped.has(name)) headers.splice(at, 1);
     }
   }
 }
 
-function identityHeaders({ user, email, groups = [], headers = [] }: Identity): [string, string][] {
+/** The error for a body that a service does not accept. */
+export function tooLarge(): ClessError {
+  return new ClessError("too_large", "The body of the request is larger than the service accepts");
+}
+
+/** Drops a response that nobody gets: it may come from another server. */
+function dropBody(response: Response | undefined): void {
+  response?.body?.cancel().catch(() => {});
+}
+
+function identityHeaders({ user, email, groups = [], headers = [] }: Identity): Header[] {
+  const own: [name: string, value: string | undefined][] = [
+    ["x-auth-user", user],
+    ["x-auth-email", email],
+    ["x-auth-groups", groups.length === 0 ? undefined : groups.join(",")],
+  ];
   return [
-    ...(user === undefined ? [] : [["x-auth-user", user] as [string, string]]),
-    ...(email === undefined ? [] : [["x-auth-email", email] as [string, string]]),
-    ...(groups.length === 0 ? [] : [["x-auth-groups", groups.join(",")] as [string, string]]),
+    ...own.flatMap(([name, value]): Header[] => value === undefined ? [] : [[name, asHeader(value)]]),
     ...headers,
   ];
+}
+
+/** A text as the value of a header: in UTF-8, one character for each byte, and without control characters. */
+function asHeader(text: string): string {
+  // deno-lint-ignore no-control-regex
+  const printable = text.replace(/[\x00-\x1f\x7f]/g, " ");
+  // deno-lint-ignore no-control-regex
+  if (/^[\x00-\x7f]*$/.test(printable)) return printable;
+  return Array.from(new TextEncoder().encode(printable), (byte) => String.fromCharCode(byte)).join("");
 }
 
 /** Headers and parameters by which some frameworks take a request for one of another method. */

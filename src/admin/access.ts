@@ -1,4 +1,4 @@
-import type { Attempts } from "../control/access/attempts.ts";
+import type { Attempts } from "../base/attempts.ts";
 import type { Holder, Tokens } from "../control/access/tokens.ts";
 import type { Config } from "../base/config.ts";
 import type { RequestHead } from "../http/request_head.ts";
@@ -68,7 +68,8 @@ export async function authenticate(
   { attempts, tokens }: { readonly attempts: Attempts; readonly tokens: Pick<Tokens, "check"> },
 ): Promise<Holder> {
   // A request to the root without a token gets an explanation of what this is.
-  const refusal = new ClessError("unauthorized", path === "/" ? PURPOSE : "The token is missing or wrong");
+  const message = path === "/" ? PURPOSE : "The token is missing or wrong";
+  const refusal = new ClessError("unauthorized", message, { challenge: 'Bearer realm="cless"' });
   const token = /^Bearer +(\S+)$/i.exec(headers.get("authorization") ?? "")?.[1];
   if (token === undefined) throw refusal;
   const holder = await tokens.check(token);
@@ -80,6 +81,9 @@ export async function authenticate(
     attempts.wrong(peer);
     throw refusal;
   }
-  const message = `Too many wrong tokens came from this address; try again in ${secondsLeft} s, or with the right one`;
-  throw new ClessError("too_many_attempts", message, { retryAfterS: secondsLeft });
+  throw new ClessError(
+    "too_many_attempts",
+    `Too many wrong tokens came from this address; try again in ${secondsLeft} s, or with the right one`,
+    { retryAfterS: secondsLeft },
+  );
 }

@@ -1,4 +1,4 @@
-import { Attempts } from "../control/access/attempts.ts";
+import { Attempts } from "../base/attempts.ts";
 import { adminHostnames } from "../routing/hosts.ts";
 import { ClessError, shuttingDown } from "../base/errors.ts";
 import { authenticate, checkBrowserSafety } from "./access.ts";

@@ -15,6 +15,7 @@ const STATUS = {
   unsupported_type: 415,
   image_unavailable: 422,
   revision_failed: 422,
+  rate_limited: 429,
   too_many_attempts: 429,
   start_failed: 502,
   upstream_failed: 502,
@@ -22,6 +23,7 @@ const STATUS = {
   asleep: 503,
   crash_loop: 503,
   draining: 503,
+  maintenance: 503,
   store_unavailable: 503,
   start_timeout: 504,
   upstream_timeout: 504,
@@ -41,6 +43,8 @@ export interface ClessErrorOptions extends ErrorOptions {
   readonly retryAfterS?: number;
   /** The allowed methods, for `method_not_allowed`. */
   readonly allow?: string;
+  /** How a client can prove who it is, for `unauthorized`: the value of `WWW-Authenticate`. */
+  readonly challenge?: string;
 }
 
 /** An error for clients; its message may be public. */
@@ -51,6 +55,7 @@ export class ClessError extends Error {
   readonly output: string | undefined;
   readonly retryAfterS: number | undefined;
   readonly allow: string | undefined;
+  readonly challenge: string | undefined;
 
   constructor(code: ErrorCode, message: string, options: ClessErrorOptions = {}) {
     super(message, options);
@@ -59,6 +64,7 @@ export class ClessError extends Error {
     this.output = options.output;
     this.retryAfterS = options.retryAfterS;
     this.allow = options.allow;
+    this.challenge = options.challenge;
   }
 
   get status(): number {

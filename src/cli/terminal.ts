@@ -75,6 +75,50 @@ export async function confirmed(question: string): Promise<boolean | undefined> 
   return /^\s*y(es)?\s*$/i.test(new TextDecoder().decode(answer.subarray(0, length)));
 }
 
+/** What keys send in a terminal's raw mode. */
+const KEYS = { interrupt: 3, endOfInput: 4, backspace: 8, lineFeed: 10, enter: 13, eraseLine: 21, delete: 127 };
+
+/**
+ * Asks the user at a terminal for texts that are not shown. Returns the answers; `undefined` if the user has given up.
+ */
+export async function askHidden(questions: readonly string[]): Promise<string[] | undefined> {
+  const { stderr, stdin } = Deno;
+  const answers: string[] = [];
+  const chunk = new Uint8Array(256);
+  let typed: number[] = [];
+  let last: number | undefined;
+  stdin.setRaw(true);
+  try {
+    await stderr.write(encoder.encode(questions[0]));
+    for (;;) {
+      const length = await stdin.read(chunk) ?? 0;
+      if (length === 0) return undefined;
+      for (const key of chunk.subarray(0, length)) {
+        const isSecondOfLineEnd = key === KEYS.lineFeed && last === KEYS.enter; // in pasted text
+        last = key;
+        if (key === KEYS.interrupt || key === KEYS.endOfInput) return undefined;
+        if (isSecondOfLineEnd) continue;
+        if (key === KEYS.enter || key === KEYS.lineFeed) {
+          answers.push(new TextDecoder().decode(new Uint8Array(typed)));
+          typed = [];
+          if (answers.length === questions.length) return answers;
+          await stderr.write(encoder.encode(`\n${questions[answers.length]}`));
+        } else if (key === KEYS.backspace || key === KEYS.delete) typed = withoutLast(typed);
+        else if (key === KEYS.eraseLine) typed = [];
+        else typed.push(key);
+      }
+    }
+  } finally {
+    stdin.setRaw(false);
+    await stderr.write(encoder.encode("\n"));
+  }
+}
+
+/** The bytes of a text without its last character: in UTF-8, the bytes 10xxxxxx continue a character. */
+function withoutLast(bytes: readonly number[]): number[] {
+  return bytes.slice(0, Math.max(0, bytes.findLastIndex((byte) => (byte & 0xc0) !== 0x80)));
+}
+
 /** Writes a line to stdout. Returns false when nobody reads any more, so that endless output can end. */
 export async function writeLine(line: string): Promise<boolean> {
   let rest = encoder.encode(`${line}\n`);

@@ -9,6 +9,7 @@ import { deleteService, sleep, wake } from "./lifecycle.ts";
 import { describe, instances, revisions, services } from "./look.ts";
 import { logs } from "./logs.ts";
 import { robots } from "./robots.ts";
+import { password } from "./password.ts";
 import { secret, secrets } from "./secrets.ts";
 import { serve } from "./serve.ts";
 import { token } from "./token.ts";
@@ -18,7 +19,7 @@ import type { Verb, VerbGroups } from "./verb.ts";
 
 const OTHERS = {
   Run: [serve, upgrade, doctor],
-  Change: [deploy, traffic, rollback, wake, sleep, deleteService, apply, secret],
+  Change: [deploy, traffic, rollback, wake, sleep, deleteService, apply, secret, password],
   Look: [services, describe, revisions, instances, logs, history, secrets, robots],
   Keep: [exportServices, backup, token],
 };

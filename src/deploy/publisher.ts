@@ -152,8 +152,9 @@ export class Publisher {
   #declare(service: ServiceRecord, shares: readonly Share[]): Service {
     const { domains, name } = service;
     const { exceptRobots = false, gates, random } = this.#options;
-    const [waking, gate] = [wakingOf(service, exceptRobots), gates.of(service)];
-    return new Service(name, defined({ domains, shares, waking, gate, random }));
+    const waking = wakingOf(service, exceptRobots);
+    const { own: gate, ofTags: tagGate } = gates.of(service);
+    return new Service(name, defined({ domains, shares, waking, gate, tagGate, random }));
   }
 
   /** @throws {ClessError} `start_failed` if the revision cannot be read now, or could not within the last second. */

@@ -32,7 +32,7 @@ const SERVICE_PAGE = withSections(template, "service");
  * command that tells operators more.
  */
 export function problem(error: ClessError, request: { headers: Headers }, service?: string): Response {
-  const { allow, code, status, message, retryAfterS } = error;
+  const { allow, challenge, code, status, message, retryAfterS } = error;
   const title = TITLES[status] ?? "Error";
   const html = prefersHtml(request);
   const headers = new Headers({
@@ -43,7 +43,7 @@ export function problem(error: ClessError, request: { headers: Headers }, servic
   if (retryAfterS !== undefined) headers.set("retry-after", String(retryAfterS));
   if (code === "draining") headers.set("connection", "close");
   if (allow !== undefined) headers.set("allow", allow);
-  if (code === "unauthorized") headers.set("www-authenticate", 'Bearer realm="cless"');
+  if (challenge !== undefined) headers.set("www-authenticate", challenge);
   const body = html
     ? fill(service !== undefined && (status === 502 || status === 504) ? SERVICE_PAGE : PAGE, {
       ...{ status: String(status), title, detail: message, code, service: service ?? "" },

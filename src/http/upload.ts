@@ -44,6 +44,7 @@ export class Upload {
   #reading: Promise<void> | undefined;
   #attempt = 0;
   #receivedBytes = 0;
+  #limit: { readonly bytes: number; readonly exceeded: () => void } | undefined;
   #ended = false;
   /** What had arrived at the last check. */
   #checkedBytes = 0;
@@ -95,6 +96,15 @@ export class Upload {
     this.#measuredFromBytes = bytes;
     this.#waitedMs = 0;
     return isSlow;
+  }
+
+  /**
+   * Sets the most bytes that may arrive. When there are more, the upload breaks off, and none of the others is passed on.
+   *
+   * @param exceeded Called at that time.
+   */
+  limit(bytes: number, exceeded: () => void): void {
+    this.#limit = { bytes, exceeded };
   }
 
   /**
@@ -158,6 +168,10 @@ export class Upload {
       this.#ended = piece === undefined;
       if (piece === undefined) return;
       this.#receivedBytes += piece.length;
+      if (this.#limit !== undefined && this.#receivedBytes > this.#limit.bytes) {
+        this.#limit.exceeded();
+        throw new Error("The body is longer than allowed");
+      }
       this.#kept.push(this.replayable ? piece.slice() : piece);
     } finally {
       this.#reading = undefined;

@@ -51,7 +51,7 @@ export function isOpen({ allow, basic, forward, oidc }: AccessSettings): boolean
 export interface RequestLimits {
   /** How many requests per second in the long run; missing for any number. */
   readonly requestsPerSecond?: number | undefined;
-  /** How many requests at once, above that; missing for as many as there are in a second, at least 1. */
+  /** How many requests may come at once; missing for as many as there are in a second, at least 1. */
   readonly burst?: number | undefined;
   /** Whether each client address has these limits for itself, or all clients share them. */
   readonly per: "address" | "service";

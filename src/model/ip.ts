@@ -29,24 +29,55 @@ export function parseIp(text: string): number[] | undefined {
   return mapped ? bytes.slice(12) : bytes;
 }
 
+/** The first address of a range, and how many of its bits all addresses of the range have. */
+interface Block {
+  readonly base: readonly number[];
+  readonly bits: number;
+}
+
 /** Reads `ADDRESS/BITS`, or a single address. @throws {RangeError} */
 export function parseCidr(text: string): Cidr {
+  return parseRanges([text]);
+}
+
+/** Reads ranges as {@linkcode parseCidr} does. Returns one range with the addresses of all. @throws {RangeError} */
+export function parseRanges(texts: readonly string[]): Cidr {
+  const blocks = texts.map(parseBlock);
+  return {
+    contains(candidate) {
+      const bytes = parseIp(candidate);
+      return bytes !== undefined && blocks.some((block) => isIn(bytes, block));
+    },
+  };
+}
+
+function parseBlock(text: string): Block {
   const [address = "", length, ...rest] = text.split("/");
   const base = parseIp(address);
   const bits = length === undefined ? (base?.length ?? 0) * 8 : /^\d{1,3}$/.test(length) ? Number(length) : NaN;
   if (base === undefined || rest.length > 0 || !(bits <= base.length * 8)) {
     throw new RangeError("expected an address or a range such as 10.0.0.0/8 or fd00::/8");
   }
-  return {
-    contains(candidate) {
-      const bytes = parseIp(candidate);
-      if (bytes?.length !== base.length) return false;
-      return bytes.every((byte, at) => {
-        const shift = 8 - Math.min(8, Math.max(0, bits - at * 8));
-        return byte >> shift === base[at]! >> shift;
-      });
-    },
-  };
+  return { base, bits };
+}
+
+function isIn(bytes: readonly number[], { base, bits }: Block): boolean {
+  if (bytes.length !== base.length) return false;
+  return bytes.every((byte, at) => {
+    const shift = 8 - Math.min(8, Math.max(0, bits - at * 8));
+    return byte >> shift === base[at]! >> shift;
+  });
+}
+
+/**
+ * A text for the network that one customer usually has: an IPv4 address by itself, or the first 64 bits of an IPv6
+ * address (RFC 4291, section 2.5.4), since a customer has 2^64 addresses there. Every other text is returned unchanged.
+ */
+export function networkOf(address: string): string {
+  if (!address.includes(":")) return address;
+  const bytes = parseIp(address);
+  if (bytes === undefined) return address;
+  return bytes.length === 4 ? bytes.join(".") : `${bytes.slice(0, 8).map((byte) => byte.toString(16)).join(":")}/64`;
 }
 
 const LOOPBACK = [parseCidr("127.0.0.0/8"), parseCidr("::1")];

@@ -1,5 +1,5 @@
 import { abortable } from "@std/async/abortable";
-import type { Gate } from "../access/gate.ts";
+import type { Gate, Verdict } from "../access/gate.ts";
 import type { Clock } from "../base/clock.ts";
 import { ClessError } from "../base/errors.ts";
 import type { Forwarder } from "../http/forwarder.ts";
@@ -120,7 +120,10 @@ export class Proxy implements Disposable {
 
   #begin(context: RequestContext): Promise<Response> {
     const route = this.#options.activator.find(context.head.hostname);
-    if (route?.gate !== undefined && !context.admitted) return this.#admit(context, route, route.gate);
+    if (route?.gate !== undefined && context.admittedBy !== route.gate) {
+      const response = this.#admit(context, route, route.gate);
+      if (response !== undefined) return response;
+    }
     let pool: InstancePool | undefined;
     try {
       pool = route?.route();
@@ -133,21 +136,38 @@ export class Proxy implements Disposable {
     return lease === undefined ? this.#hold(context, pool) : this.#send(context, lease);
   }
 
-  /** Begins a request if the gate of its service lets it pass. */
-  async #admit(context: RequestContext, route: Route, gate: Gate): Promise<Response> {
+  /**
+   * Asks the gate of a service. Returns `undefined` if the request may go on at once. Otherwise returns its response: the
+   * app's, if the gate lets it pass later.
+   */
+  #admit(context: RequestContext, route: Route, gate: Gate): Promise<Response> | undefined {
     try {
-      const answer = await gate.check(context);
-      if (answer !== undefined) return await this.#refuse(context, route, answer);
-      context.admitted = true;
+      const verdict = gate.check(context);
+      if (verdict !== undefined) return this.#admitLater(context, route, gate, verdict);
+      context.admit(gate);
+      return undefined;
+    } catch (error) {
+      return this.#fail(context, error);
+    }
+  }
+
+  async #admitLater(
+    context: RequestContext,
+    route: Route,
+    gate: Gate,
+    pending: Response | Promise<Verdict>,
+  ): Promise<Response> {
+    try {
+      const verdict = await abortable(Promise.resolve(pending), context.signal);
+      if (verdict !== undefined) {
+        await context.upload?.end();
+        return this.#responder.forService(context, route.name, verdict);
+      }
+      context.admit(gate);
     } catch (error) {
       return await this.#fail(context, error);
     }
     return await this.#begin(context);
-  }
-
-  async #refuse(context: RequestContext, route: Route, answer: Response): Promise<Response> {
-    await context.upload?.end();
-    return this.#responder.forService(context, route.name, answer);
   }
 
   /** Begins a request for a service with wake exceptions or a waiting page. */
@@ -191,8 +211,9 @@ export class Proxy implements Disposable {
       }
       const grant = await this.#wait(context, chosen);
       if (grant.how !== undefined) context.start = { how: grant.how, ms: this.#options.clock.now() - beganMs };
-      if (!context.admitted && this.#options.activator.find(context.head.hostname)?.gate !== undefined) {
-        grant.lease.release(); // the service has got a gate meanwhile
+      const gate = this.#options.activator.find(context.head.hostname)?.gate;
+      if (gate !== undefined && gate !== context.admittedBy) {
+        grant.lease.release(); // the service has got another gate meanwhile
         return await this.#begin(context);
       }
       return await this.#send(context, grant.lease);

@@ -1,3 +1,4 @@
+import { type Gate, tooLarge } from "../access/gate.ts";
 import { ClessError } from "../base/errors.ts";
 import type { Clock } from "../base/clock.ts";
 import { CoarseTimeouts, type Timed } from "../base/coarse_timeouts.ts";
@@ -31,8 +32,8 @@ export class RequestContext implements Client, Timed {
   upload: Upload | undefined;
   timeoutMs: number;
   clientTimeoutMs: number;
-  /** Whether the gate of the service has let the request pass. */
-  admitted = false;
+  /** The gate that has let the request pass. */
+  admittedBy: Gate | undefined;
   /** What the request had to wait for. */
   start: { readonly how: Wake; readonly ms: number } | undefined;
   /** The instance that the request was last sent to. */
@@ -102,6 +103,18 @@ export class RequestContext implements Client, Timed {
   limit({ requestTimeoutMs, clientTimeoutMs }: ClientLimits): void {
     this.timeoutMs = requestTimeoutMs;
     this.clientTimeoutMs = clientTimeoutMs;
+  }
+
+  /**
+   * Notes that a gate has let the request pass. Its limit for bodies holds from now on. @throws {ClessError} `too_large`
+   * if more has arrived already.
+   */
+  admit(gate: Gate): void {
+    this.admittedBy = gate;
+    const { maxBody = Infinity } = gate;
+    if (this.upload === undefined) return;
+    if (this.upload.receivedBytes > maxBody) throw tooLarge();
+    this.upload.limit(maxBody, () => this.abort(tooLarge()));
   }
 
   appEnded(): void {

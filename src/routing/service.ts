@@ -103,6 +103,8 @@ export interface ServiceOptions {
   readonly domains?: readonly string[];
   readonly waking?: Waking | undefined;
   readonly gate?: Gate | undefined;
+  /** The gate of its tagged revisions. */
+  readonly tagGate?: Gate | undefined;
   /** Only for an undeclared service. */
   readonly found?: Found;
   /** From 0 to below 1, evenly. */
@@ -124,7 +126,8 @@ export class Service implements Route {
   readonly #drawn: readonly Share[];
   readonly #random: () => number;
 
-  constructor(name: string, { shares, domains = NONE, waking, gate, found, random = Math.random }: ServiceOptions) {
+  constructor(name: string, options: ServiceOptions) {
+    const { shares, domains = NONE, waking, gate, tagGate, found, random = Math.random } = options;
     this.name = name;
     this.domains = domains;
     this.shares = shares;
@@ -133,7 +136,7 @@ export class Service implements Route {
     this.found = found;
     this.convention = found !== undefined;
     const tagged = shares.filter(({ tag }) => tag !== undefined);
-    this.tagged = tagged.length === 0 ? NONE : tagged.map((share) => new TaggedRevision(name, share, waking, gate));
+    this.tagged = tagged.length === 0 ? NONE : tagged.map((share) => new TaggedRevision(name, share, waking, tagGate));
     this.#drawn = shares.every(({ percent }) => percent > 0) ? shares : shares.filter(({ percent }) => percent > 0);
     this.#random = random;
   }

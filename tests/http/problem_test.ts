@@ -18,6 +18,8 @@ for (
     ["bad_host", 400, "Bad Request"],
     ["bad_request", 400, "Bad Request"],
     ["unauthorized", 401, "Unauthorized"],
+    ["too_large", 413, "Content Too Large"],
+    ["rate_limited", 429, "Too Many Requests"],
     ["unknown_host", 404, "Not Found"],
     ["not_found", 404, "Not Found"],
     ["method_not_allowed", 405, "Method Not Allowed"],
@@ -25,6 +27,7 @@ for (
     ["start_failed", 502, "Bad Gateway"],
     ["upstream_failed", 502, "Bad Gateway"],
     ["overloaded", 503, "Service Unavailable"],
+    ["maintenance", 503, "Service Unavailable"],
     ["draining", 503, "Service Unavailable"],
     ["start_timeout", 504, "Gateway Timeout"],
     ["upstream_timeout", 504, "Gateway Timeout"],
@@ -110,7 +113,9 @@ Deno.test("Retry-After, Allow, WWW-Authenticate and Connection come where they b
   assertEquals(headers(new ClessError("overloaded", "x", { retryAfterS: 7 })).get("retry-after"), "7");
   assertEquals(headers(error("overloaded")).get("retry-after"), null);
   assertEquals(headers(new ClessError("method_not_allowed", "x", { allow: "GET" })).get("allow"), "GET");
-  assertEquals(headers(error("unauthorized")).get("www-authenticate"), 'Bearer realm="cless"');
+  assertEquals(headers(error("unauthorized")).get("www-authenticate"), null);
+  const challenge = 'Bearer realm="cless"';
+  assertEquals(headers(new ClessError("unauthorized", "x", { challenge })).get("www-authenticate"), challenge);
   assertEquals(headers(error("draining")).get("connection"), "close");
   assertEquals(headers(error("upstream_failed")).get("connection"), null);
 });

@@ -79,6 +79,7 @@ export class Harness implements AsyncDisposable {
   readonly #server: Server;
   readonly #executor: Executor;
   readonly #pool: InstancePool;
+  readonly #put: (gated: Partial<GatedService> | undefined) => void;
 
   private constructor(options: HarnessOptions) {
     const { launcher, fleet } = this;
@@ -118,14 +119,15 @@ export class Harness implements AsyncDisposable {
       },
     });
     const services = new ServiceMap({ retire: () => {} });
-    const { domains = [], undeclared, waking } = options;
-    const gate = new Gates({ clock }).of({
-      ...{ name: "app", access: OPEN, limits: UNLIMITED, maintenance: "" },
-      ...options.locked,
-    });
+    const { domains = [], locked, undeclared, waking } = options;
+    const gates = new Gates({ clock });
+    const shares = [options.share?.(pool) ?? { pool, percent: 100 }];
+    this.#put = (settings) => {
+      const { own: gate, ofTags: tagGate } = gates.of({ ...UNGATED, ...settings });
+      services.put(new Service("app", { shares, domains, waking, gate, tagGate }));
+    };
     if (undeclared === undefined) {
-      const shares = [options.share?.(pool) ?? { pool, percent: 100 }];
-      services.put(new Service("app", { shares, domains, waking, gate }));
+      this.#put(locked);
     }
     const convention = undeclared && this.#conventionOf(services, undeclared.exceptRobots);
     const reconciler = new Reconciler(launcher, fleet, { stays: () => false }, clock);
@@ -196,6 +198,11 @@ export class Harness implements AsyncDisposable {
     return this.#pool.waiting;
   }
 
+  /** Changes who may use the service, how much it accepts, or whether it is under maintenance. */
+  change(gated: Partial<GatedService>): void {
+    this.#put(gated);
+  }
+
   /** A connection as a client's. */
   connect(): Promise<RawClient> {
     return RawClient.connect(this.port, this.#server.endpoint.hostname);
@@ -241,6 +248,8 @@ class WatchedRequests extends UnansweredRequests {
     this.#none = undefined;
   }
 }
+
+const UNGATED: GatedService = { name: "app", access: OPEN, limits: UNLIMITED, maintenance: "" };
 
 const REVISION: Revision = Object.freeze({
   name: "app-00001",

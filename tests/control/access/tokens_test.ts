@@ -1,12 +1,10 @@
 import { assert, assertEquals, assertMatch, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
-import { Attempts } from "../../../src/control/access/attempts.ts";
 import { Conflict } from "../../../src/control/deploy_error.ts";
 import type { Scope, TokenRecord } from "../../../src/control/records.ts";
 import { InvalidError } from "../../../src/control/schema/invalid.ts";
 import { type Store, StoreUnavailable } from "../../../src/control/store.ts";
 import { allows, CONFIG_NAME, OWNER_NAME, Tokens } from "../../../src/control/access/tokens.ts";
 import { SqliteStore } from "../../../src/sqlite/store.ts";
-import { FakeClock } from "../../support/fake_clock.ts";
 import { noRead, noWrite } from "../../support/permissions.ts";
 
 const OWNER = "0123456789abcdef".repeat(4);
@@ -182,90 +180,5 @@ Deno.test("a scope allows what those below it allow", () => {
     ["read"],
     ["read", "deploy"],
     ["read", "deploy", "admin"],
-  ]);
-});
-
-/** Notes a number of wrong tokens. */
-function fail(attempts: Attempts, address: string, times: number): void {
-  for (let time = 0; time < times; time++) attempts.wrong(address);
-}
-
-Deno.test("ten wrong tokens within a minute lead to refusals for a minute", async () => {
-  const clock = new FakeClock();
-  const attempts = new Attempts(clock);
-  assertEquals(attempts.secondsLeft("a"), undefined);
-  fail(attempts, "a", 9);
-  await clock.advance(59_999);
-  assertEquals(attempts.secondsLeft("a"), undefined);
-  attempts.wrong("a");
-  assertEquals(attempts.secondsLeft("a"), 60);
-  await clock.advance(1);
-  assertEquals(attempts.secondsLeft("a"), 60);
-  await clock.advance(59_000);
-  assertEquals(attempts.secondsLeft("a"), 1);
-  await clock.advance(999);
-  assertEquals(attempts.secondsLeft("a"), undefined);
-  fail(attempts, "a", 9);
-  assertEquals(attempts.secondsLeft("a"), undefined);
-  attempts.wrong("a");
-  assertEquals(attempts.secondsLeft("a"), 60);
-});
-
-Deno.test("wrong tokens count for a minute, whenever the minute began", async () => {
-  const clock = new FakeClock();
-  const attempts = new Attempts(clock);
-  fail(attempts, "a", 5);
-  await clock.advance(30_000);
-  fail(attempts, "a", 4);
-  await clock.advance(30_000);
-  fail(attempts, "a", 5); // the first five do not count any more
-  assertEquals(attempts.secondsLeft("a"), undefined);
-  attempts.wrong("a");
-  assertEquals(attempts.secondsLeft("a"), 60);
-});
-
-Deno.test("wrong tokens during a refusal do not make it longer", async () => {
-  const clock = new FakeClock();
-  const attempts = new Attempts(clock);
-  fail(attempts, "a", 10);
-  await clock.advance(59_000);
-  fail(attempts, "a", 100);
-  assertEquals(attempts.secondsLeft("a"), 1);
-  await clock.advance(1000);
-  assertEquals(attempts.secondsLeft("a"), undefined);
-});
-
-Deno.test("an address is not refused for what others do", () => {
-  const attempts = new Attempts(new FakeClock());
-  fail(attempts, "a", 9);
-  fail(attempts, "b", 1000);
-  assertEquals(["a", "b", "c"].map((address) => attempts.secondsLeft(address)), [undefined, 60, undefined]);
-});
-
-Deno.test("of very many addresses, the oldest are forgotten", () => {
-  const attempts = new Attempts(new FakeClock());
-  fail(attempts, "a", 10);
-  fail(attempts, "b", 9);
-  for (let address = 0; address < 9998; address++) attempts.wrong(`${address}`);
-  assertEquals([attempts.size, attempts.secondsLeft("a")], [10_000, 60]);
-  attempts.wrong("b");
-  attempts.wrong("new");
-  assertEquals([attempts.size, attempts.secondsLeft("a"), attempts.secondsLeft("b")], [10_000, undefined, 60]);
-});
-
-Deno.test("the address that was wrong least recently is forgotten first", () => {
-  const attempts = new Attempts(new FakeClock());
-  fail(attempts, "first", 10);
-  fail(attempts, "second", 9);
-  fail(attempts, "third", 10);
-  for (let n = 3; n < 10_000; n++) attempts.wrong(`${n}`);
-  attempts.wrong("second"); // its tenth
-  assertEquals(attempts.size, 10_000);
-  attempts.wrong("one more");
-  attempts.wrong("another");
-  assertEquals(["first", "second", "third"].map((address) => attempts.secondsLeft(address)), [
-    undefined,
-    60,
-    undefined,
   ]);
 });

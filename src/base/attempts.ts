@@ -1,6 +1,7 @@
-import type { Clock } from "../../base/clock.ts";
+import { networkOf } from "../model/ip.ts";
+import type { Clock } from "./clock.ts";
 
-/** After this many wrong tokens within {@linkcode WINDOW_MS}, an address is refused for {@linkcode PAUSE_MS}. */
+/** After this many wrong attempts within {@linkcode WINDOW_MS}, an address is locked out for {@linkcode PAUSE_MS}. */
 const LIMIT = 10;
 const WINDOW_MS = 60_000;
 const PAUSE_MS = 60_000;
@@ -8,22 +9,19 @@ const PAUSE_MS = 60_000;
 const MAX_ADDRESSES = 10_000;
 
 interface Attempt {
-  /** The times of the wrong tokens that still count; always fewer than the limit. */
+  /** The times of the wrong attempts that still count; always fewer than the limit. */
   readonly times: readonly number[];
-  /** Until when the address is locked out. More wrong tokens do not count until then. */
+  /** Until when the address is locked out. More wrong attempts do not count until then. */
   readonly until: number;
 }
 
-/**
- * Limits how often an address may try wrong tokens. A correct token is always accepted: it cannot be guessed, and
- * otherwise others behind the same address could lock out its owner.
- */
+/** Limits how often an address may try wrong tokens or passwords. IPv6 addresses of one /64 count as one address. */
 export class Attempts {
-  readonly #clock: Clock;
-  /** By address, in the order of the last counted wrong token. */
+  readonly #clock: Pick<Clock, "now">;
+  /** By network, in the order of the last counted wrong attempt. */
   readonly #attempts = new Map<string, Attempt>();
 
-  constructor(clock: Clock) {
+  constructor(clock: Pick<Clock, "now">) {
     this.#clock = clock;
   }
 
@@ -33,19 +31,21 @@ export class Attempts {
 
   /** The whole seconds until an address may try again, at least 1; `undefined` if it may now. */
   secondsLeft(address: string): number | undefined {
-    const left = (this.#attempts.get(address)?.until ?? -Infinity) - this.#clock.now();
+    if (this.#attempts.size === 0) return undefined;
+    const left = (this.#attempts.get(networkOf(address))?.until ?? -Infinity) - this.#clock.now();
     return left > 0 ? Math.ceil(left / 1000) : undefined;
   }
 
-  /** Notes a wrong token. While the address is locked out, a wrong token does not extend that time. */
+  /** Notes a wrong attempt. While the address is locked out, a wrong attempt does not extend that time. */
   wrong(address: string): void {
+    const network = networkOf(address);
     const now = this.#clock.now();
-    const before = this.#attempts.get(address);
+    const before = this.#attempts.get(network);
     if (before !== undefined && before.until > now) return;
     const times = [...(before?.times ?? []).filter((time) => now - time < WINDOW_MS), now];
-    this.#attempts.delete(address); // so that it moves to the end
+    this.#attempts.delete(network); // so that it moves to the end
     this.#attempts.set(
-      address,
+      network,
       times.length < LIMIT ? { times, until: -Infinity } : { times: [], until: now + PAUSE_MS },
     );
     if (this.#attempts.size > MAX_ADDRESSES) this.#attempts.delete(this.#attempts.keys().next().value!);

@@ -1,0 +1,142 @@
+import type { Attempts } from "../base/attempts.ts";
+import type { Clock } from "../base/clock.ts";
+import { ClessError } from "../base/errors.ts";
+import { problem } from "../http/problem.ts";
+import { networkOf } from "../model/ip.ts";
+import type { Asked, Authenticator, Identity, Outcome } from "./authenticator.ts";
+import type { PasswordChecks } from "./password_checks.ts";
+import { parsePasswordHash, type PasswordHash } from "./password_hash.ts";
+
+/** At most this many right and this many wrong credentials are remembered; the oldest are forgotten. */
+const MAX_REMEMBERED = 256;
+/** The text of right credentials is kept for this time, so that the next requests with it need no HMAC. */
+const RECENT_MS = 60_000;
+/** Longer credentials are wrong without a check. */
+const MAX_LENGTH = 4096;
+
+/** What a {@linkcode BasicAuth} works with. */
+export interface BasicAuthOptions {
+  /** What browsers show when they ask for the password; it has no quotes and backslashes. */
+  readonly realm: string;
+  /** The hashes of the passwords by user. */
+  readonly users: Readonly<Record<string, string>>;
+  readonly clock: Pick<Clock, "after">;
+  readonly checks: PasswordChecks;
+  /** Counts wrong passwords. An address with too many is refused before its password is checked. */
+  readonly attempts: Attempts;
+}
+
+/** Lets users pass by a password: RFC 7617. A right password is hashed once, not for every request. */
+export class BasicAuth implements Authenticator {
+  readonly headers: readonly string[] = [];
+  readonly #challenge: string;
+  readonly #users: ReadonlyMap<string, PasswordHash>;
+  readonly #hashes: readonly PasswordHash[];
+  readonly #clock: Pick<Clock, "after">;
+  readonly #checks: PasswordChecks;
+  readonly #attempts: Attempts;
+  /** The outcomes for right credentials, by the text of `Authorization`. Emptied after {@linkcode RECENT_MS}. */
+  readonly #recent = new Map<string, Outcome>();
+  /** The same by the tag of the text, without a time limit. */
+  readonly #right = new Map<string, Outcome>();
+  /** The tags of wrong credentials. A repetition is no new guess, so it needs no check and does not count. */
+  readonly #wrong = new Set<string>();
+  /** The checks that wait or run, by tag. Requests with the same credentials share one. */
+  readonly #pending = new Map<string, Promise<Identity | undefined>>();
+
+  constructor({ realm, users, clock, checks, attempts }: BasicAuthOptions) {
+    this.#challenge = `Basic realm="${realm}", charset="UTF-8"`;
+    this.#users = new Map(
+      Object.entries(users).map(([user, hash]) => [user.normalize("NFC"), parsePasswordHash(hash)]),
+    );
+    this.#hashes = [...this.#users.values()];
+    this.#clock = clock;
+    this.#checks = checks;
+    this.#attempts = attempts;
+  }
+
+  /** @throws {ClessError} `too_many_attempts`, `overloaded` */
+  check(asked: Asked): Outcome | Promise<Outcome> {
+    const text = asked.request.headers.get("authorization");
+    if (text === null) return this.#refusal(asked, "The service needs a user and a password");
+    const { client } = asked.head;
+    const secondsLeft = this.#attempts.secondsLeft(client);
+    if (secondsLeft !== undefined && /^basic\b/i.test(text)) {
+      const message = `Too many wrong passwords came from this address; try again in ${secondsLeft} s`;
+      throw new ClessError("too_many_attempts", message, { retryAfterS: secondsLeft });
+    }
+    return this.#recent.get(text) ?? this.#look(asked, text, client);
+  }
+
+  #look(asked: Asked, text: string, client: string): Outcome | Promise<Outcome> {
+    const credentials = readCredentials(text);
+    if (credentials === undefined) return this.#refusal(asked, "The service needs a user and a password");
+    const tag = this.#checks.tagOf(text);
+    const known = this.#right.get(tag);
+    if (known !== undefined) {
+      this.#keep(text, known);
+      return known;
+    }
+    if (this.#wrong.has(tag)) return this.#refusal(asked);
+    let pending = this.#pending.get(tag);
+    if (pending === undefined) {
+      pending = this.#verify(tag, credentials, client).finally(() => this.#pending.delete(tag));
+      this.#pending.set(tag, pending);
+    }
+    return pending.then((identity) => identity === undefined ? this.#refusal(asked) : { identity });
+  }
+
+  async #verify(tag: string, { user, password }: Credentials, client: string): Promise<Identity | undefined> {
+    const known = this.#users.get(user);
+    // For an unknown user, a password is checked all the same, so that the time taken does not reveal who is known.
+    const hash = known ?? this.#hashFor(user);
+    const isRight = await this.#checks.check(password, hash, networkOf(client)) && known !== undefined;
+    if (!isRight) {
+      this.#attempts.wrong(client);
+      this.#wrong.add(tag);
+      if (this.#wrong.size > MAX_REMEMBERED) this.#wrong.delete(this.#wrong.values().next().value!);
+      return undefined;
+    }
+    const identity = { user };
+    this.#right.set(tag, { identity });
+    if (this.#right.size > MAX_REMEMBERED) this.#right.delete(this.#right.keys().next().value!);
+    return identity;
+  }
+
+  /** The hash of some user, always the same one for an unknown user. */
+  #hashFor(user: string): PasswordHash {
+    const tag = this.#checks.tagOf(user);
+    return this.#hashes[(tag.charCodeAt(0) * 128 + tag.charCodeAt(1)) % this.#hashes.length]!;
+  }
+
+  #keep(text: string, outcome: Outcome): void {
+    if (this.#recent.size === 0) this.#clock.after(RECENT_MS, () => this.#recent.clear());
+    if (this.#recent.size < MAX_REMEMBERED) this.#recent.set(text, outcome);
+  }
+
+  #refusal({ request }: Asked, message = "The user or the password is wrong"): Outcome {
+    return { response: problem(new ClessError("unauthorized", message, { challenge: this.#challenge }), request) };
+  }
+}
+
+interface Credentials {
+  /** In Unicode's form NFC, as the password: RFC 7617, section 2.1. */
+  readonly user: string;
+  readonly password: string;
+}
+
+/** Reads the value of `Authorization`; `undefined` if it is not exactly one user and password. */
+function readCredentials(text: string): Credentials | undefined {
+  if (text.length > MAX_LENGTH) return undefined;
+  const [, token] = /^basic +([A-Za-z0-9+/]+={0,2})$/i.exec(text) ?? [];
+  if (token === undefined) return undefined;
+  let pair: string;
+  try {
+    pair = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(Uint8Array.fromBase64(token));
+  } catch {
+    return undefined;
+  }
+  const colon = pair.indexOf(":");
+  if (colon === -1) return undefined;
+  return { user: pair.slice(0, colon).normalize("NFC"), password: pair.slice(colon + 1) };
+}

@@ -1,0 +1,85 @@
+import type { Clock } from "../base/clock.ts";
+import { ClessError } from "../base/errors.ts";
+import { networkOf } from "../model/ip.ts";
+
+/** At most this many clients are remembered, of all services together. */
+const MAX_KEYS = 100_000;
+/** With each new client, this many others are looked at, to forget those that may send as much as a new one. */
+const LOOKED_AT = 4;
+/** The same if there is no room, until one of these is found. */
+const LOOKED_AT_WITHOUT_ROOM = 64;
+
+/** The sums of intervals are exact to much less than this. */
+const ROUNDING_MS = 1e-6;
+
+/** A limit on how often requests may come. */
+export interface Rate {
+  /** In the long run. */
+  readonly requestsPerSecond: number;
+  /** How many may come at once. */
+  readonly burst: number;
+}
+
+/**
+ * Limits the rate of requests per client, by the Generic Cell Rate Algorithm (ITU-T Recommendation I.371, annex A, in
+ * its form of virtual scheduling). It has the effect of a token bucket, with one number per client.
+ */
+export class RateLimiter {
+  readonly #clock: Pick<Clock, "now">;
+  readonly #maxKeys: number;
+  /** When each client's bucket is full again, clock ms. */
+  readonly #fullAt = new Map<string, number>();
+  /** Goes round through the clients. */
+  #hand = this.#fullAt.entries();
+
+  /** @param maxKeys How many clients are remembered at most. */
+  constructor(clock: Pick<Clock, "now">, maxKeys = MAX_KEYS) {
+    this.#clock = clock;
+    this.#maxKeys = maxKeys;
+  }
+
+  get size(): number {
+    return this.#fullAt.size;
+  }
+
+  /**
+   * Counts a request. One that is refused does not count.
+   *
+   * @param service Its name.
+   * @param address The client's; missing if all clients of the service are to share its limit.
+   * @throws {ClessError} `rate_limited` if it comes too early.
+   */
+  take(service: string, { burst, requestsPerSecond }: Rate, address = ""): void {
+    const key = `${service} ${networkOf(address)}`;
+    const now = this.#clock.now();
+    const intervalMs = 1000 / requestsPerSecond;
+    const known = this.#fullAt.get(key);
+    // Not beyond an empty bucket: it may have been counted at a lower rate.
+    const fullAt = known === undefined ? now : Math.min(Math.max(known, now), now + burst * intervalMs);
+    const earlyMs = fullAt - now - (burst - 1) * intervalMs;
+    if (earlyMs > ROUNDING_MS) {
+      if (fullAt !== known) this.#fullAt.set(key, fullAt);
+      throw new ClessError("rate_limited", "Too many requests came in too short a time", {
+        retryAfterS: Math.ceil(earlyMs / 1000),
+      });
+    }
+    if (known === undefined) this.#makeRoom(now);
+    this.#fullAt.set(key, fullAt + intervalMs);
+  }
+
+  /** Forgets clients whose bucket is full again. If none is found, forgets the one whose bucket is full next. */
+  #makeRoom(now: number): void {
+    let fullest: string | undefined;
+    let fullestAt = Infinity;
+    const hasRoom = () => this.#fullAt.size < this.#maxKeys;
+    for (let looked = 0; looked < (hasRoom() ? LOOKED_AT : LOOKED_AT_WITHOUT_ROOM); looked++) {
+      if (this.#fullAt.size === 0) return;
+      let next = this.#hand.next();
+      if (next.done) next = (this.#hand = this.#fullAt.entries()).next();
+      const [key, fullAt] = next.value!;
+      if (fullAt <= now) this.#fullAt.delete(key);
+      else if (fullAt < fullestAt) [fullest, fullestAt] = [key, fullAt];
+    }
+    if (!hasRoom() && fullest !== undefined) this.#fullAt.delete(fullest);
+  }
+}
