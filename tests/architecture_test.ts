@@ -25,7 +25,7 @@ const LEVELS = [
   ["main"],
   ["cli"],
   ["compose"],
-  ["admin", "docker", "sqlite"],
+  ["admin", "docker", "edge", "sqlite"],
   ["deploy", "logs"],
   ["control", "proxy"],
   ["fleet", "routing"],
@@ -60,6 +60,9 @@ function wrongArrow(from: string, to: string): string | undefined {
   if (levelOf(target) <= levelOf(source)) return `${arrow}: imports go down`;
   if (source === "cli" && target === "compose" && from !== "src/cli/serve.ts") return `${arrow}: only serve may`;
   if (source === "cli" && target === "docker" && from !== "src/cli/doctor.ts") return `${arrow}: only doctor may`;
+  if (target === "edge" && !/^src\/cli\/(https(_\w+)?|doctor)\.ts$/.test(from)) {
+    return `${arrow}: only https and doctor may`;
+  }
   return undefined;
 }
 
@@ -139,9 +142,12 @@ Deno.test({
 /** A program in which everything is as it should be. */
 const GOOD: Sources = {
   "main.ts": `import { main } from "./src/cli/main.ts";`,
-  "src/cli/main.ts": `import { serve } from "./serve.ts";\nimport { doctor } from "./doctor.ts";`,
+  "src/cli/main.ts":
+    `import { serve } from "./serve.ts";\nimport { doctor } from "./doctor.ts";\nimport "./https_run.ts";`,
   "src/cli/serve.ts": `import { Cless } from "../compose.ts";\nimport { port } from "../model/port.ts";`,
   "src/cli/doctor.ts": `import { check } from "../docker/check.ts";\nimport { open } from "../control/data_dir.ts";`,
+  "src/cli/https_run.ts": `import { find } from "../edge/caddy.ts";`,
+  "src/edge/caddy.ts": `import { log } from "../base/log.ts";`,
   "src/compose.ts": `import { api } from "./admin/api.ts";\nimport "./base/config.ts";\nimport "./base/log.ts";`,
   "src/admin/api.ts": `import page from "./page.html" with { type: "text" };\nimport x from "../proxy/proxy.ts";`,
   "src/docker/check.ts": `import type { Service } from "../proxy/proxy.ts";\nimport fs from "node:fs";`,
@@ -176,6 +182,10 @@ Deno.test("an arrow that goes up or to the side is found", () => {
     ["src/cli/serve.ts", "../../main.ts", "imports go down"],
     ["src/cli/serve.ts", "../docker/check.ts", "only doctor may"],
     ["src/cli/doctor.ts", "../compose.ts", "only serve may"],
+    ["src/cli/serve.ts", "../edge/caddy.ts", "only https and doctor may"],
+    ["src/compose.ts", "./edge/caddy.ts", "only https and doctor may"],
+    ["src/docker/check.ts", "../edge/caddy.ts", "imports go down"],
+    ["src/edge/caddy.ts", "../docker/check.ts", "imports go down"],
     ["src/base/errors.ts", "../proxy/proxy.ts", "imports go down"],
     ["src/model/x.ts", "../base/errors.ts", "the model imports nothing else"],
     ["src/model/x.ts", "../../main.ts", "the model imports nothing else"],

@@ -15,9 +15,12 @@ import type { EngineApi } from "../docker/engine_api.ts";
 import { portHolder, readProc } from "../base/machine.ts";
 import { readOlderRecords } from "../sqlite/older_records.ts";
 import { defined } from "../model/defined.ts";
-import { type Endpoint, formatEndpoint } from "../model/host.ts";
+import { type Endpoint, formatEndpoint, parseEndpoint } from "../model/host.ts";
 import { isLoopback } from "../model/ip.ts";
 import { messageOf, plainMessageOf } from "../base/errors.ts";
+import { checkEdge } from "../edge/checks.ts";
+import { Machine } from "../edge/machine.ts";
+import { type EdgeStatus, edgeStatus } from "../edge/status.ts";
 import { flag } from "./flags.ts";
 import { misspelledVariables, serve } from "./serve.ts";
 import { printResult, type Verb } from "./verb.ts";
@@ -40,14 +43,24 @@ export const doctor: Verb = {
   example: ["sudo cless doctor", "cless doctor --listen 127.0.0.1:8080 --json"],
   run: async (call) => {
     const { flags, surroundings } = call;
+    const machine = new Machine(surroundings.root, surroundings.env("PATH") ?? "");
+    const edge = await edgeStatus(machine);
+    const config = behind(edge, readConfig(flags, surroundings));
     const findings = [
-      ...await examine(readConfig(flags, surroundings), surroundings.memory()),
+      ...await examine(config, surroundings.memory()),
+      ...edge === undefined ? [] : await checkEdge(edge, machine, Date.now()),
       ...checkVariables(surroundings.variables()),
     ];
     printResult(call, findings, findings.map(findingText).join("\n"));
     return findings.some(({ state }) => state === "failed") ? 1 : 0;
   },
 };
+
+/** The settings, except that cless does not listen on the port that Caddy has for it. */
+function behind(edge: EdgeStatus | undefined, config: Config): Config {
+  if (edge === undefined || config.listen.some(({ port }) => port !== 80)) return config;
+  return { ...config, listen: [parseEndpoint(edge.listen)] };
+}
 
 /** @param memoryBytes The machine's memory; `Infinity` if it is not known. */
 async function examine(config: Config, memoryBytes: number): Promise<Finding[]> {
@@ -166,7 +179,7 @@ function checkClients(listen: readonly Endpoint[]): Finding[] {
   if (open.length === 0) return [];
   const fact = `${open.map(formatEndpoint).join(", ")} can be reached from other machines, and cless does not close ` +
     "connections that are idle or send half a request's head";
-  const remedy = "listen on 127.0.0.1 and let a proxy with HTTPS, such as Caddy, stand before it";
+  const remedy = "sudo cless https on --domain DOMAIN puts Caddy in front";
   return [{ check: "clients", state: "warning", fact, remedy }];
 }
 

@@ -5,6 +5,7 @@ import { deploy } from "./deploy.ts";
 import { doctor } from "./doctor.ts";
 import { exportServices } from "./export.ts";
 import { history } from "./history.ts";
+import { https } from "./https.ts";
 import { deleteService, sleep, wake } from "./lifecycle.ts";
 import { describe, instances, revisions, services } from "./look.ts";
 import { logs } from "./logs.ts";
@@ -18,7 +19,7 @@ import { upgrade } from "./upgrade.ts";
 import type { Verb, VerbGroups } from "./verb.ts";
 
 const OTHERS = {
-  Run: [serve, upgrade, doctor],
+  Run: [serve, https, upgrade, doctor],
   Change: [deploy, traffic, rollback, wake, sleep, deleteService, apply, secret, password],
   Look: [services, describe, revisions, instances, logs, history, secrets, robots],
   Keep: [exportServices, backup, token],
