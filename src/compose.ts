@@ -1,4 +1,8 @@
 import { Gates } from "./access/gates.ts";
+import { SignInAddresses } from "./access/oidc/addresses.ts";
+import { CallbackHost } from "./access/oidc/callback_host.ts";
+import { Providers } from "./access/oidc/providers.ts";
+import { Sealer } from "./access/oidc/sealer.ts";
 import { mayUseProxy } from "./admin/access.ts";
 import { adminApi } from "./admin/api.ts";
 import { Metrics } from "./admin/metrics.ts";
@@ -178,7 +182,14 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
   const activator = new Activator(router, config.maxPending);
 
   // What operators see and change.
-  const gates = new Gates({ clock });
+  const signIn = {
+    sealer: new Sealer(secrets),
+    providers: new Providers(clock),
+    addresses: new SignInAddresses({ hosts, publicUrl: config.publicUrl, callbackHost: config.oidcHost }),
+    secrets,
+    now: Date.now,
+  };
+  const gates = new Gates({ clock, signIn });
   const publisher = new Publisher({
     ...{ services, limits, defaults, env, gates, store, pools, clock, retiring },
     exceptRobots: config.wakeExceptRobots,
@@ -190,6 +201,7 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
       hostPaths,
       reservedHostnames: adminHostnames(config),
       baseDomains: baseDomains(config),
+      hosts,
     },
     volumeUsers: engine,
     events: {
@@ -220,6 +232,7 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
     ...{ budget, limits, role },
     exceptRobots: config.wakeExceptRobots,
     trustedProxies: config.trustedProxies,
+    callbackHost: config.oidcHost === undefined ? undefined : new CallbackHost(config.oidcHost, signIn),
     admin: (request, head) => mayUseProxy(head, config) ? api(request, head.client, "proxy") : undefined,
   });
   const servers = config.listen.map((endpoint) => new Server(endpoint, proxy.handle, clock, reserve));

@@ -31,6 +31,11 @@ export type Outcome =
 export interface Authenticator {
   /** The headers by which it tells the app who the client is, in lower case; those of clients are removed. */
   readonly headers: readonly string[];
+  /**
+   * Sees each request first, also one that needs no proof. Removes what only cless may know from the headers that the
+   * app gets, and answers requests for cless's own paths; returns `undefined` for all others.
+   */
+  prepare?(asked: Asked): Promise<Response> | undefined;
   /** @throws {ClessError} If the request must be refused, whatever others say, such as after too many attempts. */
   check(asked: Asked): Outcome | Promise<Outcome>;
 }

@@ -88,6 +88,10 @@ export class Gate {
     if (this.#rate !== undefined && this.#perAddress) this.#rates.take(this.#service, this.#rate, head.client);
     if (this.#isLocked) {
       this.#dropTrusted(head.headers);
+      for (const authenticator of this.#authenticators) {
+        const answer = authenticator.prepare?.(asked);
+        if (answer !== undefined) return answer;
+      }
       if (!isAllowed && !this.#except.has(head.target) && !isPreflight(asked)) {
         const verdict = this.#authenticate(asked);
         if (verdict instanceof Promise) return verdict.then((refusal) => refusal ?? this.#enter(head));

@@ -4,6 +4,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Authenticator } from "./authenticator.ts";
 import { ForwardAuthenticator } from "./forward_auth.ts";
 import { BasicAuth } from "./basic_auth.ts";
+import { OidcAuthenticator, type SignIn } from "./oidc/authenticator.ts";
 import { Gate } from "./gate.ts";
 import { PasswordChecks } from "./password_checks.ts";
 import { RateLimiter } from "./rate_limiter.ts";
@@ -19,6 +20,7 @@ export interface GatedService {
 /** What {@linkcode Gates} work with. */
 export interface GatesOptions {
   readonly clock: Pick<Clock, "now" | "after">;
+  readonly signIn: SignIn;
 }
 
 /** The gates of one service. */
@@ -85,13 +87,15 @@ export class Gates {
   }
 
   /** The ways to prove who a client is. Those without a dialog come first. */
-  #authenticators({ access: { basic, forward }, name }: GatedService): Authenticator[] {
-    const { clock } = this.#options;
+  #authenticators({ access: { basic, forward, oidc }, name }: GatedService): Authenticator[] {
+    const { clock, signIn } = this.#options;
     const [checks, attempts] = [this.#checks, this.#attempts];
     const hasUsers = Object.keys(basic).length > 0;
+    const isAlone = !hasUsers && forward === undefined;
     return [
       ...hasUsers ? [new BasicAuth({ realm: name, users: basic, clock, checks, attempts })] : [],
       ...forward === undefined ? [] : [new ForwardAuthenticator({ service: name, settings: forward, clock })],
+      ...oidc === undefined ? [] : [new OidcAuthenticator(name, oidc, signIn, isAlone)],
     ];
   }
 }

@@ -45,7 +45,7 @@ export interface Collaborators {
     usage(): Promise<ReadonlyMap<string, Usage>>;
   };
   readonly certificateNames: Pick<CertificateNames, "grant" | "counts" | "refused">;
-  readonly hosts: Pick<Hosts, "kindOf" | "urlOf">;
+  readonly hosts: Pick<Hosts, "callbacksOf" | "kindOf" | "urlOf">;
   readonly statistics: Pick<Statistics, "pools" | "read">;
   readonly activator: Pick<Activator, "draining">;
 }

@@ -124,6 +124,8 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings) {
     /** How clients outside reach the services, if a proxy in front of cless has another scheme, domain or port. */
     publicUrl,
     dataDir: one("data-dir", (text) => text, undefined) ?? defaultDataDir(surroundings),
+    /** The one host to which providers for sign-in send browsers back; `undefined` for each service's own. */
+    oidcHost: one("oidc-host", parseDomain, undefined),
     /** The key of the secrets as base64; `undefined` for the key file in the data-dir. */
     secretKey: surroundings.env("CLESS_SECRET_KEY") || undefined,
     /** The file that declares services, if any. */

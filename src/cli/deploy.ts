@@ -124,10 +124,14 @@ async function deployShown(call: Call, put: Put, signal: AbortSignal): Promise<n
   const wait = call.flags.get("wait") === false ? false : undefined;
   const renew = call.on("renew") || undefined;
   const { answer, before } = await put<ServiceJson>({ wait, renew }, signal);
-  const { latestRevision, tagUrls, traffic, url } = answer;
+  const { latestRevision, oidcCallbacks = [], tagUrls, traffic, url } = answer;
   if (latestRevision === before?.latestRevision) screen?.line(`${latestRevision} is the latest already`);
   else if (wait !== false) await progress?.end();
   screen?.line(`traffic: ${splitText(resolveTraffic(traffic, latestRevision))}`);
+  // Also without a terminal: sign-in works only once the provider knows the address.
+  for (const callback of oidcCallbacks.filter((one) => !before?.oidcCallbacks?.includes(one))) {
+    if (!call.on("quiet")) console.error(`redirect URI for the provider of the sign-in: ${callback}`);
+  }
   const tagUrl = tagUrls?.[call.text("tag") ?? ""];
   if (call.on("json")) printJson(answer);
   else console.log(tagUrl === undefined ? url : `${url}\n${tagUrl}`);

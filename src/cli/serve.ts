@@ -34,6 +34,8 @@ const FLAGS: readonly Flag[] = [
       "Proxies before cless, which say who the client is; forwarding headers of all others are replaced",
   }),
   ...inGroup("Services", {
+    "--oidc-host HOST":
+      "One hostname to which OpenID providers send people back who sign in to any service, such as auth.example.org; by default each service's own",
     "--config FILE": "A YAML file that declares services; read at the start and again on SIGHUP",
     "--[no-]convention": "Let the hostname label L mean the local image L-docker, port 8080",
     "--wake-except-robots":

@@ -29,6 +29,9 @@ export interface ServiceStatus {
   readonly failure?: string;
 }
 
+/** What uses a secret: a revision, or the sign-in of a service; by name. */
+export type SecretUser = { readonly revision: string } | { readonly signInOf: string };
+
 /** A revision as the API shows it. */
 export interface RevisionView extends Omit<RevisionRecord, "pulled" | "secretVersions"> {
   /** Its share of the service's requests. */
@@ -105,12 +108,19 @@ export class Catalog {
     return found && [revisionOfFound(found)];
   }
 
-  /** The name of a revision that uses a secret; `undefined` if none does. @throws {StoreUnavailable} */
-  userOf(secret: string): string | undefined {
+  /**
+   * A revision that uses a secret, or a service whose sign-in does; `undefined` if nothing does.
+   *
+   * @throws {StoreUnavailable}
+   */
+  userOf(secret: string): SecretUser | undefined {
     for (const { revisions } of this.#states.needingPreparation()) {
       for (const { name, template } of revisions.toReversed()) {
-        if (Object.values(template.secretEnv).includes(secret)) return name;
+        if (Object.values(template.secretEnv).includes(secret)) return { revision: name };
       }
+    }
+    for (const { access, name } of this.#states.after("")) {
+      if (access.oidc?.clientSecret === `secret:${secret}`) return { signInOf: name };
     }
     return undefined;
   }

@@ -1,4 +1,6 @@
+import type { ServiceRecord } from "../control/records.ts";
 import { checkTagLength, InvalidError } from "../control/schema/invalid.ts";
+import { type Secrets, UnknownSecretError } from "../control/secrets/secrets.ts";
 import type { ServiceStates } from "../control/service_states.ts";
 import { DomainTakenError } from "../control/store.ts";
 import type { TemplateInput } from "../model/template.ts";
@@ -15,6 +17,10 @@ export interface DeployRules {
   readonly reservedHostnames: readonly string[];
   /** The domains in which each service has the address `NAME.DOMAIN`; lower case. */
   readonly baseDomains: readonly string[];
+  readonly hosts: {
+    /** Why nobody can sign in at a service's addresses; `undefined` if people can. */
+    signInProblem(service: string, domains: readonly string[]): string | undefined;
+  };
 }
 
 /** Checks everything in a deploy that does not depend on the image. @throws {InvalidError} */
@@ -68,5 +74,34 @@ export function checkDomains(
   for (const hostname of [...domains, ...own]) {
     const owner = states.ownerOf(hostname);
     if (owner !== undefined && owner !== name) throw new DomainTakenError(hostname, owner);
+  }
+}
+
+/**
+ * Checks that people can sign in to a service, if it asks for that: its addresses have HTTPS, and the provider's secret
+ * exists.
+ *
+ * @param before The service as it is; `undefined` for a new one.
+ * @throws {InvalidError}
+ */
+export function checkSignIn(
+  { hosts }: DeployRules,
+  secrets: Pick<Secrets, "currentVersions">,
+  name: string,
+  { access, domains }: DeployWish["service"],
+  before: Pick<ServiceRecord, "access" | "domains"> | undefined,
+): void {
+  if (access === undefined && domains === undefined) return;
+  const { oidc } = access ?? before?.access ?? {};
+  if (oidc === undefined) return;
+  const problem = hosts.signInProblem(name, domains ?? before?.domains ?? []);
+  if (problem !== undefined) throw new InvalidError(["access", "oidc"], problem);
+  const secret = oidc.clientSecret?.replace(/^secret:/, "");
+  try {
+    if (secret !== undefined) secrets.currentVersions([secret]);
+  } catch (error) {
+    if (!(error instanceof UnknownSecretError)) throw error;
+    const reason = `there is no secret ${secret}; set it with \`cless secret set ${secret}\``;
+    throw new InvalidError(["access", "oidc", "clientSecret"], reason);
   }
 }

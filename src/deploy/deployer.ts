@@ -17,7 +17,7 @@ import { defined } from "../model/defined.ts";
 import { canonicalTemplate, needsNoPreparation, type RevisionTemplate, type TemplateInput } from "../model/template.ts";
 import { resolveTraffic, type Traffic } from "../model/traffic.ts";
 import type { InstancePool } from "../pool/pool.ts";
-import { checkDeploy, checkDomains, checkTags, type DeployRules } from "./deploy_checks.ts";
+import { checkDeploy, checkDomains, checkSignIn, checkTags, type DeployRules } from "./deploy_checks.ts";
 import {
   changedSettings,
   type Content,
@@ -308,6 +308,7 @@ export class Deployer {
     checkGeneration(name, begun, ifMatch);
     await checkDeploy(rules, name, input);
     checkDomains(rules, this.#states, name, input.service.domains);
+    checkSignIn(rules, this.#options.secrets, name, input.service, begun);
     return begun;
   }
 

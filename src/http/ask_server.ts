@@ -1,6 +1,7 @@
 import { concat } from "@std/bytes/concat";
 import type { Clock } from "../base/clock.ts";
 import { plainMessageOf } from "../base/errors.ts";
+import { isLocalName } from "../model/host.ts";
 
 /** A request to a server that an operator has named. */
 export interface ServerRequest {
@@ -18,9 +19,6 @@ export interface AnswerLimits {
   readonly maxBytes: number;
 }
 
-/** Names below `localhost` are this machine, also where its resolver does not know them: RFC 6761, section 6.3. */
-const LOCAL_NAME = /(?:^|\.)localhost\.?$/;
-
 /**
  * Sends a request to a server that an operator has named, such as one for sign-in, and reads its whole answer. Follows
  * no redirect, and decodes no body that the server has compressed.
@@ -36,7 +34,8 @@ export async function askServer(
 ): Promise<Response> {
   const late = new AbortController();
   const cancel = clock.after(timeoutMs, () => late.abort(new Error(`no answer within ${timeoutMs / 1000} s`)));
-  const isLocal = LOCAL_NAME.test(url.hostname);
+  // This machine's resolver may not know names below `localhost`.
+  const isLocal = isLocalName(url.hostname);
   using client = isLocal ? Deno.createHttpClient({ allowHost: true, http2: false }) : undefined;
   const own: [string, string][] = [
     ["accept-encoding", "identity"],

@@ -45,3 +45,8 @@ export function parseEndpoint(text: string): Endpoint {
 export function formatEndpoint({ hostname, port }: Endpoint): string {
   return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
 }
+
+/** Whether a hostname is this machine itself: `localhost`, or a name below it (RFC 6761, section 6.3). */
+export function isLocalName(name: string): boolean {
+  return name === "localhost" || name.endsWith(".localhost");
+}

@@ -27,6 +27,11 @@ export function parsePublicUrl(text: string): PublicUrl {
 }
 
 /** The URL of the hostname that has a label below the domain. */
-export function urlBelow({ scheme, domain, port }: PublicUrl, label: string): string {
-  return `${scheme}://${label}.${domain}${port === USUAL_PORTS[scheme] ? "" : `:${port}`}`;
+export function urlBelow(url: PublicUrl, label: string): string {
+  return urlOfHost(url, `${label}.${url.domain}`);
+}
+
+/** The URL of another hostname, with the same scheme and port. */
+export function urlOfHost({ scheme, port }: PublicUrl, hostname: string): string {
+  return `${scheme}://${hostname}${port === USUAL_PORTS[scheme] ? "" : `:${port}`}`;
 }

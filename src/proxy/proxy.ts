@@ -1,8 +1,10 @@
 import { abortable } from "@std/async/abortable";
 import type { Gate, Verdict } from "../access/gate.ts";
+import type { CallbackHost } from "../access/oidc/callback_host.ts";
 import type { Clock } from "../base/clock.ts";
 import { ClessError } from "../base/errors.ts";
 import type { Forwarder } from "../http/forwarder.ts";
+import { isNavigation } from "../http/navigation.ts";
 import { ALLOW, isServerWide, readHead, type RequestHead } from "../http/request_head.ts";
 import type { SlowClients } from "../http/slow_clients.ts";
 import type { StreamBudget } from "../http/stream_budget.ts";
@@ -19,7 +21,7 @@ import { type ClientLimits, type Info, RequestContext, type UnansweredRequests }
 import { refusal, type RequestMetrics, Responder } from "./responder.ts";
 import { Retries } from "./retries.ts";
 import { isForHealth, serviceHealth } from "./service_health.ts";
-import { isNavigation, WaitingRoom } from "./waiting_room.ts";
+import { WaitingRoom } from "./waiting_room.ts";
 
 /** What a {@linkcode Proxy} works with. */
 export interface ProxyOptions {
@@ -42,6 +44,8 @@ export interface ProxyOptions {
   readonly budget: StreamBudget;
   /** Whether each response closes its connection now, so that clients reconnect to the successor. */
   readonly role?: { readonly now: { readonly isLast: boolean } };
+  /** Answers browsers that come back from a provider for sign-in; `undefined` if each service's own host does. */
+  readonly callbackHost?: Pick<CallbackHost, "answer"> | undefined;
   /** Answers requests for the admin API; returns `undefined` for all others. */
   readonly admin: (request: Request, head: RequestHead) => Response | Promise<Response> | undefined;
 }
@@ -78,6 +82,10 @@ export class Proxy implements Disposable {
     if (isServerWide(head)) {
       const allowed = new Response(null, { status: 204, headers: { allow: ALLOW } });
       return this.#responder.withoutService(request, info, allowed);
+    }
+    const sentOn = this.#options.callbackHost?.answer(request, head);
+    if (sentOn !== undefined) {
+      return sentOn.then((response) => this.#responder.withoutService(request, info, response));
     }
     if (head.hostname.label === "admin") {
       const response = this.#options.admin(request, head);

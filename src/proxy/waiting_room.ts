@@ -1,7 +1,6 @@
 import { atMost } from "../base/async.ts";
 import type { Clock } from "../base/clock.ts";
 import { ClessError, type ErrorCode } from "../base/errors.ts";
-import { prefersHtml } from "../http/problem.ts";
 import type { RequestHead } from "../http/request_head.ts";
 import type { InstancePool } from "../pool/pool.ts";
 import type { Route } from "../routing/service.ts";
@@ -77,14 +76,6 @@ export class WaitingRoom {
     this.#waits.set(pool, wait);
     return wait;
   }
-}
-
-/** Whether a request comes from a browser that is to show a page, to judge by its headers. */
-export function isNavigation(request: Request, head: RequestHead): boolean {
-  if (head.method !== "GET" || head.websocket) return false;
-  // Browsers send this header over HTTPS and to localhost only: https://www.w3.org/TR/fetch-metadata/
-  const mode = request.headers.get("sec-fetch-mode");
-  return (mode === null || mode === "navigate") && prefersHtml(request);
 }
 
 /** A wait for an instance of a pool. All browsers that get the page meanwhile share it. */

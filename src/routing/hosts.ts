@@ -1,6 +1,7 @@
 import type { Config } from "../base/config.ts";
-import { parseHostname } from "../model/host.ts";
-import { type PublicUrl, urlBelow } from "../model/public_url.ts";
+import { CALLBACK_PATH } from "../access/oidc/addresses.ts";
+import { isLocalName, parseHostname } from "../model/host.ts";
+import { type PublicUrl, urlBelow, urlOfHost } from "../model/public_url.ts";
 import { tagLabel } from "../model/service.ts";
 import type { ServiceMap } from "./service_map.ts";
 
@@ -27,7 +28,7 @@ function namedDomains({ domain, publicUrl }: Domains): string[] {
 /** What a hostname that cless serves leads to. cless itself and custom domains count as declared. */
 export type HostKind = "declared" | "convention" | "tag";
 
-type HostsConfig = Domains & Pick<Config, "domainGiven">;
+type HostsConfig = Domains & Pick<Config, "domainGiven" | "oidcHost">;
 
 /** The hostnames that this cless serves, and the URLs of its services. */
 export class Hosts {
@@ -50,7 +51,11 @@ export class Hosts {
     this.#services = services;
     this.#convention = convention;
     this.#own = config.domainGiven ? namedDomains(config) : undefined;
-    this.#reserved = new Set(namedDomains(config).flatMap((domain) => [domain, `admin.${domain}`]));
+    const { oidcHost } = config;
+    this.#reserved = new Set([
+      ...namedDomains(config).flatMap((domain) => [domain, `admin.${domain}`]),
+      ...oidcHost === undefined ? [] : [oidcHost],
+    ]);
   }
 
   listenOn(port: number): void {
@@ -78,6 +83,34 @@ export class Hosts {
     if (route === undefined) return this.#convention?.knows(label) ? "convention" : undefined;
     if (route.convention) return "convention";
     return label === route.name ? "declared" : "tag";
+  }
+
+  /**
+   * Whether the operator has named a hostname: custom domains, and names one label below the given domain or
+   * `localhost`. Of all others that lead to a service, a stranger may be the owner.
+   */
+  isNamed(name: string): boolean {
+    if (this.#services.hasDomain(name)) return true;
+    return [...this.#own ?? [], "localhost"].includes(name.replace(/^[^.]*\./, ""));
+  }
+
+  /** Why nobody can sign in at a service's addresses; `undefined` if people can. @param domains Its custom domains. */
+  signInProblem(service: string, domains: readonly string[]): string | undefined {
+    const base = this.#base();
+    if (base.scheme === "https") return undefined;
+    const plain = [`${service}.${base.domain}`, ...domains].find((name) => !isLocalName(name));
+    return plain && `needs HTTPS at ${plain}: run \`cless https on\`, or name the address of your own proxy with ` +
+        "--public-url https://…; without that, people can sign in only below localhost";
+  }
+
+  /** The addresses at which the provider of a service's sign-in must know it. @param domains Its custom domains. */
+  callbacksOf(service: string, domains: readonly string[]): string[] {
+    const base = this.#base();
+    const { oidcHost } = this.#config;
+    const origins = oidcHost === undefined
+      ? [this.urlOf(service), ...domains.map((domain) => urlOfHost(base, domain))]
+      : [urlOfHost(base, oidcHost)];
+    return origins.map((origin) => origin + CALLBACK_PATH);
   }
 
   #base(): PublicUrl {

@@ -6,6 +6,7 @@ import { Gates } from "../../src/access/gates.ts";
 import { RateLimiter } from "../../src/access/rate_limiter.ts";
 import { type AccessSettings, OPEN, type RequestLimits, UNLIMITED } from "../../src/model/access.ts";
 import { FakeClock } from "../support/fake_clock.ts";
+import { signInParts } from "../support/sign_in.ts";
 import { asked, basic, gated, HASH, OTHER_HASH, verdict } from "./kit.ts";
 
 const FORWARD = { forward: { url: "http://auth/", headers: [] } };
@@ -28,11 +29,11 @@ function answering(outcome: Outcome | Promise<Outcome>): Authenticator {
 }
 
 function gateOf(access: Partial<AccessSettings>, others: Omit<Parameters<typeof gated>[0], "access"> = {}) {
-  return new Gates({ clock: new FakeClock() }).of(gated({ ...others, access })).own;
+  return new Gates({ clock: new FakeClock(), signIn: signInParts() }).of(gated({ ...others, access })).own;
 }
 
 Deno.test("a service without locks and limits has no gate", () => {
-  const { own, ofTags } = new Gates({ clock: new FakeClock() }).of(gated({}));
+  const { own, ofTags } = new Gates({ clock: new FakeClock(), signIn: signInParts() }).of(gated({}));
   assertEquals([own, ofTags], [undefined, undefined]);
 });
 
@@ -206,7 +207,7 @@ Deno.test("a body above maxBody is refused by its length, behind the lock", asyn
 });
 
 Deno.test("during maintenance, everybody gets a 503 but the addresses of allow and who uses a tag's address", async () => {
-  const gates = new Gates({ clock: new FakeClock() });
+  const gates = new Gates({ clock: new FakeClock(), signIn: signInParts() });
   const text = "Back at <b>14:00</b>\nor later";
   const { own, ofTags } = gates.of(
     gated({ maintenance: text, access: { allow: ["203.0.113.7"], except: ["/health"] } }),
@@ -224,7 +225,7 @@ Deno.test("during maintenance, everybody gets a 503 but the addresses of allow a
 
 Deno.test("the maintenance page shows the operator's text, escaped, and programs get problem+json", async () => {
   const text = "Back at <b>14:00</b>\nor later";
-  const { own } = new Gates({ clock: new FakeClock() }).of(gated({ maintenance: text }));
+  const { own } = new Gates({ clock: new FakeClock(), signIn: signInParts() }).of(gated({ maintenance: text }));
   const page = await own!.check(asked({ accept: "text/html" })) as Response;
   const json = await own!.check(asked()) as Response;
   for (const { headers, status } of [page, json]) {
@@ -241,7 +242,7 @@ Deno.test("the maintenance page shows the operator's text, escaped, and programs
 });
 
 Deno.test("a change of other settings keeps the gate, and one of the limits keeps known passwords", async () => {
-  const gates = new Gates({ clock: new FakeClock() });
+  const gates = new Gates({ clock: new FakeClock(), signIn: signInParts() });
   const access = { basic: { alice: HASH } };
   const right = { authorization: basic("alice", "open sesame") };
   const first = gates.of(gated({ access })).own!;
@@ -260,7 +261,7 @@ Deno.test("a change of other settings keeps the gate, and one of the limits keep
 });
 
 Deno.test("the requests of an address count across changes of the service", async () => {
-  const gates = new Gates({ clock: new FakeClock() });
+  const gates = new Gates({ clock: new FakeClock(), signIn: signInParts() });
   const limits: RequestLimits = { requestsPerSecond: 1, burst: 1, per: "address" };
   assertEquals(await verdict(gates.of(gated({ limits })).own, asked()), "pass");
   assertEquals(

@@ -107,6 +107,7 @@ export async function newAdmin(
     certificateNames: new CertificateNames({ store, clock: kit.clock, now: () => scene.time.now }),
     hosts: {
       kindOf: (name) => scene.services.get(name.split(".")[0]!) === undefined ? undefined : "declared",
+      callbacksOf: (service) => [`http://${service}.localhost:8080/callback`],
       urlOf: (service, tag) => `http://${tag === undefined ? "" : `${tag}--`}${service}.localhost:8080`,
     },
     statistics: { pools: () => new Set(), read: () => ({}) },
@@ -195,7 +196,8 @@ function catalogOf(
     get: (name) => list().find((service) => service.name === name),
     userOf: (secret) =>
       states.needingPreparation().flatMap(({ revisions }) => revisions.toReversed())
-        .find(({ template }) => Object.values(template.secretEnv).includes(secret))?.name,
+        .filter(({ template }) => Object.values(template.secretEnv).includes(secret))
+        .map(({ name }) => ({ revision: name }))[0],
     revisions: (name) => {
       const state = states.get(name);
       if (state === undefined) return found.some((one) => one.name === name) ? [] : undefined;

@@ -10,7 +10,11 @@ async function newLoading(load: LoadRoutes) {
   const loads = { count: 0 };
   const handle = adminApi({
     ...parts,
-    hosts: { urlOf: () => "", kindOf: (name) => name === "web.localhost" ? "declared" : undefined },
+    hosts: {
+      urlOf: () => "",
+      callbacksOf: () => [],
+      kindOf: (name) => name === "web.localhost" ? "declared" : undefined,
+    },
   }, () => {
     loads.count++;
     return load();

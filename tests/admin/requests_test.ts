@@ -216,7 +216,11 @@ Deno.test("while the store does not work, the error says what to do", async () =
 
 Deno.test("only programs on this machine may ask which hostnames are served", async () => {
   const { ask, handle } = await newAdmin({
-    hosts: { urlOf: () => "", kindOf: (hostname) => hostname === "shop.example.org" ? "declared" : undefined },
+    hosts: {
+      urlOf: () => "",
+      callbacksOf: () => [],
+      kindOf: (hostname) => hostname === "shop.example.org" ? "declared" : undefined,
+    },
   });
   const status = async (domain: string, options: { peer?: string; headers?: Record<string, string> } = {}) => {
     const answer = await ask("GET", `/v1/ask?domain=${domain}`, { token: undefined, ...options });
@@ -245,7 +249,11 @@ Deno.test("only programs on this machine may ask which hostnames are served", as
 
 Deno.test("who asks for a name gets the reason of a refusal, and all of it is listed", async () => {
   const { ask, store, tokens } = await newAdmin({
-    hosts: { urlOf: () => "", kindOf: (name) => name.startsWith("random") ? undefined : "convention" },
+    hosts: {
+      urlOf: () => "",
+      callbacksOf: () => [],
+      kindOf: (name) => name.startsWith("random") ? undefined : "convention",
+    },
   });
   const mayHave = (name: string) => ask("GET", `/v1/ask?domain=${name}`, { token: undefined });
   const refusal = async (name: string) => await problemOf(await mayHave(name), 404, "not_found");

@@ -15,6 +15,7 @@ import { ServiceMap } from "../../src/routing/service_map.ts";
 import { FakeStore } from "../support/fake_store.ts";
 import { type Kit, NEW_DEFAULTS, newKit } from "../support/kit.ts";
 import { loaded } from "../support/loaded.ts";
+import { signInParts } from "../support/sign_in.ts";
 
 /** A trial whose outcome the test decides. */
 export interface Trial {
@@ -129,7 +130,7 @@ export function newScene(options: SceneOptions = {}): Scene {
     },
   };
   const publisher = new Publisher({
-    gates: new Gates({ clock: kit.clock }),
+    gates: new Gates({ clock: kit.clock, signIn: signInParts({ clock: kit.clock }) }),
     services,
     limits: {
       startTimeoutMs: 30_000,
@@ -167,6 +168,7 @@ export function newScene(options: SceneOptions = {}): Scene {
       hostPaths,
       reservedHostnames: [],
       baseDomains: ["cless.cloud", "localhost"],
+      hosts: { signInProblem: () => undefined },
       ...rules,
     },
     events: { emit: (type, service, { ms: _, ...data }) => void events.push([type, service, data]) },

@@ -8,15 +8,17 @@ import { conventionService, newFront, newKit } from "../support/kit.ts";
 interface Named {
   readonly domain?: string;
   readonly publicUrl?: string;
+  readonly oidcHost?: string;
 }
 
 /** The settings that follow, as `readConfig` makes them. */
-function settings({ domain, publicUrl }: Named) {
+function settings({ domain, publicUrl, oidcHost }: Named) {
   const url = publicUrl === undefined ? undefined : parsePublicUrl(publicUrl);
   return {
     domain: domain ?? url?.domain ?? "cless.cloud",
     domainGiven: domain !== undefined || url !== undefined,
     publicUrl: url,
+    oidcHost,
   };
 }
 

@@ -1,3 +1,4 @@
+import type { SignIn } from "../../src/access/oidc/authenticator.ts";
 import { type GatedService, Gates } from "../../src/access/gates.ts";
 import { OPEN, UNLIMITED } from "../../src/model/access.ts";
 import { parseCidr } from "../../src/model/ip.ts";
@@ -27,6 +28,7 @@ import { Executor } from "../../src/pool/executor.ts";
 import { FakeImages } from "./fake_images.ts";
 import { FakeLauncher } from "./fake_launcher.ts";
 import { admitAll, NEW_DEFAULTS } from "./kit.ts";
+import { signInParts } from "./sign_in.ts";
 import type { HttpMessage } from "./http_message.ts";
 import { RawClient } from "./raw_client.ts";
 
@@ -57,6 +59,9 @@ export interface HarnessOptions {
   readonly waking?: Waking;
   /** Who may use the service, how much it accepts, and whether it is under maintenance. */
   readonly locked?: Partial<GatedService>;
+  /** What sign-ins need, if the service asks for them. */
+  readonly signIn?: SignIn;
+  readonly callbackHost?: ProxyOptions["callbackHost"];
   /** Lets the first request find the service by the image of its name, in place of a declared one. */
   readonly undeclared?: { readonly exceptRobots: boolean };
   /** Waits for an app, in the place of the real probe. */
@@ -120,7 +125,7 @@ export class Harness implements AsyncDisposable {
     });
     const services = new ServiceMap({ retire: () => {} });
     const { domains = [], locked, undeclared, waking } = options;
-    const gates = new Gates({ clock });
+    const gates = new Gates({ clock, signIn: options.signIn ?? signInParts({ clock }) });
     const shares = [options.share?.(pool) ?? { pool, percent: 100 }];
     this.#put = (settings) => {
       const { own: gate, ofTags: tagGate } = gates.of({ ...UNGATED, ...settings });
@@ -143,6 +148,7 @@ export class Harness implements AsyncDisposable {
       reconciler,
       admission: admitAll(),
       budget,
+      callbackHost: options.callbackHost,
       admin: options.admin ?? (() => undefined),
     });
     this.#server = new Server(

@@ -65,18 +65,18 @@ export function secretOperations({ catalog, secrets }: Collaborators) {
       scope: "deploy",
       summary: "Remove a secret",
       description:
-        "A secret that a revision uses is only removed by force: the next start of that revision would fail.",
+        "A secret that a revision or a sign-in uses is only removed by force: the next start or sign-in would fail.",
       params,
-      query: { force: flag(false, "Whether to remove it even if a revision uses it") },
+      query: { force: flag(false, "Whether to remove it even if it is in use") },
       answers: { 204: { description: "It is gone" } },
       errors: ["not_found", "conflict", "store_unavailable"],
       run: ({ params: { name }, query: { force } }) => {
         const user = force ? undefined : catalog.userOf(name);
         if (user !== undefined) {
-          throw new ClessError(
-            "conflict",
-            `The secret ${shown(name)} is in use by ${user}, which could not start any more`,
-          );
+          const by = "revision" in user
+            ? `${user.revision}, which could not start any more`
+            : `the service ${user.signInOf}, to which nobody could sign in any more`;
+          throw new ClessError("conflict", `The secret ${shown(name)} is in use by ${by}`);
         }
         if (!secrets.delete(name)) throw new ClessError("not_found", `There is no secret ${shown(name)}`);
       },

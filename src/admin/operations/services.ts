@@ -87,6 +87,9 @@ const serviceSchema = z.strictObject({
   access: accessSchema.optional().meta({
     description: "Who may use it; missing if everybody may. A token of scope read does not see the hashes of passwords",
   }),
+  oidcCallbacks: z.array(z.string()).optional().meta({
+    description: "The addresses that the provider of its sign-in must know (redirect URIs); missing without `oidc`",
+  }),
   limits: accessField.limits.optional().meta({ description: "How much it accepts; missing without a limit" }),
   maintenance: z.string().optional().meta({ description: "What requests are told during maintenance" }),
   declaredBy: z.string().optional().meta({ description: "The file that declared it" }),
@@ -370,6 +373,7 @@ function showService(
     etag: generation?.toString(),
     ...{ revisionHistory, wake, loading },
     access: access && shownTo(scope, showAccess(access)),
+    oidcCallbacks: access?.oidc && hosts.callbacksOf(name, domains),
     limits: limits && showLimits(limits),
     maintenance: maintenance || undefined,
     declaredBy,

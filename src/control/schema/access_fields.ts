@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { parsePasswordHash } from "../../access/password_hash.ts";
-import { parseCidr } from "../../model/ip.ts";
+import { isLocalName } from "../../model/host.ts";
+import { isLoopback, parseCidr } from "../../model/ip.ts";
 import { parseMemory } from "../../model/memory.ts";
 import { strict } from "./check.ts";
 import { reads } from "./fields.ts";
@@ -31,6 +32,13 @@ function isPlainUrl(text: string): boolean {
   return parsed !== null && /^https?:$/.test(parsed.protocol) && parsed.username + parsed.password + parsed.hash === "";
 }
 
+const issuer = url.refine((text) => {
+  const parsed = URL.parse(text);
+  if (parsed === null || parsed.search !== "") return false;
+  return parsed.protocol === "https:" || isLocalName(parsed.hostname) ||
+    isLoopback(parsed.hostname.replace(/^\[|\]$/g, ""));
+}, "must be an https:// URL without a query, such as https://accounts.example.org; http:// only for localhost");
+
 /** Headers that say how a message is framed or where it goes, or that cless sets itself. */
 const FIXED_HEADER =
   /^(?:host|connection|keep-alive|te|trailer|transfer-encoding|upgrade|content-length|proxy-.*|x-forwarded-.*|forwarded)$/;
@@ -44,7 +52,7 @@ const forward = z.union([
 ]);
 
 const oidc = strict({
-  issuer: url,
+  issuer,
   clientId: z.string().min(1, "must not be empty").max(MAX_TEXT),
   clientSecret: z.string().refine(
     (text) => text.startsWith("secret:") && CREDENTIAL_NAME.test(text.slice("secret:".length)),

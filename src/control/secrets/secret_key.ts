@@ -36,13 +36,16 @@ export interface SecretKeySource {
 /** The key that encrypts ("seals") secrets with AES-GCM. It cannot be extracted. */
 export class SecretKey {
   readonly #key: CryptoKey;
+  /** The same key, for other keys to be derived from. */
+  readonly #base: CryptoKey;
   /** Identifies the key without revealing anything about it. */
   readonly #id: Uint8Array<ArrayBuffer>;
   /** Where the key comes from, for messages. */
   readonly #origin: string;
 
-  private constructor(key: CryptoKey, id: Uint8Array<ArrayBuffer>, origin: string) {
+  private constructor(key: CryptoKey, base: CryptoKey, id: Uint8Array<ArrayBuffer>, origin: string) {
     this.#key = key;
+    this.#base = base;
     this.#id = id;
     this.#origin = origin;
   }
@@ -78,7 +81,16 @@ export class SecretKey {
   static async #of(bytes: Uint8Array<ArrayBuffer>, origin: string): Promise<SecretKey> {
     const key = await crypto.subtle.importKey("raw", bytes, "AES-GCM", false, ["encrypt", "decrypt"]);
     const digest = await crypto.subtle.digest("SHA-256", concat([encoder.encode("cless secret key id\n"), bytes]));
-    return new SecretKey(key, new Uint8Array(digest).slice(0, ID_BYTES), origin);
+    const base = await crypto.subtle.importKey("raw", bytes, "HKDF", false, ["deriveKey"]);
+    return new SecretKey(key, base, new Uint8Array(digest).slice(0, ID_BYTES), origin);
+  }
+
+  /** A key for AES-GCM that is used for one purpose alone: HKDF, RFC 5869. It is the same after a restart. */
+  async derive(purpose: string): Promise<CryptoKey> {
+    const info = encoder.encode(`cless ${purpose}`);
+    const parameters = { name: "HKDF", hash: "SHA-256", salt: new Uint8Array(), info };
+    const algorithm = { name: "AES-GCM", length: 8 * KEY_BYTES };
+    return await crypto.subtle.deriveKey(parameters, this.#base, algorithm, false, ["encrypt", "decrypt"]);
   }
 
   /** Seals a value for one version of one secret. It cannot be unsealed for another version or secret. */

@@ -81,6 +81,21 @@ export class Secrets {
   }
 
   /**
+   * The newest value of a secret.
+   *
+   * @throws {UnknownSecretError} If there is no such secret.
+   * @throws {SecretKeyError} @throws {UnreadableSecretError} As {@linkcode SecretKey.unseal} does.
+   */
+  async value(name: string): Promise<string> {
+    return (await this.resolve({ value: name }, this.currentVersions([name])))["value"]!;
+  }
+
+  /** A key of its own for another purpose than secrets; see {@linkcode SecretKey.derive}. */
+  deriveKey(purpose: string): Promise<CryptoKey> {
+    return this.#key.derive(purpose);
+  }
+
+  /**
    * The values of a revision's variables.
    *
    * @param secretEnv The names of the secrets, by variable.

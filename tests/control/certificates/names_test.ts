@@ -171,7 +171,11 @@ Deno.test("no name that a stranger makes up is granted, and none takes memory", 
   const shares = [{ pool: kit.newPool(), percent: 100, tag: "next" }];
   services.put(new Service("app", { shares, domains: ["www.example.com"] }));
   images.build("web-docker", "sha256:0123456789abcdef");
-  const hosts = new Hosts({ domain: "example.org", domainGiven: true, publicUrl: undefined }, services, convention);
+  const hosts = new Hosts(
+    { domain: "example.org", domainGiven: true, publicUrl: undefined, oidcHost: undefined },
+    services,
+    convention,
+  );
   const served = ["app", "next--app", "web", "admin"].map((label) => `${label}.example.org`);
   const all = new Set([...served, "example.org", "www.example.com"]);
   const label = fc.oneof(

@@ -1,0 +1,291 @@
+import { ClessError, messageOf } from "../../base/errors.ts";
+import { logger } from "../../base/log.ts";
+import { isNavigation } from "../../http/navigation.ts";
+import { problem } from "../../http/problem.ts";
+import type { OidcSettings } from "../../model/access.ts";
+import type { Asked, Authenticator, Outcome } from "../authenticator.ts";
+import { CALLBACK_PATH, FINISH_PATH, isFor, queryOf, SIGN_OUT_PATH, type SignInAddresses } from "./addresses.ts";
+import { dropOwnCookies, SignInCookies } from "./cookies.ts";
+import { page, redirect } from "./pages.ts";
+import type { Providers } from "./providers.ts";
+import type { Sealer } from "./sealer.ts";
+import { identityOf, mayEnter, type Session, sessionOf } from "./session.ts";
+
+const log = logger("access");
+
+/** How long a person may take at the provider. */
+const ATTEMPT_MS = 10 * 60_000;
+/** A longer target is not kept in the cookie of a sign-in. */
+const MAX_TARGET = 1500;
+/** This many sign-ins of a service may wait for the provider at once. */
+const MAX_FINISHING = 50;
+
+/** What the sign-ins of all services share. */
+export interface SignIn {
+  readonly sealer: Sealer;
+  readonly providers: Providers;
+  readonly addresses: SignInAddresses;
+  readonly secrets: {
+    /** The present value of a secret. @throws {Error} If there is none, or it cannot be read. */
+    value(name: string): Promise<string>;
+  };
+  /** Wall-clock time, ms since 1970. */
+  readonly now: () => number;
+}
+
+/** What the browser gets back from the provider, sealed: which sign-in it was, and where it goes on. */
+export interface State {
+  readonly id: string;
+  readonly service: string;
+  readonly origin: string;
+  readonly endsMs: number;
+}
+
+/** What is kept of a sign-in in a cookie of the browser that has begun it, sealed. */
+interface Attempt {
+  readonly verifier: string;
+  readonly nonce: string;
+  /** Where the browser was going. */
+  readonly target: string;
+}
+
+/**
+ * Lets people sign in with an OpenID provider, by the authorization code flow with PKCE:
+ * https://openid.net/specs/openid-connect-core-1_0.html#CodeFlowAuth. The session is a sealed cookie, and so is each
+ * sign-in that is under way: nothing of strangers is kept in memory.
+ */
+export class OidcAuthenticator implements Authenticator {
+  readonly headers: readonly string[] = [];
+  readonly #service: string;
+  readonly #settings: OidcSettings;
+  readonly #signIn: SignIn;
+  readonly #isAlone: boolean;
+  #finishing = 0;
+
+  /** @param isAlone Whether the service has no other way to prove who a client is. */
+  constructor(service: string, settings: OidcSettings, signIn: SignIn, isAlone: boolean) {
+    this.#service = service;
+    this.#settings = settings;
+    this.#signIn = signIn;
+    this.#isAlone = isAlone;
+  }
+
+  /** Takes the cookies from what the app gets, and answers requests for cless's own paths, which need no proof. */
+  prepare(asked: Asked): Promise<Response> | undefined {
+    const { head } = asked;
+    dropOwnCookies(head.headers);
+    if (isFor(head, CALLBACK_PATH, FINISH_PATH)) return this.#finish(asked);
+    if (isFor(head, SIGN_OUT_PATH)) return this.#signOut(asked);
+    return undefined;
+  }
+
+  async check({ head, request }: Asked): Promise<Outcome> {
+    try {
+      const origin = this.#signIn.addresses.originOf(head);
+      const session = await this.#session(request, origin);
+      if (session !== undefined) {
+        return mayEnter(session, this.#settings.allow)
+          ? { identity: identityOf(session) }
+          : { response: notAllowed(session) };
+      }
+      if (!isNavigation(request, head)) {
+        if (!this.#isAlone) return undefined; // a program can use the other way
+        throw new ClessError("unauthorized", "This service needs sign-in, in a browser");
+      }
+      return { response: await this.#begin(request, origin, head.target) };
+    } catch (error) {
+      if (error instanceof ClessError) return { response: problem(error, request) };
+      throw error;
+    }
+  }
+
+  /** The session of a request, unless it has ended. */
+  async #session(request: Request, origin: string): Promise<Session | undefined> {
+    const sealed = cookiesOf(origin).session(request);
+    if (sealed === undefined) return undefined;
+    const session = await this.#signIn.sealer.open("session", this.#sessionContext(origin), sealed) as
+      | Session
+      | undefined;
+    return session !== undefined && session.endsMs > this.#signIn.now() ? session : undefined;
+  }
+
+  /** A session is for one service at one address, with one client of one provider. */
+  #sessionContext(origin: string): string[] {
+    const { clientId, issuer } = this.#settings;
+    return [this.#service, origin, issuer, clientId];
+  }
+
+  /** Sends a browser to the provider. */
+  async #begin(request: Request, origin: string, target: string): Promise<Response> {
+    const { addresses, now, providers, sealer } = this.#signIn;
+    const { clientId, issuer } = this.#settings;
+    const provider = await providers.of(issuer);
+    const id = newId(now());
+    const sealedState = await sealer.seal("state", [], this.#state(id, origin));
+    const redirectUri = addresses.callbackOf(origin);
+    const { url, verifier, nonce } = await provider.begin({ clientId, redirectUri, state: sealedState });
+    const attempt: Attempt = { verifier, nonce, target: shortTarget(target) };
+    const cookies = cookiesOf(origin);
+    return redirect(url.href, [
+      ...cookies.excess(request).map((old) => cookies.endAttempt(old)),
+      cookies.setAttempt(id, await sealer.seal("attempt", [this.#service, origin, id], attempt), ATTEMPT_MS / 1000),
+    ]);
+  }
+
+  #state(id: string, origin: string): State {
+    return { id, service: this.#service, origin, endsMs: this.#signIn.now() + ATTEMPT_MS };
+  }
+
+  /** Ends a sign-in: the browser comes back from the provider. */
+  async #finish({ head, request }: Asked): Promise<Response> {
+    onlyFor(head.method, "GET");
+    const { addresses, now, sealer } = this.#signIn;
+    const origin = addresses.originOf(head);
+    const query = queryOf(head);
+    const cookies = cookiesOf(origin);
+    const state = query.get("state") ?? "";
+    const begun = await openState(this.#signIn, state);
+    const sealed = begun?.service === this.#service && begun.origin === origin
+      ? cookies.attempt(request, begun.id)
+      : undefined;
+    const attempt = sealed === undefined
+      ? undefined
+      : await sealer.open("attempt", [this.#service, origin, begun!.id], sealed) as Attempt | undefined;
+    if (attempt === undefined) {
+      // The person has gone back to this page.
+      return await this.#session(request, origin) === undefined ? tooLate() : redirect(`${origin}/`);
+    }
+    if (this.#finishing >= MAX_FINISHING) {
+      throw new ClessError("overloaded", "Too many people sign in at this moment", { retryAfterS: 1 });
+    }
+    this.#finishing++;
+    try {
+      const session = await this.#exchange(query, { ...attempt, state, redirectUri: addresses.callbackOf(origin) });
+      if ("refused" in session) return session.refused;
+      const { user } = session;
+      if (mayEnter(session, this.#settings.allow)) log.debug("signed in", { service: this.#service, user });
+      else log.warning("an account is not allowed", { service: this.#service, user });
+      const line = await sealer.seal("session", this.#sessionContext(origin), session);
+      // The target comes from this service's own address, and the whole URL keeps it there, whatever it looks like.
+      return redirect(origin + attempt.target, [
+        cookies.setSession(line, Math.floor((session.endsMs - now()) / 1000)),
+        cookies.endAttempt(begun!.id),
+      ]);
+    } finally {
+      this.#finishing--;
+    }
+  }
+
+  async #exchange(
+    query: URLSearchParams,
+    attempt: Attempt & { readonly state: string; readonly redirectUri: string },
+  ): Promise<Session | { readonly refused: Response }> {
+    const { now, providers } = this.#signIn;
+    const { allow, clientId, issuer } = this.#settings;
+    const provider = await providers.of(issuer);
+    const { reasonOf, RefusedByProvider } = await import("./provider.ts");
+    try {
+      const claims = await provider.finish(query, { clientId, ...attempt }, attempt, await this.#secret());
+      return sessionOf(claims, allow, now());
+    } catch (error) {
+      const reason = reasonOf(error);
+      log.warning("a sign-in has failed", { service: this.#service, issuer, reason });
+      return { refused: error instanceof RefusedByProvider ? refused(reason) : failed() };
+    }
+  }
+
+  async #secret(): Promise<string | undefined> {
+    const { clientSecret } = this.#settings;
+    if (clientSecret === undefined) return undefined;
+    // A file that was piped to `cless secret set` often ends with a line break.
+    return (await this.#signIn.secrets.value(clientSecret.replace(/^secret:/, ""))).replace(/\r?\n$/, "");
+  }
+
+  /**
+   * Signs out by a POST of this service's own page, so that no other site can sign people out. A GET gets a page with
+   * the button.
+   */
+  async #signOut({ head, request }: Asked): Promise<Response> {
+    onlyFor(head.method, "GET", "POST");
+    const origin = this.#signIn.addresses.originOf(head);
+    if (head.method === "GET") {
+      const session = await this.#session(request, origin);
+      return session === undefined
+        ? page({ status: 200, title: "Signed out", detail: "You are not signed in here.", back: "Sign in" })
+        : page({ status: 200, title: "Sign out?", detail: `You are signed in as ${session.user}.`, signOut: true });
+    }
+    if (!isOwnForm(request, origin)) throw new ClessError("forbidden", "Another site cannot sign people out");
+    const cookies = [cookiesOf(origin).endSession()];
+    const url = await this.#providersSignOut();
+    return url === undefined
+      ? page({ status: 200, title: "Signed out", detail: "You are signed out here.", back: "Sign in", cookies })
+      : redirect(url.href, cookies);
+  }
+
+  /** Where the provider ends its own session; `undefined` if it cannot be asked now. */
+  async #providersSignOut(): Promise<URL | undefined> {
+    const { clientId, issuer } = this.#settings;
+    try {
+      return await (await this.#signIn.providers.of(issuer)).signOutUrl(clientId);
+    } catch (error) {
+      log.warning("cannot end the session with the provider", { issuer, reason: messageOf(error) });
+      return undefined;
+    }
+  }
+}
+
+/** What a browser has brought back from the provider; `undefined` if it is too old, or not from this cless. */
+export async function openState(
+  { now, sealer }: Pick<SignIn, "now" | "sealer">,
+  text: string,
+): Promise<State | undefined> {
+  const state = await sealer.open("state", [], text) as State | undefined;
+  return state !== undefined && state.endsMs > now() ? state : undefined;
+}
+
+function cookiesOf(origin: string): SignInCookies {
+  return new SignInCookies(origin.startsWith("https:"));
+}
+
+/** An id that sorts by its time. */
+function newId(nowMs: number): string {
+  const random = crypto.getRandomValues(new Uint8Array(12)).toBase64({ alphabet: "base64url" });
+  return `${nowMs.toString(36).padStart(9, "0")}-${random}`;
+}
+
+function shortTarget(target: string): string {
+  const path = target.replace(/\?.*$/s, "");
+  return [target, path].find(({ length }) => length <= MAX_TARGET) ?? "/";
+}
+
+function onlyFor(method: string, ...allowed: readonly string[]): void {
+  if (allowed.includes(method)) return;
+  const allow = allowed.join(", ");
+  throw new ClessError("method_not_allowed", `This path of cless takes only ${allow}`, { allow });
+}
+
+/** Whether a form was sent by a page of this service, or by no browser: https://www.w3.org/TR/fetch-metadata/ */
+function isOwnForm({ headers }: Request, origin: string): boolean {
+  const [site, from] = [headers.get("sec-fetch-site"), headers.get("origin")];
+  return site === null ? from === null || from === origin : site === "same-origin";
+}
+
+function notAllowed({ user }: Session): Response {
+  const detail = `You are signed in as ${user}, and this service does not let this account in.`;
+  return page({ status: 403, code: "forbidden", title: "No access", detail, signOut: true });
+}
+
+export function tooLate(): Response {
+  const detail = "The sign-in took too long, or was begun in another browser.";
+  return page({ status: 400, code: "bad_request", title: "Sign-in did not work", detail, back: "Try again" });
+}
+
+function refused(reason: string): Response {
+  const detail = `The provider for sign-in has refused: ${reason}.`;
+  return page({ status: 403, code: "forbidden", title: "Sign-in did not work", detail, back: "Try again" });
+}
+
+function failed(): Response {
+  const detail = "The provider for sign-in did not answer as it should. The log of cless says more.";
+  return page({ status: 502, code: "upstream_failed", title: "Sign-in did not work", detail, back: "Try again" });
+}
