@@ -30,12 +30,12 @@ const FLAGS: readonly Flag[] = [
       "Names the host admin.NAME, and printed URLs are below NAME, or below localhost without this flag; services answer under any domain",
     "--public-url URL":
       "How clients reach the services through a proxy in front: https://NAME, with its port if it has one; printed URLs are like it, and NAME is the domain too",
+    "--oidc-host HOST":
+      "One hostname to which OpenID providers send people back who sign in to any service, such as auth.example.org; by default each service's own",
     "--trusted-proxy CIDR…":
       "Proxies before cless, which say who the client is; forwarding headers of all others are replaced",
   }),
   ...inGroup("Services", {
-    "--oidc-host HOST":
-      "One hostname to which OpenID providers send people back who sign in to any service, such as auth.example.org; by default each service's own",
     "--config FILE": "A YAML file that declares services; read at the start and again on SIGHUP",
     "--[no-]convention": "Let the hostname label L mean the local image L-docker, port 8080",
     "--wake-except-robots":

@@ -17,13 +17,6 @@ const MAX_BACK_OFF_MS = 60_000;
 /** How far the clocks of the provider and of this machine may differ, seconds. */
 const TOLERANCE_S = 60;
 
-/** A client as the provider knows it. */
-export interface ProviderClient {
-  readonly clientId: string;
-  /** `undefined` for a public client. */
-  readonly clientSecret?: string | undefined;
-}
-
 /** A sign-in that the provider is asked for. */
 export interface AuthorizationRequest {
   readonly clientId: string;

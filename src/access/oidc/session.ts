@@ -1,7 +1,7 @@
 import type { Identity } from "../authenticator.ts";
 
 /** How long a session lasts, whatever happens in it. Then the provider is asked again, mostly without a question. */
-export const SESSION_MS = 12 * 3_600_000;
+const SESSION_MS = 12 * 3_600_000;
 /** How much of the groups a session has, since it is a cookie of at most 4 KB; those that `allow` names come first. */
 const MAX_GROUPS_BYTES = 1500;
 const MAX_GROUP_BYTES = 200;
