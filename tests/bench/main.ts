@@ -6,6 +6,7 @@ import { overload } from "./overload/overload.ts";
 import { openLoop } from "./open_loop/open_loop.ts";
 import { growth } from "./growth/growth.ts";
 import { hibernate } from "./hibernate/hibernate.ts";
+import { https } from "./https/https.ts";
 import { HELP, type Options, readOptions, type ScenarioId } from "./options.ts";
 import type { Outcome, Scenario } from "./scenario.ts";
 import { coldStart } from "./starts/cold_start.ts";
@@ -23,6 +24,7 @@ import { howToInstall, TOOLS, versionOf } from "./support/tool.ts";
 
 const SCENARIOS: Record<ScenarioId, Scenario> = {
   forward,
+  https,
   cold: coldStart,
   wake,
   hibernate,

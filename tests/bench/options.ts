@@ -7,6 +7,7 @@ import { type Load, LOADS } from "./forward/loads.ts";
 /** What can be measured, in the order in which it is. */
 const SCENARIO_IDS = [
   "forward",
+  "https",
   "cold",
   "wake",
   "hibernate",

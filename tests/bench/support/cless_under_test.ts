@@ -43,11 +43,12 @@ export interface ClessOptions {
 export class ClessUnderTest implements AsyncDisposable {
   /** Where services answer. */
   readonly url: string;
+  /** Where its admin API is. */
+  readonly adminUrl: string;
   /** From the start of the process to a good /readyz, ms. */
   readonly startMs: number;
   /** Marks its containers. */
   readonly owner: string;
-  readonly #adminUrl: string;
   readonly #launch: (flags: readonly string[]) => Program;
   readonly #docker: DockerCommand;
   readonly #token: string;
@@ -70,7 +71,7 @@ export class ClessUnderTest implements AsyncDisposable {
     this.url = parts.url;
     this.startMs = parts.startMs;
     this.owner = parts.owner;
-    this.#adminUrl = parts.adminUrl;
+    this.adminUrl = parts.adminUrl;
     this.#docker = parts.docker;
     this.#token = parts.token;
   }
@@ -157,7 +158,7 @@ export class ClessUnderTest implements AsyncDisposable {
 
   /** Waits until it is ready. @throws {BenchError} When it does not get so. */
   async untilReady(signal: AbortSignal): Promise<void> {
-    await untilReady(this.program, this.#adminUrl, signal);
+    await untilReady(this.program, this.adminUrl, signal);
   }
 
   /** Declares a service, and waits until it has been deployed. @throws {BenchError} When it is refused. */
@@ -179,7 +180,7 @@ export class ClessUnderTest implements AsyncDisposable {
 
   /** Asks the admin API. @param path With its query. @throws {BenchError} When there is no answer. */
   askAdmin(path: string, options: Pick<AskOptions, "method" | "json"> = {}): Promise<Answer> {
-    return this.#client.ask(this.#adminUrl + path, { ...options, token: this.#token });
+    return this.#client.ask(this.adminUrl + path, { ...options, token: this.#token });
   }
 
   /** The containers that it has. */

@@ -23,9 +23,17 @@ export interface AskOptions {
 export class HttpClient implements Disposable {
   readonly #client: Deno.HttpClient;
 
-  /** @param idle How many connections are kept; `0` makes a new one for each request. */
-  constructor(idle = 32) {
-    this.#client = Deno.createHttpClient({ allowHost: true, http2: false, poolMaxIdlePerHost: idle });
+  /**
+   * @param idle How many connections are kept; `0` makes a new one for each request.
+   * @param trusted Certificates (PEM) that it trusts as authorities.
+   */
+  constructor(idle = 32, trusted: readonly string[] = []) {
+    this.#client = Deno.createHttpClient({
+      allowHost: true,
+      http2: false,
+      poolMaxIdlePerHost: idle,
+      caCerts: [...trusted],
+    });
   }
 
   /**
@@ -65,17 +73,19 @@ export class HttpClient implements Disposable {
  * @param url What to ask for.
  * @param good Whether an answer is what is waited for.
  * @param check Is called before each attempt, and may throw to end the waiting.
+ * @param trusted As for {@linkcode HttpClient}.
  * @throws {BenchError} When there is none within 30 s.
  */
 export async function untilAnswer(
   url: string,
   good: (answer: Answer) => boolean,
   check: () => void,
+  trusted: readonly string[] = [],
 ): Promise<Answer> {
   // A pause shorter than this is rounded up by the timer, and a client of its own does not wait for dead connections.
   const pauseMs = 1;
   const end = performance.now() + 30_000;
-  using client = new HttpClient(0);
+  using client = new HttpClient(0, trusted);
   while (performance.now() < end) {
     check();
     try {

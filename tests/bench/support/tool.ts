@@ -18,6 +18,7 @@ export const TOOLS = {
   caddy: { command: "caddy", versionArgs: ["version"], package: "caddy" },
   haproxy: { command: "haproxy", versionArgs: ["-v"], package: "haproxy" },
   nginx: { command: "nginx", versionArgs: ["-v"], package: "nginx" },
+  openssl: { command: "openssl", versionArgs: ["version"], package: "openssl" },
 } as const satisfies Record<string, Tool>;
 
 /** The version of a tool; `undefined` where it is not installed. */
