@@ -91,7 +91,8 @@ export class Hosts {
    */
   isNamed(name: string): boolean {
     if (this.#services.hasDomain(name)) return true;
-    return [...this.#own ?? [], "localhost"].includes(name.replace(/^[^.]*\./, ""));
+    const dot = name.indexOf(".");
+    return dot > 0 && [...this.#own ?? [], "localhost"].includes(name.slice(dot + 1));
   }
 
   /** Why nobody can sign in at a service's addresses; `undefined` if people can. @param domains Its custom domains. */

@@ -266,3 +266,15 @@ if (!noWrite) {
     }
   });
 }
+
+apiTest("deploy says which addresses the provider of the sign-in must know, once", DEPLOYS, async (api) => {
+  api.answers["GET /v1/events?service=web"] = events();
+  const oidcCallbacks = ["https://auth.example.org/.well-known/cless/oidc/callback"];
+  api.answers[PUT] = { ...WEB, oidcCallbacks };
+  const line = `redirect URI for the provider of the sign-in: ${oidcCallbacks[0]}`;
+  const run = await api.run("deploy", "web");
+  assertEquals(run.err.split("\n").at(-1), line);
+  assertEquals(run.out, "http://web.localhost:8080");
+  api.answers["GET /v1/services/web"] = { ...WEB, oidcCallbacks };
+  assertEquals((await api.run("deploy", "web")).err.includes(line), false);
+});

@@ -175,3 +175,14 @@ Deno.test("a service that does not exist is not listed, and a declared one is li
   await deployer.delete("app", { by: "ci" });
   assertEquals([[...catalog.after("")], catalog.revisions("app")], [[], undefined]);
 });
+
+Deno.test("a secret is in use by revisions, and by the sign-in of services", async () => {
+  const { catalog, deployer, store } = newCatalog();
+  for (const name of ["key", "idp"]) store.addSecret(name, new Uint8Array(), 0);
+  const oidc = { issuer: "https://idp.example.org", clientId: "cless", clientSecret: "secret:idp", allow: [] };
+  await deployer.deploy("app", input("one", { service: { access: { ...OPEN, oidc } } }), AT_ONCE);
+  await deployer.deploy("web", input("one", { secretEnv: { KEY: "key" } }), AT_ONCE);
+  assertEquals(catalog.userOf("key"), { revision: "web-00001" });
+  assertEquals(catalog.userOf("idp"), { signInOf: "app" });
+  assertEquals(catalog.userOf("id"), undefined);
+});

@@ -1,5 +1,8 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { ImageUnavailable } from "../../src/control/deploy_error.ts";
+import { OPEN } from "../../src/model/access.ts";
+import type { DeployInput } from "../../src/deploy/deployer.ts";
+import { UnknownSecretError } from "../../src/control/secrets/secrets.ts";
 import { InvalidError } from "../../src/control/schema/invalid.ts";
 import { DomainTakenError, StaleError } from "../../src/control/store.ts";
 import type { PullPolicy } from "../../src/model/template.ts";
@@ -132,4 +135,34 @@ Deno.test("a domain cannot be another service's address, nor a new service's add
   await deployer.deploy("app", withDomains(...free), AT_ONCE);
   await deployer.deploy("web", withDomains("web.cless.cloud"), AT_ONCE);
   await deployer.deploy("www", input("one"), AT_ONCE);
+});
+
+Deno.test("a sign-in that cannot work is refused before anything changes", async () => {
+  const hosts = {
+    signInProblem: (_: string, domains: readonly string[]) =>
+      domains.length > 0 ? `needs HTTPS at ${domains}` : undefined,
+  };
+  const secrets = {
+    currentVersions: ([name]: Iterable<string>) => {
+      if (name !== undefined && name !== "idp") throw new UnknownSecretError(name);
+      return {};
+    },
+  };
+  const { deployer, states } = newScene({ rules: { hosts }, secrets });
+  const access = (clientSecret?: string) => ({
+    ...OPEN,
+    oidc: { issuer: "https://idp.example.org", clientId: "cless", clientSecret, allow: [] },
+  });
+  const deploy = (service: DeployInput["service"]) => deployer.deploy("app", input("one", { service }), AT_ONCE);
+  const missing = "access.oidc.clientSecret: there is no secret other; set it with `cless secret set other`";
+  await assertRejects(() => deploy({ access: access("secret:other") }), InvalidError, missing);
+  const plain = "access.oidc: needs HTTPS at a.example";
+  await assertRejects(() => deploy({ access: access(), domains: ["a.example"] }), InvalidError, plain);
+  assertEquals(states.service("app"), undefined);
+  for (const one of [access(), access("secret:idp")]) await deploy({ access: one });
+  // One of the two fields changes.
+  await assertRejects(() => deploy({ domains: ["a.example"] }), InvalidError, plain);
+  await deploy({ access: OPEN, domains: ["a.example"] });
+  await assertRejects(() => deploy({ access: access() }), InvalidError, plain);
+  await deploy({ revisionHistory: 3 });
 });

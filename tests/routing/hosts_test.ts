@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { parsePublicUrl } from "../../src/model/public_url.ts";
 import { adminHostnames, baseDomains, Hosts } from "../../src/routing/hosts.ts";
 import { Service } from "../../src/routing/service.ts";
@@ -127,4 +127,46 @@ Deno.test("with a public URL, URLs have its scheme, domain and port, wherever th
   assertEquals(urlOf("https://example.org:8443"), "https://next--app.example.org:8443");
   assertEquals(urlOf("http://example.org:80"), "http://next--app.example.org");
   assertEquals(urlOf("https://example.org", "example.net"), "https://next--app.example.org");
+});
+
+Deno.test("only hostnames that the operator has named are trusted with a sign-in", () => {
+  const named = (given: Named, name: string) => newHosts(given).hosts.isNamed(name);
+  for (const given of [{}, { domain: "example.org" }, { publicUrl: "https://example.org" }]) {
+    for (const name of ["app.localhost", "next--app.localhost", "www.example.com"]) assert(named(given, name), name);
+    for (const name of ["localhost", "app", "app.evil.example", "app.www.example.com", "a.app.localhost"]) {
+      assert(!named(given, name), name);
+    }
+    assertEquals(named(given, "app.example.org"), "domain" in given || "publicUrl" in given);
+  }
+});
+
+Deno.test("people can sign in only where all addresses of a service have HTTPS, or are on this machine", () => {
+  const problem = (given: Named, domains: string[] = []) => newHosts(given).hosts.signInProblem("app", domains);
+  assertEquals(problem({}), undefined);
+  assertEquals(problem({ domain: "example.localhost" }, ["a.localhost"]), undefined);
+  assertEquals(problem({ publicUrl: "https://example.org" }, ["shop.example.com"]), undefined);
+  const needs = (name: string) =>
+    `needs HTTPS at ${name}: run \`cless https on\`, or name the address of your own proxy with --public-url https://…` +
+    "; without that, people can sign in only below localhost";
+  assertEquals(problem({ domain: "example.org" }), needs("app.example.org"));
+  assertEquals(problem({ publicUrl: "http://example.org" }), needs("app.example.org"));
+  assertEquals(problem({}, ["shop.example.com"]), needs("shop.example.com"));
+});
+
+Deno.test("the provider of a sign-in must know each address of the service, or the one for all", () => {
+  const path = "/.well-known/cless/oidc/callback";
+  const callbacks = (given: Named) => {
+    const { hosts } = newHosts(given);
+    hosts.listenOn(8080);
+    return hosts.callbacksOf("app", ["www.example.com"]);
+  };
+  assertEquals(callbacks({}), [`http://app.localhost:8080${path}`, `http://www.example.com:8080${path}`]);
+  const publicUrl = "https://example.org:8443";
+  assertEquals(callbacks({ publicUrl }), [
+    `https://app.example.org:8443${path}`,
+    `https://www.example.com:8443${path}`,
+  ]);
+  const oidcHost = "auth.example.org";
+  assertEquals(callbacks({ publicUrl, oidcHost }), [`https://auth.example.org:8443${path}`]);
+  assertEquals(newHosts({ publicUrl, oidcHost }).hosts.kindOf(oidcHost), "declared"); // so that it gets a certificate
 });

@@ -27,6 +27,8 @@ export function page({ status, code, title, detail, signOut, back, cookies = [] 
     headers: [
       ["content-type", "text/html; charset=utf-8"],
       ["cache-control", "no-store"],
+      // The address of this page may have the code of a sign-in.
+      ["referrer-policy", "strict-origin"],
       // No other site may show the button in a frame.
       ["content-security-policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"],
       ...code === undefined ? [] : [["cless-error", code] as [string, string]],

@@ -107,7 +107,7 @@ export class Provider {
     if (server.userinfo_endpoint === undefined) return token;
     // Some providers tell addresses and groups only here.
     const more = await oauth.userInfoRequest(server, client, result.access_token, options);
-    return { ...await oauth.processUserInfoResponse(server, client, token.sub, more), ...token };
+    return merged(token, await oauth.processUserInfoResponse(server, client, token.sub, more));
   }
 
   /** Where a browser ends the session with the provider; `undefined` if it has no such address. @throws {ClessError} */
@@ -188,6 +188,12 @@ export class Provider {
         ),
     };
   }
+}
+
+/** Both claims; an address and whether it is verified come from the same place. */
+function merged(token: Claims, more: Claims): Claims {
+  const { email, email_verified } = token["email"] === undefined ? more : token;
+  return { ...more, ...token, email, email_verified };
 }
 
 /** What the library asks to be sent. */

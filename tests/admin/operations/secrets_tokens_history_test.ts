@@ -149,3 +149,13 @@ Deno.test("a secret that a revision uses is removed only by force", async () => 
   assertEquals(detail, "The secret key is in use by web-00001, which could not start any more");
   await good(ask("DELETE", "/v1/secrets/key?force=true"), 204);
 });
+
+Deno.test("a service with sign-in says which addresses its provider must know", async () => {
+  const { ask } = await newAdmin();
+  await good(ask("PUT", "/v1/secrets/idp", { body: "value", headers: { "content-type": "text/plain" } }), 201);
+  const oidc = { issuer: "https://idp.example.org", clientId: "cless", clientSecret: "secret:idp" };
+  const web = await good(ask("PUT", "/v1/services/web", { body: { image: "web", access: { oidc } } }), 201);
+  assertEquals(web.oidcCallbacks, ["http://web.localhost:8080/callback"]);
+  const open = await good(ask("PUT", "/v1/services/web", { body: { image: "web", access: {} } }));
+  assertEquals(open.oidcCallbacks, undefined);
+});

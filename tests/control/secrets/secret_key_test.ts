@@ -164,3 +164,18 @@ storeTest("neither the key nor a value is shown if the secrets are printed", asy
   const shown = Deno.inspect(secrets, { depth: 9, showHidden: true }) + JSON.stringify(secrets);
   for (const text of ["hidden", keyOf(1), "1, 1, 1, 1"]) assert(!shown.includes(text), shown);
 });
+
+storeTest("keys for other purposes are the same at each start, and each is another one", async (store, folder) => {
+  const iv = new Uint8Array(12);
+  const sealedBy = async (secrets: Secrets, purpose: string) => {
+    const key = await secrets.deriveKey(purpose);
+    assertEquals([key.extractable, key.algorithm], [false, { name: "AES-GCM", length: 256 } as KeyAlgorithm]);
+    return new Uint8Array(await crypto.subtle.encrypt({ name: "AES-GCM", iv }, key, new Uint8Array(8))).toHex();
+  };
+  const [first, again] = [await Secrets.open(store, { folder }), await Secrets.open(store, { folder })];
+  const sealed = await sealedBy(first, "one");
+  assertEquals(await sealedBy(again, "one"), sealed);
+  assertNotEquals(await sealedBy(first, "two"), sealed);
+  const other = await Secrets.open(store, { folder, text: new Uint8Array(32).toBase64() });
+  assertNotEquals(await sealedBy(other, "one"), sealed);
+});

@@ -156,3 +156,13 @@ storeTest("invalid names and values are refused and not shown", async (store) =>
   await secrets.set("A.b_c-9", "");
   assertEquals(await valueOf(secrets, "A.b_c-9"), "");
 });
+
+storeTest("the newest value of a secret is read by its name", async (store) => {
+  const secrets = await withKey(store);
+  await secrets.set("a", "first");
+  await secrets.set("a", "second");
+  assertEquals(await secrets.value("a"), "second");
+  await assertRejects(() => secrets.value("b"), UnknownSecretError, "there is no secret b");
+  secrets.delete("a");
+  await assertRejects(() => secrets.value("a"), UnknownSecretError);
+});
