@@ -90,7 +90,9 @@ export class Machine {
     const { success, stderr } = await this.#run(args);
     if (success) return;
     const [first = ""] = stderr.trim().split("\n");
-    throw new OperatorError(`systemctl ${args.join(" ")} failed: ${first || "it does not say why"}`);
+    const unit = args.find((arg) => arg.endsWith(".service"));
+    const more = unit === undefined ? "" : ` (journalctl -u ${unit} says more)`;
+    throw new OperatorError(`systemctl ${args.join(" ")} failed: ${first || "it does not say why"}${more}`);
   }
 
   /** A property of a unit; empty if systemd does not tell. */

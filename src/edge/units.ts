@@ -89,7 +89,8 @@ Type=notify
 ExecStart=${caddy} run ${config}
 # Open downloads go on for ${GRACE_S} seconds; WebSockets end.
 ExecReload=${caddy} reload ${config} --address unix/${socket} --force
-Environment=XDG_CONFIG_HOME=${storage} XDG_DATA_HOME=${storage}
+# A dynamic user has no home, and Caddy ends without one.
+Environment=HOME=${storage} XDG_CONFIG_HOME=${storage} XDG_DATA_HOME=${storage}
 # Yours: variables for *.caddy files, such as the token of a DNS plugin.
 EnvironmentFile=-${caddyEnv}
 ${credentials.join("")}Restart=on-failure
