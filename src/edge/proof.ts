@@ -92,8 +92,9 @@ function ask({ hostname, path, port, root }: Question, signal: AbortSignal): Pro
       text += new TextDecoder().decode(bytes);
       const status = /^HTTP\/1\.1 (\d{3}) /.exec(text)?.[1];
       if (status === undefined) return;
+      // Deno gives a Uint8Array, which does not know how to write itself as base64 in Node.js's way.
       const { raw } = socket.getPeerCertificate();
-      const pem = `-----BEGIN CERTIFICATE-----\n${raw.toString("base64")}\n-----END CERTIFICATE-----\n`;
+      const pem = `-----BEGIN CERTIFICATE-----\n${new Uint8Array(raw).toBase64()}\n-----END CERTIFICATE-----\n`;
       resolve({ status: Number(status), certificate: readCertificate(pem), isTrusted: socket.authorized });
       socket.destroy();
     });
