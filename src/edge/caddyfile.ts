@@ -9,6 +9,8 @@ import type { EdgeSettings } from "./settings.ts";
 const HEADER_TIME = "30s";
 /** Requests for a cless that is restarting wait so long: it is gone for less than a second. */
 const RESTART_TIME = "5s";
+/** So many connections to cless are kept. Caddy's default of 32 costs a third more CPU if 256 clients ask at once. */
+const KEPT_CONNECTIONS = 256;
 /** The streams that are open when Caddy stops may go on for so long. */
 export const GRACE_S = 30;
 
@@ -105,7 +107,7 @@ function proxyTo(upstream: Endpoint): string[] {
     `lb_try_duration ${RESTART_TIME}`,
     "lb_try_interval 100ms",
     ...block("lb_retry_match", ["method NONE"]), // nothing that was sent is sent again
-    ...block("transport http", ["dial_timeout 2s"]),
+    ...block("transport http", ["dial_timeout 2s", `keepalive_idle_conns_per_host ${KEPT_CONNECTIONS}`]),
   ]);
 }
 
