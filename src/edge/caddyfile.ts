@@ -9,7 +9,7 @@ import type { EdgeSettings } from "./settings.ts";
 const HEADER_TIME = "30s";
 /** Requests for a cless that is restarting wait so long: it is gone for less than a second. */
 const RESTART_TIME = "5s";
-/** So many connections to cless are kept. Caddy's default of 32 costs a third more CPU if 256 clients ask at once. */
+/** So many connections to cless are kept. With its default of 32, Caddy needs a third more CPU for 256 clients at once. */
 const KEPT_CONNECTIONS = 256;
 /** The streams that are open when Caddy stops may go on for so long. */
 export const GRACE_S = 30;
