@@ -2,6 +2,7 @@ import { assert, assertEquals, assertMatch, assertNotEquals, assertStringInclude
 import type { GatedService } from "../../../src/access/gates.ts";
 import { CallbackHost } from "../../../src/access/oidc/callback_host.ts";
 import { type OidcSettings, OPEN } from "../../../src/model/access.ts";
+import { HASH } from "../kit.ts";
 import { Browser } from "../../support/browser.ts";
 import { freePorts } from "../../support/free_ports.ts";
 import { Harness, type HarnessOptions } from "../../support/harness.ts";
@@ -472,3 +473,44 @@ Deno.test({
     assertEquals((await late.send("GET", `${APP}/`)).status, 303);
   },
 });
+
+signInTest(
+  "beside passwords, browsers are sent to the provider, and programs may use a password",
+  {},
+  async (scene) => {
+    const { again, app, provider } = scene;
+    const basic = { alice: HASH };
+    const oidc = { issuer: provider.issuer, clientId: CLIENT.clientId, clientSecret: "secret:idp", allow: [] };
+    const browser = new Browser(again({}, { access: { ...OPEN, basic, oidc } }).port);
+    assertEquals((await browser.send("GET", `${APP}/`)).status, 303);
+    const asked = await browser.send("GET", `${APP}/`, []);
+    assertEquals([asked.status, asked.one("www-authenticate")?.split(" ")[0]], [401, "Basic"]);
+    const known = await browser.send("GET", `${APP}/`, [`authorization: Basic ${btoa("alice:open sesame")}`]);
+    assertEquals([known.status, app.requests.at(-1)!.one("x-auth-user")], [200, "alice"]);
+    assertEquals((await browser.open(`${APP}/`, "bob")).answer.status, 200);
+    assertEquals(app.requests.at(-1)!.one("x-auth-user"), "bob");
+  },
+);
+
+signInTest(
+  "excepted paths and allowed addresses need no sign-in, and their app sees no cookie of cless",
+  {},
+  async (scene) => {
+    const { again, app, browser, provider } = scene;
+    const oidc = { issuer: provider.issuer, clientId: CLIENT.clientId, clientSecret: "secret:idp", allow: [] };
+    await browser.open(`${APP}/`, "alice");
+    browser.cookies.get("app.example.org")!.set("own", "1");
+    for (const access of [{ ...OPEN, oidc, except: ["/open"] }, { ...OPEN, oidc, allow: ["127.0.0.1"] }]) {
+      const next = new Browser(again({}, { access }).port);
+      for (const [host, jar] of browser.cookies) next.cookies.set(host, new Map(jar));
+      assertEquals((await next.send("GET", `${APP}/open`, ["x-auth-user: root"])).status, 200);
+      assertEquals([app.requests.at(-1)!.one("cookie"), app.requests.at(-1)!.one("x-auth-user")], ["own=1", undefined]);
+      // The paths of cless answer there too, and never the app.
+      const count = app.requests.length;
+      for (const path of [CALLBACK, "/.well-known/cless/oidc/finish"]) {
+        assertEquals((await next.send("GET", `${APP}${path}?state=x`)).one("location"), `${APP}/`);
+      }
+      assertEquals(app.requests.length, count);
+    }
+  },
+);
