@@ -20,6 +20,9 @@ const MAX_TARGET = 1500;
 /** This many sign-ins of a service may wait for the provider at once. */
 const MAX_FINISHING = 50;
 
+/** At most this many sessions are remembered; the oldest are forgotten. */
+const MAX_OPENED = 256;
+
 /** What the sign-ins of all services share. */
 export interface SignIn {
   readonly sealer: Sealer;
@@ -60,6 +63,8 @@ export class OidcAuthenticator implements Authenticator {
   readonly #settings: OidcSettings;
   readonly #signIn: SignIn;
   readonly #isAlone: boolean;
+  /** Sessions that were opened lately, by origin and cookie, so that a page with many images opens one once. */
+  readonly #opened = new Map<string, Session>();
   #finishing = 0;
 
   /** @param isAlone Whether the service has no other way to prove who a client is. */
@@ -79,33 +84,53 @@ export class OidcAuthenticator implements Authenticator {
     return undefined;
   }
 
-  async check({ head, request }: Asked): Promise<Outcome> {
+  check(asked: Asked): Outcome | Promise<Outcome> {
+    const { head, request } = asked;
     try {
       const origin = this.#signIn.addresses.originOf(head);
-      const session = await this.#session(request, origin);
-      if (session !== undefined) {
-        return mayEnter(session, this.#settings.allow)
-          ? { identity: identityOf(session) }
-          : { response: notAllowed(session) };
-      }
-      if (!isNavigation(request, head)) {
-        if (!this.#isAlone) return undefined; // a program can use the other way
-        throw new ClessError("unauthorized", "This service needs sign-in, in a browser");
-      }
-      return { response: await this.#begin(request, origin, head.target) };
+      const sealed = cookiesOf(origin).session(request);
+      const known = sealed === undefined ? undefined : this.#known(origin, sealed);
+      return known === undefined ? this.#look(asked, origin) : this.#outcomeOf(known);
     } catch (error) {
-      if (error instanceof ClessError) return { response: problem(error, request) };
-      throw error;
+      return refusal(error, request);
     }
+  }
+
+  async #look({ head, request }: Asked, origin: string): Promise<Outcome> {
+    try {
+      const session = await this.#session(request, origin);
+      if (session !== undefined) return this.#outcomeOf(session);
+      if (isNavigation(request, head)) return { response: await this.#begin(request, origin, head.target) };
+      if (!this.#isAlone) return undefined; // a program can use the other way
+      throw new ClessError("unauthorized", "This service needs sign-in, in a browser");
+    } catch (error) {
+      return refusal(error, request);
+    }
+  }
+
+  #outcomeOf(session: Session): Outcome {
+    return mayEnter(session, this.#settings.allow)
+      ? { identity: identityOf(session) }
+      : { response: notAllowed(session) };
   }
 
   /** The session of a request, unless it has ended. */
   async #session(request: Request, origin: string): Promise<Session | undefined> {
     const sealed = cookiesOf(origin).session(request);
     if (sealed === undefined) return undefined;
-    const session = await this.#signIn.sealer.open("session", this.#sessionContext(origin), sealed) as
-      | Session
-      | undefined;
+    const known = this.#known(origin, sealed);
+    if (known !== undefined) return known;
+    const { now, sealer } = this.#signIn;
+    const session = await sealer.open("session", this.#sessionContext(origin), sealed) as Session | undefined;
+    if (session === undefined || session.endsMs <= now()) return undefined;
+    this.#opened.set(`${origin} ${sealed}`, session);
+    if (this.#opened.size > MAX_OPENED) this.#opened.delete(this.#opened.keys().next().value!);
+    return session;
+  }
+
+  /** A session that was opened before. */
+  #known(origin: string, sealed: string): Session | undefined {
+    const session = this.#opened.get(`${origin} ${sealed}`);
     return session !== undefined && session.endsMs > this.#signIn.now() ? session : undefined;
   }
 
@@ -241,6 +266,12 @@ export async function openState(
 ): Promise<State | undefined> {
   const state = await sealer.open("state", [], text) as State | undefined;
   return state !== undefined && state.endsMs > now() ? state : undefined;
+}
+
+/** The outcome for a request that gets an error, unless another way lets it pass. */
+function refusal(error: unknown, request: Request): Outcome {
+  if (error instanceof ClessError) return { response: problem(error, request) };
+  throw error;
 }
 
 function cookiesOf(origin: string): SignInCookies {
