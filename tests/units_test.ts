@@ -1,13 +1,7 @@
 import { assertEquals } from "@std/assert";
-import { noRun } from "./support/permissions.ts";
+import { analyze, canAnalyze } from "./support/systemd_analyze.ts";
 
 const UNITS = ["cless.service", "cless-freezer.socket", "cless-freezer@.service"];
-
-/** Whether systemd's own tool to examine units is here. */
-const canAnalyze = !noRun && await new Deno.Command("systemd-analyze", { args: ["--version"] }).output().then(
-  ({ success }) => success,
-  () => false,
-);
 
 /** A test with copies of the units, which start a program that is there. */
 function unitsTest(name: string, fn: (folder: string) => Promise<void>): void {
@@ -23,12 +17,6 @@ function unitsTest(name: string, fn: (folder: string) => Promise<void>): void {
       await Deno.remove(folder, { recursive: true });
     }
   });
-}
-
-async function analyze(cwd: string, ...args: string[]) {
-  const { code, stderr, stdout } = await new Deno.Command("systemd-analyze", { args, cwd }).output();
-  const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
-  return { code, out, err };
 }
 
 unitsTest("systemd finds no fault with the units", async (folder) => {

@@ -1,5 +1,5 @@
 import { systemClock } from "../base/clock.ts";
-import { type DnsRecords, dnsWarnings, lookUp, systemResolver } from "../edge/dns.ts";
+import { type DnsRecords, dnsWarnings, lookUp, type Resolver, systemResolver } from "../edge/dns.ts";
 import { Machine } from "../edge/machine.ts";
 import { changedLines, type EdgePorts } from "../edge/plan.ts";
 import { type Proof, prove, type Question } from "../edge/proof.ts";
@@ -11,8 +11,18 @@ import { settingsOf } from "./https_settings.ts";
 import { indented } from "./text.ts";
 import type { Call } from "./verb.ts";
 
-/** The only ports at which browsers and authorities look. */
-const PORTS: EdgePorts = { http: 80, https: 443 };
+/** What is changed, and what is asked about it; a parameter, so that a test can replace it. */
+export interface Place {
+  readonly machine: Machine;
+  readonly ports: EdgePorts;
+  readonly resolve: Resolver;
+}
+
+/** This machine, and the only ports at which browsers and authorities look. */
+function thisPlace(call: Call): Place {
+  return { machine: machineOf(call), ports: { http: 80, https: 443 }, resolve: systemResolver };
+}
+
 const NEEDS_ROOT = "this needs root: run it with sudo";
 
 /** The machine that this program runs on. */
@@ -21,7 +31,7 @@ export function machineOf({ surroundings }: Call): Machine {
 }
 
 /** `cless https on`. Returns the exit code. */
-export async function switchOn(call: Call, machine = machineOf(call), ports = PORTS): Promise<number> {
+export async function switchOn(call: Call, { machine, ports, resolve } = thisPlace(call)): Promise<number> {
   const settings = await settingsOf(call);
   const proposal = await propose(machine, settings, call.text("caddy") ?? "caddy", ports);
   if (call.on("dry-run")) {
@@ -31,7 +41,7 @@ export async function switchOn(call: Call, machine = machineOf(call), ports = PO
   const faults = proposal.found.isRoot ? proposal.faults : [NEEDS_ROOT];
   if (faults.length > 0) return complain([...faults, "nothing was changed"]);
 
-  const records = await lookUp(settings.domain, systemResolver);
+  const records = await lookUp(settings.domain, resolve);
   const own = Deno.networkInterfaces().map(({ address }) => address);
   for (const warning of dnsWarnings(settings.domain, records, own)) console.error(`warning: ${warning}`);
   console.log(changesText(proposal));

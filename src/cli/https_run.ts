@@ -6,7 +6,7 @@ import { writeAtomically } from "../base/atomic_file.ts";
 import { type CaddyLine, findCaddy } from "../edge/caddy.ts";
 import { caddyfileOf, type Wiring } from "../edge/caddyfile.ts";
 import { CaddyChild } from "../edge/child.ts";
-import { listenerOn, portFault } from "../edge/ports.ts";
+import { listenerOn, portFaults } from "../edge/ports.ts";
 import { parsePlainPath } from "../edge/settings.ts";
 import { serveFlags } from "../edge/units.ts";
 import { defined } from "../model/defined.ts";
@@ -26,10 +26,10 @@ export async function runEdge(call: Call): Promise<number> {
   const wiring = wiringOf(call);
   const caddy = await findCaddy(call.text("caddy") ?? "caddy", call.surroundings.env("PATH") ?? "");
   if (typeof caddy === "string") throw new OperatorError(caddy);
-  for (const port of [wiring.httpPort, wiring.httpsPort]) {
-    const listener = await listenerOn(port, wiring.bind);
-    if (listener !== undefined) throw new OperatorError(portFault(listener));
-  }
+  const ports = [wiring.httpPort, wiring.httpsPort];
+  const listeners = await Promise.all(ports.map((port) => listenerOn(port, wiring.bind)));
+  const [fault] = portFaults(listeners.filter((listener) => listener !== undefined));
+  if (fault !== undefined) throw new OperatorError(fault);
   const { surroundings } = call;
   const colour = surroundings.terminal && !surroundings.env("NO_COLOR");
   configureLogging({ format: surroundings.terminal ? "text" : "json", level: "info", colour });

@@ -62,7 +62,8 @@ function statusText(
     ]));
   }
   if (typeof status === "string") return [...blocks, `${status}; run it with sudo`].join("\n\n");
-  const { certificates, errors } = status;
+  const { errors, own } = status;
+  const certificates = [...own === undefined ? [] : [own], ...status.certificates];
   blocks.push(
     certificates.length === 0 ? "there are no certificates yet; each name gets one at its first visit" : table(
       ["NAME", "AUTHORITY", "ENDS"],

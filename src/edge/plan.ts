@@ -4,7 +4,7 @@ import { isLoopback } from "../model/ip.ts";
 import type { Caddy } from "./caddy.ts";
 import { caddyfileOf, type Wiring } from "./caddyfile.ts";
 import { CLESS_UNIT, EDGE_UNIT, MARK, type Places } from "./places.ts";
-import { type Listener, portFault } from "./ports.ts";
+import { type Listener, portFaults } from "./ports.ts";
 import type { EdgeSettings } from "./settings.ts";
 import { asSeenByUnit, clessEnvOf, dropInOf, serveFlags, unitOf } from "./units.ts";
 
@@ -129,7 +129,7 @@ export function faultsOf(found: Found, places: Places): string[] {
     ...hasSystemd ? [] : ["systemd does not run this machine: use cless https run"],
     ...isInstalled || !hasSystemd ? [] : [`${CLESS_UNIT} is not installed: make install`],
     ...typeof caddy === "string" ? [caddy] : [],
-    ...listeners.map(portFault),
+    ...portFaults(listeners),
     ...[...files].filter(([, text]) => text !== undefined && !isMarked(text))
       .map(([path]) => `${path} was not written by cless: move it away`),
     ...adminOf(userEnv) === undefined

@@ -41,11 +41,19 @@ export function unitIn(cgroups: string): string | undefined {
   return /\/([^/\n]+\.service)(?:\/|$)/m.exec(cgroups)?.[1];
 }
 
-/** What has to be done about a port that is taken. */
-export function portFault({ port, holder, unit }: Listener): string {
-  const by = unit ?? holder;
-  const fact = `port ${port} is in use${by === undefined ? "" : ` by ${by}`}`;
-  return unit === undefined
-    ? `${fact}: stop that program`
-    : `${fact}: systemctl disable --now ${unit.replace(/\.service$/, "")}`;
+/** What has to be done about ports that are taken, once for each program. */
+export function portFaults(listeners: readonly Listener[]): string[] {
+  const programs = Map.groupBy(listeners, ({ holder, port, unit }) => unit ?? holder ?? `${port}`);
+  return [...programs.values()].map((listeners) => {
+    const ports = listeners.map(({ port }) => port);
+    const { holder, unit } = listeners[0]!;
+    const by = unit ?? holder;
+    const fact =
+      `${ports.length === 1 ? "port" : "ports"} ${ports.join(" and ")} ${ports.length === 1 ? "is" : "are"} ` +
+      `in use${by === undefined ? "" : ` by ${by}`}`;
+    const command = unit === undefined
+      ? "stop that program"
+      : `systemctl disable --now ${unit.replace(/\.service$/, "")}`;
+    return `${fact}: ${command}`;
+  });
 }

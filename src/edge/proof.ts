@@ -92,10 +92,14 @@ function ask({ hostname, path, port, root }: Question, signal: AbortSignal): Pro
       text += new TextDecoder().decode(bytes);
       const status = /^HTTP\/1\.1 (\d{3}) /.exec(text)?.[1];
       if (status === undefined) return;
-      // Deno gives a Uint8Array, which does not know how to write itself as base64 in Node.js's way.
-      const { raw } = socket.getPeerCertificate();
-      const pem = `-----BEGIN CERTIFICATE-----\n${new Uint8Array(raw).toBase64()}\n-----END CERTIFICATE-----\n`;
-      resolve({ status: Number(status), certificate: readCertificate(pem), isTrusted: socket.authorized });
+      try {
+        // Deno gives a Uint8Array, which does not know how to write itself as base64 in Node.js's way.
+        const { raw } = socket.getPeerCertificate();
+        const pem = `-----BEGIN CERTIFICATE-----\n${new Uint8Array(raw).toBase64()}\n-----END CERTIFICATE-----\n`;
+        resolve({ status: Number(status), certificate: readCertificate(pem), isTrusted: socket.authorized });
+      } catch (error) {
+        reject(error);
+      }
       socket.destroy();
     });
     socket.on("error", reject);

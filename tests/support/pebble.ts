@@ -103,10 +103,11 @@ export async function ownCertificate(folder: string, name: string, ...names: str
   if (!success) throw new Error(new TextDecoder().decode(stderr));
 }
 
-/** Whether somebody listens on a port of 127.0.0.1. */
-export async function isListening(port: number): Promise<boolean> {
+/** Whether somebody listens on an address such as `127.0.0.2:8080`, or on a port of 127.0.0.1. */
+export async function isListening(endpoint: string | number): Promise<boolean> {
+  const [port, hostname = "127.0.0.1"] = String(endpoint).split(":").reverse();
   try {
-    (await Deno.connect({ hostname: "127.0.0.1", port })).close();
+    (await Deno.connect({ hostname, port: Number(port) })).close();
     return true;
   } catch {
     return false;

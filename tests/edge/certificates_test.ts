@@ -1,0 +1,104 @@
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { errorsIn, lastErrors, readCertificate, readOwn, storedCertificates } from "../../src/edge/certificates.ts";
+import { noEdge, ownCertificate } from "../support/pebble.ts";
+
+/** Lines of Caddy's log. */
+function log(...lines: Record<string, unknown>[]): string {
+  return lines.map((line, at) => JSON.stringify({ level: "error", ts: 1000 + at, logger: "tls", ...line })).join("\n");
+}
+
+const CONNECTION = {
+  msg: "challenge failed",
+  identifier: "a.example.org",
+  challenge_type: "http-01",
+  problem_type: "urn:ietf:params:acme:error:connection",
+  error: "203.0.113.5: Timeout during connect",
+};
+const ALPN = {
+  ...CONNECTION,
+  challenge_type: "tls-alpn-01",
+  problem_type: "urn:ietf:params:acme:error:tls",
+  error: "x",
+};
+const FAILED = {
+  msg: "could not get certificate from issuer",
+  identifier: "a.example.org",
+  error: "[a.example.org] solving challenges: no solvers available",
+};
+
+/** Gives a test a folder with a certificate of its own. */
+function folderTest(name: string, fn: (folder: string) => Promise<void>): void {
+  Deno.test({ name, ignore: noEdge }, async () => {
+    const folder = await Deno.makeTempDir();
+    await ownCertificate(folder, "own", "DNS:example.org", "DNS:*.example.org", "IP:127.0.0.1");
+    await fn(folder).finally(() => Deno.remove(folder, { recursive: true }));
+  });
+}
+
+Deno.test("the reason of a failure is what the HTTP challenge has met, with what to do", () => {
+  const remedy = "the authority cannot connect: open port 80 in every firewall and router on the way to this machine";
+  const expected = [{ name: "a.example.org", reason: "connection: 203.0.113.5: Timeout during connect", remedy }];
+  for (const lines of [[CONNECTION, ALPN, FAILED], [ALPN, CONNECTION, FAILED]]) {
+    assertEquals(errorsIn(log(...lines)), expected.map((error) => ({ ...error, at: 1_002_000 })));
+  }
+  const { problem_type: type, error: detail, ...line } = CONNECTION;
+  assertEquals(errorsIn(log({ ...line, problem: { type, detail } }, FAILED)), [{ ...expected[0]!, at: 1_001_000 }]);
+});
+
+Deno.test("an order that the authority refuses is told in its words, with what to do", () => {
+  const reasonOf = (error: string) => errorsIn(log({ ...FAILED, error }))[0]!;
+  const limited = reasonOf("HTTP 429 urn:ietf:params:acme:error:rateLimited - too many certificates for example.org");
+  assertEquals(limited.reason, "rateLimited: too many certificates for example.org");
+  assert(limited.remedy?.startsWith("the authority has given enough for now"));
+  assertEquals(
+    reasonOf("Get https://ca.internal/dir: dial tcp: lookup ca.internal: no such host").remedy,
+    "this machine has to reach the authority: look at its DNS and its firewall",
+  );
+  assertEquals(reasonOf("something new").remedy, undefined);
+  assertEquals(reasonOf("HTTP 400 urn:ietf:params:acme:error:unheardOf - hm"), {
+    name: "a.example.org",
+    at: 1_000_000,
+    reason: "unheardOf: hm",
+  });
+});
+
+Deno.test("what was got since is no error any more, and the latest error comes first", () => {
+  const b = { ...FAILED, identifier: "b.example.org" };
+  const names = (...lines: Record<string, unknown>[]) => errorsIn(log(...lines)).map(({ name }) => name);
+  assertEquals(names(FAILED, b), ["b.example.org", "a.example.org"]);
+  assertEquals(names(FAILED, b, FAILED), ["a.example.org", "b.example.org"]);
+  for (const msg of ["certificate obtained successfully", "certificate renewed successfully"]) {
+    assertEquals(names(FAILED, b, { level: "info", msg, identifier: "a.example.org" }), ["b.example.org"]);
+  }
+  assertEquals(errorsIn("no JSON\n{\n\n"), []);
+});
+
+Deno.test("a storage that is not there yet has no certificates and no errors", async () => {
+  assertEquals(await storedCertificates("/nowhere"), []);
+  assertEquals(await lastErrors("/nowhere"), []);
+});
+
+folderTest("a certificate tells its names, who signed it, and when it ends", async (folder) => {
+  const { names, authority, endsAt } = readCertificate(await Deno.readTextFile(`${folder}/own.pem`));
+  assertEquals([names, authority], [["example.org", "*.example.org"], "cless tests"]);
+  assert(Math.abs(endsAt - Date.now() - 30 * 86_400_000) < 120_000);
+  assertThrows(() => readCertificate("no certificate"), RangeError, "expected a certificate in PEM");
+});
+
+folderTest("a certificate of one's own has to be valid, with its key", async (folder) => {
+  const [certificate, key] = [`${folder}/own.pem`, `${folder}/own-key.pem`];
+  const own = await readOwn(certificate, key, Date.now());
+  assertEquals(own, { certificate, key, names: ["example.org", "*.example.org"] });
+  await ownCertificate(folder, "other", "IP:127.0.0.1");
+  const wrong: [certificate: string, key: string, now: number, why: string][] = [
+    [certificate, `${folder}/other-key.pem`, Date.now(), "other-key.pem is not the key of"],
+    [certificate, certificate, Date.now(), "own.pem is not the key of"],
+    [`${folder}/other.pem`, `${folder}/other-key.pem`, Date.now(), "other.pem covers no hostname"],
+    [certificate, key, Date.now() + 31 * 86_400_000, "own.pem ended on"],
+    [key, key, Date.now(), "expected a certificate in PEM"],
+    ["/nowhere", key, Date.now(), "/nowhere cannot be read: No such file or directory"],
+  ];
+  for (const [certificate, key, now, why] of wrong) {
+    await assertRejects(() => readOwn(certificate, key, now), RangeError, why);
+  }
+});
