@@ -280,3 +280,22 @@ Deno.test("loading is hold or page", () => {
   accepted([{ loading: "hold" }, { loading: "page" }]);
   refused("loading", "must be one of hold, page", [{ loading: "Page" }, { loading: true }, { loading: null }]);
 });
+
+Deno.test("the issuer of a sign-in has HTTPS, except on this machine", () => {
+  const body = (issuer: string) => ({ access: { oidc: { issuer, clientId: "cless" } } });
+  accepted([
+    "https://accounts.google.com",
+    "https://auth.example.org/realms/one/",
+    "http://localhost:9000",
+    "http://auth.localhost/realms/one",
+    "http://127.0.0.1:9000",
+    "http://[::1]:9000",
+  ].map(body));
+  const reason =
+    "must be an https:// URL without a query, such as https://accounts.example.org; http:// only for localhost";
+  const wrong = ["http://auth.example.org", "http://10.0.0.1", "http://localhost.example.org", "https://a.example?b=c"];
+  refused("access.oidc.issuer", reason, wrong.map(body));
+  for (const text of ["ftp://localhost", "https://user@a.example", "https://a.example#b", "a.example", ""]) {
+    refusal(body(text));
+  }
+});
