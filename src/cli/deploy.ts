@@ -7,6 +7,7 @@ import { parseCapability } from "../model/isolation.ts";
 import { parseDuration } from "../model/time.ts";
 import { parseMemoryLimit } from "../model/memory.ts";
 import { resolveTraffic } from "../model/traffic.ts";
+import { ACCESS_UNSETS, readAccessChange } from "./access_change.ts";
 import { changeService, type Query, servicePath } from "./client.ts";
 import { type Flag, flag, inGroup } from "./flags.ts";
 import { previewLine } from "./preview.ts";
@@ -15,7 +16,7 @@ import { INTERRUPTED, untilInterrupted } from "./streams.ts";
 import { mergeChange, readEnvFile, type TemplateChange } from "./template_change.ts";
 import { stderrScreen } from "./terminal.ts";
 import { splitText } from "./text.ts";
-import { type Call, clientVerb, JSON_FLAG, parseWhole, printJson } from "./verb.ts";
+import { type Call, checked, clientVerb, JSON_FLAG, parseNumber, parseWhole, printJson, readPairs } from "./verb.ts";
 
 const FLAGS: readonly Flag[] = [
   ...inGroup("Container", {
@@ -63,6 +64,24 @@ const FLAGS: readonly Flag[] = [
     "--unset FLAG…":
       "Set another flag's field back to its default, before the other flags: --unset memory, --unset liveness",
   }),
+  ...inGroup("Who may use it", {
+    "--allow RANGE…": "Clients at an address, or in a range such as 10.0.0.0/8, may always use the service",
+    "--basic USER=HASH…": "USER may use it with the password of this hash, which cless password prints",
+    "--basic-pass": "The app gets the user and the password too",
+    "--forward-auth URL": "The server at URL decides about each request",
+    "--oidc-issuer URL": "People may use it who sign in with this OpenID provider",
+    "--oidc-client-id ID": "What the provider calls the service",
+    "--oidc-client-secret NAME": "The secret with which the service proves itself to the provider",
+    "--oidc-allow WHO…": "Of those who sign in, only these: an e-mail address, *@DOMAIN or group:NAME",
+    "--open-path PATH…": "Everybody may use a path, or everything below it: /health, /webhooks/*",
+  }),
+  ...inGroup("How much it accepts", {
+    "--rate N": "Requests per second in the long run, such as 20 or 0.5; others get 429",
+    "--burst N": "Requests that may come at once; as many as in a second if only --rate is given",
+    "--rate-per WHAT = address": "Who has this rate: each address of a client, or the whole service",
+    "--max-body SIZE": "The largest body of a request, such as 20m; a larger one gets 413",
+    "--maintenance TEXT": "What everybody is told with a 503, except clients in --allow; --unset maintenance ends it",
+  }),
   ...inGroup("New revision", {
     "--traffic PERCENT":
       "How much the new revision gets; 0 to look at it first. By default the share of latest, or everything",
@@ -83,12 +102,14 @@ export const deploy = clientVerb({
   flags: FLAGS,
   notes: [
     "Everything that no flag mentions stays as in the latest revision. The URL of the service is printed at the end, and that of the tag. If the new revision does not become ready, nothing changes.",
-    "Variables and volumes are added to those of the latest revision, domains to those of the service; --unset removes all of one kind first.",
+    "Variables and volumes are added to those of the latest revision, domains, addresses, users and paths to those of the service; --unset removes all of one kind first.",
+    "A hash has $ in it, so it belongs in single quotes: --basic 'alice=$scrypt$…'. Users, addresses, --forward-auth and sign-in are ways into the service; one is enough. --unset access opens it to everybody.",
     "A value that begins with -- is written with =, such as --command=--verbose.",
   ],
   example: [
     "cless deploy web --image ghcr.io/acme/web:v1 --env MODE=fast --memory 256m",
     "cless deploy web --image ghcr.io/acme/web:v2 --traffic 0 --tag next",
+    'cless deploy web --basic "alice=$(cless password)" --rate 20',
   ],
   run: async (call) => {
     const { args: [name = ""], client } = call;
@@ -171,6 +192,7 @@ const FIELDS: Readonly<Record<string, readonly [field: string, read?: (text: str
   "loading": ["loading", parseLoading],
   "wake-except-agent": ["wakeExceptAgents"],
   "wake-except-path": ["wakeExceptPaths"],
+  ...Object.fromEntries(ACCESS_UNSETS.map((flag) => [flag, [flag]])),
 };
 
 /**
@@ -204,37 +226,14 @@ async function readChange(call: Call): Promise<TemplateChange> {
     domains: call.texts("domain"),
     wakeExceptAgents: call.texts("wake-except-agent"),
     wakeExceptPaths: call.texts("wake-except-path"),
+    access: readAccessChange(call),
   };
-}
-
-/** Reads pairs such as `KEY=VALUE`. No error message contains the value. */
-function readPairs(texts: readonly string[], flag: string, form: string): Record<string, string> {
-  return Object.fromEntries(texts.map((text) => {
-    const equals = text.indexOf("=");
-    if (equals <= 0) {
-      throw new UsageError(`${flag} needs ${form}: ${equals < 0 ? `"${text}" has no =` : "no KEY stands before ="}`);
-    }
-    return [text.slice(0, equals), text.slice(equals + 1)];
-  }));
 }
 
 function parseUnset(text: string): string {
   const [field] = Object.hasOwn(FIELDS, text) ? FIELDS[text]! : [];
   if (field === undefined) throw new RangeError(`expected one of ${Object.keys(FIELDS).join(", ")}`);
   return field;
-}
-
-/** Makes a function that checks a text with `parse`, and returns the text itself, which is what is sent. */
-function checked(parse: (text: string) => unknown): (text: string) => string {
-  return (text) => {
-    parse(text);
-    return text;
-  };
-}
-
-function parseNumber(text: string): number {
-  if (!/^\d{1,4}(\.\d{1,9})?$/.test(text)) throw new RangeError("expected a number such as 0.5 or 2");
-  return Number(text);
 }
 
 function parseLoading(text: string): string {

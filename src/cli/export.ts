@@ -49,14 +49,11 @@ export const exportServices = clientVerb({
 
 /** A service's declaration, without its traffic. */
 async function declaredOf(client: Client, service: ServiceJson): Promise<ParsedService> {
-  const { name, domains, latestRevision, revisionHistory, wake, loading } = service;
+  const { name, domains, latestRevision, revisionHistory, wake, loading, access, limits, maintenance } = service;
   const { template } = await client.get<RevisionJson>(servicePath(name, "revisions", latestRevision));
   const values = [...Object.values(template.env), ...template.command ?? []];
-  if (values.length > 0 && values.every((value) => value === MASK)) {
-    throw new OperatorError(
-      `this token may not read the variables and the command of ${name}; export needs one of scope deploy`,
-    );
-  }
+  if (values.length > 0 && values.every((value) => value === MASK)) throw mayNotRead("variables and the command", name);
+  if (Object.values(access?.basic ?? {}).includes(MASK)) throw mayNotRead("hashes of passwords", name);
   try {
     return parseService(name, {
       ...template,
@@ -64,9 +61,16 @@ async function declaredOf(client: Client, service: ServiceJson): Promise<ParsedS
       ...(revisionHistory !== undefined && { revisionHistory }),
       ...(wake !== undefined && wake.except.userAgents.length + wake.except.paths.length > 0 && { wake }),
       ...(loading === "page" && { loading }),
+      ...(access !== undefined && { access }),
+      ...(limits !== undefined && { limits }),
+      ...(maintenance !== undefined && { maintenance }),
     });
   } catch (error) {
     if (!(error instanceof InvalidError)) throw error;
     throw new OperatorError(`cannot read ${name}, perhaps because that cless is a newer one: ${error.message}`);
   }
+}
+
+function mayNotRead(what: string, name: string): OperatorError {
+  return new OperatorError(`this token may not read the ${what} of ${name}; export needs one of scope deploy`);
 }

@@ -29,6 +29,8 @@ interface State extends ServiceState {
   readonly latestRevision?: string;
   /** The fields of the template that a deploy has changed. */
   readonly changed?: readonly string[];
+  /** The settings of the service that a deploy has changed. */
+  readonly settings?: readonly string[];
 }
 
 /** Writes what a change has changed, as `before → after`. */
@@ -36,11 +38,16 @@ function changeText({ before, after }: HistoryJson): string {
   const [old, now] = [stateOf(before), stateOf(after)];
   if (now === undefined) return old === undefined ? "-" : plainText(`${old.latestRevision ?? "old"} → -`);
   if (old === undefined) return plainText(`- → ${now.latestRevision ?? "new"}`);
-  const { changed = [], latestRevision = "-" } = now;
+  const { changed = [], latestRevision = "-", settings = [] } = now;
   const fields = changed.length === 0 ? "" : ` (${fieldsText(changed)})`;
   const isNew = latestRevision !== (old.latestRevision ?? "-");
   const revision = isNew ? `${old.latestRevision ?? "-"} → ${latestRevision}${fields}` : "";
-  return plainText(changesText(revision, old, now)) || "-";
+  const changes = changesText(revision, old, now);
+  if (!settings.includes("access") || changesText("", { access: old.access }, { access: now.access }) !== "") {
+    return plainText(changes) || "-";
+  }
+  // The history has neither passwords nor their hashes.
+  return plainText([changes, "passwords or details of access"].filter((text) => text !== "").join("; "));
 }
 
 function stateOf(value: unknown): State | undefined {

@@ -4,6 +4,7 @@ import type { ServiceJson } from "../admin/operations/services.ts";
 import type { WakesJson } from "../admin/operations/wakes.ts";
 import type { TemplateJson } from "../control/schema/schema.ts";
 import { KNOWN_ROBOTS } from "../routing/known_robots.ts";
+import { accessText, limitsText } from "./access_text.ts";
 import { type Client, servicePath } from "./client.ts";
 import { flag } from "./flags.ts";
 import { age, ago, durationText, indented, pairs, plainText, sharesText, sizeText, table } from "./text.ts";
@@ -32,7 +33,8 @@ export const services = clientVerb({
       sharesText(service.traffic, service.latestRevision),
       age(service.createdAt),
       ...(haveCosts ? costColumns(service.cost, haveSwap) : []),
-      stateText(service).replace(/;.*/s, ""), // `describe` shows what to do about it
+      // `describe` shows what to do about a failure.
+      stateText(service).replace(/;.*/s, "") + (service.maintenance === undefined ? "" : " (maintenance)"),
     ]);
     const costs = haveCosts ? ["MEMORY", ...(haveSwap ? ["SWAP"] : []), "CPU", "SAVED"] : [];
     const list = table(["NAME", "URL", "REVISION", "TRAFFIC", "AGE", ...costs, "STATE"], rows);
@@ -182,7 +184,7 @@ type Fact = readonly [name: string, value: string];
 
 function serviceFacts(service: ServiceJson): (Fact | false)[] {
   const { name, url, cost, domains, createdAt, updatedAt, declaredBy, convention, revisionHistory } = service;
-  const { loading, wake } = service;
+  const { access, limits, loading, maintenance, wake } = service;
   const { userAgents = [], paths = [] } = wake?.except ?? {};
   return [
     ["Name", name],
@@ -192,6 +194,10 @@ function serviceFacts(service: ServiceJson): (Fact | false)[] {
     ["Domains", domains.join(", ") || "none"],
     userAgents.length > 0 && ["Not woken by", userAgents.map(agentText).join(", ")],
     paths.length > 0 && ["Not woken at", paths.map(valueText).join(", ")],
+    access !== undefined && ["May use it", accessText(access)],
+    access?.except !== undefined && ["Without a lock", access.except.join(", ")],
+    limits !== undefined && ["Limits", limitsText(limits)],
+    maintenance !== undefined && ["Maintenance", valueText(maintenance)],
     loading === "page" && ["Loading", "a page, while it starts"],
     ["Made", convention ? "by convention, from the image of its name" : ago(createdAt)],
     convention !== true && ["Changed", ago(updatedAt)],

@@ -1,6 +1,7 @@
 import type { DeployPreview } from "../control/records.ts";
 import type { WakeSettings } from "../model/service.ts";
 import type { Traffic } from "../model/traffic.ts";
+import { accessText, limitsText, type ShownAccess, type ShownLimits } from "./access_text.ts";
 import { splitText } from "./text.ts";
 
 /** The marks of services that are created, changed, or left unchanged. */
@@ -11,7 +12,10 @@ export function previewLine(name: string, preview: DeployPreview, width = name.l
   return `${MARKS[preview.change]} ${name.padEnd(width)}  ${previewText(preview)}`.trimEnd();
 }
 
-function previewText({ change, changed, pull, ...service }: DeployPreview): string {
+/** The settings whose values are part of a preview. */
+const WITH_VALUES = ["domains", "revisionHistory", "declaredBy"];
+
+function previewText({ change, changed, settings = [], pull, ...service }: DeployPreview): string {
   if (change === "none") return pull ? "the image is pulled to see if it has changed" : "";
   if (change === "create") return "create";
   const state = (when: "before" | "after"): ServiceState => ({
@@ -20,7 +24,8 @@ function previewText({ change, changed, pull, ...service }: DeployPreview): stri
     revisionHistory: service.revisionHistory[when],
     declaredBy: service.declaredBy[when],
   });
-  return changesText(fieldsText(changed), state("before"), state("after")) || "update";
+  const fields = [...changed, ...settings.filter((setting) => !WITH_VALUES.includes(setting))];
+  return changesText(fieldsText(fields), state("before"), state("after")) || "update";
 }
 
 /** Lists the changed fields of a template. Leaves out the image's id if the image's name has changed too. */
@@ -37,6 +42,9 @@ export interface ServiceState {
   readonly declaredBy?: string | undefined;
   readonly wake?: WakeSettings;
   readonly loading?: string;
+  readonly access?: ShownAccess | undefined;
+  readonly limits?: ShownLimits | undefined;
+  readonly maintenance?: string | undefined;
 }
 
 const FIELDS: Readonly<Record<string, (state: ServiceState) => string>> = {
@@ -47,6 +55,10 @@ const FIELDS: Readonly<Record<string, (state: ServiceState) => string>> = {
   "loading": ({ loading }) => loading ?? "hold",
   "not woken by": ({ wake: { except: { userAgents = [], paths = [] } = {} } = {} }) =>
     [...userAgents, ...paths].join(", ") || "-",
+  "who may use it": ({ access }) => accessText(access),
+  "without a lock": ({ access: { except = [] } = {} }) => except.join(", ") || "-",
+  "limits": ({ limits }) => limitsText(limits),
+  "maintenance": ({ maintenance }) => maintenance === undefined ? "-" : JSON.stringify(maintenance),
 };
 
 /** What has changed in a service, as `FIRST; FIELD BEFORE → AFTER; …`. An empty text if nothing has changed. */

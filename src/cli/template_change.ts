@@ -1,5 +1,6 @@
 import type { ServiceJson } from "../admin/operations/services.ts";
 import type { TemplateJson } from "../control/schema/schema.ts";
+import { type AccessChange, accessFields } from "./access_change.ts";
 import { OperatorError, plainMessageOf } from "../base/errors.ts";
 import { defined } from "../model/defined.ts";
 import { EVERYBODY_WAKES } from "../model/service.ts";
@@ -25,10 +26,11 @@ export interface TemplateChange {
   /** Exceptions to add: requests that do not wake the service, by User-Agent and by path. */
   readonly wakeExceptAgents: readonly string[];
   readonly wakeExceptPaths: readonly string[];
+  readonly access: AccessChange;
 }
 
 /** The fields of a service to which a change adds. */
-type ServiceBefore = Pick<ServiceJson, "domains" | "wake">;
+type ServiceBefore = Pick<ServiceJson, "domains" | "wake" | "access" | "limits">;
 
 /**
  * Merges a change into a template and a service. Both are `undefined` for a new service.
@@ -85,6 +87,7 @@ function serviceFields(service: ServiceBefore | undefined, change: TemplateChang
   return defined({
     domains: added("domains", domains),
     wake: Object.keys(wake).length > 0 ? { except: { ...except, ...wake } } : undefined,
+    ...accessFields(service, change.access, change.unset),
   });
 }
 

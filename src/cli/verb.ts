@@ -82,6 +82,32 @@ export function actionOf<T>(verb: string, action: string, actions: Readonly<Reco
   throw new UsageError(`${verb} cannot "${action}"; it can ${words}: see cless ${verb} --help`);
 }
 
+/** Reads a number. @throws {RangeError} For anything else. */
+export function parseNumber(text: string): number {
+  if (!/^\d{1,7}(\.\d{1,9})?$/.test(text)) throw new RangeError("expected a number such as 0.5 or 2");
+  return Number(text);
+}
+
+/** Makes a function that checks a text with `parse`, and returns the text itself, which is what is sent. */
+export function checked(parse: (text: string) => unknown): (text: string) => string {
+  return (text) => {
+    parse(text);
+    return text;
+  };
+}
+
+/** Reads pairs such as `KEY=VALUE`. No error message contains the value. @throws {UsageError} */
+export function readPairs(texts: readonly string[], flag: string, form: string): Record<string, string> {
+  const [key] = form.split("=");
+  return Object.fromEntries(texts.map((text) => {
+    const equals = text.indexOf("=");
+    if (equals <= 0) {
+      throw new UsageError(`${flag} needs ${form}: ${equals < 0 ? `"${text}" has no =` : `no ${key} stands before =`}`);
+    }
+    return [text.slice(0, equals), text.slice(equals + 1)];
+  }));
+}
+
 /** Reads a whole number. @throws {RangeError} For anything else. */
 export function parseWhole(text: string): number {
   if (!/^\d{1,9}$/.test(text)) throw new RangeError("expected a whole number");

@@ -177,6 +177,8 @@ export interface DeployPreview {
   readonly revision?: string | undefined;
   /** The names of the template's fields in which the new revision differs from the latest. */
   readonly changed: readonly string[];
+  /** The names of the service's settings that would change, such as `limits`. */
+  readonly settings: readonly string[];
   /** Whether the image would be pulled. The rest of the preview assumes the image on this machine. */
   readonly pull: boolean;
   readonly traffic: { readonly before: Traffic; readonly after: Traffic };

@@ -93,7 +93,11 @@ export function planDeploy(context: DeployContext, content: Content, wish: Deplo
         action: "deploy",
         by,
         before: before && historyOf(before),
-        after: { ...historyOf(service), changed },
+        after: {
+          ...historyOf(service),
+          changed,
+          settings: before === undefined ? [] : changedSettings(before, service),
+        },
       },
     },
   };
@@ -140,6 +144,7 @@ export function previewOf(before: ServiceRecord | undefined, plan: DeployPlan, p
     change: change === undefined ? "none" : before === undefined ? "create" : "update",
     revision: change?.addRevision === undefined ? undefined : revision.name,
     changed,
+    settings: before === undefined || after === undefined ? [] : changedSettings(before, after),
     pull,
     traffic: { before: before?.traffic ?? [], after: after?.traffic ?? [] },
     domains: { before: before?.domains ?? [], after: after?.domains ?? [] },

@@ -224,6 +224,7 @@ function previewOf({ states }: Scene, name: string): DeployPreview {
     change: service === undefined ? "create" : "update",
     revision: `${name}-00009`,
     changed: ["image"],
+    settings: [],
     pull: false,
     traffic: { before: service?.traffic ?? [], after: traffic },
     domains: { before: service?.domains ?? [], after: service?.domains ?? [] },

@@ -12,6 +12,7 @@ const FILE =
 
 const NOTHING = {
   changed: [],
+  settings: [],
   revisionHistory: {},
   declaredBy: {},
   pull: false,

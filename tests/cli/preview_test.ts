@@ -9,6 +9,7 @@ Deno.test("changed fields are listed, the image once", () => {
 
 const NOTHING = {
   changed: [],
+  settings: [],
   pull: false,
   traffic: { before: [], after: [] },
   domains: { before: [], after: [] },

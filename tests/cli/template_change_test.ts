@@ -21,6 +21,7 @@ const NOTHING: TemplateChange = {
   domains: [],
   wakeExceptAgents: [],
   wakeExceptPaths: [],
+  access: { allow: [], basic: {}, except: [], oidcAllow: [], oidc: {}, limits: {} },
 };
 
 const WAKE: WakeSettings = { except: { userAgents: ["Bot"], paths: ["/up"] } };

@@ -32,6 +32,7 @@ Deno.test("a plan shows what a deploy would change, and changes nothing", async 
     change: "create",
     revision: "app-00001",
     changed: [],
+    settings: [],
     pull: false,
     traffic: { before: [], after: ALL },
     domains: { before: [], after: ["a.example"] },
@@ -54,6 +55,9 @@ Deno.test("a plan shows what a deploy would change, and changes nothing", async 
     declaredBy: "/srv/a.yaml",
   });
   assertEquals(kept.revisionHistory, { before: 20, after: 5 });
+  assertEquals(kept.settings, ["revisionHistory", "declaredBy"]);
+  const maintenance = await deployer.plan("app", input("one", { service: { maintenance: "Back soon" } }), BY);
+  assertEquals([maintenance.change, maintenance.settings], ["update", ["maintenance"]]);
   assertEquals(kept.declaredBy, { before: undefined, after: "/srv/a.yaml" });
   assertEquals(seen(scene, "app"), before);
   assertEquals([...new Set(asked.filter((_, at) => at !== 1))], ["never"]);

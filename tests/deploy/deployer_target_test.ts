@@ -20,7 +20,7 @@ function notingDeployer(generationAfter: number) {
     plan: (...call) => {
       calls.push(["plan", ...call]);
       return Promise.resolve({
-        ...{ change: "update", revision: "web-00002", changed: ["env"], pull: false },
+        ...{ change: "update", revision: "web-00002", changed: ["env"], settings: ["domains"], pull: false },
         traffic: { before: [], after: [{ revision: "latest", percent: 100 }] },
         domains: { before: ["a.example"], after: [] },
         revisionHistory: { before: 20, after: 5 },
@@ -50,6 +50,7 @@ Deno.test("a manifest's changes become plans, deploys and deletes of the deploye
     change: "update",
     revision: "web-00002",
     changed: ["env"],
+    settings: ["domains"],
     pull: false,
     traffic: { before: [], after: [{ revision: "latest", percent: 100 }] },
     domains: { before: ["a.example"], after: [] },

@@ -137,6 +137,7 @@ const previewSchema = z.strictObject({
   change: z.enum(["create", "update", "none"]),
   revision: z.string().optional().meta({ description: "The name that a new revision would get" }),
   changed: z.array(z.string()).meta({ description: "The fields of the template that would change" }),
+  settings: z.array(z.string()).meta({ description: "The fields of the service itself that would change" }),
   pull: z.boolean().meta({ description: "Whether the image would be pulled first" }),
   traffic: z.strictObject({ before: trafficSchema, after: trafficSchema }),
   domains: z.strictObject({ before: z.array(z.string()), after: z.array(z.string()) }),

@@ -178,6 +178,7 @@ Deno.test("a dry run reports what would change, and changes nothing", async () =
     change: "create",
     revision: "web-00009",
     changed: ["image"],
+    settings: [],
     pull: false,
     traffic: { before: [], after: [{ revision: "latest", percent: 100 }] },
     domains: { before: [], after: [] },

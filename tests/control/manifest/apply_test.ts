@@ -17,6 +17,7 @@ const FILE = "/srv/services.yaml";
 /** A preview without changes. */
 const NOTHING = {
   changed: [],
+  settings: [],
   pull: false,
   traffic: { before: [], after: [] },
   domains: { before: [], after: [] },
