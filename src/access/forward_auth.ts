@@ -3,6 +3,7 @@ import { ClessError, messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import { askServer } from "../http/ask_server.ts";
 import { endToEnd, type Header } from "../http/headers.ts";
+import { problem } from "../http/problem.ts";
 import type { ForwardAuth } from "../model/access.ts";
 import type { Asked, Authenticator, Outcome } from "./authenticator.ts";
 
@@ -52,9 +53,18 @@ export class ForwardAuthenticator implements Authenticator {
     this.headers = options.settings.headers;
   }
 
-  /** @throws {ClessError} `upstream_failed` if the server does not answer, `overloaded` */
   async check(asked: Asked): Promise<Outcome> {
     const hops = takeHops(asked);
+    try {
+      return outcomeOf(await this.#askWithin(asked, hops), this.headers);
+    } catch (error) {
+      if (error instanceof ClessError && !asked.signal.aborted) return { response: problem(error, asked.request) };
+      throw error;
+    }
+  }
+
+  /** @throws {ClessError} `upstream_failed` if the server does not answer, `overloaded` */
+  async #askWithin(asked: Asked, hops: number): Promise<Response> {
     if (hops >= MAX_HOPS) {
       this.#fail(`it asks this service again: a loop; is ${this.#url.host} an address of this service?`);
       throw new ClessError("upstream_failed", "The server that decides about sign-in asks itself, in a loop");
@@ -64,7 +74,7 @@ export class ForwardAuthenticator implements Authenticator {
     }
     this.#checks++;
     try {
-      return outcomeOf(await this.#ask(asked, hops), this.headers);
+      return await this.#ask(asked, hops);
     } finally {
       this.#checks--;
     }

@@ -137,9 +137,8 @@ export class Provider {
   #endpoint(text: string | undefined, name: string): URL {
     const url = URL.parse(text ?? "");
     if (url === null || url.protocol !== "https:" && !(this.#isLocal && url.protocol === "http:")) {
-      throw new ClessError("upstream_failed", "The provider for sign-in is not set up right", {
-        detail: `${this.#issuer.href} names no ${name} with https:`,
-      });
+      log.warning("the provider for sign-in names no address with https:", { issuer: this.#issuer.href, name });
+      throw new ClessError("upstream_failed", "The provider for sign-in is not set up right");
     }
     return url;
   }
@@ -218,6 +217,5 @@ export function reasonOf(error: unknown): string {
   if (error instanceof oauth.ResponseBodyError) {
     return [error.error, error.error_description].filter(Boolean).join(": ");
   }
-  if (error instanceof ClessError && error.detail !== undefined) return error.detail;
   return messageOf(error);
 }

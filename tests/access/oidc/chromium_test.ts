@@ -56,14 +56,18 @@ async function startCaddy(stack: AsyncDisposableStack, caddy: string, url: strin
     child.kill();
     await child.status;
   });
-  await until(() => isListening(Number(new URL(url).port)));
+  const authority = `${folder}/caddy/pki/authorities/local/root.crt`;
+  await until(() => greets(url, authority).catch(() => false));
 }
 
-function isListening(port: number): Promise<boolean> {
-  return Deno.connect({ hostname: "127.0.0.1", port }).then((connection) => {
-    connection.close();
-    return true;
-  }, () => false);
+/** Whether a server has its certificate. @throws While it has not. */
+async function greets(url: string, authority: string): Promise<boolean> {
+  const { hostname, port } = new URL(url);
+  const caCerts = [await Deno.readTextFile(authority)];
+  const connection = await Deno.connect({ hostname: "127.0.0.1", port: Number(port) });
+  using tls = await Deno.startTls(connection, { hostname, caCerts });
+  await tls.handshake();
+  return true;
 }
 
 /** Says who one is, where the provider asks. */

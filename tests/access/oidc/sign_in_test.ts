@@ -4,7 +4,7 @@ import { CallbackHost } from "../../../src/access/oidc/callback_host.ts";
 import { type OidcSettings, OPEN } from "../../../src/model/access.ts";
 import { HASH } from "../kit.ts";
 import { Browser } from "../../support/browser.ts";
-import { freePorts } from "../../support/free_ports.ts";
+import { deafUrl, freePorts } from "../../support/free_ports.ts";
 import { Harness, type HarnessOptions } from "../../support/harness.ts";
 import { CLIENT, type OpenIdOptions, OpenIdProvider } from "../../support/openid_provider.ts";
 import { Origin } from "../../support/origin.ts";
@@ -491,6 +491,15 @@ signInTest(
     assertEquals(app.requests.at(-1)!.one("x-auth-user"), "bob");
   },
 );
+
+signInTest("while the server that forward asks is away, a session lets in all the same", {}, async (scene) => {
+  const { again, app, provider } = scene;
+  const oidc = { issuer: provider.issuer, clientId: CLIENT.clientId, clientSecret: "secret:idp", allow: [] };
+  const browser = new Browser(again({}, { access: { ...OPEN, forward: { url: deafUrl(), headers: [] }, oidc } }).port);
+  assertEquals((await browser.send("GET", `${APP}/`, [])).status, 502);
+  assertEquals((await browser.open(`${APP}/`, "alice")).answer.status, 200);
+  assertEquals(app.requests.at(-1)!.one("x-auth-user"), "alice");
+});
 
 signInTest(
   "excepted paths and allowed addresses need no sign-in, and their app sees no cookie of cless",
