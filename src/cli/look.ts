@@ -196,6 +196,7 @@ function serviceFacts(service: ServiceJson): (Fact | false)[] {
     paths.length > 0 && ["Not woken at", paths.map(valueText).join(", ")],
     access !== undefined && ["May use it", accessText(access)],
     access?.except !== undefined && ["Without a lock", access.except.join(", ")],
+    service.oidcCallbacks !== undefined && ["Redirect URI", service.oidcCallbacks.join(" ")],
     limits !== undefined && ["Limits", limitsText(limits)],
     maintenance !== undefined && ["Maintenance", valueText(maintenance)],
     loading === "page" && ["Loading", "a page, while it starts"],

@@ -278,3 +278,12 @@ apiTest("deploy says which addresses the provider of the sign-in must know, once
   api.answers["GET /v1/services/web"] = { ...WEB, oidcCallbacks };
   assertEquals((await api.run("deploy", "web")).err.includes(line), false);
 });
+
+apiTest("describe says which addresses the provider of the sign-in must know", {
+  ...ANSWERS,
+  "GET /v1/services/web": { ...WEB, oidcCallbacks: ["https://a.example/callback", "https://b.example/callback"] },
+}, async (api) => {
+  const { out } = await api.run("describe", "web");
+  const line = "Redirect URI:    https://a.example/callback https://b.example/callback";
+  assertEquals(out.split("\n").filter((one) => one.startsWith("Redirect")), [line]);
+});
