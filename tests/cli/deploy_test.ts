@@ -284,6 +284,6 @@ apiTest("describe says which addresses the provider of the sign-in must know", {
   "GET /v1/services/web": { ...WEB, oidcCallbacks: ["https://a.example/callback", "https://b.example/callback"] },
 }, async (api) => {
   const { out } = await api.run("describe", "web");
-  const line = "Redirect URI:    https://a.example/callback https://b.example/callback";
+  const line = "Redirect URI:  https://a.example/callback https://b.example/callback";
   assertEquals(out.split("\n").filter((one) => one.startsWith("Redirect")), [line]);
 });
