@@ -19,7 +19,7 @@ export class CaddyChild {
   constructor(caddy: string, caddyfile: string, home: string, onLine: (line: CaddyLine) => void) {
     this.#child = new Deno.Command(caddy, {
       args: ["run", "--config", caddyfile, "--adapter", "caddyfile"],
-      env: { XDG_CONFIG_HOME: home, XDG_DATA_HOME: home },
+      env: { HOME: home, XDG_CONFIG_HOME: home, XDG_DATA_HOME: home },
       detached: true, // Ctrl-C ends this process, which then ends Caddy
       stdin: "null",
       stdout: "null",

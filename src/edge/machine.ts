@@ -66,7 +66,7 @@ export class Machine {
       const file = `${folder}/Caddyfile`;
       await Deno.writeTextFile(file, caddyfileOf(settings, { ...wiring, storage: folder, socket: `${folder}/sock` }));
       const env = readEnv(await textOf(this.places.caddyEnv) ?? "");
-      return await validate(caddy, file, { ...env, XDG_CONFIG_HOME: folder, XDG_DATA_HOME: folder });
+      return await validate(caddy, file, { ...env, HOME: folder, XDG_CONFIG_HOME: folder, XDG_DATA_HOME: folder });
     } finally {
       await Deno.remove(folder, { recursive: true });
     }

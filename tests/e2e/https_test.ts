@@ -1,74 +1,102 @@
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { build, docker, noDocker } from "../support/docker.ts";
+import { assertEquals, assertRejects } from "@std/assert";
+import { isLoopback } from "../../src/model/ip.ts";
+import { EdgeRig, PROGRAM } from "../edge/kit.ts";
+import { noDocker } from "../support/docker.ts";
 import { freePorts } from "../support/free_ports.ts";
-import { HttpReader, writeAll } from "../support/http_message.ts";
+import { noEdge } from "../support/pebble.ts";
 import { Program } from "../support/program.ts";
 import { until } from "../support/until.ts";
 
-const CADDY = `FROM nodejs-docker
-USER 0:0
-RUN apt-get update && apt-get install -y --no-install-recommends caddy
-ENTRYPOINT ["sh", "-c", "printf '%s' \\"$CADDYFILE\\" >/tmp/Caddyfile && exec caddy run --config /tmp/Caddyfile"]`;
-
-/** The recipe of README, with certificates of Caddy's own authority, on ports that are free. */
-async function recipe(program: Program, port: number): Promise<string> {
-  const readme = await Deno.readTextFile(new URL("../../README.md", import.meta.url));
-  const text = /```caddyfile\n(\{[\s\S]*?on_demand_tls[\s\S]*?)```/.exec(readme)?.[1];
-  assert(text !== undefined, "README has no recipe");
-  assertStringIncludes(text, "ask http://127.0.0.1:1323/v1/ask");
-  assertStringIncludes(text, "reverse_proxy 127.0.0.1:8080");
-  const options = ["admin off", "local_certs", "skip_install_trust", "auto_https disable_redirects"];
-  return text
-    .replace("{\n", `{\n${[...options, "default_bind 127.0.0.1", `https_port ${port}`].join("\n")}\n`)
-    .replace("127.0.0.1:1323", `127.0.0.1:${program.admin.port}`)
-    .replace("127.0.0.1:8080", `127.0.0.1:${program.proxy.port}`);
+/** cless as `cless https run` says that it has to be started beside it. */
+async function behind({ httpsPort }: EdgeRig, flags: readonly string[] = []): Promise<Program> {
+  const url = `https://example.org:${httpsPort}`;
+  return await Program.start({ flags: ["--trusted-proxy", "127.0.0.1/32", "--public-url", url, ...flags] });
 }
 
-/** A GET over TLS, by a client that trusts one authority. */
-async function get(port: number, hostname: string, authority: string): Promise<string> {
-  const connection = await Deno.connect({ hostname: "127.0.0.1", port });
-  using tls = await Deno.startTls(connection, { hostname, caCerts: [authority] });
-  await tls.handshake();
-  await writeAll(tls, `GET / HTTP/1.1\r\nhost: ${hostname}\r\nconnection: close\r\n\r\n`);
-  const answer = await new HttpReader(tls).response("GET");
-  return `${answer?.status} ${answer?.text}`;
+/** What stands behind the edge. */
+function ends({ proxy, admin }: Program) {
+  return { listen: proxy.port, admin: admin.port };
 }
 
-Deno.test({
-  name: "behind Caddy as README has it, a certificate is made for what cless serves, and for nothing else",
-  ignore: noDocker,
-}, async () => {
-  await using _image = await build("e2e-caddy", CADDY);
-  await using program = await Program.start({
-    flags: ["--public-url", "https://example.org", "--trusted-proxy", "127.0.0.1"],
-  });
+/** The status of `cless https status`, as JSON. */
+async function statusOf(rig: EdgeRig, program: Program) {
+  const [command, ...args] = PROGRAM;
+  const { stdout } = await new Deno.Command(command, {
+    args: [
+      ...[...args, "https", "status", "--storage", rig.folder, "--json"],
+      ...["--server", `http://127.0.0.1:${program.admin.port}`, "--data-dir", program.dataDir],
+    ],
+  }).output();
+  return JSON.parse(new TextDecoder().decode(stdout));
+}
+
+function httpsTest(name: string, fn: () => Promise<void>): void {
+  Deno.test({ name, ignore: noDocker || noEdge, fn });
+}
+
+httpsTest("what cless serves is there over HTTPS at the first visit, and nothing else gets a certificate", async () => {
+  await using rig = await EdgeRig.start();
+  await using program = await behind(rig);
   const declared = await program.send("PUT", "/v1/services/shop", {
     image: "golang-docker",
     domains: ["www.example.com"],
   });
-  assertEquals([declared.status, declared.json.url], [201, "https://shop.example.org"]);
+  assertEquals([declared.status, declared.json.url], [201, `https://shop.example.org:${rig.httpsPort}`]);
+  await using edge = await rig.run(ends(program));
 
-  const port = freePorts(1);
-  const caddyfile = await recipe(program, port);
-  const id = await docker("run", "--detach", "--network=host", `--env=CADDYFILE=${caddyfile}`, "e2e-caddy");
-  await using _caddy = { [Symbol.asyncDispose]: async () => void await docker("rm", "--force", id) };
-  const root = "/root/.local/share/caddy/pki/authorities/local/root.crt";
-  await until(() => docker("exec", id, "test", "-s", root).then(() => isListening(port)).catch(() => false));
-  const authority = await docker("exec", id, "cat", root);
-
-  assertEquals(await get(port, "golang.example.org", authority), "200 Hello from Go at golang.example.org\n");
-  assertEquals(await get(port, "www.example.com", authority), "200 Hello from Go at www.example.com\n");
-  for (const denied of ["nobody.example.org", "golang.any.example.org", "golang.example.net"]) {
-    await assertRejects(() => get(port, denied, authority));
+  for (const name of ["shop.example.org", "www.example.com", "golang.example.org"]) {
+    const { status, text } = await rig.get(name);
+    assertEquals([status, text], [200, `Hello from Go at ${name}\n`]);
+    await edge.logged("served key authentication", { identifier: name, challenge: "http-01" });
   }
-  const { json } = await program.send("GET", "/v1/certificate-names");
-  const counts = json.domains.map(({ domain, newNames }: { domain: string; newNames: number }) => [domain, newNames]);
-  assertEquals(counts, [["example.com", 1], ["example.org", 1]]);
-  const refused = json.refused.map(({ name }: { name: string }) => name);
-  assertEquals(refused, ["golang.example.net", "golang.any.example.org", "nobody.example.org"]);
+  for (const name of ["nobody.example.org", "shop.any.example.org", "www.example.net"]) {
+    await assertRejects(() => rig.get(name), Error, undefined, name);
+  }
+  const { certificates, errors, newNames } = await statusOf(rig, program);
+  assertEquals(certificates.map(({ names: [name] }: { names: string[] }) => name).sort(), [
+    ...["golang.example.org", "shop.example.org", "www.example.com"],
+  ]);
+  assertEquals(errors, []);
+  const counts = newNames.domains.map(({ domain, newNames }: Record<string, unknown>) => `${domain} ${newNames}`);
+  assertEquals(counts.sort(), ["example.com 1", "example.org 2"]);
+  assertEquals(newNames.refused.map(({ name }: { name: string }) => name), [
+    ...["www.example.net", "shop.any.example.org", "nobody.example.org"],
+  ]);
 });
 
-async function isListening(port: number): Promise<boolean> {
-  (await Deno.connect({ hostname: "127.0.0.1", port })).close();
-  return true;
-}
+httpsTest("the admin host answers strangers only over HTTPS, and only if that was said", async () => {
+  const stranger = Deno.networkInterfaces().find(({ address, family }) => family === "IPv4" && !isLoopback(address));
+  await using rig = await EdgeRig.start();
+  rig.bind = "0.0.0.0";
+  for (const [flags, status] of [[[], 404], [["--admin-https"], 200]] as const) {
+    await using program = await behind(rig, flags);
+    await using _edge = await rig.run(ends(program));
+    assertEquals((await rig.get("admin.example.org", "/healthz")).status, 200);
+    if (stranger === undefined) continue;
+    const headers = ["x-forwarded-for: 127.0.0.1", "forwarded: for=127.0.0.1"];
+    const answer = await rig.get("admin.example.org", "/healthz", headers, stranger.address);
+    assertEquals(answer.status, status, flags.join());
+  }
+});
+
+httpsTest("a cless that is started again loses no request without a body", async () => {
+  await using rig = await EdgeRig.start();
+  const listen = freePorts(1);
+  const flags = ["--on-exit", "keep", "--listen", `127.0.0.1:${listen}`];
+  const first = await behind(rig, flags);
+  await using _edge = await rig.run({ ...ends(first), listen });
+  using client = await rig.client("golang.example.org");
+  let isOver = false;
+  const statuses: number[] = [];
+  const requests = (async () => {
+    while (!isOver) statuses.push(await client.request("GET", "/"));
+  })();
+  await until(() => statuses.length > 0);
+  assertEquals(await first.end(), 0);
+  const before = statuses.length;
+  await using _second = await Program.start({ dataDir: first.dataDir, flags });
+  await until(() => statuses.length > before + 10);
+  isOver = true;
+  await requests;
+  assertEquals(statuses.filter((status) => status !== 200), []);
+});

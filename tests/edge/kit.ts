@@ -117,6 +117,8 @@ export class EdgeRig implements AsyncDisposable {
   readonly httpPort = freePorts(1);
   readonly httpsPort = freePorts(1);
   readonly folder = Deno.makeTempDirSync({ prefix: "edge-" });
+  /** The address that Caddy listens on. */
+  bind = "127.0.0.1";
   #authority: Pebble | undefined;
 
   /** Starts an authority that looks at these ports. @param validityS How long its certificates are valid. */
@@ -133,7 +135,7 @@ export class EdgeRig implements AsyncDisposable {
   /** The flags of `cless https run` for it. */
   flags({ listen, admin }: Pick<Behind, "listen" | "admin">): string[] {
     return [
-      ...["--http-port", `${this.httpPort}`, "--https-port", `${this.httpsPort}`, "--bind", "127.0.0.1"],
+      ...["--http-port", `${this.httpPort}`, "--https-port", `${this.httpsPort}`, "--bind", this.bind],
       ...["--storage", this.folder, "--listen", `127.0.0.1:${listen}`, "--admin-api", `127.0.0.1:${admin}`],
       ...["--acme-url", this.authority.url, "--acme-ca-root", this.authority.rootFile],
     ];
@@ -147,8 +149,8 @@ export class EdgeRig implements AsyncDisposable {
   }
 
   /** The answer to a GET over HTTPS, by a client that trusts the authority. Rejects if there is no certificate. */
-  async get(hostname: string, path = "/", headers: readonly string[] = []): Promise<HttpMessage> {
-    using tls = await this.connect(hostname);
+  async get(hostname: string, path = "/", headers: readonly string[] = [], address?: string): Promise<HttpMessage> {
+    using tls = await this.connect(hostname, [this.authority.root], address);
     const lines = [`GET ${path} HTTP/1.1`, `host: ${hostname}`, "connection: close", ...headers];
     await writeAll(tls, lines.join("\r\n") + "\r\n\r\n");
     const answer = await new HttpReader(tls).response("GET");
@@ -157,8 +159,12 @@ export class EdgeRig implements AsyncDisposable {
   }
 
   /** A TLS connection. @param roots Whom the client trusts, in PEM; by default the authority alone. */
-  async connect(hostname: string, roots: readonly string[] = [this.authority.root]): Promise<Deno.TlsConn> {
-    const connection = await Deno.connect({ hostname: "127.0.0.1", port: this.httpsPort });
+  async connect(
+    hostname: string,
+    roots: readonly string[] = [this.authority.root],
+    address = "127.0.0.1",
+  ): Promise<Deno.TlsConn> {
+    const connection = await Deno.connect({ hostname: address, port: this.httpsPort });
     const tls = await Deno.startTls(connection, { hostname, caCerts: [...roots] });
     try {
       await tls.handshake();
