@@ -59,6 +59,9 @@ install: cless ## Install ./cless and its systemd units (PREFIX, DESTDIR)
 	fi
 
 uninstall: ## Remove what `make install` put in place, but no data
+	@if [ -z '$(DESTDIR)' ] && [ -e /etc/cless/edge/cless.env ] && [ -x $(PREFIX)/bin/cless ]; then \
+	  $(PREFIX)/bin/cless https off; \
+	fi
 	@if [ -z '$(DESTDIR)' ] && [ -d /run/systemd/system ] && [ -e $(UNITDIR)/cless.service ]; then \
 	  systemctl disable --now cless && systemctl clean --what=cache cless; \
 	  systemctl stop cless-freezer.socket || true; \
