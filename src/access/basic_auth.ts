@@ -1,11 +1,14 @@
 import type { Attempts } from "../base/attempts.ts";
 import type { Clock } from "../base/clock.ts";
 import { ClessError } from "../base/errors.ts";
+import { logger } from "../base/log.ts";
 import { problem } from "../http/problem.ts";
 import { networkOf } from "../model/ip.ts";
 import type { Asked, Authenticator, Identity, Outcome } from "./authenticator.ts";
 import type { PasswordChecks } from "./password_checks.ts";
 import { parsePasswordHash, type PasswordHash } from "./password_hash.ts";
+
+const log = logger("access");
 
 /** At most this many right and this many wrong credentials are remembered; the oldest are forgotten. */
 const MAX_REMEMBERED = 256;
@@ -16,8 +19,8 @@ const MAX_LENGTH = 4096;
 
 /** What a {@linkcode BasicAuth} works with. */
 export interface BasicAuthOptions {
-  /** What browsers show when they ask for the password; it has no quotes and backslashes. */
-  readonly realm: string;
+  /** The name of the service, which browsers show when they ask for the password. */
+  readonly service: string;
   /** The hashes of the passwords by user. */
   readonly users: Readonly<Record<string, string>>;
   readonly clock: Pick<Clock, "after">;
@@ -29,7 +32,7 @@ export interface BasicAuthOptions {
 /** Lets users pass by a password: RFC 7617. A right password is hashed once, not for every request. */
 export class BasicAuth implements Authenticator {
   readonly headers: readonly string[] = [];
-  readonly #challenge: string;
+  readonly #service: string;
   readonly #users: ReadonlyMap<string, PasswordHash>;
   readonly #hashes: readonly PasswordHash[];
   readonly #clock: Pick<Clock, "after">;
@@ -44,8 +47,8 @@ export class BasicAuth implements Authenticator {
   /** The checks that wait or run, by tag. Requests with the same credentials share one. */
   readonly #pending = new Map<string, Promise<Identity | undefined>>();
 
-  constructor({ realm, users, clock, checks, attempts }: BasicAuthOptions) {
-    this.#challenge = `Basic realm="${realm}", charset="UTF-8"`;
+  constructor({ service, users, clock, checks, attempts }: BasicAuthOptions) {
+    this.#service = service;
     this.#users = new Map(
       Object.entries(users).map(([user, hash]) => [user.normalize("NFC"), parsePasswordHash(hash)]),
     );
@@ -93,6 +96,9 @@ export class BasicAuth implements Authenticator {
     const isRight = await this.#checks.check(password, hash, networkOf(client)) && known !== undefined;
     if (!isRight) {
       this.#attempts.wrong(client);
+      if (this.#attempts.secondsLeft(client) !== undefined) {
+        log.warning("too many wrong passwords", { service: this.#service, client });
+      }
       this.#wrong.add(tag);
       if (this.#wrong.size > MAX_REMEMBERED) this.#wrong.delete(this.#wrong.values().next().value!);
       return undefined;
@@ -115,7 +121,8 @@ export class BasicAuth implements Authenticator {
   }
 
   #refusal({ request }: Asked, message = "The user or the password is wrong"): Outcome {
-    return { response: problem(new ClessError("unauthorized", message, { challenge: this.#challenge }), request) };
+    const challenge = `Basic realm="${this.#service}", charset="UTF-8"`;
+    return { response: problem(new ClessError("unauthorized", message, { challenge }), request) };
   }
 }
 

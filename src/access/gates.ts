@@ -93,7 +93,7 @@ export class Gates {
     const hasUsers = Object.keys(basic).length > 0;
     const isAlone = !hasUsers && forward === undefined;
     return [
-      ...hasUsers ? [new BasicAuth({ realm: name, users: basic, clock, checks, attempts })] : [],
+      ...hasUsers ? [new BasicAuth({ service: name, users: basic, clock, checks, attempts })] : [],
       ...forward === undefined ? [] : [new ForwardAuthenticator({ service: name, settings: forward, clock })],
       ...oidc === undefined ? [] : [new OidcAuthenticator(name, oidc, signIn, isAlone)],
     ];

@@ -20,7 +20,7 @@ function newLock() {
     return isPassword(password, hash);
   });
   const attempts = new Attempts(clock);
-  return { auth: new BasicAuth({ realm: "app", users: USERS, clock, checks, attempts }), attempts, clock, hashed };
+  return { auth: new BasicAuth({ service: "app", users: USERS, clock, checks, attempts }), attempts, clock, hashed };
 }
 
 function withText(authorization: string, client = "192.0.2.1"): Asked {

@@ -27,6 +27,11 @@ Deno.test(
     const seen = JSON.parse(text);
     assertEquals([seen["x-auth-user"], seen.authorization], ["alice", undefined]);
     assertEquals((await program.containers(name)).length, 1);
+    for (let guess = 0; guess < 10; guess++) {
+      await program.get(name, "/", { headers: { authorization: basic("alice", `${guess}`) } });
+    }
+    assertEquals((await program.get(name, "/", { headers })).status, 429);
+    await program.logged("too many wrong passwords", { service: name, client: "127.0.0.1" });
     const maintenance = { image: name, maintenance: "Back soon" };
     assertEquals((await program.send("PUT", `/v1/services/${name}`, maintenance)).status, 200);
     assertEquals((await program.get(name, "/", { headers })).headers.get("cless-error"), "maintenance");
