@@ -3,7 +3,7 @@ import { type DnsRecords, dnsWarnings, lookUp, type Resolver, systemResolver } f
 import { Machine } from "../edge/machine.ts";
 import { changedLines, type EdgePorts } from "../edge/plan.ts";
 import { type Proof, prove, type Question } from "../edge/proof.ts";
-import type { EdgeSettings } from "../edge/settings.ts";
+import { type EdgeSettings, parsePlainPath } from "../edge/settings.ts";
 import { type Proposal, propose, turnOff, turnOn, writtenFiles } from "../edge/switch.ts";
 import { defined } from "../model/defined.ts";
 import { formatEndpoint } from "../model/host.ts";
@@ -33,7 +33,7 @@ export function machineOf({ surroundings }: Call): Machine {
 /** `cless https on`. Returns the exit code. */
 export async function switchOn(call: Call, { machine, ports, resolve } = thisPlace(call)): Promise<number> {
   const settings = await settingsOf(call);
-  const proposal = await propose(machine, settings, call.text("caddy") ?? "caddy", ports);
+  const proposal = await propose(machine, settings, call.read("caddy", parsePlainPath)[0] ?? "caddy", ports);
   if (call.on("dry-run")) {
     console.log(planText(proposal));
     return complain(proposal.faults);

@@ -1,6 +1,7 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { messageOf, plainMessageOf } from "../base/errors.ts";
 import { parseHostname } from "../model/host.ts";
+import { defined } from "../model/defined.ts";
 import { readLine } from "./caddy.ts";
 import { certificateLog } from "./places.ts";
 import type { OwnCertificate } from "./settings.ts";
@@ -77,6 +78,11 @@ async function readFile(path: string): Promise<string> {
   }
 }
 
+/** Whether a certificate covers a hostname. */
+export function covers({ names }: Pick<Certificate, "names">, hostname: string): boolean {
+  return names.includes(hostname) || names.includes(hostname.replace(/^[^.]+/, "*"));
+}
+
 /** The certificates in Caddy's storage. @throws {Error} If this user may not read it. */
 export async function storedCertificates(storage: string): Promise<Certificate[]> {
   const found: Certificate[] = [];
@@ -110,28 +116,44 @@ export async function lastErrors(storage: string): Promise<CertificateError[]> {
 /** Like {@linkcode lastErrors}. @param log The content of the log. */
 export function errorsIn(log: string): CertificateError[] {
   const errors = new Map<string, CertificateError>();
-  const problems = new Map<string, { challenge: unknown; problem: Problem }>();
+  const attempts = new Map<string, Attempt>();
   for (const line of log.split("\n")) {
     const { at = 0, fields, message } = readLine(line);
-    const { challenge_type: challenge, identifier: name } = fields;
+    const name = fields["identifier"] ?? RETRIED.exec(String(fields["error"]))?.[1];
     if (typeof name !== "string") continue;
-    if (message === CHALLENGE_FAILURE && problems.get(name)?.challenge !== "http-01") { // the one that says most
-      problems.set(name, { challenge, problem: problemOf(fields) });
-    }
-    if (SUCCESSES.includes(message) || message === FAILURE) {
-      const problem = problems.get(name)?.problem ?? problemOf(fields);
-      problems.delete(name);
+    if (message === CHALLENGE_FAILURE && attempts.get(name)?.challenge !== "http-01") { // the one that says most
+      const { refusal } = attempts.get(name) ?? {};
+      attempts.set(name, defined({ challenge: String(fields["challenge_type"]), problem: problemOf(fields), refusal }));
+    } else if (message === FAILURE) {
+      const { problem = problemOf(fields), refusal = problem } = attempts.get(name) ?? {};
+      attempts.set(name, { refusal }); // the next authority has its own challenges
+    } else if (message === RETRY || SUCCESSES.includes(message)) {
+      const { refusal = problemOf(fields) } = attempts.get(name) ?? {};
+      attempts.delete(name);
       errors.delete(name); // so that it becomes the latest
-      if (message === FAILURE) errors.set(name, { name, at, ...explained(problem) });
+      if (message === RETRY) errors.set(name, { name, at, ...explained(refusal) });
     }
   }
   return [...errors.values()].reverse();
 }
 
+/** What is known of an attempt to get a certificate, of one authority after the other. */
+interface Attempt {
+  /** The challenge that has failed, and its problem. */
+  readonly challenge?: string;
+  readonly problem?: Problem;
+  /** Why the first authority gives none. */
+  readonly refusal?: Problem;
+}
+
 /** What Caddy logs about a name: https://github.com/caddyserver/certmagic/blob/v0.17.2/config.go */
 const SUCCESSES = ["certificate obtained successfully", "certificate renewed successfully"];
-const FAILURE = "could not get certificate from issuer";
 const CHALLENGE_FAILURE = "challenge failed";
+/** One authority gives none. */
+const FAILURE = "could not get certificate from issuer";
+/** No authority gives one. The name is in the error: `[shop.example.org] Obtain: …`. */
+const RETRY = "will retry";
+const RETRIED = /^\[([^\]\s]+)\] /;
 
 /** What to do about the authority's types of errors: RFC 8555, section 6.7. */
 const REMEDIES: Readonly<Record<string, string>> = {

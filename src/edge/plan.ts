@@ -128,7 +128,7 @@ export function faultsOf(found: Found, places: Places): string[] {
   return [
     ...hasSystemd ? [] : ["systemd does not run this machine: use cless https run"],
     ...isInstalled || !hasSystemd ? [] : [`${CLESS_UNIT} is not installed: make install`],
-    ...typeof caddy === "string" ? [caddy] : [],
+    ...caddyFaults(caddy),
     ...portFaults(listeners),
     ...[...files].filter(([, text]) => text !== undefined && !isMarked(text))
       .map(([path]) => `${path} was not written by cless: move it away`),
@@ -142,6 +142,13 @@ export function faultsOf(found: Found, places: Places): string[] {
     ),
     ...listenOf(found).port === 0 && freePort === undefined ? ["no port from 8080 on is free for cless"] : [],
   ];
+}
+
+/** Caddy's unit does not see the folders of users: systemd.exec(5), `ProtectHome=` and `PrivateTmp=`. */
+function caddyFaults(caddy: Found["caddy"]): string[] {
+  if (typeof caddy === "string") return [caddy];
+  const isHidden = /^\/(home|root|run\/user|tmp|var\/tmp)\//.test(caddy.path);
+  return isHidden ? [`Caddy's unit cannot run ${caddy.path}: move it to /usr/local/bin`] : [];
 }
 
 /** Whether cless has written a file. */

@@ -4,6 +4,7 @@ import { defined } from "../model/defined.ts";
 import {
   type Certificate,
   type CertificateError,
+  covers,
   lastErrors,
   readCertificate,
   storedCertificates,
@@ -61,7 +62,8 @@ export async function edgeStatus(machine: Machine): Promise<EdgeStatus | undefin
 export async function certificateStatus(storage: string, unit?: string): Promise<CertificateStatus | string> {
   try {
     const own = unit === undefined ? undefined : await ownCertificate(unit);
-    return defined({ own, certificates: await storedCertificates(storage), errors: await lastErrors(storage) });
+    const errors = (await lastErrors(storage)).filter(({ name }) => own === undefined || !covers(own, name));
+    return defined({ own, certificates: await storedCertificates(storage), errors });
   } catch (error) {
     return `the certificates cannot be read: ${plainMessageOf(error)}`;
   }

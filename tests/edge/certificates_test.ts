@@ -1,5 +1,12 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { errorsIn, lastErrors, readCertificate, readOwn, storedCertificates } from "../../src/edge/certificates.ts";
+import {
+  covers,
+  errorsIn,
+  lastErrors,
+  readCertificate,
+  readOwn,
+  storedCertificates,
+} from "../../src/edge/certificates.ts";
 import { noEdge, ownCertificate } from "../support/pebble.ts";
 
 /** Lines of Caddy's log. */
@@ -26,6 +33,8 @@ const FAILED = {
   error: "[a.example.org] solving challenges: no solvers available",
 };
 
+const RETRY = { msg: "will retry", error: "[a.example.org] Obtain: [a.example.org] solving challenges", attempt: 1 };
+
 /** Gives a test a folder with a certificate of its own. */
 function folderTest(name: string, fn: (folder: string) => Promise<void>): void {
   Deno.test({ name, ignore: noEdge }, async () => {
@@ -38,15 +47,18 @@ function folderTest(name: string, fn: (folder: string) => Promise<void>): void {
 Deno.test("the reason of a failure is what the HTTP challenge has met, with what to do", () => {
   const remedy = "the authority cannot connect: open port 80 in every firewall and router on the way to this machine";
   const expected = [{ name: "a.example.org", reason: "connection: 203.0.113.5: Timeout during connect", remedy }];
-  for (const lines of [[CONNECTION, ALPN, FAILED], [ALPN, CONNECTION, FAILED]]) {
-    assertEquals(errorsIn(log(...lines)), expected.map((error) => ({ ...error, at: 1_002_000 })));
+  for (const lines of [[CONNECTION, ALPN, FAILED, RETRY], [ALPN, CONNECTION, FAILED, RETRY]]) {
+    assertEquals(errorsIn(log(...lines)), expected.map((error) => ({ ...error, at: 1_003_000 })));
   }
   const { problem_type: type, error: detail, ...line } = CONNECTION;
-  assertEquals(errorsIn(log({ ...line, problem: { type, detail } }, FAILED)), [{ ...expected[0]!, at: 1_001_000 }]);
+  assertEquals(errorsIn(log({ ...line, problem: { type, detail } }, FAILED, RETRY)), [{
+    ...expected[0]!,
+    at: 1_002_000,
+  }]);
 });
 
 Deno.test("an order that the authority refuses is told in its words, with what to do", () => {
-  const reasonOf = (error: string) => errorsIn(log({ ...FAILED, error }))[0]!;
+  const reasonOf = (error: string) => errorsIn(log({ ...FAILED, error }, RETRY))[0]!;
   const limited = reasonOf("HTTP 429 urn:ietf:params:acme:error:rateLimited - too many certificates for example.org");
   assertEquals(limited.reason, "rateLimited: too many certificates for example.org");
   assert(limited.remedy?.startsWith("the authority has given enough for now"));
@@ -57,20 +69,39 @@ Deno.test("an order that the authority refuses is told in its words, with what t
   assertEquals(reasonOf("something new").remedy, undefined);
   assertEquals(reasonOf("HTTP 400 urn:ietf:params:acme:error:unheardOf - hm"), {
     name: "a.example.org",
-    at: 1_000_000,
+    at: 1_001_000,
     reason: "unheardOf: hm",
   });
 });
 
+Deno.test("of several authorities the first one's reason is told, once none of them gives a certificate", () => {
+  const zerossl = { ...FAILED, error: "HTTP 400 urn:ietf:params:acme:error:malformed - no account" };
+  assertEquals(errorsIn(log(CONNECTION, FAILED, zerossl)), []);
+  const reasons = (...lines: Record<string, unknown>[]) => errorsIn(log(...lines)).map(({ reason }) => reason);
+  assertEquals(reasons(CONNECTION, FAILED, zerossl, RETRY), ["connection: 203.0.113.5: Timeout during connect"]);
+  assertEquals(reasons(CONNECTION, FAILED, zerossl, RETRY, zerossl, RETRY), ["malformed: no account"]);
+});
+
 Deno.test("what was got since is no error any more, and the latest error comes first", () => {
-  const b = { ...FAILED, identifier: "b.example.org" };
+  const b = { ...RETRY, error: "[b.example.org] Renew: hm" };
   const names = (...lines: Record<string, unknown>[]) => errorsIn(log(...lines)).map(({ name }) => name);
-  assertEquals(names(FAILED, b), ["b.example.org", "a.example.org"]);
-  assertEquals(names(FAILED, b, FAILED), ["a.example.org", "b.example.org"]);
+  assertEquals(names(RETRY, b), ["b.example.org", "a.example.org"]);
+  assertEquals(names(RETRY, b, RETRY), ["a.example.org", "b.example.org"]);
   for (const msg of ["certificate obtained successfully", "certificate renewed successfully"]) {
-    assertEquals(names(FAILED, b, { level: "info", msg, identifier: "a.example.org" }), ["b.example.org"]);
+    assertEquals(names(RETRY, b, { level: "info", msg, identifier: "a.example.org" }), ["b.example.org"]);
   }
   assertEquals(errorsIn("no JSON\n{\n\n"), []);
+});
+
+Deno.test("a certificate with * covers one label, and no more", () => {
+  const hosts = ["example.org", "a.example.org", "a.b.example.org", "example.com"];
+  assertEquals(hosts.map((host) => covers({ names: ["example.org", "*.example.org"] }, host)), [
+    true,
+    true,
+    false,
+    false,
+  ]);
+  assertEquals(covers({ names: ["*.example.org"] }, "example.org"), false);
 });
 
 Deno.test("a storage that is not there yet has no certificates and no errors", async () => {

@@ -115,6 +115,9 @@ Deno.test("each fault says what to do", () => {
     "cless.service starts cless with --listen, which would win: set CLESS_LISTEN in /etc/default/cless instead",
     "cless.service starts cless with --public-url, which would win: set CLESS_PUBLIC_URL in /etc/default/cless instead",
   ]);
+  assertEquals(faults({ caddy: { path: "/root/caddy", version: "2.8.0" } }), [
+    "Caddy's unit cannot run /root/caddy: move it to /usr/local/bin",
+  ]);
   assertEquals(faults({ freePort: undefined }), ["no port from 8080 on is free for cless"]);
 });
 

@@ -1,8 +1,9 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { readProc } from "../../src/base/machine.ts";
 import { freePorts } from "../support/free_ports.ts";
 import { HttpReader, writeAll } from "../support/http_message.ts";
 import { Origin } from "../support/origin.ts";
-import { noEdge, ownCertificate } from "../support/pebble.ts";
+import { isListening, noEdge, ownCertificate } from "../support/pebble.ts";
 import { until } from "../support/until.ts";
 import { asking, WebSocketPeer } from "../support/websocket_peer.ts";
 import { Behind, curlHas, EdgeProcess, EdgeRig } from "./kit.ts";
@@ -174,8 +175,31 @@ edgeTest("a Caddy that cannot start or dies ends run with its reason", async () 
   assertEquals(await wrong.exit(), 1);
   assertStringIncludes(wrong.lines.at(-1)!.message, "cless: Caddy has ended with exit code 1: ");
   await Deno.remove(`${rig.folder}/wrong.caddy`);
+
+  await using killed = await rig.run(behind);
+  const [caddy] = (await readProc(`/proc/${killed.pid}/task/${killed.pid}/children`)).trim().split(" ");
+  Deno.kill(Number(caddy), "SIGKILL");
+  assertEquals(await killed.exit(), 1);
+  assertStringIncludes(killed.lines.at(-1)!.message, "cless: Caddy has ended with exit code 137: ");
+});
+
+edgeTest("a signal lets Caddy finish what is in flight, and then ends both", async () => {
+  await using rig = await EdgeRig.start();
+  const { promise: answered, resolve: answer } = Promise.withResolvers<Response>();
+  const { promise: arrived, resolve: arrive } = Promise.withResolvers<void>();
+  await using behind = new Behind((name) => SERVED.includes(name), () => {
+    arrive();
+    return answered;
+  });
   await using edge = await rig.run(behind);
-  assertEquals(await edge.end(), 0);
+  const asked = rig.get("shop.example.org");
+  await arrived;
+  const ended = edge.end();
+  await edge.logged("shutting down apps, then terminating");
+  answer(new Response("late"));
+  assertEquals((await asked).text, "late");
+  assertEquals(await ended, 0);
+  assertEquals(await isListening(rig.httpsPort), false);
 });
 
 edgeTest("a port that is taken, or a Caddy that is missing, is said before anything starts", async () => {
