@@ -53,7 +53,7 @@ export interface Plan {
 
 /** Plans an edge that is on. */
 export function planEdge(settings: EdgeSettings, ports: EdgePorts, found: Found, places: Places): Plan {
-  const upstream = listenOf(found);
+  const upstream = listenOf(found, ports);
   const wiring: Wiring = {
     upstream,
     admin: adminOf(found.userEnv) ?? parseEndpoint(DEFAULT_ADMIN),
@@ -95,10 +95,14 @@ function commandsOf(
   ];
 }
 
-/** Where cless is to listen: where it did behind the edge before, or on this machine alone, else on a free port. */
-function listenOf({ edgeEnv, freePort, userEnv }: Found): Endpoint {
+/**
+ * Where cless is to listen: where it did behind the edge before, or on this machine alone, else on a free port. The
+ * ports of the edge are Caddy's. The port is 0 if none is free.
+ */
+function listenOf({ edgeEnv, freePort, userEnv }: Found, ports: EdgePorts): Endpoint {
+  const unusable = [0, ports.http, ports.https];
   const before = [edgeEnv, userEnv].flatMap((env) => endpointsIn(env[variableOf("listen")] ?? ""));
-  return before.find(({ hostname, port }) => hostname === "127.0.0.1" && port !== 0) ??
+  return before.find(({ hostname, port }) => hostname === "127.0.0.1" && !unusable.includes(port)) ??
     { hostname: "127.0.0.1", port: freePort ?? 0 };
 }
 
@@ -122,8 +126,8 @@ function adminOf(userEnv: Found["userEnv"]): Endpoint | undefined {
 }
 
 /** Everything that keeps an edge from being switched on, each with what to do. */
-export function faultsOf(found: Found, places: Places): string[] {
-  const { caddy, command, files, freePort, hasSystemd, isInstalled, listeners, userEnv } = found;
+export function faultsOf(found: Found, ports: EdgePorts, places: Places): string[] {
+  const { caddy, command, files, hasSystemd, isInstalled, listeners, userEnv } = found;
   const flags = EDGE_FLAGS.filter((flag) => new RegExp(`\\s--${flag}[\\s=]`).test(`${command} `));
   return [
     ...hasSystemd ? [] : ["systemd does not run this machine: use cless https run"],
@@ -140,7 +144,7 @@ export function faultsOf(found: Found, places: Places): string[] {
     ...flags.map((flag) =>
       `${CLESS_UNIT} starts cless with --${flag}, which would win: set ${variableOf(flag)} in ${places.userEnv} instead`
     ),
-    ...listenOf(found).port === 0 && freePort === undefined ? ["no port from 8080 on is free for cless"] : [],
+    ...listenOf(found, ports).port === 0 ? ["no port from 8080 on is free for cless"] : [],
   ];
 }
 

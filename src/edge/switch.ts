@@ -20,7 +20,7 @@ export async function propose(
 ): Promise<Proposal> {
   const found = await machine.look(caddy, ports);
   const plan = planEdge(settings, ports, found, machine.places);
-  const faults = faultsOf(found, machine.places);
+  const faults = faultsOf(found, ports, machine.places);
   if (typeof found.caddy !== "string") {
     const problem = await machine.validate(found.caddy.path, settings, plan.wiring);
     if (problem !== undefined) faults.push(`Caddy does not accept the configuration: ${problem}`);

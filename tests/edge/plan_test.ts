@@ -35,7 +35,7 @@ function after({ files }: ReturnType<typeof planOf>): Pick<Found, "files"> {
 }
 
 Deno.test("on a machine that is ready there are no faults, and all files bear the mark", () => {
-  assertEquals(faultsOf(READY, PLACES), []);
+  assertEquals(faultsOf(READY, PORTS, PLACES), []);
   for (const [path, text] of planOf().files) assertEquals([path, isMarked(text)], [path, true]);
 });
 
@@ -45,6 +45,11 @@ Deno.test("cless listens where it did behind the edge, else on this machine alon
   const userEnv = { CLESS_LISTEN: "0.0.0.0:80, 127.0.0.1:9000" };
   assertEquals(clessEnv({ userEnv })[0], "CLESS_LISTEN=127.0.0.1:9000");
   assertEquals(clessEnv({ userEnv, edgeEnv: { CLESS_LISTEN: "127.0.0.1:8085" } })[0], "CLESS_LISTEN=127.0.0.1:8085");
+});
+
+Deno.test("cless leaves the ports of the edge to Caddy, also where it listened on this machine alone", () => {
+  const userEnv = { CLESS_LISTEN: "127.0.0.1:80, 127.0.0.1:443" };
+  assertEquals(clessEnv({ userEnv })[0], "CLESS_LISTEN=127.0.0.1:8080");
 });
 
 Deno.test("cless trusts the edge and whom it has trusted before, and answers on the admin host only if that was said", () => {
@@ -63,7 +68,7 @@ Deno.test("Caddy asks where the operator has the admin API, by an address of thi
   assertEquals(["", "127.0.0.1:99", "0.0.0.0:99", ":99", "[::]:99", "localhost:99", "[::1]:99"].map(asks), [
     ...["127.0.0.1:1323", "127.0.0.1:99", "127.0.0.1:99", "127.0.0.1:99", "127.0.0.1:99", "127.0.0.1:99", "::1:99"],
   ]);
-  const [fault] = faultsOf({ ...READY, userEnv: { CLESS_ADMIN: "10.0.0.1:1323" } }, PLACES);
+  const [fault] = faultsOf({ ...READY, userEnv: { CLESS_ADMIN: "10.0.0.1:1323" } }, PORTS, PLACES);
   assertEquals(
     fault,
     "CLESS_ADMIN in /etc/default/cless is not an address of this machine alone: make it 127.0.0.1:1323",
@@ -92,7 +97,7 @@ Deno.test("cless leaves its port first, and what has not changed is not started 
 });
 
 Deno.test("each fault says what to do", () => {
-  const faults = (found: Partial<Found>) => faultsOf({ ...READY, ...found }, PLACES);
+  const faults = (found: Partial<Found>) => faultsOf({ ...READY, ...found }, PORTS, PLACES);
   assertEquals(faults({ hasSystemd: false, isInstalled: false }), [
     "systemd does not run this machine: use cless https run",
   ]);
