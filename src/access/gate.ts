@@ -183,8 +183,8 @@ const OVERRIDES = ["x-http-method-override", "x-http-method", "x-method-override
  * Whether a request is a CORS preflight: https://fetch.spec.whatwg.org/#cors-preflight-request. Browsers send it without
  * credentials, so no lock can open to it. Nothing else may look like one.
  */
-function isPreflight({ head, request: { headers } }: Asked): boolean {
-  return head.method === "OPTIONS" && head.bodyLength === 0 && !head.target.includes("_method") &&
+function isPreflight({ head, request: { headers }, upload }: Asked): boolean {
+  return head.method === "OPTIONS" && upload === undefined && !head.target.includes("_method") &&
     headers.has("origin") && headers.has("access-control-request-method") &&
     !headers.has("authorization") && !headers.has("cookie") && !OVERRIDES.some((name) => headers.has(name));
 }

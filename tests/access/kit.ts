@@ -16,12 +16,17 @@ export function basic(user: string, password: string): string {
   return `Basic ${new TextEncoder().encode(`${user}:${password}`).toBase64()}`;
 }
 
-/** A request before a gate. @param headers Those that the client sends. */
-export function asked(headers: Record<string, string> = {}, head: Partial<RequestHead> = {}): Asked {
+/** A request before a gate. @param headers Those that the client sends. @param upload Its body, if it has one. */
+export function asked(
+  headers: Record<string, string> = {},
+  head: Partial<RequestHead> = {},
+  upload?: Asked["upload"],
+): Asked {
   const request = new Request("http://app.localhost/", { headers });
   return {
     request,
     head: requestHead({ headers: [["host", "app.localhost"], ...request.headers] as Header[], ...head }),
+    upload,
     signal: new AbortController().signal,
   };
 }
