@@ -5,7 +5,7 @@ import type { RequestHead } from "../http/request_head.ts";
 export interface Asked {
   readonly request: Request;
   readonly head: RequestHead;
-  /** Its body; `undefined` if it has none. In HTTP/2, no header tells that. */
+  /** Its body; `undefined` if it has none. Without a length, only reading tells that. */
   readonly upload: object | undefined;
   /** Aborted when the request ends early, such as when its client leaves. */
   readonly signal: AbortSignal;

@@ -25,7 +25,18 @@ export class ExceptedPaths {
   has(target: string): boolean {
     if (this.#exact.size + this.#prefixes.length === 0) return false;
     const path = target.replace(/\?.*$/s, "");
-    if (AMBIGUOUS.test(path)) return false;
+    if (AMBIGUOUS.test(path) || !isUtf8(path)) return false;
     return this.#exact.has(path) || this.#prefixes.some((prefix) => path.startsWith(prefix));
+  }
+}
+
+/** Whether a path is UTF-8 behind its percent signs. Some apps take longer forms of dots and slashes for these. */
+function isUtf8(path: string): boolean {
+  if (!path.includes("%")) return true;
+  try {
+    decodeURIComponent(path);
+    return true;
+  } catch {
+    return false;
   }
 }

@@ -92,13 +92,18 @@ export class Gate {
         const answer = authenticator.prepare?.(asked);
         if (answer !== undefined) return answer;
       }
-      if (!isAllowed && !this.#except.has(head.target) && !isPreflight(asked)) {
+      if (!isAllowed && !this.#except.has(head.target) && !this.#isFreePreflight(asked)) {
         const verdict = this.#authenticate(asked);
         if (verdict instanceof Promise) return verdict.then((refusal) => refusal ?? this.#enter(head));
         if (verdict !== undefined) return verdict;
       }
     }
     return this.#enter(head);
+  }
+
+  /** Whether a request is a preflight that passes. Where addresses alone open the lock, it needs no credentials. */
+  #isFreePreflight(asked: Asked): boolean {
+    return this.#authenticators.length > 0 && isPreflight(asked);
   }
 
   /** Applies the limits that do not protect the lock. */

@@ -5,7 +5,17 @@ import { ExceptedPaths } from "../../src/access/excepted_paths.ts";
 const PATHS = new ExceptedPaths(["/health", "/webhooks/*", "/"]);
 
 Deno.test("an excepted path has no lock, exactly as it is written, or with everything below it", () => {
-  for (const target of ["/health", "/health?full=1", "/webhooks/", "/webhooks/github/push?x=/../", "/", "/?a=b"]) {
+  for (
+    const target of [
+      "/health",
+      "/health?full=1",
+      "/webhooks/",
+      "/webhooks/github/push?x=/../%",
+      "/webhooks/%41%c3%a9",
+      "/",
+      "/?a=b",
+    ]
+  ) {
     assert(PATHS.has(target), target);
   }
   for (const target of ["/health/", "/healthz", "/health/x", "/HEALTH", "/webhooks", "/webhooks2/x", "/x", "*"]) {
@@ -35,6 +45,13 @@ const TRICKS = [
   "/health%2f..%2fadmin",
   "/health%00",
   "/webhooks/a%0d%0ab",
+  // No valid UTF-8: dots and slashes in more bytes than they need.
+  "/webhooks/%c0%ae%c0%ae/admin",
+  "/webhooks/..%C0%AFadmin",
+  "/webhooks/%e0%80%ae%e0%80%ae/admin",
+  "/webhooks/%u002e%u002e/admin",
+  "/webhooks/%",
+  "/webhooks/%2",
 ];
 
 Deno.test("a path that apps may read in another way is never excepted", () => {

@@ -104,6 +104,13 @@ Deno.test("a CORS preflight passes a lock, and nothing that only resembles one d
   assertEquals(await verdict(gate, asked(preflight, { ...head, bodyLength: undefined })), "pass");
 });
 
+Deno.test("where addresses alone open a lock, a preflight from another address does not pass", async () => {
+  const preflight = { "origin": "https://example.org", "access-control-request-method": "POST" };
+  const gate = gateOf({ allow: ["203.0.113.7"] });
+  assertEquals(await verdict(gate, asked(preflight, { method: "OPTIONS" })), "forbidden");
+  assertEquals(await verdict(gate, asked(preflight, { method: "OPTIONS", client: "203.0.113.7" })), "pass");
+});
+
 /** The names and values of the headers that an app gets. */
 async function appHeaders(
   access: Partial<AccessSettings>,

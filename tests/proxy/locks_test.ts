@@ -95,7 +95,7 @@ netTest("a stranger wakes nothing, whatever is asked for and however, and the ri
   }
 });
 
-netTest("a CORS preflight passes a lock over HTTP/2 too, and one with a body does not", async () => {
+netTest("a CORS preflight passes a lock over HTTP/1.1 and HTTP/2, and one with a body does not", async () => {
   await using app = Origin.answering();
   await using cless = await Harness.warm({ origin: app, locked: BY_PASSWORD });
   const preflight = {
@@ -104,11 +104,14 @@ netTest("a CORS preflight passes a lock over HTTP/2 too, and one with a body doe
     "origin": "https://example.org",
     "access-control-request-method": "PUT",
   };
+  const lines = ["origin: https://example.org", "access-control-request-method: PUT"];
+  assertEquals((await cless.ask(requestText("OPTIONS /", lines))).status, 200);
+  assertEquals((await cless.ask(requestText("OPTIONS /", [...lines, "content-length: 2"], "ok"))).status, 401);
   await withSession(cless.port, async (session) => {
     assertEquals((await askHttp2(session, preflight)).status, 200);
     assertEquals((await askHttp2(session, preflight, new Uint8Array(9))).status, 401);
   });
-  assertEquals(app.requests.length, 1);
+  assertEquals(app.requests.length, 2);
 });
 
 netTest("a WebSocket and the tag's address open with the right password", async () => {
