@@ -100,3 +100,24 @@ httpsTest("a cless that is started again loses no request without a body", async
   await requests;
   assertEquals(statuses.filter((status) => status !== 200), []);
 });
+
+httpsTest("a cless that another one takes over from loses no request, with a body or without", async () => {
+  await using rig = await EdgeRig.start();
+  const listen = freePorts(1);
+  const flags = ["--on-exit", "keep", "--listen", `127.0.0.1:${listen}`];
+  const first = await behind(rig, flags);
+  await using _edge = await rig.run({ ...ends(first), listen });
+  using client = await rig.client("golang.example.org");
+  let isOver = false;
+  const statuses: Record<string, number[]> = { GET: [], POST: [] };
+  const requests = Object.entries(statuses).map(async ([method, seen]) => {
+    while (!isOver) seen.push(await client.request(method, "/", method === "POST" ? "body" : undefined));
+  });
+  await until(() => statuses["POST"]!.length > 0);
+  await using _second = await Program.start({ dataDir: first.dataDir, flags: [...flags, "--take-over"] });
+  assertEquals(await first.exit(), 0);
+  isOver = true;
+  await Promise.all(requests);
+  assertEquals(new Set(statuses["GET"]), new Set([200]));
+  assertEquals(new Set(statuses["POST"]), new Set([405])); // that is the app's own answer
+});

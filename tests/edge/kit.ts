@@ -180,16 +180,17 @@ export class EdgeRig implements AsyncDisposable {
     (await this.connect(hostname)).close(); // from now on there is a certificate
     const session = connect(`https://127.0.0.1:${this.httpsPort}`, { ca: this.authority.root, servername: hostname });
     return {
-      /** Sends a request without a body, and resolves with the status of the answer. */
-      request: (method: string, path: string) =>
+      /** Sends a request, by default without a body, and resolves with the status of the answer. */
+      request: (method: string, path: string, body?: string) =>
         new Promise<number>((resolve, reject) => {
           const head = { ":method": method, ":path": path, ":authority": hostname };
-          const stream = session.request(head, { endStream: true });
+          const stream = session.request(head, { endStream: body === undefined });
           let status = 0;
           stream.on("response", (headers) => status = Number(headers[":status"]));
           stream.on("end", () => resolve(status));
           stream.on("error", reject);
           stream.resume();
+          if (body !== undefined) stream.end(body);
         }),
       [Symbol.dispose]: () => session.destroy(),
     };
