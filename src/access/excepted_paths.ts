@@ -1,3 +1,5 @@
+import { pathOf } from "../http/request_head.ts";
+
 /**
  * What apps may read in another way than it is written: percent-encoded dots, slashes, backslashes, semicolons, controls
  * and percent signs; parameters of a segment; empty and dot segments; backslashes.
@@ -24,7 +26,7 @@ export class ExceptedPaths {
    */
   has(target: string): boolean {
     if (this.#exact.size + this.#prefixes.length === 0) return false;
-    const path = target.replace(/\?.*$/s, "");
+    const path = pathOf(target);
     if (AMBIGUOUS.test(path) || !isUtf8(path)) return false;
     return this.#exact.has(path) || this.#prefixes.some((prefix) => path.startsWith(prefix));
   }

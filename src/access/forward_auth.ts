@@ -4,6 +4,7 @@ import { logger } from "../base/log.ts";
 import { askServer } from "../http/ask_server.ts";
 import { endToEnd, type Header } from "../http/headers.ts";
 import { problem } from "../http/problem.ts";
+import { hostOf } from "../http/request_head.ts";
 import type { ForwardAuth } from "../model/access.ts";
 import type { Asked, Authenticator, Outcome } from "./authenticator.ts";
 
@@ -81,7 +82,7 @@ export class ForwardAuthenticator implements Authenticator {
   }
 
   async #ask({ head, signal }: Asked, hops: number): Promise<Response> {
-    const host = head.headers.find(([name]) => name === "host")?.[1] ?? head.hostname.name;
+    const host = hostOf(head);
     const proto = head.secure ? "https" : "http";
     const headers: Header[] = [
       ...head.headers.filter(([name]) => !NOT_PASSED.test(name)),

@@ -204,7 +204,13 @@ function badRequest(message: string): ClessError {
   return new ClessError("bad_request", message);
 }
 
-/** A target as it may be logged: a query may hold secrets. */
-export function withoutQuery(target: string): string {
-  return target.replace(/\?.*$/s, "");
+/** A target without its query. Only this part may be logged, since a query may hold secrets. */
+export function pathOf(target: string): string {
+  const query = target.indexOf("?");
+  return query === -1 ? target : target.slice(0, query);
+}
+
+/** The value of `Host`: the name under which the client knows the service, with its port. */
+export function hostOf({ headers, hostname }: RequestHead): string {
+  return headers.find(([name]) => name === "host")?.[1] ?? hostname.name;
 }

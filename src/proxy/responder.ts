@@ -4,7 +4,7 @@ import { isExhausted } from "../base/file_reserve.ts";
 import { logger } from "../base/log.ts";
 import { ForwardError, InstanceGone } from "../http/forwarder.ts";
 import { problem } from "../http/problem.ts";
-import { withoutQuery } from "../http/request_head.ts";
+import { pathOf } from "../http/request_head.ts";
 import type { Hostname } from "../model/host.ts";
 import type { Shed } from "./admission.ts";
 import { ClientGone, type Info, type RequestContext, type UnansweredRequests } from "./request_context.ts";
@@ -91,7 +91,7 @@ export class Responder {
       log.debug("request", {
         method: head.method,
         host: head.hostname.name,
-        target: withoutQuery(head.target),
+        target: pathOf(head.target),
         status,
         ms: Math.round((this.#clock.now() - arrivedMs) * 10) / 10,
         service: instance?.revision.service,

@@ -4,7 +4,7 @@ import { ClessError } from "../base/errors.ts";
 import { isExhausted } from "../base/file_reserve.ts";
 import { logger } from "../base/log.ts";
 import { ForwardError, IDEMPOTENT, InstanceGone } from "../http/forwarder.ts";
-import { withoutQuery } from "../http/request_head.ts";
+import { pathOf } from "../http/request_head.ts";
 import type { Instance, Lease } from "../pool/instance.ts";
 import type { RequestContext } from "./request_context.ts";
 
@@ -137,7 +137,7 @@ function judge(context: RequestContext, error: unknown): void {
   if ((broken.hadOthers || hasWoken) && !isSuspect) return;
   const { id, revision: { service } } = broken.instance;
   const { method } = head;
-  const target = withoutQuery(head.target);
+  const target = pathOf(head.target);
   log.warning("a request is not repeated: its instance ended", { service, instance: id, method, target });
   throw error;
 }

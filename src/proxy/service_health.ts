@@ -1,7 +1,6 @@
 import { ClessError } from "../base/errors.ts";
-import type { RequestHead } from "../http/request_head.ts";
+import { pathOf, type RequestHead } from "../http/request_head.ts";
 import type { Activator } from "../routing/activator.ts";
-import { pathOf } from "../routing/wake_rules.ts";
 
 /** The path on every service's own host where a monitor learns whether the service works. */
 const HEALTH_PATH = "/.well-known/cless/health";

@@ -1,10 +1,9 @@
 import { atMost } from "../base/async.ts";
 import type { Clock } from "../base/clock.ts";
 import { ClessError, type ErrorCode } from "../base/errors.ts";
-import type { RequestHead } from "../http/request_head.ts";
+import { pathOf, type RequestHead } from "../http/request_head.ts";
 import type { InstancePool } from "../pool/pool.ts";
 import type { Route } from "../routing/service.ts";
-import { pathOf } from "../routing/wake_rules.ts";
 import { failedPage, waitingPage } from "./waiting_page.ts";
 
 /** The path on a service's own host where its waiting page learns the outcome of the start. */

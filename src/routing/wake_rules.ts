@@ -1,5 +1,6 @@
 import type { WakeExceptions } from "../model/service.ts";
 import { ClessError } from "../base/errors.ts";
+import { pathOf } from "../http/request_head.ts";
 import { isKnownRobot, KNOWN_ROBOTS } from "./known_robots.ts";
 
 /** Decides which requests wake a service. */
@@ -46,10 +47,4 @@ export function notWoken(ready: boolean): ClessError {
   return ready
     ? new ClessError("overloaded", "The service has no room for this request now", { retryAfterS: 1 })
     : new ClessError("asleep", "The service is asleep, and this request does not wake it", { retryAfterS: 60 });
-}
-
-/** A target without its query. */
-export function pathOf(target: string): string {
-  const query = target.indexOf("?");
-  return query === -1 ? target : target.slice(0, query);
 }

@@ -1,5 +1,5 @@
 import { ClessError } from "../../base/errors.ts";
-import type { RequestHead } from "../../http/request_head.ts";
+import { hostOf, pathOf, type RequestHead } from "../../http/request_head.ts";
 import { isLocalName } from "../../model/host.ts";
 import type { PublicUrl } from "../../model/public_url.ts";
 
@@ -34,7 +34,8 @@ export class SignInAddresses {
    * @throws {ClessError} `forbidden` if nobody can sign in there: without HTTPS, except on localhost; or at a name that
    * cless was not told of, since who owns that name would get the code of the sign-in.
    */
-  originOf({ headers, hostname: { name }, secure }: RequestHead): string {
+  originOf(head: RequestHead): string {
+    const { hostname: { name }, secure } = head;
     if (!secure && !isLocalName(name)) {
       throw new ClessError("forbidden", "Sign-in needs HTTPS, and this request did not come over HTTPS");
     }
@@ -43,10 +44,9 @@ export class SignInAddresses {
     }
     const { publicUrl } = this.#options;
     const usual = secure ? 443 : 80;
-    const host = headers.find(([header]) => header === "host")?.[1] ?? name;
     // What else listens on the machine must not get the code of a sign-in, so a client cannot choose the port.
     const port = isLocalName(name)
-      ? Number(/:(\d+)$/.exec(host)?.[1] ?? usual)
+      ? Number(/:(\d+)$/.exec(hostOf(head))?.[1] ?? usual)
       : publicUrl?.scheme === "https"
       ? publicUrl.port
       : usual;
@@ -68,7 +68,7 @@ export class SignInAddresses {
 
 /** Whether a request is for one of these paths, with any query. */
 export function isFor({ target }: RequestHead, ...paths: readonly string[]): boolean {
-  return target.startsWith(BASE) && paths.includes(target.replace(/\?.*$/s, ""));
+  return target.startsWith(BASE) && paths.includes(pathOf(target));
 }
 
 /** The query of a request. */

@@ -2,6 +2,7 @@ import { ClessError, messageOf } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
 import { isNavigation } from "../../http/navigation.ts";
 import { problem } from "../../http/problem.ts";
+import { pathOf } from "../../http/request_head.ts";
 import type { OidcSettings } from "../../model/access.ts";
 import type { Asked, Authenticator, Outcome } from "../authenticator.ts";
 import { CALLBACK_PATH, FINISH_PATH, isFor, queryOf, SIGN_OUT_PATH, type SignInAddresses } from "./addresses.ts";
@@ -285,8 +286,7 @@ function newId(nowMs: number): string {
 }
 
 function shortTarget(target: string): string {
-  const path = target.replace(/\?.*$/s, "");
-  return [target, path].find(({ length }) => length <= MAX_TARGET) ?? "/";
+  return [target, pathOf(target)].find(({ length }) => length <= MAX_TARGET) ?? "/";
 }
 
 function onlyFor(method: string, ...allowed: readonly string[]): void {
