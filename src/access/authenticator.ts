@@ -24,8 +24,8 @@ export interface Identity {
 export type Outcome =
   /** The request may pass. */
   | { readonly identity: Identity }
-  /** The client gets this response, if no other way lets the request pass; `final`: whatever the others say. */
-  | { readonly response: Response; readonly final?: boolean }
+  /** The client gets this response, if no other way lets the request pass. */
+  | { readonly response: Response }
   /** Nothing: the request has no proof of this kind. */
   | undefined;
 

@@ -130,7 +130,7 @@ export class Gate {
       if (outcome === undefined) return this.#authenticate(asked, at + 1, refusal);
       // Of several refusals, the last one counts: it is the one of the way that needs no password.
       dropBody(refusal);
-      return outcome.final ? outcome.response : this.#authenticate(asked, at + 1, outcome.response);
+      return this.#authenticate(asked, at + 1, outcome.response);
     };
     const outcome = authenticator.check(asked);
     return outcome instanceof Promise ? outcome.then(decide) : decide(outcome);
