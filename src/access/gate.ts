@@ -123,13 +123,11 @@ export class Gate {
     }
     const decide = (outcome: Outcome): Verdict | Promise<Verdict> => {
       if (outcome !== undefined && "identity" in outcome) {
-        dropBody(refusal);
         asked.head.headers.push(...identityHeaders(outcome.identity));
         return undefined;
       }
       if (outcome === undefined) return this.#authenticate(asked, at + 1, refusal);
       // Of several refusals, the last one counts: it is the one of the way that needs no password.
-      dropBody(refusal);
       return this.#authenticate(asked, at + 1, outcome.response);
     };
     const outcome = authenticator.check(asked);
@@ -153,11 +151,6 @@ export class Gate {
 /** The error for a body that a service does not accept. */
 export function tooLarge(): ClessError {
   return new ClessError("too_large", "The body of the request is larger than the service accepts");
-}
-
-/** Drops a response that nobody gets: it may come from another server. */
-function dropBody(response: Response | undefined): void {
-  response?.body?.cancel().catch(() => {});
 }
 
 function identityHeaders({ user, email, groups = [], headers = [] }: Identity): Header[] {

@@ -83,9 +83,10 @@ export class Proxy implements Disposable {
       const allowed = new Response(null, { status: 204, headers: { allow: ALLOW } });
       return this.#responder.withoutService(request, info, allowed);
     }
-    const sentOn = this.#options.callbackHost?.answer(request, head);
+    const sentOn = this.#options.callbackHost?.answer(head);
     if (sentOn !== undefined) {
-      return sentOn.then((response) => this.#responder.withoutService(request, info, response));
+      return sentOn.catch((error) => refusal(request, error))
+        .then((response) => this.#responder.withoutService(request, info, response));
     }
     if (head.hostname.label === "admin") {
       const response = this.#options.admin(request, head);

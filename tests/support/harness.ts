@@ -1,4 +1,4 @@
-import type { SignIn } from "../../src/access/oidc/authenticator.ts";
+import type { SignIn } from "../../src/access/oidc/sign_in.ts";
 import { type GatedService, Gates } from "../../src/access/gates.ts";
 import { OPEN, UNLIMITED } from "../../src/model/access.ts";
 import { parseCidr } from "../../src/model/ip.ts";

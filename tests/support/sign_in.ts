@@ -1,5 +1,5 @@
 import { type AddressOptions, SignInAddresses } from "../../src/access/oidc/addresses.ts";
-import type { SignIn } from "../../src/access/oidc/authenticator.ts";
+import type { SignIn } from "../../src/access/oidc/sign_in.ts";
 import { Providers } from "../../src/access/oidc/providers.ts";
 import { Sealer } from "../../src/access/oidc/sealer.ts";
 import { systemClock } from "../../src/base/clock.ts";

@@ -76,3 +76,10 @@ export function queryOf({ target }: RequestHead): URLSearchParams {
   const at = target.indexOf("?");
   return new URLSearchParams(at === -1 ? "" : target.slice(at + 1));
 }
+
+/** @throws {ClessError} `method_not_allowed` if a request for one of cless's own paths has another method. */
+export function onlyFor(method: string, ...allowed: readonly string[]): void {
+  if (allowed.includes(method)) return;
+  const allow = allowed.join(", ");
+  throw new ClessError("method_not_allowed", `This path of cless takes only ${allow}`, { allow });
+}

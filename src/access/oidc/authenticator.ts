@@ -5,12 +5,11 @@ import { problem } from "../../http/problem.ts";
 import { pathOf } from "../../http/request_head.ts";
 import type { OidcSettings } from "../../model/access.ts";
 import type { Asked, Authenticator, Outcome } from "../authenticator.ts";
-import { CALLBACK_PATH, FINISH_PATH, isFor, queryOf, SIGN_OUT_PATH, type SignInAddresses } from "./addresses.ts";
+import { CALLBACK_PATH, FINISH_PATH, isFor, onlyFor, queryOf, SIGN_OUT_PATH } from "./addresses.ts";
 import { dropOwnCookies, SignInCookies } from "./cookies.ts";
-import { page, redirect } from "./pages.ts";
-import type { Providers } from "./providers.ts";
-import type { Sealer } from "./sealer.ts";
+import { beforeSignOut, failed, notAllowed, redirect, refused, signedOut, tooLate } from "./pages.ts";
 import { identityOf, mayEnter, type Session, sessionOf } from "./session.ts";
+import { openState, type SignIn, type State } from "./sign_in.ts";
 
 const log = logger("access");
 
@@ -20,30 +19,8 @@ const ATTEMPT_MS = 10 * 60_000;
 const MAX_TARGET = 1500;
 /** This many sign-ins of a service may wait for the provider at once. */
 const MAX_FINISHING = 50;
-
 /** At most this many sessions are remembered; the oldest are forgotten. */
 const MAX_OPENED = 256;
-
-/** What the sign-ins of all services share. */
-export interface SignIn {
-  readonly sealer: Sealer;
-  readonly providers: Providers;
-  readonly addresses: SignInAddresses;
-  readonly secrets: {
-    /** The present value of a secret. @throws {Error} If there is none, or it cannot be read. */
-    value(name: string): Promise<string>;
-  };
-  /** Wall-clock time, ms since 1970. */
-  readonly now: () => number;
-}
-
-/** What the browser gets back from the provider, sealed: which sign-in it was, and where it goes on. */
-export interface State {
-  readonly id: string;
-  readonly service: string;
-  readonly origin: string;
-  readonly endsMs: number;
-}
 
 /** What is kept of a sign-in in a cookie of the browser that has begun it, sealed. */
 interface Attempt {
@@ -112,7 +89,7 @@ export class OidcAuthenticator implements Authenticator {
   #outcomeOf(session: Session): Outcome {
     return mayEnter(session, this.#settings.allow)
       ? { identity: identityOf(session) }
-      : { response: notAllowed(session) };
+      : { response: notAllowed(session.user) };
   }
 
   /** The session of a request, unless it has ended. */
@@ -236,16 +213,12 @@ export class OidcAuthenticator implements Authenticator {
     const origin = this.#signIn.addresses.originOf(head);
     if (head.method === "GET") {
       const session = await this.#session(request, origin);
-      return session === undefined
-        ? page({ status: 200, title: "Signed out", detail: "You are not signed in here.", back: "Sign in" })
-        : page({ status: 200, title: "Sign out?", detail: `You are signed in as ${session.user}.`, signOut: true });
+      return beforeSignOut(session?.user);
     }
     if (!isOwnForm(request, origin)) throw new ClessError("forbidden", "Another site cannot sign people out");
     const cookies = [cookiesOf(origin).endSession()];
     const url = await this.#providersSignOut();
-    return url === undefined
-      ? page({ status: 200, title: "Signed out", detail: "You are signed out here.", back: "Sign in", cookies })
-      : redirect(url.href, cookies);
+    return url === undefined ? signedOut(cookies) : redirect(url.href, cookies);
   }
 
   /** Where the provider ends its own session; `undefined` if it cannot be asked now. */
@@ -258,15 +231,6 @@ export class OidcAuthenticator implements Authenticator {
       return undefined;
     }
   }
-}
-
-/** What a browser has brought back from the provider; `undefined` if it is too old, or not from this cless. */
-export async function openState(
-  { now, sealer }: Pick<SignIn, "now" | "sealer">,
-  text: string,
-): Promise<State | undefined> {
-  const state = await sealer.open("state", [], text) as State | undefined;
-  return state !== undefined && state.endsMs > now() ? state : undefined;
 }
 
 /** The outcome for a request that gets an error, unless another way lets it pass. */
@@ -289,34 +253,8 @@ function shortTarget(target: string): string {
   return [target, pathOf(target)].find(({ length }) => length <= MAX_TARGET) ?? "/";
 }
 
-function onlyFor(method: string, ...allowed: readonly string[]): void {
-  if (allowed.includes(method)) return;
-  const allow = allowed.join(", ");
-  throw new ClessError("method_not_allowed", `This path of cless takes only ${allow}`, { allow });
-}
-
 /** Whether a form was sent by a page of this service, or by no browser: https://www.w3.org/TR/fetch-metadata/ */
 function isOwnForm({ headers }: Request, origin: string): boolean {
   const [site, from] = [headers.get("sec-fetch-site"), headers.get("origin")];
   return site === null ? from === null || from === origin : site === "same-origin";
-}
-
-function notAllowed({ user }: Session): Response {
-  const detail = `You are signed in as ${user}, and this service does not let this account in.`;
-  return page({ status: 403, code: "forbidden", title: "No access", detail, signOut: true });
-}
-
-export function tooLate(): Response {
-  const detail = "The sign-in took too long, or was begun in another browser.";
-  return page({ status: 400, code: "bad_request", title: "Sign-in did not work", detail, back: "Try again" });
-}
-
-function refused(reason: string): Response {
-  const detail = `The provider for sign-in has refused: ${reason}.`;
-  return page({ status: 403, code: "forbidden", title: "Sign-in did not work", detail, back: "Try again" });
-}
-
-function failed(): Response {
-  const detail = "The provider for sign-in did not answer as it should. The log of cless says more.";
-  return page({ status: 502, code: "upstream_failed", title: "Sign-in did not work", detail, back: "Try again" });
 }

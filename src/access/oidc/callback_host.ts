@@ -1,9 +1,7 @@
-import { ClessError } from "../../base/errors.ts";
-import { problem } from "../../http/problem.ts";
 import type { RequestHead } from "../../http/request_head.ts";
-import { CALLBACK_PATH, FINISH_PATH, isFor, queryOf } from "./addresses.ts";
-import { openState, type SignIn, tooLate } from "./authenticator.ts";
-import { redirect } from "./pages.ts";
+import { CALLBACK_PATH, FINISH_PATH, isFor, onlyFor, queryOf } from "./addresses.ts";
+import { redirect, tooLate } from "./pages.ts";
+import { openState, type SignIn } from "./sign_in.ts";
 
 /**
  * The one host to which the provider sends the browsers of all services back. It sends each on to its service, where the
@@ -19,17 +17,17 @@ export class CallbackHost {
     this.#signIn = signIn;
   }
 
-  /** Answers a browser that comes from the provider; returns `undefined` for all other requests. */
-  answer(request: Request, head: RequestHead): Promise<Response> | undefined {
+  /**
+   * Answers a browser that comes from the provider; returns `undefined` for all other requests. Rejects with a
+   * {@linkcode ClessError} `method_not_allowed` for other methods than GET.
+   */
+  answer(head: RequestHead): Promise<Response> | undefined {
     if (head.hostname.name !== this.#name || !isFor(head, CALLBACK_PATH)) return undefined;
-    return this.#sendOn(request, head);
+    return this.#sendOn(head);
   }
 
-  async #sendOn(request: Request, head: RequestHead): Promise<Response> {
-    if (head.method !== "GET") {
-      const error = new ClessError("method_not_allowed", "This path of cless can only be read", { allow: "GET" });
-      return problem(error, request);
-    }
+  async #sendOn(head: RequestHead): Promise<Response> {
+    onlyFor(head.method, "GET");
     const query = queryOf(head);
     const state = await openState(this.#signIn, query.get("state") ?? "");
     if (state === undefined || !this.#signIn.addresses.has(state.origin)) return tooLate();
