@@ -2,7 +2,7 @@ import type { Header } from "../http/headers.ts";
 import type { RequestHead } from "../http/request_head.ts";
 
 /** A request before a service's gate. */
-export interface Asked {
+export interface GateRequest {
   readonly request: Request;
   readonly head: RequestHead;
   /** Its body; `undefined` if it has none. Without a length, only reading tells that. */
@@ -37,7 +37,7 @@ export interface Authenticator {
    * Sees each request first, also one that needs no proof. Removes what only cless may know from the headers that the
    * app gets, and answers requests for cless's own paths; returns `undefined` for all others.
    */
-  prepare?(asked: Asked): Promise<Response> | undefined;
+  prepare?(asked: GateRequest): Promise<Response> | undefined;
   /** @throws {ClessError} If the request must be refused, whatever others say, such as after too many attempts. */
-  check(asked: Asked): Outcome | Promise<Outcome>;
+  check(asked: GateRequest): Outcome | Promise<Outcome>;
 }

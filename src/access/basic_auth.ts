@@ -4,7 +4,7 @@ import { ClessError } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import { problem } from "../http/problem.ts";
 import { networkOf } from "../model/ip.ts";
-import type { Asked, Authenticator, Identity, Outcome } from "./authenticator.ts";
+import type { Authenticator, GateRequest, Identity, Outcome } from "./authenticator.ts";
 import type { PasswordChecks } from "./password_checks.ts";
 import { parsePasswordHash, type PasswordHash } from "./password_hash.ts";
 
@@ -59,7 +59,7 @@ export class BasicAuth implements Authenticator {
   }
 
   /** @throws {ClessError} `too_many_attempts`, `overloaded` */
-  check(asked: Asked): Outcome | Promise<Outcome> {
+  check(asked: GateRequest): Outcome | Promise<Outcome> {
     const text = asked.request.headers.get("authorization");
     if (text === null) return this.#refusal(asked, "The service needs a user and a password");
     const { client } = asked.head;
@@ -71,7 +71,7 @@ export class BasicAuth implements Authenticator {
     return this.#recent.get(text) ?? this.#look(asked, text, client);
   }
 
-  #look(asked: Asked, text: string, client: string): Outcome | Promise<Outcome> {
+  #look(asked: GateRequest, text: string, client: string): Outcome | Promise<Outcome> {
     const credentials = readCredentials(text);
     if (credentials === undefined) return this.#refusal(asked, "The service needs a user and a password");
     const tag = this.#checks.tagOf(text);
@@ -120,7 +120,7 @@ export class BasicAuth implements Authenticator {
     if (this.#recent.size < MAX_REMEMBERED) this.#recent.set(text, outcome);
   }
 
-  #refusal({ request }: Asked, message = "The user or the password is wrong"): Outcome {
+  #refusal({ request }: GateRequest, message = "The user or the password is wrong"): Outcome {
     const challenge = `Basic realm="${this.#service}", charset="UTF-8"`;
     return { response: problem(new ClessError("unauthorized", message, { challenge }), request) };
   }

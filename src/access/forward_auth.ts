@@ -6,7 +6,7 @@ import { endToEnd, type Header } from "../http/headers.ts";
 import { problem } from "../http/problem.ts";
 import { hostOf } from "../http/request_head.ts";
 import type { ForwardAuth } from "../model/access.ts";
-import type { Asked, Authenticator, Outcome } from "./authenticator.ts";
+import type { Authenticator, GateRequest, Outcome } from "./authenticator.ts";
 
 const log = logger("access");
 
@@ -54,7 +54,7 @@ export class ForwardAuthenticator implements Authenticator {
     this.headers = options.settings.headers;
   }
 
-  async check(asked: Asked): Promise<Outcome> {
+  async check(asked: GateRequest): Promise<Outcome> {
     const hops = takeHops(asked);
     try {
       return outcomeOf(await this.#askWithin(asked, hops), this.headers);
@@ -65,7 +65,7 @@ export class ForwardAuthenticator implements Authenticator {
   }
 
   /** @throws {ClessError} `upstream_failed` if the server does not answer, `overloaded` */
-  async #askWithin(asked: Asked, hops: number): Promise<Response> {
+  async #askWithin(asked: GateRequest, hops: number): Promise<Response> {
     if (hops >= MAX_HOPS) {
       this.#fail(`it asks this service again: a loop; is ${this.#url.host} an address of this service?`);
       throw new ClessError("upstream_failed", "The server that decides about sign-in asks itself, in a loop");
@@ -81,7 +81,7 @@ export class ForwardAuthenticator implements Authenticator {
     }
   }
 
-  async #ask({ head, signal }: Asked, hops: number): Promise<Response> {
+  async #ask({ head, signal }: GateRequest, hops: number): Promise<Response> {
     const host = hostOf(head);
     const proto = head.secure ? "https" : "http";
     const headers: Header[] = [
@@ -117,7 +117,7 @@ export class ForwardAuthenticator implements Authenticator {
 }
 
 /** Removes the header that counts checks, which an app does not need, and reads it. A client can only set it higher. */
-function takeHops({ head: { headers } }: Asked): number {
+function takeHops({ head: { headers } }: GateRequest): number {
   let hops = 0;
   for (let at = headers.length - 1; at >= 0; at--) {
     if (headers[at]![0] !== HOPS) continue;

@@ -3,7 +3,7 @@ import type { Header } from "../http/headers.ts";
 import type { RequestHead } from "../http/request_head.ts";
 import { type AccessSettings, isOpen, type RequestLimits } from "../model/access.ts";
 import { type Cidr, parseRanges } from "../model/ip.ts";
-import type { Asked, Authenticator, Identity, Outcome } from "./authenticator.ts";
+import type { Authenticator, GateRequest, Identity, Outcome } from "./authenticator.ts";
 import { ExceptedPaths } from "./excepted_paths.ts";
 import { maintenanceAnswer } from "./maintenance.ts";
 import type { Rate, RateLimiter } from "./rate_limiter.ts";
@@ -81,7 +81,7 @@ export class Gate {
    *
    * @throws {ClessError} `rate_limited`, `too_large`, `forbidden`, and what authenticators throw.
    */
-  check(asked: Asked): Verdict | Promise<Verdict> {
+  check(asked: GateRequest): Verdict | Promise<Verdict> {
     const { head, request } = asked;
     const isAllowed = this.#allow !== undefined && this.#allow.contains(head.client);
     if (this.#maintenance !== "" && !isAllowed) return maintenanceAnswer(this.#maintenance, request);
@@ -102,7 +102,7 @@ export class Gate {
   }
 
   /** Whether a request is a preflight that passes. Where addresses alone open the lock, it needs no credentials. */
-  #isFreePreflight(asked: Asked): boolean {
+  #isFreePreflight(asked: GateRequest): boolean {
     return this.#authenticators.length > 0 && isPreflight(asked);
   }
 
@@ -115,7 +115,7 @@ export class Gate {
   }
 
   /** Asks the authenticators from `at` on. */
-  #authenticate(asked: Asked, at = 0, refusal?: Response): Verdict | Promise<Verdict> {
+  #authenticate(asked: GateRequest, at = 0, refusal?: Response): Verdict | Promise<Verdict> {
     const authenticator = this.#authenticators[at];
     if (authenticator === undefined) {
       if (refusal !== undefined) return refusal;
@@ -181,7 +181,7 @@ const OVERRIDES = ["x-http-method-override", "x-http-method", "x-method-override
  * Whether a request is a CORS preflight: https://fetch.spec.whatwg.org/#cors-preflight-request. Browsers send it without
  * credentials, so no lock can open to it. Nothing else may look like one.
  */
-function isPreflight({ head, request: { headers }, upload }: Asked): boolean {
+function isPreflight({ head, request: { headers }, upload }: GateRequest): boolean {
   return head.method === "OPTIONS" && upload === undefined && !head.target.includes("_method") &&
     headers.has("origin") && headers.has("access-control-request-method") &&
     !headers.has("authorization") && !headers.has("cookie") && !OVERRIDES.some((name) => headers.has(name));

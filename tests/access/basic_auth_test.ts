@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import type { Asked, Outcome } from "../../src/access/authenticator.ts";
+import type { GateRequest, Outcome } from "../../src/access/authenticator.ts";
 import { BasicAuth } from "../../src/access/basic_auth.ts";
 import { PasswordChecks } from "../../src/access/password_checks.ts";
 import { isPassword } from "../../src/access/password_hash.ts";
@@ -23,7 +23,7 @@ function newLock() {
   return { auth: new BasicAuth({ service: "app", users: USERS, clock, checks, attempts }), attempts, clock, hashed };
 }
 
-function withText(authorization: string, client = "192.0.2.1"): Asked {
+function withText(authorization: string, client = "192.0.2.1"): GateRequest {
   return asked({ authorization }, { client });
 }
 

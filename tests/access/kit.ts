@@ -1,4 +1,4 @@
-import type { Asked } from "../../src/access/authenticator.ts";
+import type { GateRequest } from "../../src/access/authenticator.ts";
 import type { GatedService } from "../../src/access/gates.ts";
 import type { Gate } from "../../src/access/gate.ts";
 import { type AccessSettings, OPEN, UNLIMITED } from "../../src/model/access.ts";
@@ -20,8 +20,8 @@ export function basic(user: string, password: string): string {
 export function asked(
   headers: Record<string, string> = {},
   head: Partial<RequestHead> = {},
-  upload?: Asked["upload"],
-): Asked {
+  upload?: GateRequest["upload"],
+): GateRequest {
   const request = new Request("http://app.localhost/", { headers });
   return {
     request,
@@ -39,7 +39,7 @@ export function gated(
 }
 
 /** What a gate says of a request: the status of its response or the code of its error; `pass` if it may pass. */
-export async function verdict(gate: Gate | undefined, request: Asked): Promise<string | number> {
+export async function verdict(gate: Gate | undefined, request: GateRequest): Promise<string | number> {
   try {
     return (await gate?.check(request))?.status ?? "pass";
   } catch (error) {

@@ -4,7 +4,7 @@ import { isNavigation } from "../../http/navigation.ts";
 import { problem } from "../../http/problem.ts";
 import { pathOf } from "../../http/request_head.ts";
 import type { OidcSettings } from "../../model/access.ts";
-import type { Asked, Authenticator, Outcome } from "../authenticator.ts";
+import type { Authenticator, GateRequest, Outcome } from "../authenticator.ts";
 import { CALLBACK_PATH, FINISH_PATH, isFor, onlyFor, queryOf, SIGN_OUT_PATH } from "./addresses.ts";
 import { dropOwnCookies, SignInCookies } from "./cookies.ts";
 import { beforeSignOut, failed, notAllowed, redirect, refused, signedOut, tooLate } from "./pages.ts";
@@ -54,7 +54,7 @@ export class OidcAuthenticator implements Authenticator {
   }
 
   /** Takes the cookies from what the app gets, and answers requests for cless's own paths, which need no proof. */
-  prepare(asked: Asked): Promise<Response> | undefined {
+  prepare(asked: GateRequest): Promise<Response> | undefined {
     const { head } = asked;
     dropOwnCookies(head.headers);
     if (isFor(head, CALLBACK_PATH, FINISH_PATH)) return this.#finish(asked);
@@ -62,7 +62,7 @@ export class OidcAuthenticator implements Authenticator {
     return undefined;
   }
 
-  check(asked: Asked): Outcome | Promise<Outcome> {
+  check(asked: GateRequest): Outcome | Promise<Outcome> {
     const { head, request } = asked;
     try {
       const origin = this.#signIn.addresses.originOf(head);
@@ -74,7 +74,7 @@ export class OidcAuthenticator implements Authenticator {
     }
   }
 
-  async #look({ head, request }: Asked, origin: string): Promise<Outcome> {
+  async #look({ head, request }: GateRequest, origin: string): Promise<Outcome> {
     try {
       const session = await this.#session(request, origin);
       if (session !== undefined) return this.#outcomeOf(session);
@@ -140,7 +140,7 @@ export class OidcAuthenticator implements Authenticator {
   }
 
   /** Ends a sign-in: the browser comes back from the provider. */
-  async #finish({ head, request }: Asked): Promise<Response> {
+  async #finish({ head, request }: GateRequest): Promise<Response> {
     onlyFor(head.method, "GET");
     const { addresses, now, sealer } = this.#signIn;
     const origin = addresses.originOf(head);
@@ -208,7 +208,7 @@ export class OidcAuthenticator implements Authenticator {
    * Signs out by a POST of this service's own page, so that no other site can sign people out. A GET gets a page with
    * the button.
    */
-  async #signOut({ head, request }: Asked): Promise<Response> {
+  async #signOut({ head, request }: GateRequest): Promise<Response> {
     onlyFor(head.method, "GET", "POST");
     const origin = this.#signIn.addresses.originOf(head);
     if (head.method === "GET") {
