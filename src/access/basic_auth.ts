@@ -63,36 +63,32 @@ export class BasicAuth implements Authenticator {
     const text = asked.request.headers.get("authorization");
     if (text === null) return this.#refusal(asked, "The service needs a user and a password");
     const { client } = asked.head;
-    const secondsLeft = this.#attempts.secondsLeft(client);
-    if (secondsLeft !== undefined && /^basic\b/i.test(text)) {
-      const message = `Too many wrong passwords came from this address; try again in ${secondsLeft} s`;
-      throw new ClessError("too_many_attempts", message, { retryAfterS: secondsLeft });
-    }
+    if (/^basic\b/i.test(text)) this.#refuseLockedOut(client);
     return this.#recent.get(text) ?? this.#look(asked, text, client);
   }
 
-  #look(asked: GateRequest, text: string, client: string): Outcome | Promise<Outcome> {
+  async #look(asked: GateRequest, text: string, client: string): Promise<Outcome> {
     const credentials = readCredentials(text);
     if (credentials === undefined) return this.#refusal(asked, "The service needs a user and a password");
-    const tag = this.#checks.tagOf(text);
+    const tag = await this.#checks.tagOf(text);
     const known = this.#right.get(tag);
-    if (known !== undefined) {
-      this.#keep(text, known);
-      return known;
-    }
+    if (known !== undefined) return this.#keep(text, known);
     if (this.#wrong.has(tag)) return this.#refusal(asked);
     let pending = this.#pending.get(tag);
     if (pending === undefined) {
       pending = this.#verify(tag, credentials, client).finally(() => this.#pending.delete(tag));
       this.#pending.set(tag, pending);
     }
-    return pending.then((identity) => identity === undefined ? this.#refusal(asked) : { identity });
+    const identity = await pending;
+    return identity === undefined ? this.#refusal(asked) : this.#keep(text, { identity });
   }
 
   async #verify(tag: string, { user, password }: Credentials, client: string): Promise<Identity | undefined> {
     const known = this.#users.get(user);
     // For an unknown user, a password is checked all the same, so that the time taken does not reveal who is known.
-    const hash = known ?? this.#hashFor(user);
+    const substitute = await this.#hashFor(user);
+    const hash = known ?? substitute;
+    this.#refuseLockedOut(client); // perhaps only since the request came
     const isRight = await this.#checks.check(password, hash, networkOf(client)) && known !== undefined;
     if (!isRight) {
       this.#attempts.wrong(client);
@@ -109,15 +105,24 @@ export class BasicAuth implements Authenticator {
     return identity;
   }
 
+  /** @throws {ClessError} `too_many_attempts` if too many wrong passwords came from an address. */
+  #refuseLockedOut(client: string): void {
+    const secondsLeft = this.#attempts.secondsLeft(client);
+    if (secondsLeft === undefined) return;
+    const message = `Too many wrong passwords came from this address; try again in ${secondsLeft} s`;
+    throw new ClessError("too_many_attempts", message, { retryAfterS: secondsLeft });
+  }
+
   /** The hash of some user, always the same one for an unknown user. */
-  #hashFor(user: string): PasswordHash {
-    const tag = this.#checks.tagOf(user);
+  async #hashFor(user: string): Promise<PasswordHash> {
+    const tag = await this.#checks.tagOf(user);
     return this.#hashes[(tag.charCodeAt(0) * 128 + tag.charCodeAt(1)) % this.#hashes.length]!;
   }
 
-  #keep(text: string, outcome: Outcome): void {
+  #keep(text: string, outcome: Outcome): Outcome {
     if (this.#recent.size === 0) this.#clock.after(RECENT_MS, () => this.#recent.clear());
     if (this.#recent.size < MAX_REMEMBERED) this.#recent.set(text, outcome);
+    return outcome;
   }
 
   #refusal({ request }: GateRequest, message = "The user or the password is wrong"): Outcome {

@@ -1,4 +1,3 @@
-import { createHmac } from "node:crypto";
 import { Limiter } from "../base/async.ts";
 import { ClessError } from "../base/errors.ts";
 import { isPassword, type PasswordHash } from "./password_hash.ts";
@@ -9,9 +8,11 @@ const AT_ONCE = 2;
 const MAX_PENDING = 32;
 const MAX_PENDING_OF_ADDRESS = 4;
 
+const encoder = new TextEncoder();
+
 /** Checks passwords, a few at a time, since each check is expensive on purpose. All services share it. */
 export class PasswordChecks {
-  readonly #key = crypto.getRandomValues(new Uint8Array(32));
+  #key: Promise<CryptoKey> | undefined;
   readonly #limiter = new Limiter(AT_ONCE);
   readonly #isPassword: typeof isPassword;
   /** How many checks of each address wait or run. */
@@ -24,8 +25,9 @@ export class PasswordChecks {
   }
 
   /** Stands for a text that must not stay in memory: HMAC-SHA-256 with a random key of this process. */
-  tagOf(text: string): string {
-    return createHmac("sha256", this.#key).update(text).digest("base64");
+  async tagOf(text: string): Promise<string> {
+    this.#key ??= crypto.subtle.generateKey({ name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
+    return new Uint8Array(await crypto.subtle.sign("HMAC", await this.#key, encoder.encode(text))).toBase64();
   }
 
   /**

@@ -1,5 +1,3 @@
-import { scrypt, timingSafeEqual } from "node:crypto";
-
 /** The parameters, salt and key of a hashed password. */
 export interface PasswordHash {
   /** The binary logarithm of scrypt's cost N. */
@@ -56,18 +54,25 @@ export async function hashPassword(password: string): Promise<string> {
 
 /** Whether a password has this hash. The time taken depends on the hash only. The work is done by another thread. */
 export async function isPassword(password: string, hash: PasswordHash): Promise<boolean> {
+  const { timingSafeEqual } = await nodeCrypto();
   return timingSafeEqual(await derive(password, hash, hash.key.length), hash.key);
 }
 
 /** The key of a password: scrypt, RFC 7914. The password counts in Unicode's form NFC, as RFC 8265 has it. */
-function derive(
+async function derive(
   password: string,
   { logN, r, p, salt }: Omit<PasswordHash, "key">,
   bytes: number,
 ): Promise<Uint8Array> {
+  const { scrypt } = await nodeCrypto();
   const N = 2 ** logN;
   const options = { N, r, p, maxmem: 128 * r * (N + p + 2) };
-  return new Promise((resolve, reject) => {
+  return await new Promise((resolve, reject) => {
     scrypt(password.normalize("NFC"), salt, bytes, options, (error, key) => error ? reject(error) : resolve(key));
   });
+}
+
+/** It is loaded with the first password, since it needs 6 MB of memory. */
+function nodeCrypto(): Promise<typeof import("node:crypto")> {
+  return import("node:crypto");
 }

