@@ -19,7 +19,7 @@ const ASK_MS = 50;
 const CALM_MS = 200_000;
 
 /** A request as the test sees it. */
-interface GateRequest {
+interface Asked {
   readonly number: number;
   readonly client: AbortController;
   /** What the engine had spoilt when it came. */
@@ -46,7 +46,7 @@ export interface WorldOptions {
 export class PoolWorld {
   readonly kit: Kit;
   readonly pool: InstancePool;
-  readonly requests: GateRequest[] = [];
+  readonly requests: Asked[] = [];
   readonly #revision: Revision;
   readonly #random: Random;
   readonly #instances: Instance[] = [];
@@ -134,7 +134,7 @@ export class PoolWorld {
 
   /** A request comes. @param quiet Whether it wakes nobody, and goes away where nobody is awake. */
   ask(quiet = false): void {
-    const asked: GateRequest = {
+    const asked: Asked = {
       number: this.requests.length,
       client: new AbortController(),
       spoiltBefore: this.#spoilt,
@@ -156,7 +156,7 @@ export class PoolWorld {
   }
 
   /** The nth of the requests in some state, counted round and round. */
-  pick(state: GateRequest["state"], n: number): GateRequest | undefined {
+  pick(state: Asked["state"], n: number): Asked | undefined {
     const those = this.requests.filter((asked) => asked.state === state);
     return those[n % those.length];
   }
@@ -169,7 +169,7 @@ export class PoolWorld {
   }
 
   /** A request is done, or its client gives up. */
-  end(asked: GateRequest): void {
+  end(asked: Asked): void {
     if (asked.state === "waiting") asked.client.abort(new Error("gone"));
     asked.state = "ended";
     asked.lease?.release();
@@ -369,7 +369,7 @@ export class PoolWorld {
     this.#check();
   }
 
-  #served(asked: GateRequest, lease: Lease): void {
+  #served(asked: Asked, lease: Lease): void {
     if (asked.state === "ended") return lease.release(); // it left at that very moment
     const before = this.requests.find(({ number, state }) => state === "waiting" && number < asked.number);
     if (before !== undefined) this.#wrongs.push(`${asked.number} is served before ${before.number}`);
@@ -380,7 +380,7 @@ export class PoolWorld {
     this.#check();
   }
 
-  #failed(asked: GateRequest, error: unknown): void {
+  #failed(asked: Asked, error: unknown): void {
     if (asked.state === "ended") return;
     asked.state = "ended";
     const code = error instanceof ClessError ? error.code : String(error);
