@@ -2,24 +2,25 @@ import { systemClock } from "../base/clock.ts";
 import { type DnsRecords, dnsWarnings, lookUp, type Resolver, systemResolver } from "../edge/dns.ts";
 import { Machine } from "../edge/machine.ts";
 import { changedLines, type EdgePorts } from "../edge/plan.ts";
-import { type Proof, prove, type Question } from "../edge/proof.ts";
+import { type Proof, type ProofRequest, prove } from "../edge/proof.ts";
 import { type EdgeSettings, parsePlainPath } from "../edge/settings.ts";
 import { type Proposal, propose, turnOff, turnOn, writtenFiles } from "../edge/switch.ts";
 import { defined } from "../model/defined.ts";
 import { formatEndpoint } from "../model/host.ts";
+import { dayOf } from "../model/time.ts";
 import { settingsOf } from "./https_settings.ts";
 import { indented } from "./text.ts";
 import type { Call } from "./verb.ts";
 
-/** What is changed, and what is asked about it; a parameter, so that a test can replace it. */
-export interface Place {
+/** The machine that `cless https on` changes, its ports, and the DNS that is asked about it. */
+export interface EdgeTarget {
   readonly machine: Machine;
   readonly ports: EdgePorts;
   readonly resolve: Resolver;
 }
 
-/** This machine, and the only ports at which browsers and authorities look. */
-function thisPlace(call: Call): Place {
+/** This machine. Browsers and authorities look at no other ports. */
+function thisMachine(call: Call): EdgeTarget {
   return { machine: machineOf(call), ports: { http: 80, https: 443 }, resolve: systemResolver };
 }
 
@@ -31,7 +32,7 @@ export function machineOf({ surroundings }: Call): Machine {
 }
 
 /** `cless https on`. Returns the exit code. */
-export async function switchOn(call: Call, { machine, ports, resolve } = thisPlace(call)): Promise<number> {
+export async function switchOn(call: Call, { machine, ports, resolve } = thisMachine(call)): Promise<number> {
   const settings = await settingsOf(call);
   const proposal = await propose(machine, settings, call.read("caddy", parsePlainPath)[0] ?? "caddy", ports);
   if (call.on("dry-run")) {
@@ -50,9 +51,9 @@ export async function switchOn(call: Call, { machine, ports, resolve } = thisPla
   const { upstream } = proposal.plan.wiring;
   console.log(`cless listens on ${formatEndpoint(upstream)}, and Caddy on the ports ${ports.http} and ${ports.https}`);
 
-  const question = await questionOf(settings, records, machine, ports);
-  const url = `https://${question.hostname}${question.path}`;
-  const proof = await prove(question, systemClock, began);
+  const request = await proofRequestOf(settings, records, machine, ports);
+  const url = `https://${request.hostname}${request.path}`;
+  const proof = await prove(request, systemClock, began);
   if (typeof proof === "string") {
     return complain([
       `${url} does not work yet: ${proof}`,
@@ -107,12 +108,12 @@ function changesText({ found, plan }: Proposal): string {
 }
 
 /** What proves that HTTPS works: the admin host, which is always there, if DNS leads names below the domain here. */
-async function questionOf(
+async function proofRequestOf(
   { acmeRoot, domain, own }: EdgeSettings,
   records: DnsRecords | string,
   { places }: Machine,
   { https }: EdgePorts,
-): Promise<Question> {
+): Promise<ProofRequest> {
   const isBaseOnly = own === undefined && typeof records !== "string" && records.below.length === 0;
   return defined({
     hostname: isBaseOnly ? domain : `admin.${domain}`,
@@ -124,7 +125,7 @@ async function questionOf(
 }
 
 function proofText(url: string, { certificate, isTrusted, status }: Proof): string {
-  const until = new Date(certificate.endsAt).toISOString().slice(0, 10);
+  const until = dayOf(certificate.endsAt);
   const trust = isTrusted ? "" : "; this machine does not trust it, and browsers may not either";
   return `${url} answers ${status}, with a certificate of ${certificate.authority} until ${until}${trust}`;
 }

@@ -3,6 +3,7 @@ import type { CertificateNamesJson } from "../admin/operations/certificates.ts";
 import { messageOf } from "../base/errors.ts";
 import type { Certificate } from "../edge/certificates.ts";
 import { type CertificateStatus, certificateStatus, type EdgeStatus, edgeStatus } from "../edge/status.ts";
+import { dayOf } from "../model/time.ts";
 import { machineOf } from "./https_on.ts";
 import { ago, pairs, table } from "./text.ts";
 import { type Call, printJson } from "./verb.ts";
@@ -85,7 +86,7 @@ function newNamesText({ domains, refused: [last] }: CertificateNamesJson): strin
 }
 
 function endText(endsAt: number): string {
-  const day = new Date(endsAt).toISOString().slice(0, 10);
+  const day = dayOf(endsAt);
   const days = daysUntil(endsAt);
   return days < 0 ? `${day}, ended` : `${day}, in ${days} ${days === 1 ? "day" : "days"}`;
 }

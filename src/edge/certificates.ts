@@ -1,6 +1,7 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { messageOf, plainMessageOf } from "../base/errors.ts";
 import { parseHostname } from "../model/host.ts";
+import { dayOf } from "../model/time.ts";
 import { defined } from "../model/defined.ts";
 import { readLine } from "./caddy.ts";
 import { certificateLog } from "./places.ts";
@@ -57,7 +58,7 @@ export async function readOwn(certificate: string, key: string, nowMs: number): 
   const { names, endsAt } = readCertificate(pem);
   const usable = names.filter((name) => parseHostname(name.replace(/^\*\./, "")) !== undefined);
   if (usable.length === 0) throw new RangeError(`${certificate} covers no hostname`);
-  if (endsAt <= nowMs) throw new RangeError(`${certificate} ended on ${new Date(endsAt).toISOString().slice(0, 10)}`);
+  if (endsAt <= nowMs) throw new RangeError(`${certificate} ended on ${dayOf(endsAt)}`);
   if (!isPair(pem, secret)) throw new RangeError(`${key} is not the key of ${certificate}`);
   return { certificate, key, names: usable };
 }

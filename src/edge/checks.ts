@@ -1,3 +1,4 @@
+import { dayOf } from "../model/time.ts";
 import type { Machine } from "./machine.ts";
 import { EDGE_UNIT } from "./places.ts";
 import { certificateStatus, type EdgeStatus } from "./status.ts";
@@ -33,9 +34,7 @@ export async function checkEdge(edge: EdgeStatus, { places }: Machine, nowMs: nu
     remedy: remedy ?? "cless https status shows all",
   }));
   if (own !== undefined && own.endsAt - nowMs < SOON_MS) {
-    const fact = `your certificate for ${own.names.join(", ")} ends on ${
-      new Date(own.endsAt).toISOString().slice(0, 10)
-    }`;
+    const fact = `your certificate for ${own.names.join(", ")} ends on ${dayOf(own.endsAt)}`;
     const remedy = `replace its file, then: systemctl restart ${EDGE_UNIT}`;
     faults.push({ check, state: own.endsAt <= nowMs ? "failed" : "warning", fact, remedy });
   }

@@ -1,6 +1,6 @@
 import { plainMessageOf } from "../base/errors.ts";
 
-/** A DNS server that does not answer is given up after this time, ms. */
+/** A DNS server that does not answer is given up after this time. */
 const DNS_MS = 5000;
 
 /** Finds the addresses of a name; none if it has no record. @throws {Error} If DNS cannot be asked. */

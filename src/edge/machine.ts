@@ -4,7 +4,7 @@ import { OperatorError } from "../base/errors.ts";
 import { absolutePathOf, findCaddy, validate } from "./caddy.ts";
 import { caddyfileOf, type Wiring } from "./caddyfile.ts";
 import { CLESS_UNIT, EDGE_UNIT, type Places, placesBelow } from "./places.ts";
-import type { EdgePorts, Found } from "./plan.ts";
+import type { EdgePorts, MachineState } from "./plan.ts";
 import { firstFree, listenerOn } from "./ports.ts";
 import type { EdgeSettings } from "./settings.ts";
 import { readEnv } from "./units.ts";
@@ -31,7 +31,7 @@ export class Machine {
   }
 
   /** Looks at all that a plan depends on. @param caddy The name or path of Caddy. */
-  async look(caddy: string, ports: EdgePorts): Promise<Found> {
+  async look(caddy: string, ports: EdgePorts): Promise<MachineState> {
     const { places } = this;
     const hasSystemd = await isThere(places.systemd);
     const installed = await Promise.all(places.clessUnits.map(isThere));

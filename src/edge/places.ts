@@ -1,6 +1,11 @@
 /** The first line of every file that `cless https on` writes. A file without it belongs to somebody else. */
 export const MARK = "# Written by cless https on; cless https off removes it.";
 
+/** Whether cless has written a file. */
+export function isMarked(text: string): boolean {
+  return text.startsWith(`${MARK}\n`);
+}
+
 /** Caddy's unit. */
 export const EDGE_UNIT = "cless-edge.service";
 /** The unit of cless. */

@@ -3,7 +3,7 @@ import { type Endpoint, parseEndpoint } from "../model/host.ts";
 import { isLoopback } from "../model/ip.ts";
 import type { Caddy } from "./caddy.ts";
 import { caddyfileOf, type Wiring } from "./caddyfile.ts";
-import { CLESS_UNIT, EDGE_UNIT, MARK, type Places } from "./places.ts";
+import { CLESS_UNIT, EDGE_UNIT, isMarked, MARK, type Places } from "./places.ts";
 import { type Listener, portFaults } from "./ports.ts";
 import type { EdgeSettings } from "./settings.ts";
 import { asSeenByUnit, clessEnvOf, dropInOf, serveFlags, unitOf } from "./units.ts";
@@ -14,8 +14,8 @@ const DEFAULT_ADMIN = "127.0.0.1:1323";
 /** The flags that the edge sets by variables. A flag on the command line of the unit would win. */
 const EDGE_FLAGS = ["listen", "trusted-proxy", "public-url", "admin-https"];
 
-/** What is on the machine. */
-export interface Found {
+/** What a plan depends on. */
+export interface MachineState {
   readonly isRoot: boolean;
   readonly hasSystemd: boolean;
   /** Whether the unit of cless is installed. */
@@ -52,7 +52,7 @@ export interface Plan {
 }
 
 /** Plans an edge that is on. */
-export function planEdge(settings: EdgeSettings, ports: EdgePorts, found: Found, places: Places): Plan {
+export function planEdge(settings: EdgeSettings, ports: EdgePorts, found: MachineState, places: Places): Plan {
   const upstream = listenOf(found, ports);
   const wiring: Wiring = {
     upstream,
@@ -78,7 +78,7 @@ export function planEdge(settings: EdgeSettings, ports: EdgePorts, found: Found,
 function commandsOf(
   { own }: EdgeSettings,
   files: Plan["files"],
-  found: Found,
+  found: MachineState,
   { caddyfile, clessEnv, dropIn, unit }: Places,
 ): string[][] {
   const changed = (...paths: string[]) => paths.some((path) => files.get(path) !== found.files.get(path));
@@ -99,7 +99,7 @@ function commandsOf(
  * Where cless is to listen: where it did behind the edge before, or on this machine alone, else on a free port. The
  * ports of the edge are Caddy's. The port is 0 if none is free.
  */
-function listenOf({ edgeEnv, freePort, userEnv }: Found, ports: EdgePorts): Endpoint {
+function listenOf({ edgeEnv, freePort, userEnv }: MachineState, ports: EdgePorts): Endpoint {
   const unusable = [0, ports.http, ports.https];
   const before = [edgeEnv, userEnv].flatMap((env) => endpointsIn(env[variableOf("listen")] ?? ""));
   return before.find(({ hostname, port }) => hostname === "127.0.0.1" && !unusable.includes(port)) ??
@@ -117,7 +117,7 @@ function endpointsIn(text: string): Endpoint[] {
 }
 
 /** Where Caddy reaches the admin API; `undefined` if that is not by a loopback address. */
-function adminOf(userEnv: Found["userEnv"]): Endpoint | undefined {
+function adminOf(userEnv: MachineState["userEnv"]): Endpoint | undefined {
   const [admin] = endpointsIn(userEnv[variableOf("admin")] || DEFAULT_ADMIN);
   if (admin === undefined || admin.port === 0) return undefined;
   const { hostname, port } = admin;
@@ -126,7 +126,7 @@ function adminOf(userEnv: Found["userEnv"]): Endpoint | undefined {
 }
 
 /** Everything that keeps an edge from being switched on, each with what to do. */
-export function faultsOf(found: Found, ports: EdgePorts, places: Places): string[] {
+export function faultsOf(found: MachineState, ports: EdgePorts, places: Places): string[] {
   const { caddy, command, files, hasSystemd, isInstalled, listeners, userEnv } = found;
   const flags = EDGE_FLAGS.filter((flag) => new RegExp(`\\s--${flag}[\\s=]`).test(`${command} `));
   return [
@@ -149,15 +149,10 @@ export function faultsOf(found: Found, ports: EdgePorts, places: Places): string
 }
 
 /** Caddy's unit does not see the folders of users: systemd.exec(5), `ProtectHome=` and `PrivateTmp=`. */
-function caddyFaults(caddy: Found["caddy"]): string[] {
+function caddyFaults(caddy: MachineState["caddy"]): string[] {
   if (typeof caddy === "string") return [caddy];
   const isHidden = /^\/(home|root|run\/user|tmp|var\/tmp)\//.test(caddy.path);
   return isHidden ? [`Caddy's unit cannot run ${caddy.path}: move it to /usr/local/bin`] : [];
-}
-
-/** Whether cless has written a file. */
-export function isMarked(text: string): boolean {
-  return text.startsWith(`${MARK}\n`);
 }
 
 /** The lines that a file loses and gets, such as `- email a@example.org`. */

@@ -4,8 +4,9 @@ import type { Clock } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
 import { type Certificate, lastErrors, readCertificate } from "./certificates.ts";
 
-/** How long a certificate may take, ms. */
+/** How long a certificate may take. */
 const PATIENCE_MS = 90_000;
+/** While a request waits, the errors of the authority are read this often. */
 const LOOK_MS = 500;
 const PAUSE_MS = 1000;
 
@@ -18,7 +19,7 @@ export interface Proof {
 }
 
 /** What is requested to prove that HTTPS works. */
-export interface Question {
+export interface ProofRequest {
   readonly hostname: string;
   readonly path: string;
   /** The port of this machine. */
@@ -35,20 +36,20 @@ export interface Question {
  *
  * @param nowMs When it begins, ms since 1970: errors of the authority before that do not count.
  */
-export async function prove(question: Question, clock: Clock, nowMs: number): Promise<Proof | string> {
+export async function prove(request: ProofRequest, clock: Clock, nowMs: number): Promise<Proof | string> {
   const deadline = clock.now() + PATIENCE_MS;
   for (;;) {
     const aborter = new AbortController();
-    const asked = ask(question, aborter.signal).catch(messageOf);
+    const asked = requestOnce(request, aborter.signal).catch(messageOf);
     try {
       let outcome: Proof | string | undefined;
       // A refusal does not end the connection: Caddy tries again while its client waits.
       while (outcome === undefined) {
-        outcome = await within(asked, clock, LOOK_MS) ?? await refusalOf(question, nowMs);
+        outcome = await within(asked, clock, LOOK_MS) ?? await refusalOf(request, nowMs);
         if (typeof outcome !== "string" && outcome !== undefined) return outcome;
         if (outcome === undefined && clock.now() > deadline) outcome = `no answer in ${PATIENCE_MS / 1000} s`;
       }
-      const refusal = await refusalOf(question, nowMs);
+      const refusal = await refusalOf(request, nowMs);
       if (refusal !== undefined) return refusal;
       if (clock.now() > deadline) return String(outcome);
     } finally {
@@ -60,7 +61,7 @@ export async function prove(question: Question, clock: Clock, nowMs: number): Pr
 }
 
 /** What the authority has said against the certificate; `undefined` if nothing. */
-async function refusalOf({ hostname, storage }: Question, sinceMs: number): Promise<string | undefined> {
+async function refusalOf({ hostname, storage }: ProofRequest, sinceMs: number): Promise<string | undefined> {
   const errors = await lastErrors(storage).catch(() => []);
   const error = errors.find(({ name, at }) => name === hostname && at >= sinceMs);
   if (error === undefined) return undefined;
@@ -69,8 +70,8 @@ async function refusalOf({ hostname, storage }: Question, sinceMs: number): Prom
   }`;
 }
 
-/** Requests it once. @throws {Error} If there is no answer. */
-function ask({ hostname, path, port, root }: Question, signal: AbortSignal): Promise<Proof> {
+/** @throws {Error} If there is no answer. */
+function requestOnce({ hostname, path, port, root }: ProofRequest, signal: AbortSignal): Promise<Proof> {
   return new Promise((resolve, reject) => {
     const socket = connect({
       host: "127.0.0.1",

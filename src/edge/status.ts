@@ -10,8 +10,7 @@ import {
   storedCertificates,
 } from "./certificates.ts";
 import type { Machine } from "./machine.ts";
-import { CLESS_UNIT, EDGE_UNIT } from "./places.ts";
-import { isMarked } from "./plan.ts";
+import { CLESS_UNIT, EDGE_UNIT, isMarked } from "./places.ts";
 import { ownCertificateIn, readEnv } from "./units.ts";
 
 /** How HTTPS is doing on a machine with systemd. */

@@ -1,12 +1,12 @@
 import { messageOf, OperatorError } from "../base/errors.ts";
 import type { Machine } from "./machine.ts";
-import { CLESS_UNIT, EDGE_UNIT } from "./places.ts";
-import { type EdgePorts, faultsOf, type Found, isMarked, type Plan, planEdge } from "./plan.ts";
+import { CLESS_UNIT, EDGE_UNIT, isMarked } from "./places.ts";
+import { type EdgePorts, faultsOf, type MachineState, type Plan, planEdge } from "./plan.ts";
 import type { EdgeSettings } from "./settings.ts";
 
 /** What an edge that is to be on would change, and what keeps it from that. */
 export interface Proposal {
-  readonly found: Found;
+  readonly found: MachineState;
   readonly plan: Plan;
   readonly faults: readonly string[];
 }
@@ -53,7 +53,7 @@ async function carryOut(machine: Machine, command: readonly string[]): Promise<v
 }
 
 /** Makes all as it was found. What cannot be undone is left, since the first failure says more. */
-async function takeBack(machine: Machine, { files }: Found): Promise<void> {
+async function takeBack(machine: Machine, { files }: MachineState): Promise<void> {
   const wasOn = files.get(machine.places.unit) !== undefined;
   const attempt = async (...command: string[]) => await carryOut(machine, command).catch(() => {});
   if (!wasOn) await attempt("disable", "--now", EDGE_UNIT);

@@ -21,6 +21,11 @@ export function formatDuration(ms: number): string {
   return `${ms / factor}${unit}`;
 }
 
+/** The day of a wall-clock time in UTC, such as `2026-01-31`. @param ms Since 1970. */
+export function dayOf(ms: number): string {
+  return new Date(ms).toISOString().slice(0, 10);
+}
+
 const CANONICAL = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$/;
 const RFC_3339 = /^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)$/;
 

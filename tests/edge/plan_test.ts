@@ -1,13 +1,13 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { MARK, placesBelow } from "../../src/edge/places.ts";
-import { changedLines, faultsOf, type Found, isMarked, planEdge } from "../../src/edge/plan.ts";
+import { isMarked, MARK, placesBelow } from "../../src/edge/places.ts";
+import { changedLines, faultsOf, type MachineState, planEdge } from "../../src/edge/plan.ts";
 import type { EdgeSettings } from "../../src/edge/settings.ts";
 
 const PLACES = placesBelow("");
 const PORTS = { http: 80, https: 443 };
 const SETTINGS: EdgeSettings = { domain: "example.org", admin: false };
 /** A machine on which nothing is in the way. */
-const READY: Found = {
+const READY: MachineState = {
   isRoot: true,
   hasSystemd: true,
   isInstalled: true,
@@ -20,17 +20,17 @@ const READY: Found = {
   freePort: 8080,
 };
 
-function planOf(found: Partial<Found> = {}, settings: Partial<EdgeSettings> = {}) {
+function planOf(found: Partial<MachineState> = {}, settings: Partial<EdgeSettings> = {}) {
   return planEdge({ ...SETTINGS, ...settings }, PORTS, { ...READY, ...found }, PLACES);
 }
 
 /** The settings that cless gets. */
-function clessEnv(found: Partial<Found> = {}, settings: Partial<EdgeSettings> = {}): string[] {
+function clessEnv(found: Partial<MachineState> = {}, settings: Partial<EdgeSettings> = {}): string[] {
   return planOf(found, settings).files.get(PLACES.clessEnv)!.split("\n").slice(1, -1);
 }
 
 /** A machine on which a plan has been carried out. */
-function after({ files }: ReturnType<typeof planOf>): Pick<Found, "files"> {
+function after({ files }: ReturnType<typeof planOf>): Pick<MachineState, "files"> {
   return { files: new Map(files) };
 }
 
@@ -97,7 +97,7 @@ Deno.test("cless leaves its port first, and what has not changed is not started 
 });
 
 Deno.test("each fault says what to do", () => {
-  const faults = (found: Partial<Found>) => faultsOf({ ...READY, ...found }, PORTS, PLACES);
+  const faults = (found: Partial<MachineState>) => faultsOf({ ...READY, ...found }, PORTS, PLACES);
   assertEquals(faults({ hasSystemd: false, isInstalled: false }), [
     "systemd does not run this machine: use cless https run",
   ]);
