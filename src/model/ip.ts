@@ -42,13 +42,34 @@ export function parseCidr(text: string): Cidr {
 
 /** Reads ranges as {@linkcode parseCidr} does. Returns one range with the addresses of all. @throws {RangeError} */
 export function parseRanges(texts: readonly string[]): Cidr {
-  const blocks = texts.map(parseBlock);
+  const sets: BlockSet[] = [];
+  for (const { base, bits } of texts.map(parseBlock)) {
+    let set = sets.find((one) => one.bytes === base.length && one.bits === bits);
+    if (set === undefined) sets.push(set = { bytes: base.length, bits, starts: new Set() });
+    set.starts.add(startOf(base, bits));
+  }
   return {
     contains(candidate) {
       const bytes = parseIp(candidate);
-      return bytes !== undefined && blocks.some((block) => isIn(bytes, block));
+      return bytes !== undefined &&
+        sets.some((set) => set.bytes === bytes.length && set.starts.has(startOf(bytes, set.bits)));
     },
   };
+}
+
+/** All blocks with addresses of this length that have this many bits in common. One look finds an address among them. */
+interface BlockSet {
+  readonly bytes: number;
+  readonly bits: number;
+  readonly starts: Set<string>;
+}
+
+/** The first `bits` bits of an address, as a text with a character for each byte. */
+function startOf(bytes: readonly number[], bits: number): string {
+  const whole = bits >> 3;
+  let start = "";
+  for (let at = 0; at < whole; at++) start += String.fromCharCode(bytes[at]!);
+  return bits % 8 === 0 ? start : start + String.fromCharCode(bytes[whole]! >> (8 - bits % 8));
 }
 
 function parseBlock(text: string): Block {
@@ -59,14 +80,6 @@ function parseBlock(text: string): Block {
     throw new RangeError("expected an address or a range such as 10.0.0.0/8 or fd00::/8");
   }
   return { base, bits };
-}
-
-function isIn(bytes: readonly number[], { base, bits }: Block): boolean {
-  if (bytes.length !== base.length) return false;
-  return bytes.every((byte, at) => {
-    const shift = 8 - Math.min(8, Math.max(0, bits - at * 8));
-    return byte >> shift === base[at]! >> shift;
-  });
 }
 
 /**

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { isLoopback, parseCidr, parseIp, withoutMapping } from "../../src/model/ip.ts";
+import { isLoopback, parseCidr, parseIp, parseRanges, withoutMapping } from "../../src/model/ip.ts";
 
 /** Whether a range has each of the addresses. */
 function contained(range: string, ...addresses: string[]): boolean[] {
@@ -135,6 +135,15 @@ Deno.test("an IPv6 range has the addresses that have its first bits in common", 
       const contains = parseCidr(`${text(base)}/${bits}`).contains(text(candidate));
       assertEquals(contains, same && !mapped(toBytes(candidate)), `${text(base)}/${bits} ${text(candidate)}`);
     }
+  }));
+});
+
+Deno.test("many ranges together have the addresses of each of them", () => {
+  const address = fc.oneof(ipv4.map((bytes) => bytes.join(".")), fc.ipV6());
+  const range = fc.tuple(address, fc.nat(32)).map(([start, bits]) => `${start}/${bits}`);
+  fc.assert(fc.property(fc.array(range, { maxLength: 20 }), address, (ranges, candidate) => {
+    const expected = ranges.some((one) => parseCidr(one).contains(candidate));
+    assertEquals(parseRanges(ranges).contains(candidate), expected);
   }));
 });
 
