@@ -42,7 +42,7 @@ const EXPORTED_FOR_TESTS: Record<string, string> = {
   "src/cli/help.ts flagHelp": "no verb has flags without a group",
   "src/control/access/tokens.ts OWNER_NAME": "what no other token may be called",
   "src/edge/caddy.ts isTooOld": "versions are compared without a program",
-  "src/edge/certificates.ts errorsIn": "a log is read without a file",
+  "src/edge/certificate_errors.ts errorsIn": "a log is read without a file",
   "src/edge/ports.ts unitIn": "the format is tested without systemd",
   "src/deploy/config_file.ts deployerTarget": "applying a manifest is tested without a file",
   "src/control/manifest/apply.ts ApplyError": "what an error is known by",

@@ -53,6 +53,16 @@ function link(from: string, to: string): boolean {
   }
 }
 
+/** The text of a file; `undefined` if there is none. */
+export async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await Deno.readTextFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
 /** Removes a file. Ignores any failure: if something is in the way, the next use of the path reports it. */
 export function removeIfThere(path: string): void {
   try {

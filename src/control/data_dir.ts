@@ -1,5 +1,5 @@
 import { messageOf, OperatorError, plainMessageOf } from "../base/errors.ts";
-import { removeIfThere, writeAtomically } from "../base/atomic_file.ts";
+import { readIfThere, removeIfThere, writeAtomically } from "../base/atomic_file.ts";
 import type { Store } from "./store.ts";
 
 const OWNER = /^[0-9a-f]{8}$/;
@@ -183,16 +183,6 @@ async function readChecked(path: string, form: RegExp): Promise<string | undefin
   }
   await makePrivate(path);
   return found;
-}
-
-/** The text of a file; `undefined` if there is none. */
-export async function readIfThere(path: string): Promise<string | undefined> {
-  try {
-    return await Deno.readTextFile(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
 }
 
 /** Removes other users' permissions on a file. An operator may have put it there with more. */

@@ -1,5 +1,5 @@
 import { linesOf } from "../base/streams.ts";
-import { type CaddyLine, lastError, readLine } from "./caddy.ts";
+import { type CaddyLine, lastError, readLine } from "./caddy_log.ts";
 
 /** How many lines before its end are searched for the reason. */
 const KEPT_LINES = 50;

@@ -2,7 +2,8 @@ import { connect } from "node:tls";
 import { delay, within } from "../base/async.ts";
 import type { Clock } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
-import { type Certificate, lastErrors, readCertificate } from "./certificates.ts";
+import { lastErrors } from "./certificate_errors.ts";
+import { type Certificate, readCertificate } from "./certificates.ts";
 
 /** How long a certificate may take. */
 const PATIENCE_MS = 90_000;

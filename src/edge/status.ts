@@ -1,14 +1,8 @@
 import { variableOf } from "../base/config.ts";
 import { plainMessageOf } from "../base/errors.ts";
 import { defined } from "../model/defined.ts";
-import {
-  type Certificate,
-  type CertificateError,
-  covers,
-  lastErrors,
-  readCertificate,
-  storedCertificates,
-} from "./certificates.ts";
+import { type CertificateError, lastErrors } from "./certificate_errors.ts";
+import { type Certificate, covers, readCertificate, storedCertificates } from "./certificates.ts";
 import type { Machine } from "./machine.ts";
 import { CLESS_UNIT, EDGE_UNIT, isMarked } from "./places.ts";
 import { ownCertificateIn, readEnv } from "./units.ts";

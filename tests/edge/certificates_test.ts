@@ -1,12 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import {
-  covers,
-  errorsIn,
-  lastErrors,
-  readCertificate,
-  readOwn,
-  storedCertificates,
-} from "../../src/edge/certificates.ts";
+import { errorsIn, lastErrors } from "../../src/edge/certificate_errors.ts";
+import { covers, readCertificate, readOwn, storedCertificates } from "../../src/edge/certificates.ts";
 import { noEdge, ownCertificate } from "../support/pebble.ts";
 
 /** Lines of Caddy's log. */

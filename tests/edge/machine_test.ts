@@ -1,5 +1,6 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import { findCaddy, isTooOld, lastError, readLine } from "../../src/edge/caddy.ts";
+import { findCaddy, isTooOld } from "../../src/edge/caddy.ts";
+import { lastError, readLine } from "../../src/edge/caddy_log.ts";
 import { dnsWarnings, lookUp } from "../../src/edge/dns.ts";
 import { firstFree, listenerOn, unitIn } from "../../src/edge/ports.ts";
 import { freePorts } from "../support/free_ports.ts";

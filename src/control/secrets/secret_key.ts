@@ -1,7 +1,7 @@
 import { concat } from "@std/bytes/concat";
 import { OperatorError, plainMessageOf } from "../../base/errors.ts";
-import { writeAtomically } from "../../base/atomic_file.ts";
-import { makePrivate, readIfThere } from "../data_dir.ts";
+import { readIfThere, writeAtomically } from "../../base/atomic_file.ts";
+import { makePrivate } from "../data_dir.ts";
 
 const KEY_BYTES = 32;
 const ID_BYTES = 8;
