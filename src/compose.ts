@@ -181,15 +181,16 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
   const hosts = new Hosts(config, services, convention);
   const activator = new Activator(router, config.maxPending);
 
-  // What operators see and change.
+  // Who may come in.
+  const signInAddresses = new SignInAddresses({ hosts, publicUrl: config.publicUrl, callbackHost: config.oidcHost });
   const signIn = {
+    ...{ addresses: signInAddresses, secrets, now: Date.now },
     sealer: new Sealer(secrets),
     providers: new Providers(clock),
-    addresses: new SignInAddresses({ hosts, publicUrl: config.publicUrl, callbackHost: config.oidcHost }),
-    secrets,
-    now: Date.now,
   };
   const gates = new Gates({ clock, signIn });
+
+  // What operators see and change.
   const publisher = new Publisher({
     ...{ services, limits, defaults, env, gates, store, pools, clock, retiring },
     exceptRobots: config.wakeExceptRobots,
@@ -201,7 +202,7 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
       hostPaths,
       reservedHostnames: adminHostnames(config),
       baseDomains: baseDomains(config),
-      hosts,
+      signInAddresses,
     },
     volumeUsers: engine,
     events: {
@@ -218,7 +219,7 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
   const catalog = new Catalog(states, services);
   const api = adminApi({
     ...{ config, clock, stopping: stopping.signal, catalog, deployer, store, dataDir, secrets, fleet, events },
-    ...{ metrics, engine, figures, hosts, activator },
+    ...{ metrics, engine, figures, hosts, signInAddresses, activator },
     certificateNames: new CertificateNames({ store, clock, now: Date.now }),
     control: new InstanceControl(router, services, drainTimeoutMs),
     tokens: new Tokens(store, dataDir.token),

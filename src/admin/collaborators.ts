@@ -1,3 +1,4 @@
+import type { SignInAddresses } from "../access/oidc/addresses.ts";
 import type { Usage } from "../pool/launcher.ts";
 import type { DataDir } from "../control/data_dir.ts";
 import type { Figures } from "../control/figures.ts";
@@ -45,7 +46,8 @@ export interface Collaborators {
     usage(): Promise<ReadonlyMap<string, Usage>>;
   };
   readonly certificateNames: Pick<CertificateNames, "grant" | "counts" | "refused">;
-  readonly hosts: Pick<Hosts, "callbacksOf" | "kindOf" | "urlOf">;
+  readonly hosts: Pick<Hosts, "kindOf" | "urlOf">;
+  readonly signInAddresses: Pick<SignInAddresses, "callbacksOf">;
   readonly statistics: Pick<Statistics, "pools" | "read">;
   readonly activator: Pick<Activator, "draining">;
 }

@@ -1,3 +1,4 @@
+import type { SignInAddresses } from "../access/oidc/addresses.ts";
 import type { ServiceRecord } from "../control/records.ts";
 import { checkTagLength, InvalidError } from "../control/schema/invalid.ts";
 import { type Secrets, UnknownSecretError } from "../control/secrets/secrets.ts";
@@ -17,10 +18,7 @@ export interface DeployRules {
   readonly reservedHostnames: readonly string[];
   /** The domains in which each service has the address `NAME.DOMAIN`; lower case. */
   readonly baseDomains: readonly string[];
-  readonly hosts: {
-    /** Why nobody can sign in at a service's addresses; `undefined` if people can. */
-    signInProblem(service: string, domains: readonly string[]): string | undefined;
-  };
+  readonly signInAddresses: Pick<SignInAddresses, "problemOf">;
 }
 
 /** Checks everything in a deploy that does not depend on the image. @throws {InvalidError} */
@@ -85,7 +83,7 @@ export function checkDomains(
  * @throws {InvalidError}
  */
 export function checkSignIn(
-  { hosts }: DeployRules,
+  { signInAddresses }: DeployRules,
   secrets: Pick<Secrets, "currentVersions">,
   name: string,
   { access, domains }: DeployWish["service"],
@@ -94,7 +92,7 @@ export function checkSignIn(
   if (access === undefined && domains === undefined) return;
   const { oidc } = access ?? before?.access ?? {};
   if (oidc === undefined) return;
-  const problem = hosts.signInProblem(name, domains ?? before?.domains ?? []);
+  const problem = signInAddresses.problemOf(name, domains ?? before?.domains ?? []);
   if (problem !== undefined) throw new InvalidError(["access", "oidc"], problem);
   const secret = oidc.clientSecret?.replace(/^secret:/, "");
   try {

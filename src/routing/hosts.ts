@@ -1,6 +1,5 @@
 import type { Config } from "../base/config.ts";
-import { CALLBACK_PATH } from "../access/oidc/addresses.ts";
-import { isLocalName, parseHostname } from "../model/host.ts";
+import { parseHostname } from "../model/host.ts";
 import { type PublicUrl, urlBelow, urlOfHost } from "../model/public_url.ts";
 import { tagLabel } from "../model/service.ts";
 import type { ServiceMap } from "./service_map.ts";
@@ -95,23 +94,11 @@ export class Hosts {
     return dot > 0 && [...this.#own ?? [], "localhost"].includes(name.slice(dot + 1));
   }
 
-  /** Why nobody can sign in at a service's addresses; `undefined` if people can. @param domains Its custom domains. */
-  signInProblem(service: string, domains: readonly string[]): string | undefined {
-    const base = this.#base();
-    if (base.scheme === "https") return undefined;
-    const plain = [`${service}.${base.domain}`, ...domains].find((name) => !isLocalName(name));
-    return plain && `needs HTTPS at ${plain}: run \`cless https on\`, or name the address of your own proxy with ` +
-        "--public-url https://…; without that, people can sign in only below localhost";
-  }
-
-  /** The addresses at which the provider of a service's sign-in must know it. @param domains Its custom domains. */
-  callbacksOf(service: string, domains: readonly string[]): string[] {
-    const base = this.#base();
-    const { oidcHost } = this.#config;
-    const origins = oidcHost === undefined
-      ? [this.urlOf(service), ...domains.map((domain) => urlOfHost(base, domain))]
-      : [urlOfHost(base, oidcHost)];
-    return origins.map((origin) => origin + CALLBACK_PATH);
+  /**
+   * Where clients reach a service: its URL, and one for each of its custom domains. @param domains These domains.
+   */
+  originsOf(service: string, domains: readonly string[]): string[] {
+    return [this.urlOf(service), ...domains.map((domain) => urlOfHost(this.#base(), domain))];
   }
 
   #base(): PublicUrl {

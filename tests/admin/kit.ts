@@ -107,9 +107,9 @@ export async function newAdmin(
     certificateNames: new CertificateNames({ store, clock: kit.clock, now: () => scene.time.now }),
     hosts: {
       kindOf: (name) => scene.services.get(name.split(".")[0]!) === undefined ? undefined : "declared",
-      callbacksOf: (service) => [`http://${service}.localhost:8080/callback`],
       urlOf: (service, tag) => `http://${tag === undefined ? "" : `${tag}--`}${service}.localhost:8080`,
     },
+    signInAddresses: { callbacksOf: (service) => [`http://${service}.localhost:8080/callback`] },
     statistics: { pools: () => new Set(), read: () => ({}) },
     activator: { draining: false },
     config: { domain: "cless.cloud", publicUrl: undefined, admin: { hostname: "127.0.0.1", port: 1323 } },

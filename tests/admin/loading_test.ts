@@ -12,7 +12,6 @@ async function newLoading(load: LoadRoutes) {
     ...parts,
     hosts: {
       urlOf: () => "",
-      callbacksOf: () => [],
       kindOf: (name) => name === "web.localhost" ? "declared" : undefined,
     },
   }, () => {

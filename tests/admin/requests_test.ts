@@ -218,7 +218,6 @@ Deno.test("only programs on this machine may ask which hostnames are served", as
   const { ask, handle } = await newAdmin({
     hosts: {
       urlOf: () => "",
-      callbacksOf: () => [],
       kindOf: (hostname) => hostname === "shop.example.org" ? "declared" : undefined,
     },
   });
@@ -251,7 +250,6 @@ Deno.test("who asks for a name gets the reason of a refusal, and all of it is li
   const { ask, store, tokens } = await newAdmin({
     hosts: {
       urlOf: () => "",
-      callbacksOf: () => [],
       kindOf: (name) => name.startsWith("random") ? undefined : "convention",
     },
   });

@@ -168,7 +168,7 @@ export function newScene(options: SceneOptions = {}): Scene {
       hostPaths,
       reservedHostnames: [],
       baseDomains: ["cless.cloud", "localhost"],
-      hosts: { signInProblem: () => undefined },
+      signInAddresses: { problemOf: () => undefined },
       ...rules,
     },
     events: { emit: (type, service, { ms: _, ...data }) => void events.push([type, service, data]) },

@@ -142,9 +142,8 @@ Deno.test("a domain cannot be another service's address, nor a new service's add
 });
 
 Deno.test("a sign-in that cannot work is refused before anything changes", async () => {
-  const hosts = {
-    signInProblem: (_: string, domains: readonly string[]) =>
-      domains.length > 0 ? `needs HTTPS at ${domains}` : undefined,
+  const signInAddresses = {
+    problemOf: (_: string, domains: readonly string[]) => domains.length > 0 ? `needs HTTPS at ${domains}` : undefined,
   };
   const secrets = {
     currentVersions: ([name]: Iterable<string>) => {
@@ -152,7 +151,7 @@ Deno.test("a sign-in that cannot work is refused before anything changes", async
       return {};
     },
   };
-  const { deployer, states } = newScene({ rules: { hosts }, secrets });
+  const { deployer, states } = newScene({ rules: { signInAddresses }, secrets });
   const access = (clientSecret?: string) => ({
     ...OPEN,
     oidc: { issuer: "https://idp.example.org", clientId: "cless", clientSecret, allow: [] },

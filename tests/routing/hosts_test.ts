@@ -140,33 +140,18 @@ Deno.test("only hostnames that the operator has named are trusted with a sign-in
   }
 });
 
-Deno.test("people can sign in only where all addresses of a service have HTTPS, or are on this machine", () => {
-  const problem = (given: Named, domains: string[] = []) => newHosts(given).hosts.signInProblem("app", domains);
-  assertEquals(problem({}), undefined);
-  assertEquals(problem({ domain: "example.localhost" }, ["a.localhost"]), undefined);
-  assertEquals(problem({ publicUrl: "https://example.org" }, ["shop.example.com"]), undefined);
-  const needs = (name: string) =>
-    `needs HTTPS at ${name}: run \`cless https on\`, or name the address of your own proxy with --public-url https://…` +
-    "; without that, people can sign in only below localhost";
-  assertEquals(problem({ domain: "example.org" }), needs("app.example.org"));
-  assertEquals(problem({ publicUrl: "http://example.org" }), needs("app.example.org"));
-  assertEquals(problem({}, ["shop.example.com"]), needs("shop.example.com"));
-});
-
-Deno.test("the provider of a sign-in must know each address of the service, or the one for all", () => {
-  const path = "/.well-known/cless/oidc/callback";
-  const callbacks = (given: Named) => {
+Deno.test("clients reach a service at its URL and at its custom domains, with the same scheme and port", () => {
+  const origins = (given: Named) => {
     const { hosts } = newHosts(given);
     hosts.listenOn(8080);
-    return hosts.callbacksOf("app", ["www.example.com"]);
+    return hosts.originsOf("app", ["www.example.com"]);
   };
-  assertEquals(callbacks({}), [`http://app.localhost:8080${path}`, `http://www.example.com:8080${path}`]);
+  assertEquals(origins({}), ["http://app.localhost:8080", "http://www.example.com:8080"]);
   const publicUrl = "https://example.org:8443";
-  assertEquals(callbacks({ publicUrl }), [
-    `https://app.example.org:8443${path}`,
-    `https://www.example.com:8443${path}`,
-  ]);
-  const oidcHost = "auth.example.org";
-  assertEquals(callbacks({ publicUrl, oidcHost }), [`https://auth.example.org:8443${path}`]);
-  assertEquals(newHosts({ publicUrl, oidcHost }).hosts.kindOf(oidcHost), "declared"); // so that it gets a certificate
+  assertEquals(origins({ publicUrl }), ["https://app.example.org:8443", "https://www.example.com:8443"]);
+});
+
+Deno.test("the host to which providers send browsers back gets a certificate", () => {
+  const named = { publicUrl: "https://example.org", oidcHost: "auth.example.com" };
+  assertEquals(newHosts(named).hosts.kindOf("auth.example.com"), "declared");
 });

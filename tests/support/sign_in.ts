@@ -3,7 +3,7 @@ import type { SignIn } from "../../src/access/oidc/sign_in.ts";
 import { Providers } from "../../src/access/oidc/providers.ts";
 import { Sealer } from "../../src/access/oidc/sealer.ts";
 import { systemClock } from "../../src/base/clock.ts";
-import type { PublicUrl } from "../../src/model/public_url.ts";
+import { type PublicUrl, urlBelow } from "../../src/model/public_url.ts";
 
 /** Where cless is known to be, in the tests of sign-in. */
 export const PUBLIC_URL: PublicUrl = { scheme: "https", domain: "example.org", port: 443 };
@@ -26,7 +26,10 @@ export function signInParts({ key = 1, clock = systemClock, ...options }: SignIn
     }),
     providers: new Providers(clock),
     addresses: new SignInAddresses({
-      hosts: { isNamed: (name) => /^[^.]+\.(?:example\.org|localhost)$/.test(name) },
+      hosts: {
+        isNamed: (name) => /^[^.]+\.(?:example\.org|localhost)$/.test(name),
+        originsOf: (service) => [urlBelow(PUBLIC_URL, service)],
+      },
       publicUrl: PUBLIC_URL,
       callbackHost: undefined,
       ...options,

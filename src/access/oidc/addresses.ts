@@ -13,8 +13,12 @@ export const SIGN_OUT_PATH = `${BASE}sign-out`;
 
 /** What {@linkcode SignInAddresses} work with. */
 export interface AddressOptions {
-  /** Which hostnames the operator has named. Any client can make up others that lead to a service too. */
-  readonly hosts: { isNamed(name: string): boolean };
+  readonly hosts: {
+    /** Whether the operator has named a hostname. Any client can make up others that lead to a service too. */
+    isNamed(name: string): boolean;
+    /** Where clients reach a service with these custom domains. */
+    originsOf(service: string, domains: readonly string[]): string[];
+  };
   readonly publicUrl: PublicUrl | undefined;
   /** The one host to which providers send browsers back; `undefined` for each service's own. */
   readonly callbackHost: string | undefined;
@@ -58,7 +62,22 @@ export class SignInAddresses {
     return this.#options.hosts.isNamed(new URL(origin).hostname);
   }
 
-  /** The address that the provider sends browsers back to, for a service's origin. It must be known to the provider. */
+  /** Why nobody can sign in at a service's addresses; `undefined` if people can. @param domains Its custom domains. */
+  problemOf(service: string, domains: readonly string[]): string | undefined {
+    const plain = this.#options.hosts.originsOf(service, domains).map((origin) => new URL(origin))
+      .find(({ hostname, protocol }) => protocol === "http:" && !isLocalName(hostname));
+    return plain &&
+      `needs HTTPS at ${plain.hostname}: run \`cless https on\`, or name the address of your own proxy with ` +
+        "--public-url https://…; without that, people can sign in only below localhost";
+  }
+
+  /** The addresses at which the provider of a service's sign-in must know it. @param domains Its custom domains. */
+  callbacksOf(service: string, domains: readonly string[]): string[] {
+    const origins = this.#options.hosts.originsOf(service, domains);
+    return [...new Set(origins.map((origin) => this.callbackOf(origin)))];
+  }
+
+  /** The address that the provider sends browsers back to, for one of a service's origins. */
   callbackOf(origin: string): string {
     const url = new URL(CALLBACK_PATH, origin);
     if (this.#options.callbackHost !== undefined) url.hostname = this.#options.callbackHost;

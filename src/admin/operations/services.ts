@@ -358,7 +358,7 @@ function answerService(
 }
 
 function showService(
-  { catalog, hosts }: Collaborators,
+  { catalog, hosts, signInAddresses }: Collaborators,
   { scope }: Holder,
   service: ServiceView,
   cost?: Cost,
@@ -374,7 +374,7 @@ function showService(
     etag: generation?.toString(),
     ...{ revisionHistory, wake, loading },
     access: access && shownTo(scope, showAccess(access)),
-    oidcCallbacks: access?.oidc && hosts.callbacksOf(name, domains),
+    oidcCallbacks: access?.oidc && signInAddresses.callbacksOf(name, domains),
     limits: limits && showLimits(limits),
     maintenance: maintenance || undefined,
     declaredBy,
