@@ -63,12 +63,14 @@ export class Pebble implements AsyncDisposable {
       start("pebble-challtestsrv", [...off, `-dns01=127.0.0.1:${dns}`, `-management=127.0.0.1:${dnsManagement}`]),
       start("pebble", ["-config", `${folder}/pebble.json`, "-dnsserver", `127.0.0.1:${dns}`]),
     ];
-    const authority = new Pebble(folder, `https://127.0.0.1:${port}/dir`, dnsManagement!, children);
+    await using started = new AsyncDisposableStack();
+    const authority = started.use(new Pebble(folder, `https://127.0.0.1:${port}/dir`, dnsManagement!, children));
     await until(() => isListening(management!));
     await until(() => isListening(dnsManagement!));
     const caCerts = [await Deno.readTextFile(authority.rootFile)];
     using client = Deno.createHttpClient({ caCerts });
     authority.root = await (await fetch(`https://127.0.0.1:${management}/roots/0`, { client })).text();
+    started.move(); // from now on, the caller ends it
     return authority;
   }
 
