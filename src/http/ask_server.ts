@@ -48,6 +48,7 @@ export async function askServer(
       signal: AbortSignal.any([late.signal, ...signal === undefined ? [] : [signal]]),
       ...client === undefined ? {} : { client },
     });
+    if (response.status < 200) throw new Error(`it answered with ${response.status}, which is no whole answer`);
     const bytes = await readAtMost(response, maxBytes);
     return new Response(bytes.length > 0 ? bytes : null, response);
   } catch (error) {

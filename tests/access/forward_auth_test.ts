@@ -107,7 +107,11 @@ netTest("nobody gets in while the server does not answer, or answers with too mu
     await connection.reader.request();
     await connection.send("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nab");
   });
-  for (const url of [server.url, gone.url, closing.url, cutting.url]) {
+  // An answer that would end the client's connection as one of HTTP.
+  await using switching = Origin.answering(
+    "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
+  );
+  for (const url of [server.url, gone.url, closing.url, cutting.url, switching.url]) {
     await using harness = Harness.cold(asking(url));
     const response = await harness.ask(requestText("GET /"));
     assertEquals([response.status, response.all("cless-error")], [502, ["upstream_failed"]], url);
