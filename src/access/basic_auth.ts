@@ -113,7 +113,10 @@ export class BasicAuth implements Authenticator {
     throw new ClessError("too_many_attempts", message, { retryAfterS: secondsLeft });
   }
 
-  /** The hash of some user, always the same one for an unknown user. */
+  /**
+   * The hash of some known user, to be checked for an unknown one. An unknown user always gets the same hash: hashes with
+   * other parameters take another time, and a time that changes would reveal that the user is unknown.
+   */
   async #hashFor(user: string): Promise<PasswordHash> {
     const tag = await this.#checks.tagOf(user);
     return this.#hashes[(tag.charCodeAt(0) * 128 + tag.charCodeAt(1)) % this.#hashes.length]!;

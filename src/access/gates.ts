@@ -1,12 +1,12 @@
 import { Attempts } from "../base/attempts.ts";
-import { type AccessSettings, isOpen, isUnlimited, type RequestLimits } from "../model/access.ts";
 import type { Clock } from "../base/clock.ts";
+import { type AccessSettings, isOpen, isUnlimited, type RequestLimits } from "../model/access.ts";
 import type { Authenticator } from "./authenticator.ts";
-import { ForwardAuthenticator } from "./forward_auth.ts";
 import { BasicAuth } from "./basic_auth.ts";
+import { ForwardAuthenticator } from "./forward_auth.ts";
+import { Gate } from "./gate.ts";
 import { OidcAuthenticator } from "./oidc/authenticator.ts";
 import type { SignIn } from "./oidc/sign_in.ts";
-import { Gate } from "./gate.ts";
 import { PasswordChecks } from "./password_checks.ts";
 import { RateLimiter } from "./rate_limiter.ts";
 
@@ -36,8 +36,9 @@ const NONE: ServiceGates = { own: undefined, ofTags: undefined };
 
 /** What is kept of a service while its settings stay the same. */
 interface Kept {
-  /** The settings as text, to compare them. */
+  /** `access` as text, to compare it. */
   readonly accessText: string;
+  /** All settings that concern the gates, as text. */
   readonly text: string;
   readonly authenticators: readonly Authenticator[];
   readonly gates: ServiceGates;

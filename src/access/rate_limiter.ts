@@ -29,7 +29,7 @@ export class RateLimiter {
   readonly #maxKeys: number;
   /** When each client's bucket is full again, clock ms. */
   readonly #fullAt = new Map<string, number>();
-  /** Goes round through the clients. */
+  /** The next client to be looked at; it goes round through all of them. */
   #hand = this.#fullAt.entries();
 
   /** @param maxKeys How many clients are remembered at most. */
@@ -54,7 +54,7 @@ export class RateLimiter {
     const now = this.#clock.now();
     const intervalMs = 1000 / requestsPerSecond;
     const known = this.#fullAt.get(key);
-    // Not beyond an empty bucket: it may have been counted at a lower rate.
+    // At most the time that an empty bucket needs: requests may have been counted at a lower rate before.
     const fullAt = known === undefined ? now : Math.min(Math.max(known, now), now + burst * intervalMs);
     const earlyMs = fullAt - now - (burst - 1) * intervalMs;
     if (earlyMs > ROUNDING_MS) {

@@ -25,7 +25,8 @@ const COMMON_FLAGS: readonly Flag[] = inGroup("For on and run", {
   "--caddy PATH = caddy": "Caddy 2.6 or later, such as one with a DNS plugin",
 });
 const STORAGE_FLAGS: readonly Flag[] = inGroup("For run and status", {
-  "--storage DIR = /var/lib/cless-edge as root, else in the XDG state folder": "Certificates and accounts",
+  "--storage DIR = /var/lib/cless-edge as root, else in the XDG state folder":
+    "Where run keeps certificates and accounts; status needs it to show those",
 });
 const RUN_FLAGS: readonly Flag[] = inGroup("For run", {
   "--listen HOST:PORT = 127.0.0.1:8080": "Where cless takes requests",

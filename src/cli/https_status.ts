@@ -91,7 +91,7 @@ function endText(endsAt: number): string {
   return days < 0 ? `${day}, ended` : `${day}, in ${days} ${days === 1 ? "day" : "days"}`;
 }
 
-/** Whole days; negative if it has ended. */
+/** Whole days from now; negative if the time has passed. */
 function daysUntil(endsAt: number): number {
   return Math.floor((endsAt - Date.now()) / DAY_MS);
 }

@@ -59,7 +59,11 @@ export async function absolutePathOf(program: string, searchPath: string): Promi
 }
 
 /** What Caddy finds wrong with a Caddyfile; `undefined` if nothing. It loads the files that are named in it. */
-export async function validate(caddy: string, caddyfile: string, env: Record<string, string>) {
+export async function validate(
+  caddy: string,
+  caddyfile: string,
+  env: Record<string, string>,
+): Promise<string | undefined> {
   const args = ["validate", "--config", caddyfile, "--adapter", "caddyfile"];
   try {
     const { stderr, success } = await new Deno.Command(caddy, { args, env, stdin: "null", stdout: "null" }).output();

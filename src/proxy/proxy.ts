@@ -33,7 +33,7 @@ export interface ProxyOptions {
   readonly metrics?: RequestMetrics;
   /** Refuses requests that cless cannot answer in time. */
   readonly admission: Pick<Admission, "refuses" | "refusal" | "shed">;
-  /** Whether also services that are not known before their first request have wake exceptions. */
+  /** Whether known robots wake no service. Then a service is looked up before it is woken, also an undeclared one. */
   readonly exceptRobots?: boolean;
   /** Peers that say who the client is. */
   readonly trustedProxies: readonly Cidr[];
@@ -214,7 +214,7 @@ export class Proxy implements Disposable {
       context.watchClient();
       const { activator, exceptRobots = false } = this.#options;
       if (chosen === undefined && exceptRobots && !activator.draining) {
-        // A service that was not known has wake rules, too, which must be applied before it is woken.
+        // An undeclared service is found by its first request, and its wake rules apply to this one too.
         await activator.resolve(context.head.hostname, context.signal);
         return await this.#begin(context);
       }

@@ -7,6 +7,7 @@ import type { Claims } from "./session.ts";
 
 const log = logger("access");
 
+/** The limits of each answer of the provider. */
 const TIMEOUT_MS = 10_000;
 const MAX_BYTES = 1024 ** 2;
 /** After this time, the provider's metadata is read again, while the old one is still used. */
@@ -33,7 +34,7 @@ export interface BegunAuthorization {
   readonly nonce: string;
 }
 
-/** The provider has refused: the person has called off, or may not use this client. */
+/** The provider has refused a sign-in: the person has called it off, or may not use this client. */
 export class RefusedByProvider extends Error {
   override readonly name = "RefusedByProvider";
 }
@@ -44,11 +45,14 @@ export class Provider {
   readonly #clock: Pick<Clock, "now" | "after">;
   readonly #keys: oauth.JWKSCacheInput = {};
   #metadata: oauth.AuthorizationServer | undefined;
+  /** When the metadata was read, clock ms. */
   #readMs = -Infinity;
   #reading: Promise<void> | undefined;
+  /** How often the metadata could not be read, in a row. */
   #failures = 0;
+  /** The error for sign-ins while no metadata has been read. */
   #error: ClessError | undefined;
-  /** No further attempt is made before. */
+  /** The metadata is not read again before this time, clock ms. */
   #nextMs = -Infinity;
 
   /** @param issuer Has `https:`, or is on this machine. */
@@ -189,7 +193,7 @@ export class Provider {
   }
 }
 
-/** Both claims; an address and whether it is verified come from the same place. */
+/** The claims of both. The address and whether it is verified come from the same one. */
 function merged(token: Claims, more: Claims): Claims {
   const { email, email_verified } = token["email"] === undefined ? more : token;
   return { ...more, ...token, email, email_verified };

@@ -43,7 +43,7 @@ export function sessionOf(claims: Claims, allow: readonly string[], nowMs: numbe
     sub,
     user: isPlain(name, MAX_NAME) ? name : sub,
     ...isVerified && isPlain(email, MAX_EMAIL) ? { email } : {},
-    groups: chosen(groups, allow),
+    groups: chosenGroups(groups, allow),
     endsMs: nowMs + SESSION_MS,
   };
 }
@@ -69,7 +69,8 @@ function isPlain(value: unknown, max: number): value is string {
   return typeof value === "string" && value.length <= max && PLAIN.test(value);
 }
 
-function chosen(claim: unknown, allow: readonly string[]): string[] {
+/** The groups that a session has room for. @param claim What the provider says: a group or a list of groups. */
+function chosenGroups(claim: unknown, allow: readonly string[]): string[] {
   const groups = (Array.isArray(claim) ? claim : [claim]).filter((group) => typeof group === "string");
   const wanted = groups.filter((group) => allow.includes(`group:${group}`));
   let bytes = 0;

@@ -39,8 +39,8 @@ export interface DomainCount {
 
 /**
  * The domain that a name counts for: its last two labels. This is the domain that was registered, or a larger group
- * where a registry sells names deeper, as below `co.uk`. A group that is too large is never granted too much. The exact
- * rule would need the Public Suffix List, which has 10,000 entries and changes every week.
+ * where a registry sells names deeper, as below `co.uk`. A larger group has the limit of one domain, so none of its
+ * domains gets too many names. The exact rule would need the Public Suffix List, which has 10,000 entries and changes every week.
  */
 export function domainOf(name: string): string {
   return name.split(".").slice(-2).join(".");

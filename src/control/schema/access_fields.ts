@@ -7,7 +7,7 @@ import { strict } from "./check.ts";
 import { reads } from "./fields.ts";
 import { CREDENTIAL_NAME } from "./invalid.ts";
 
-/** The limits on the number of entries of a kind and on their lengths. */
+/** The limits on the number of entries of a list, and on the length of a text, characters. */
 const MAX_ENTRIES = 1000;
 const MAX_TEXT = 2048;
 
