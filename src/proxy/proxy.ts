@@ -129,7 +129,7 @@ export class Proxy implements Disposable {
 
   #begin(context: RequestContext): Promise<Response> {
     const route = this.#options.activator.find(context.head.hostname);
-    if (route?.gate !== undefined && context.admittedBy !== route.gate) {
+    if (route?.gate !== undefined && context.admittedBy !== route.gate && !this.#isOfWaitingPage(context, route)) {
       const response = this.#admit(context, route, route.gate);
       if (response !== undefined) return response;
     }
@@ -143,6 +143,14 @@ export class Proxy implements Disposable {
     if (route?.waking !== undefined) return this.#beginAsAllowed(context, route, route.waking, pool!);
     const lease = pool?.claim();
     return lease === undefined ? this.#hold(context, pool) : this.#send(context, lease);
+  }
+
+  /**
+   * Whether a request comes from a waiting page. The gate has let the page itself pass, maybe for a path without a lock:
+   * then the browser would ask for a password for what the page requests.
+   */
+  #isOfWaitingPage({ head }: RequestContext, route: Route): boolean {
+    return route.waking?.page === true && this.#waitingRoom.isOfPage(head, route);
   }
 
   /**

@@ -53,9 +53,18 @@ export class WaitingRoom {
     if (method !== "GET") {
       throw new ClessError("method_not_allowed", "This path of cless can only be read", { allow: "GET" });
     }
+    return eventsOf(this.#waitOf(target, route), this.#clock);
+  }
+
+  /** Whether a request is that of a page that cless has given to a browser: nobody else knows the id of its wait. */
+  isOfPage(head: RequestHead, route: Route): boolean {
+    return this.isForEvents(head) && this.#waitOf(head.target, route) !== undefined;
+  }
+
+  /** The wait that the target of a request for events names. */
+  #waitOf(target: string, route: Route): Wait | undefined {
     const id = new URLSearchParams(target.slice(READY_PATH.length)).get("wait");
-    const wait = route.pools().map((pool) => this.#waits.get(pool)).find((wait) => wait?.id === id);
-    return eventsOf(wait, this.#clock);
+    return route.pools().map((pool) => this.#waits.get(pool)).find((wait) => wait?.id === id);
   }
 
   /** Whether a request is one for {@linkcode WaitingRoom.events}. */

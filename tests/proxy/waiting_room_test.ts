@@ -5,6 +5,7 @@ import { ClessError } from "../../src/base/errors.ts";
 import type { Grant, InstancePool } from "../../src/pool/pool.ts";
 import { isNavigation } from "../../src/http/navigation.ts";
 import { READY_PATH, WaitingRoom } from "../../src/proxy/waiting_room.ts";
+import { gated, HASH } from "../access/kit.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { Harness } from "../support/harness.ts";
 import type { HttpMessage } from "../support/http_message.ts";
@@ -57,6 +58,26 @@ netTest("a browser gets the page at once, an event when the service is ready, an
   assertEquals(lastEvent(await harness.ask(eventsOf(waitOf(page)))), "ready"); // also after the end of the wait
   assertEquals((await harness.ask(BROWSER)).text, "ok");
   assertEquals(harness.launcher.called("launch").length, 1);
+  await harness.idle();
+});
+
+netTest("the page of a path without a lock learns that the app is ready without a password, and no other", async () => {
+  await using origin = Origin.answering();
+  await using harness = Harness.cold({
+    waking: WAKING,
+    locked: gated({ access: { basic: { alice: HASH }, except: ["/cart"] } }),
+  });
+  const page = await harness.ask(BROWSER);
+  assertEquals(page.status, 503);
+  const launch = await harness.launcher.nextLaunch();
+  for (const wait of ["1", "", waitOf(page).toUpperCase()]) {
+    assertEquals((await harness.ask(eventsOf(wait))).status, 401, wait);
+  }
+  const events = harness.ask(eventsOf(waitOf(page)));
+  launch.succeed(origin.url);
+  assertEquals(lastEvent(await events), "ready");
+  assertEquals((await harness.ask(BROWSER)).text, "ok");
+  assertEquals(origin.requests.map(({ target }) => target), ["/cart?x=1"]);
   await harness.idle();
 });
 
