@@ -70,7 +70,7 @@ export class OidcAuthenticator implements Authenticator {
       const known = sealed === undefined ? undefined : this.#known(origin, sealed);
       return known === undefined ? this.#look(asked, origin) : this.#outcomeOf(known);
     } catch (error) {
-      return refusal(error, request);
+      return this.#refusal(error, request);
     }
   }
 
@@ -82,8 +82,14 @@ export class OidcAuthenticator implements Authenticator {
       if (!this.#isAlone) return undefined; // a program can use the other way
       throw new ClessError("unauthorized", "This service needs sign-in, in a browser");
     } catch (error) {
-      return refusal(error, request);
+      return this.#refusal(error, request);
     }
+  }
+
+  /** Without HTTPS or without the provider, nobody can sign in. Then another way in counts, if there is one. */
+  #refusal(error: unknown, request: Request): Outcome {
+    if (!(error instanceof ClessError)) throw error;
+    return this.#isAlone ? { response: problem(error, request) } : undefined;
   }
 
   #outcomeOf(session: Session): Outcome {
@@ -234,11 +240,6 @@ export class OidcAuthenticator implements Authenticator {
 }
 
 /** The outcome for a request that gets an error, unless another way lets it pass. */
-function refusal(error: unknown, request: Request): Outcome {
-  if (error instanceof ClessError) return { response: problem(error, request) };
-  throw error;
-}
-
 function cookiesOf(origin: string): SignInCookies {
   return new SignInCookies(origin.startsWith("https:"));
 }

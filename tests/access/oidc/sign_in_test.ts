@@ -492,6 +492,18 @@ signInTest(
   },
 );
 
+signInTest("where nobody can sign in, a browser is asked for a password", {}, async (scene) => {
+  const { again, provider } = scene;
+  const basic = { alice: HASH };
+  const oidc = { issuer: provider.issuer, clientId: CLIENT.clientId, clientSecret: "secret:idp", allow: [] };
+  const away = { ...oidc, issuer: deafUrl() };
+  for (const [origin, settings] of [["http://app.example.org", oidc], [APP, away]] as const) {
+    const browser = new Browser(again({}, { access: { ...OPEN, basic, oidc: settings } }).port);
+    const answer = await browser.send("GET", `${origin}/`);
+    assertEquals([answer.status, answer.one("www-authenticate")?.split(" ")[0]], [401, "Basic"], origin);
+  }
+});
+
 signInTest("while the server that forward asks is away, a session lets in all the same", {}, async (scene) => {
   const { again, app, provider } = scene;
   const oidc = { issuer: provider.issuer, clientId: CLIENT.clientId, clientSecret: "secret:idp", allow: [] };
