@@ -86,7 +86,8 @@ function kindOf(value: unknown): string {
   if (value === null) return "empty";
   if (Array.isArray(value)) return "a list";
   if (typeof value === "boolean") return String(value);
-  if (typeof value === "number") return Number.isInteger(value) || !Number.isFinite(value) ? "a number" : "a fraction";
+  if (typeof value === "number" && !Number.isFinite(value)) return "not finite";
+  if (typeof value === "number") return Number.isInteger(value) ? "a number" : "a fraction";
   return KINDS[typeof value] ?? typeof value;
 }
 

@@ -152,6 +152,7 @@ Deno.test("a missing value or one of a wrong type is refused with what is right"
       "volumes.0.readOnly: must be true or false, and is a text",
     ],
     [{ cpus: "1" }, "cpus: must be a number, and is a text"],
+    [{ cpus: Infinity }, "cpus: must be a number, and is not finite"],
     [{ memory: 268435456 }, "memory: must be a text, and is a number"],
     [{ stopAfter: 30 }, "stopAfter: must be a text, and is a number; put it in quotes"],
     [{ pullPolicy: "allways" }, "pullPolicy: must be one of missing, always, never"],
