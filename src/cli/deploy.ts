@@ -10,7 +10,7 @@ import { resolveTraffic } from "../model/traffic.ts";
 import { ACCESS_UNSETS, readAccessChange } from "./access_change.ts";
 import { changeService, type Query, servicePath } from "./client.ts";
 import { type Flag, flag, inGroup } from "./flags.ts";
-import { previewLine } from "./preview.ts";
+import { changesText, previewLine, type ServiceState } from "./preview.ts";
 import { Progress } from "./progress.ts";
 import { INTERRUPTED, untilInterrupted } from "./streams.ts";
 import { mergeChange, readEnvFile, type TemplateChange } from "./template_change.ts";
@@ -146,8 +146,11 @@ async function deployShown(call: Call, put: Put, signal: AbortSignal): Promise<n
   const renew = call.on("renew") || undefined;
   const { answer, before } = await put<ServiceJson>({ wait, renew }, signal);
   const { latestRevision, oidcCallbacks = [], tagUrls, traffic, url } = answer;
-  if (latestRevision === before?.latestRevision) screen?.line(`${latestRevision} is the latest already`);
-  else if (wait !== false) await progress?.end();
+  const changes = before === undefined ? "" : changesText("", settingsOf(before), settingsOf(answer));
+  if (latestRevision !== before?.latestRevision) {
+    if (wait !== false) await progress?.end();
+  } else if (changes === "") screen?.line(`${latestRevision} is the latest already`);
+  if (changes !== "") screen?.line(changes);
   screen?.line(`traffic: ${splitText(resolveTraffic(traffic, latestRevision))}`);
   // Also without a terminal: sign-in works only once the provider knows the address.
   for (const callback of oidcCallbacks.filter((one) => !before?.oidcCallbacks?.includes(one))) {
@@ -157,6 +160,11 @@ async function deployShown(call: Call, put: Put, signal: AbortSignal): Promise<n
   if (call.on("json")) printJson(answer);
   else console.log(tagUrl === undefined ? url : `${url}\n${tagUrl}`);
   return 0;
+}
+
+/** What a deploy changes at once, without a new revision. */
+function settingsOf(service: ServiceJson): ServiceState {
+  return { ...service, traffic: undefined, revisionHistory: undefined };
 }
 
 /**

@@ -40,8 +40,8 @@ export interface ServiceState {
   readonly domains?: readonly string[] | undefined;
   readonly revisionHistory?: number | undefined;
   readonly declaredBy?: string | undefined;
-  readonly wake?: WakeSettings;
-  readonly loading?: string;
+  readonly wake?: WakeSettings | undefined;
+  readonly loading?: string | undefined;
   readonly access?: ShownAccess | undefined;
   readonly limits?: ShownLimits | undefined;
   readonly maintenance?: string | undefined;

@@ -59,6 +59,16 @@ apiTest("deploy says so if nothing is new", { ...DEPLOYS, [PUT]: WEB }, async (a
   assertEquals(err, "web-00002 is the latest already\ntraffic: web-00002 70%, web-00001 30% (old)");
 });
 
+const LOCKED = { ...WEB, access: { allow: ["10.0.0.0/8"] }, maintenance: "Back at 14:00" };
+apiTest("deploy says what has changed without a new revision", { ...DEPLOYS, [PUT]: LOCKED }, async (api) => {
+  api.answers["GET /v1/events?service=web"] = events();
+  const { err } = await api.run("deploy", "web", "--allow", "10.0.0.0/8", "--maintenance", "Back at 14:00");
+  assertEquals(err.split("\n"), [
+    'who may use it everybody → from 10.0.0.0/8; maintenance - → "Back at 14:00"',
+    "traffic: web-00002 70%, web-00001 30% (old)",
+  ]);
+});
+
 apiTest("every flag of deploy sets its field", DEPLOYS, async (api) => {
   const flags = [
     ...["--image", "x", "--port", "80", "--secret-env", "PASSWORD=web.password", "--command", "serve", "--command=-v"],
