@@ -12,7 +12,7 @@ import {
 } from "../docker/checks.ts";
 import { chooseEngineApi, type EngineChoice, findEngine } from "../docker/engine_choice.ts";
 import type { EngineApi } from "../docker/engine_api.ts";
-import { portHolder, readProc } from "../base/machine.ts";
+import { readProc } from "../base/machine.ts";
 import { readOlderRecords } from "../sqlite/older_records.ts";
 import { defined } from "../model/defined.ts";
 import { type Endpoint, formatEndpoint, parseEndpoint } from "../model/host.ts";
@@ -20,6 +20,7 @@ import { isLoopback } from "../model/ip.ts";
 import { messageOf, plainMessageOf } from "../base/errors.ts";
 import { checkEdge } from "../edge/checks.ts";
 import { Machine } from "../edge/machine.ts";
+import { type Listener, listenerOn, remedyOf } from "../edge/ports.ts";
 import { type EdgeStatus, edgeStatus } from "../edge/status.ts";
 import { flag } from "./flags.ts";
 import { misspelledVariables, serve } from "./serve.ts";
@@ -153,13 +154,14 @@ async function checkPort(endpoint: Endpoint, inUse: boolean): Promise<Finding> {
     return { check, state: "ok", fact: `${where} is free` };
   } catch (error) {
     if (error instanceof Deno.errors.AddrInUse) {
-      const holder = await portHolder(endpoint.port);
+      const listener: Listener = await listenerOn(endpoint.port, endpoint.hostname) ?? { port: endpoint.port };
+      const { holder } = listener;
       // The cless that uses the data-dir probably also uses the port.
       if (inUse && (holder === undefined || /^(cless|deno)\b/.test(holder))) {
         return { check, state: "ok", fact: `${where} is in use by a running cless` };
       }
       const fact = `${where} is in use${holder === undefined ? "" : ` by ${holder}`}`;
-      const remedy = "stop that program, or choose another port with --listen or --admin";
+      const remedy = `${remedyOf(listener)}, or choose another port with --listen or --admin`;
       return { check, state: "failed", fact, remedy };
     }
     if (error instanceof Deno.errors.PermissionDenied) {

@@ -36,24 +36,32 @@ function isTaken(hostname: string, port: number): boolean {
   }
 }
 
-/** The service in a process's list of control groups: cgroups(7). */
+/** The service of the system in a process's list of control groups: cgroups(7). What a user runs is in none. */
 export function unitIn(cgroups: string): string | undefined {
-  return /\/([^/\n]+\.service)(?:\/|$)/m.exec(cgroups)?.[1];
+  const unit = /\/([^/\n]+\.service)(?:\/|$)/m.exec(cgroups)?.[1];
+  return unit?.startsWith("user@") ? undefined : unit;
+}
+
+/** What frees a port. The engine's own program has the ports that containers publish, and cless needs the engine. */
+export function remedyOf({ holder, port, unit }: Listener): string {
+  if (isContainer(holder)) return `stop that container, which docker ps --filter publish=${port} shows`;
+  return unit === undefined ? "stop that program" : `systemctl disable --now ${unit.replace(/\.service$/, "")}`;
+}
+
+function isContainer(holder: string | undefined): boolean {
+  return holder?.startsWith("docker-proxy ") ?? false;
 }
 
 /** What has to be done about ports that are taken, once for each program. */
 export function portFaults(listeners: readonly Listener[]): string[] {
-  const programs = Map.groupBy(listeners, ({ holder, port, unit }) => unit ?? holder ?? `${port}`);
+  const nameOf = ({ holder, unit }: Listener) => isContainer(holder) ? "a container" : unit ?? holder;
+  const programs = Map.groupBy(listeners, (listener) => nameOf(listener) ?? `${listener.port}`);
   return [...programs.values()].map((listeners) => {
     const ports = listeners.map(({ port }) => port);
-    const { holder, unit } = listeners[0]!;
-    const by = unit ?? holder;
+    const by = nameOf(listeners[0]!);
     const fact =
       `${ports.length === 1 ? "port" : "ports"} ${ports.join(" and ")} ${ports.length === 1 ? "is" : "are"} ` +
       `in use${by === undefined ? "" : ` by ${by}`}`;
-    const command = unit === undefined
-      ? "stop that program"
-      : `systemctl disable --now ${unit.replace(/\.service$/, "")}`;
-    return `${fact}: ${command}`;
+    return `${fact}: ${remedyOf(listeners[0]!)}`;
   });
 }

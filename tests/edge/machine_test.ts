@@ -67,6 +67,7 @@ Deno.test("the service of a process is read from its control groups", () => {
   assertEquals(unitIn("0::/system.slice/caddy.service\n"), "caddy.service");
   assertEquals(unitIn("1:name=systemd:/system.slice/nginx.service/child\n0::/\n"), "nginx.service");
   assertEquals(unitIn("0::/user.slice/user-1000.slice/session-1.scope\n"), undefined);
+  assertEquals(unitIn("0::/user.slice/user-1000.slice/user@1000.service/app.slice/vite.service\n"), undefined);
 });
 
 Deno.test("DNS that leads nowhere or elsewhere is told, and a name that nobody has thought of is asked for", async () => {

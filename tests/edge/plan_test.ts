@@ -113,6 +113,11 @@ Deno.test("each fault says what to do", () => {
     "port 80 is in use by nc (pid 8): stop that program",
     "port 443 is in use: stop that program",
   ]);
+  // systemd counts the engine's programs to its unit, without which there would be no containers.
+  const container = { port: 80, holder: "docker-proxy (pid 9)", pid: 9, unit: "docker.service" };
+  assertEquals(faults({ listeners: [container] }), [
+    "port 80 is in use by a container: stop that container, which docker ps --filter publish=80 shows",
+  ]);
   assertEquals(faults({ files: new Map([[PLACES.unit, "[Unit]\n"], [PLACES.dropIn, `${MARK}\n`]]) }), [
     "/etc/systemd/system/cless-edge.service was not written by cless: move it away",
   ]);
