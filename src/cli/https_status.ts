@@ -3,12 +3,15 @@ import type { CertificateNamesJson } from "../admin/operations/certificates.ts";
 import { messageOf } from "../base/errors.ts";
 import type { Certificate } from "../edge/certificates.ts";
 import { type CertificateStatus, certificateStatus, type EdgeStatus, edgeStatus } from "../edge/status.ts";
+import { CLESS_UNIT, EDGE_UNIT } from "../edge/places.ts";
 import { dayOf } from "../model/time.ts";
 import { machineOf } from "./https_on.ts";
 import { ago, pairs, table } from "./text.ts";
 import { type Call, printJson } from "./verb.ts";
 
 const DAY_MS = 86_400_000;
+const SWITCH_ON = "cless https on --domain DOMAIN switches it on";
+const RUN = "without systemd, cless https run has it, and cless https status --storage DIR shows its certificates";
 
 /** `cless https status`. Returns the exit code: 1 if HTTPS is on and something does not run, or if nobody can tell. */
 export async function showStatus(call: Call, machine = machineOf(call)): Promise<number> {
@@ -16,7 +19,7 @@ export async function showStatus(call: Call, machine = machineOf(call)): Promise
   const storage = call.read("storage", (text) => resolve(text))[0];
   if (edge === undefined && storage === undefined) {
     if (call.on("json")) printJson({ on: false });
-    else console.log("HTTPS is not on; cless https on --domain DOMAIN switches it on");
+    else console.log(`HTTPS is not on; ${await machine.hasSystemd() ? SWITCH_ON : RUN}`);
     return 0;
   }
   const { places } = machine;
@@ -57,8 +60,11 @@ function statusText(
   if (edge !== undefined) {
     blocks.push(pairs([
       ["HTTPS", `on, ${edge.url}`],
-      ["Caddy", edge.since === "" ? edge.units.edge : `${edge.units.edge} since ${edge.since}`],
-      ["cless", `${edge.units.cless}, listens on ${edge.listen}`],
+      ["Caddy", edge.units.edge === "active" ? `active since ${edge.since}` : downText(edge.units.edge, EDGE_UNIT)],
+      [
+        "cless",
+        edge.units.cless === "active" ? `active, listens on ${edge.listen}` : downText(edge.units.cless, CLESS_UNIT),
+      ],
       ["new names", typeof names === "string" ? `unknown: ${names}` : newNamesText(names)],
     ]));
   }
@@ -76,6 +82,12 @@ function statusText(
     blocks.push(`${name} has got no certificate (${when}): ${reason}${remedy === undefined ? "" : `\n  -> ${remedy}`}`);
   }
   return blocks.join("\n\n");
+}
+
+/** The state of a unit that is not active, and what to do about it. */
+function downText(state: string, unit: string): string {
+  if (state === "inactive") return `inactive: systemctl start ${unit}`;
+  return state === "failed" ? `failed: journalctl -u ${unit} -n 20 says why` : state;
 }
 
 /** How many names each domain has had, and the last refusal. */

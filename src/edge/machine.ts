@@ -33,7 +33,7 @@ export class Machine {
   /** Looks at all that a plan depends on. @param caddy The name or path of Caddy. */
   async look(caddy: string, ports: EdgePorts): Promise<MachineState> {
     const { places } = this;
-    const hasSystemd = await isThere(places.systemd);
+    const hasSystemd = await this.hasSystemd();
     const installed = await Promise.all(places.clessUnits.map(isThere));
     const ours = [places.caddyfile, places.clessEnv, places.dropIn, places.unit];
     const files = new Map(await Promise.all(ours.map(async (path) => [path, await textOf(path)] as const)));
@@ -49,6 +49,11 @@ export class Machine {
       edgeEnv: readEnv(files.get(places.clessEnv) ?? ""),
       freePort: firstFree(FIRST_PORT, PORTS),
     };
+  }
+
+  /** Whether systemd runs it: sd_booted(3). */
+  hasSystemd(): Promise<boolean> {
+    return isThere(this.places.systemd);
   }
 
   async #foreignListeners(ports: readonly number[], hasSystemd: boolean) {

@@ -229,6 +229,14 @@ switchTest("a refusal of the authority is told with what to do, and HTTPS stays 
   assertEquals([finding!.check, finding!.state], ["https", "warning"]);
 });
 
+switchTest("status says how to start what does not run", async (world) => {
+  assertEquals((await world.on()).code, 0);
+  await world.systemd.machine.systemctl("stop", "cless.service");
+  const { code, out } = await world.status();
+  assertEquals(code, 1);
+  assertMatch(out, /^Caddy: +active since .*\ncless: +inactive: systemctl start cless\.service$/m);
+});
+
 switchTest("a certificate of one's own is handed to Caddy by systemd, and told by status", async (world) => {
   const { rig, systemd } = world;
   await ownCertificate(rig.folder, "own", "DNS:example.org", "DNS:*.example.org");
