@@ -234,7 +234,8 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
     exceptRobots: config.wakeExceptRobots,
     trustedProxies: config.trustedProxies,
     callbackHost: config.oidcHost === undefined ? undefined : new CallbackHost(config.oidcHost, signIn),
-    admin: (request, head) => mayUseProxy(head, config) ? api(request, head.client, "proxy") : undefined,
+    admin: (request, head) =>
+      mayUseProxy(head, request.headers, config) ? api(request, head.client, "proxy") : undefined,
   });
   const servers = config.listen.map((endpoint) => new Server(endpoint, proxy.handle, clock, reserve));
   const handle = (request: Request, { remoteAddr }: Deno.ServeHandlerInfo<Deno.NetAddr>) =>

@@ -1,6 +1,7 @@
 import type { Attempts } from "../base/attempts.ts";
 import type { Holder, Tokens } from "../control/access/tokens.ts";
 import type { Config } from "../base/config.ts";
+import { namesOtherMachines } from "../http/client_address.ts";
 import type { RequestHead } from "../http/request_head.ts";
 import { isLoopback, parseIp } from "../model/ip.ts";
 import { adminHostnames, LOCAL_ADMIN } from "../routing/hosts.ts";
@@ -42,16 +43,20 @@ function hostOf(origin: string): string | undefined {
 }
 
 /**
- * Whether the admin API answers a request that comes through the proxy. Clients on this machine may always use it. For
- * all others the settings must allow it, over HTTPS only (`--admin-https`, under the domain) or also over plain HTTP,
- * which shows the token to the network (`--admin-public`).
+ * Whether the admin API answers a request that comes through the proxy. Clients on this machine may always use it, but
+ * not those that another proxy on this machine names, whether cless trusts it or not. For all others the settings must
+ * allow it, over HTTPS only (`--admin-https`, under the domain) or also over plain HTTP, which shows the token to the
+ * network (`--admin-public`).
+ *
+ * @param headers As received.
  */
 export function mayUseProxy(
   { hostname: { name }, client, secure }: Pick<RequestHead, "hostname" | "client" | "secure">,
+  headers: Headers,
   config: Pick<Config, "adminHttps" | "adminPublic" | "domain" | "publicUrl">,
 ): boolean {
   if (!adminHostnames(config).includes(name)) return false;
-  if (config.adminPublic || isLoopback(client)) return true;
+  if (config.adminPublic || (isLoopback(client) && !namesOtherMachines(headers))) return true;
   return config.adminHttps && secure && name !== LOCAL_ADMIN;
 }
 

@@ -34,6 +34,18 @@ export function clientAddress(peer: string, { forwardedFor, forwarded }: Hops, t
   return client;
 }
 
+/**
+ * Whether headers name any client or proxy that is not on this machine. No trust is needed: who makes such a header up
+ * only loses by it.
+ */
+export function namesOtherMachines(headers: Headers): boolean {
+  const [forwardedFor, realIp, forwarded] = ["x-forwarded-for", "x-real-ip", "forwarded"].map((name) =>
+    headers.get(name) ?? ""
+  );
+  const nodes = [...splitList(forwardedFor!), ...splitList(realIp!), ...forwardedNodes(forwarded!)];
+  return !nodes.every((node) => isLoopback(addressOf(node) ?? node));
+}
+
 /** The nodes that the elements of a `Forwarded` header name with `for`; an element without one names an unknown node. */
 function forwardedNodes(value: string): string[] {
   // Commas and semicolons may be in quoted strings.

@@ -169,26 +169,46 @@ function headOf(name: string, client: string, secure = false) {
   return requestHead({ hostname: parseHostname(name)!, client, secure });
 }
 
+const NONE = new Headers();
 const CLOSED = { adminHttps: false, adminPublic: false, domain: "example.org", publicUrl: undefined };
 
 Deno.test("through the proxy the API answers clients on this machine only, unless the settings open it", () => {
   for (const name of ["admin.example.org", "admin.localhost"]) {
-    for (const client of ["127.0.0.1", "::1"]) assert(mayUseProxy(headOf(name, client), CLOSED), client);
+    for (const client of ["127.0.0.1", "::1"]) assert(mayUseProxy(headOf(name, client), NONE, CLOSED), client);
     for (const client of ["192.0.2.1", "unknown"]) {
-      assert(!mayUseProxy(headOf(name, client, true), CLOSED));
-      assert(mayUseProxy(headOf(name, client), { ...CLOSED, adminPublic: true }));
+      assert(!mayUseProxy(headOf(name, client, true), NONE, CLOSED));
+      assert(mayUseProxy(headOf(name, client), NONE, { ...CLOSED, adminPublic: true }));
     }
   }
   for (const name of ["admin.other.org", "example.org", "admin.app.example.org"]) {
     const open = { ...CLOSED, adminHttps: true, adminPublic: true };
-    assert(!mayUseProxy(headOf(name, "127.0.0.1", true), open), name);
+    assert(!mayUseProxy(headOf(name, "127.0.0.1", true), NONE, open), name);
   }
+});
+
+Deno.test("who comes through a proxy on this machine is not on this machine, also if cless does not trust it", () => {
+  const head = headOf("admin.example.org", "127.0.0.1");
+  for (
+    const [name, value, expected] of [
+      ["x-forwarded-for", "203.0.113.9", false],
+      ["x-forwarded-for", "203.0.113.9, 127.0.0.1", false],
+      ["x-forwarded-for", "unknown", false],
+      ["x-real-ip", "203.0.113.9", false],
+      ["forwarded", "for=203.0.113.9", false],
+      ["forwarded", "proto=https", false],
+      ["x-forwarded-for", "127.0.0.1", true],
+      ["x-forwarded-for", "::1, 127.0.0.1:80", true],
+      ["x-real-ip", "127.0.0.1", true],
+      ["forwarded", 'for=127.0.0.1, for="[::1]:80"', true],
+      ["x-forwarded-proto", "http", true],
+    ] as const
+  ) assertEquals(mayUseProxy(head, new Headers([[name, value]]), CLOSED), expected, `${name}: ${value}`);
 });
 
 Deno.test("the API that is open over HTTPS answers strangers under the domain and over HTTPS, and only there", () => {
   const open = { ...CLOSED, adminHttps: true };
-  assert(mayUseProxy(headOf("admin.example.org", "192.0.2.1", true), open));
-  assert(!mayUseProxy(headOf("admin.example.org", "192.0.2.1"), open));
-  assert(!mayUseProxy(headOf("admin.localhost", "192.0.2.1", true), open));
-  assert(mayUseProxy(headOf("admin.localhost", "127.0.0.1"), open));
+  assert(mayUseProxy(headOf("admin.example.org", "192.0.2.1", true), NONE, open));
+  assert(!mayUseProxy(headOf("admin.example.org", "192.0.2.1"), NONE, open));
+  assert(!mayUseProxy(headOf("admin.localhost", "192.0.2.1", true), NONE, open));
+  assert(mayUseProxy(headOf("admin.localhost", "127.0.0.1"), NONE, open));
 });
