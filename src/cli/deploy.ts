@@ -149,7 +149,8 @@ async function deployShown(call: Call, put: Put, signal: AbortSignal): Promise<n
   const changes = before === undefined ? "" : changesText("", settingsOf(before), settingsOf(answer));
   if (latestRevision !== before?.latestRevision) {
     if (wait !== false) await progress?.end();
-  } else if (changes === "") screen?.line(`${latestRevision} is the latest already`);
+  } else if (answer.etag === before.etag) screen?.line(`${latestRevision} is the latest already`);
+  else if (changes === "") screen?.line(`${answer.name} is changed`); // such as the password of a user
   if (changes !== "") screen?.line(changes);
   screen?.line(`traffic: ${splitText(resolveTraffic(traffic, latestRevision))}`);
   // Also without a terminal: sign-in works only once the provider knows the address.

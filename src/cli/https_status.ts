@@ -23,7 +23,9 @@ export async function showStatus(call: Call, machine = machineOf(call)): Promise
     return 0;
   }
   const { places } = machine;
-  const status = await certificateStatus(storage ?? places.storage, storage === undefined ? places.unit : undefined);
+  const status = storage === undefined
+    ? await certificateStatus(places.storage, places.caddyfile, places.unit)
+    : await certificateStatus(storage, `${storage}/Caddyfile`);
   const names = await call.client.get<CertificateNamesJson>("/v1/certificate-names").catch(messageOf);
   if (call.on("json")) printJson(statusJson(edge, status, names));
   else console.log(statusText(edge, status, names));

@@ -24,7 +24,7 @@ export async function checkEdge(edge: EdgeStatus, { places }: Machine, nowMs: nu
     const fact = `HTTPS is on for ${edge.url}, but ${EDGE_UNIT} is ${edge.units.edge}`;
     return [{ check, state: "failed", fact, remedy: `journalctl -u ${EDGE_UNIT} -n 20 says why` }];
   }
-  const status = await certificateStatus(places.storage, places.unit);
+  const status = await certificateStatus(places.storage, places.caddyfile, places.unit);
   if (typeof status === "string") return [{ check, state: "warning", fact: status, remedy: "run it with sudo" }];
   const { certificates, errors, own } = status;
   const faults: EdgeFinding[] = errors.slice(0, MAX_ERRORS).map(({ name, reason, remedy }) => ({

@@ -25,7 +25,7 @@ export interface CertificateStatus {
   readonly own?: Certificate;
   /** Those that Caddy has got; the next to end comes first. It renews one when its name is visited. */
   readonly certificates: readonly Certificate[];
-  /** What went wrong, the latest first. */
+  /** What went wrong, the latest first; without what an older configuration met, if the name has a certificate. */
   readonly errors: readonly CertificateError[];
 }
 
@@ -50,13 +50,23 @@ export async function edgeStatus(machine: Machine): Promise<EdgeStatus | undefin
 /**
  * What Caddy's storage tells, and the operator's own certificate. Returns why that cannot be read as a text.
  *
+ * @param caddyfile The path of Caddy's configuration.
  * @param unit The path of Caddy's unit, which names the operator's own certificate.
  */
-export async function certificateStatus(storage: string, unit?: string): Promise<CertificateStatus | string> {
+export async function certificateStatus(
+  storage: string,
+  caddyfile: string,
+  unit?: string,
+): Promise<CertificateStatus | string> {
   try {
     const own = unit === undefined ? undefined : await ownCertificate(unit);
-    const errors = (await lastErrors(storage)).filter(({ name }) => own === undefined || !covers(own, name));
-    return defined({ own, certificates: await storedCertificates(storage), errors });
+    const certificates = await storedCertificates(storage);
+    const changedAt = (await Deno.stat(caddyfile).catch(() => undefined))?.mtime?.getTime() ?? 0;
+    const errors = (await lastErrors(storage))
+      .filter(({ name }) => own === undefined || !covers(own, name))
+      // Another authority may have refused it.
+      .filter(({ at, name }) => at >= changedAt || !certificates.some((certificate) => covers(certificate, name)));
+    return defined({ own, certificates, errors });
   } catch (error) {
     return `the certificates cannot be read: ${plainMessageOf(error)}`;
   }

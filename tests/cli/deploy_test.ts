@@ -59,7 +59,7 @@ apiTest("deploy says so if nothing is new", { ...DEPLOYS, [PUT]: WEB }, async (a
   assertEquals(err, "web-00002 is the latest already\ntraffic: web-00002 70%, web-00001 30% (old)");
 });
 
-const LOCKED = { ...WEB, access: { allow: ["10.0.0.0/8"] }, maintenance: "Back at 14:00" };
+const LOCKED = { ...WEB, etag: "5", access: { allow: ["10.0.0.0/8"] }, maintenance: "Back at 14:00" };
 apiTest("deploy says what has changed without a new revision", { ...DEPLOYS, [PUT]: LOCKED }, async (api) => {
   api.answers["GET /v1/events?service=web"] = events();
   const { err } = await api.run("deploy", "web", "--allow", "10.0.0.0/8", "--maintenance", "Back at 14:00");
@@ -67,6 +67,10 @@ apiTest("deploy says what has changed without a new revision", { ...DEPLOYS, [PU
     'who may use it everybody → from 10.0.0.0/8; maintenance - → "Back at 14:00"',
     "traffic: web-00002 70%, web-00001 30% (old)",
   ]);
+  api.answers["GET /v1/services/web"] = LOCKED;
+  api.answers[PUT] = { ...LOCKED, etag: "6" };
+  api.answers["GET /v1/events?service=web"] = events();
+  assertEquals((await api.run("deploy", "web", "--open-path", "/up")).err.split("\n")[0], "web is changed");
 });
 
 apiTest("every flag of deploy sets its field", DEPLOYS, async (api) => {

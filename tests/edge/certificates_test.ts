@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { errorsIn, lastErrors } from "../../src/edge/certificate_errors.ts";
 import { covers, readCertificate, readOwn, storedCertificates } from "../../src/edge/certificates.ts";
+import { certificateStatus } from "../../src/edge/status.ts";
 import { noEdge, ownCertificate } from "../support/pebble.ts";
 
 /** Lines of Caddy's log. */
@@ -101,6 +102,21 @@ Deno.test("a certificate with * covers one label, and no more", () => {
 Deno.test("a storage that is not there yet has no certificates and no errors", async () => {
   assertEquals(await storedCertificates("/nowhere"), []);
   assertEquals(await lastErrors("/nowhere"), []);
+});
+
+folderTest("what an older configuration met is no error of a name that has a certificate", async (folder) => {
+  const caddyfile = `${folder}/Caddyfile`;
+  await Deno.writeTextFile(`${folder}/certificates.log`, log(RETRY, { ...RETRY, error: "[b.net] Obtain: hm" }));
+  await Deno.mkdir(`${folder}/certificates/ca/example.org`, { recursive: true });
+  await Deno.copyFile(`${folder}/own.pem`, `${folder}/certificates/ca/example.org/example.org.crt`);
+  const namesOf = async (changedAt: Date) => {
+    await Deno.writeTextFile(caddyfile, "");
+    await Deno.utime(caddyfile, changedAt, changedAt);
+    const status = await certificateStatus(folder, caddyfile);
+    return typeof status === "string" ? status : status.errors.map(({ name }) => name);
+  };
+  assertEquals(await namesOf(new Date(999_000)), ["b.net", "a.example.org"]);
+  assertEquals(await namesOf(new Date(1_002_000)), ["b.net"]);
 });
 
 folderTest("a certificate tells its names, who signed it, and when it ends", async (folder) => {
