@@ -79,6 +79,7 @@ export async function switchOff(call: Call, machine = machineOf(call)): Promise<
   console.log([
     ...written.map((path) => `${verb} ${path}`),
     `left in place: ${machine.places.storage} with the certificates`,
+    ...call.on("dry-run") ? [] : [`cless listens where ${machine.places.userEnv} says, or on port 80, without HTTPS`],
   ].join("\n"));
   return 0;
 }

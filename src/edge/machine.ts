@@ -108,7 +108,9 @@ export class Machine {
   async #run(args: readonly string[]) {
     const systemctl = await absolutePathOf("systemctl", this.#searchPath);
     if (systemctl === undefined) return { success: false, stdout: "", stderr: "there is no systemctl" };
-    const { success, stdout, stderr } = await new Deno.Command(systemctl, { args: [...args], stdin: "null" }).output();
+    // Not in the present folder, which this user may not be allowed to enter.
+    const command = new Deno.Command(systemctl, { args: [...args], cwd: "/", stdin: "null" });
+    const { success, stdout, stderr } = await command.output();
     return { success, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
   }
 }
