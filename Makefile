@@ -68,7 +68,7 @@ uninstall: ## Remove what `make install` put in place, but no data
 	fi
 	rm -rf $(DESTDIR)$(PREFIX)/bin/cless $(DESTDIR)$(PREFIX)/lib/cless $(addprefix $(DESTDIR)$(UNITDIR)/,$(UNITS))
 	@if [ -z '$(DESTDIR)' ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
-	@echo 'Left in place: /var/lib/cless, /etc/default/cless'
+	@echo 'Left in place: /var/lib/cless, /var/log/cless, /etc/default/cless'
 
 clean: ## Remove what was built and the development data
 	rm -rf cless coverage dist .dev

@@ -63,6 +63,7 @@ import { conventionLabel, type Revision } from "./model/revision.ts";
 import { Executor } from "./pool/executor.ts";
 import { InstancePool, type PoolObserver } from "./pool/pool.ts";
 import { Prober } from "./pool/probe.ts";
+import { AccessLog, openAccessFile } from "./proxy/access_log.ts";
 import { Admission } from "./proxy/admission.ts";
 import { drain, finish } from "./proxy/drain.ts";
 import { Proxy } from "./proxy/proxy.ts";
@@ -89,7 +90,16 @@ const ADMIN_STOP_TIMEOUT_MS = 1000;
 type Parts = ReturnType<typeof makeParts>;
 
 /** Makes every part, each after the parts that it needs. Starts nothing. */
-function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store: SqliteStore, secrets: Secrets) {
+function makeParts(
+  config: Config,
+  { accessLog, choice, dataDir, secrets, store }: {
+    readonly choice: EngineChoice;
+    readonly dataDir: DataDir;
+    readonly store: SqliteStore;
+    readonly secrets: Secrets;
+    readonly accessLog: AccessLog | undefined;
+  },
+) {
   const { startTimeoutMs, requestTimeoutMs, clientTimeoutMs, pauseAfterMs, drainTimeoutMs } = config;
   const { hibernateAfterMs, stopAfterMs, stopHibernatedAfterMs } = config;
   const ends = { pauseAfterMs, hibernateAfterMs, stopAfterMs, stopHibernatedAfterMs };
@@ -230,7 +240,7 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
   // The way of a request.
   const proxy = new Proxy({
     ...{ activator, unanswered, forwarder, clock, reconciler, metrics, admission, slowClients },
-    ...{ budget, limits, role },
+    ...{ budget, limits, role, accessLog },
     exceptRobots: config.wakeExceptRobots,
     trustedProxies: config.trustedProxies,
     callbackHost: config.oidcHost === undefined ? undefined : new CallbackHost(config.oidcHost, signIn),
@@ -276,8 +286,18 @@ function makeParts(config: Config, choice: EngineChoice, dataDir: DataDir, store
       clientSockets,
       slowClients,
     },
-    ...{ freedMemory, supervision, handoverServer },
+    ...{ freedMemory, supervision, handoverServer, accessLog },
   };
+}
+
+/** Opens the access log, if there is to be one. @throws {OperatorError} If it cannot be opened. */
+async function beginAccessLog(config: Config): Promise<AccessLog | undefined> {
+  const { accessLog: path, accessLogFormat: format, accessLogQuery: withQuery } = config;
+  if (path === undefined) return undefined;
+  return await AccessLog.begin({
+    ...{ clock: systemClock, now: Date.now, format, withQuery },
+    open: () => openAccessFile(path),
+  });
 }
 
 /** The whole program: starts the parts in order, and stops them in order. */
@@ -330,6 +350,7 @@ export class Cless {
     predecessor: PredecessorLink<AddressPosition> | undefined,
   ): Promise<Cless> {
     await using opened = new AsyncDisposableStack();
+    const accessLog = opened.use(await beginAccessLog(config));
     const dataDir = opened.use(await openDataDir(config.dataDir, predecessor === undefined));
     const sealed = predecessor && await lockAfter(predecessor.handover, dataDir, systemClock);
     const store = opened.use(
@@ -344,7 +365,8 @@ export class Cless {
       if (store.olderImages() === undefined) store.putOlderImages([]);
       dataDir.settle();
     }
-    const parts = makeParts(withPorts(config, predecessor?.facts.listen), choice, dataDir, store, secrets);
+    const ported = withPorts(config, predecessor?.facts.listen);
+    const parts = makeParts(ported, { accessLog, choice, dataDir, secrets, store });
     const cless = new Cless(parts, config, secretKey);
     if (predecessor !== undefined && sealed !== undefined) parts.takeOver.begin(predecessor.handover, sealed);
     if (config.configFile !== undefined) {
@@ -391,8 +413,9 @@ export class Cless {
     this.#parts.dataDir.keepCall(call);
   }
 
-  /** Reads the file of `--config` again, if there is one. */
+  /** Opens the access log again, and reads the file of `--config` again, if there are such. */
   async reload(): Promise<void> {
+    this.#parts.accessLog?.reopen();
     await this.#configFile?.reload();
   }
 
@@ -436,6 +459,7 @@ export class Cless {
     reserve.release();
     engineReserve.release();
     await loopback[Symbol.asyncDispose]();
+    await this.#parts.accessLog?.[Symbol.asyncDispose]();
     for (const closed of [forwarder, proxy, slowClients, store, handoverServer, dataDir]) {
       closed[Symbol.dispose]();
     }

@@ -9,7 +9,8 @@ import { maintenanceAnswer } from "./maintenance.ts";
 import type { Rate, RateLimiter } from "./rate_limiter.ts";
 
 /** The headers by which an app learns who a client is. */
-const IDENTITY_HEADERS = ["x-auth-user", "x-auth-email", "x-auth-groups"];
+const USER_HEADER = "x-auth-user";
+const IDENTITY_HEADERS = [USER_HEADER, "x-auth-email", "x-auth-groups"];
 /** The headers by which some apps take a request for one of another path. */
 const PATH_HEADERS = ["x-original-url", "x-original-uri", "x-rewrite-url"];
 /** Whether one of the credentials of `Authorization` is a user with a password. Several lines are one list. */
@@ -101,6 +102,11 @@ export class Gate {
     return this.#enter(head);
   }
 
+  /** The user whom the lock has let in, as the app learns it; `undefined` if it asked for none. */
+  userOf({ headers }: Pick<RequestHead, "headers">): string | undefined {
+    return this.#isLocked ? headers.find(([name]) => name === USER_HEADER)?.[1] : undefined;
+  }
+
   /** Whether a request is a preflight that passes. Where addresses alone open the lock, it needs no credentials. */
   #isFreePreflight(asked: GateRequest): boolean {
     return this.#authenticators.length > 0 && isPreflight(asked);
@@ -155,7 +161,7 @@ export function tooLarge(): ClessError {
 
 function identityHeaders({ user, email, groups = [], headers = [] }: Identity): Header[] {
   const own: [name: string, value: string | undefined][] = [
-    ["x-auth-user", user],
+    [USER_HEADER, user],
     ["x-auth-email", email],
     ["x-auth-groups", groups.length === 0 ? undefined : groups.join(",")],
   ];

@@ -175,6 +175,11 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings) {
     /** What happens to the containers when the program ends. */
     onExit: one("on-exit", choice("stop", "keep"), "stop"),
     trustedProxies: all("trusted-proxy", parseCidr),
+    /** The file that gets a line for each request, `-` for standard output; `undefined` for none. */
+    accessLog: one("access-log", (text) => text, undefined),
+    accessLogFormat: one("access-log-format", choice("json", "combined"), "json"),
+    /** Whether the lines include queries. */
+    accessLogQuery: toggle("access-log-query", false),
     logFormat: one("log-format", choice("text", "json"), surroundings.terminal ? "text" : "json"),
     logLevel: one("log-level", choice("debug", "info", "warning", "error"), "info"),
   });

@@ -92,6 +92,10 @@ const FLAGS: readonly Flag[] = [
   ...inGroup("Log", {
     "--log-format FORMAT = text on a terminal, else json": "text or json",
     "--log-level LEVEL = info": "debug, info, warning or error",
+    "--access-log FILE":
+      "Write a line for each request to this file, or to standard output (-); the file is opened again on SIGHUP",
+    "--access-log-format HOW = json": "json or combined",
+    "--access-log-query": "Write queries to the access log too; they may have secrets",
   }),
 ];
 
@@ -222,7 +226,8 @@ function announce(cless: Cless, config: Config): void {
   const images = labels.length > 0
     ? `  try it      ${example}\n              curl ${example}`
     : `  no image here is named NAME-docker yet; build one, and it answers at ${example}`;
-  console.log([
+  const print = config.accessLog === "-" ? console.error : console.log; // nothing else may be among its lines
+  print([
     `cless ${VERSION}`,
     `  serving     ${facts.listen.map((address) => `http://${address}`).join("  ")}`,
     `  admin API   http://${facts.admin}  (token: ${tokenFile})`,

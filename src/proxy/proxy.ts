@@ -16,6 +16,7 @@ import type { Grant, InstancePool } from "../pool/pool.ts";
 import type { Activator } from "../routing/activator.ts";
 import type { Route, Waking } from "../routing/service.ts";
 import { notWoken } from "../routing/wake_rules.ts";
+import { AccessRecorder, type AccessWriter } from "./access_recorder.ts";
 import type { Admission } from "./admission.ts";
 import { type ClientLimits, type Info, RequestContext, type UnansweredRequests } from "./request_context.ts";
 import { refusal, type RequestMetrics, Responder } from "./responder.ts";
@@ -42,6 +43,8 @@ export interface ProxyOptions {
   readonly slowClients: SlowClients;
   /** The memory of all streams. */
   readonly budget: StreamBudget;
+  /** Gets a line for each request; `undefined` if nobody wants any. */
+  readonly accessLog?: AccessWriter | undefined;
   /** Whether each response closes its connection now, so that clients reconnect to the successor. */
   readonly role?: { readonly now: { readonly isLast: boolean } };
   /** Answers browsers that come back from a provider for sign-in; `undefined` if each service's own host does. */
@@ -60,8 +63,9 @@ export class Proxy implements Disposable {
   readonly #websockets: WebSocketBridge;
 
   constructor(options: ProxyOptions) {
-    const { admission, clock, metrics, reconciler, slowClients, unanswered } = this.#options = options;
-    this.#responder = new Responder(unanswered, clock, metrics, admission.shed, options.role);
+    const { accessLog, admission, clock, metrics, reconciler, slowClients, unanswered } = this.#options = options;
+    const access = accessLog && new AccessRecorder(accessLog, clock);
+    this.#responder = new Responder(unanswered, clock, metrics, admission.shed, options.role, access);
     this.#retries = new Retries(clock, reconciler);
     this.#waitingRoom = new WaitingRoom(clock);
     this.#uploadPauses = new UploadPauses(clock, options.budget);
@@ -70,29 +74,29 @@ export class Proxy implements Disposable {
 
   readonly handle = (request: Request, info: Info): Response | Promise<Response> => {
     const { admission } = this.#options;
-    if (admission.refuses(request)) return admission.refusal;
+    if (admission.refuses(request)) return this.#responder.shed(request, info, admission.refusal);
     const peer = withoutMapping(info.remoteAddr.hostname);
     let head: RequestHead;
     try {
       head = readHead(request, peer, this.#options.trustedProxies);
       this.#options.forwarder.check(head);
     } catch (error) {
-      return this.#responder.withoutService(request, info, refusal(request, error));
+      return this.#responder.withoutService(request, info, refusal(request, error), undefined);
     }
     if (isServerWide(head)) {
       const allowed = new Response(null, { status: 204, headers: { allow: ALLOW } });
-      return this.#responder.withoutService(request, info, allowed);
+      return this.#responder.withoutService(request, info, allowed, head);
     }
     const sentOn = this.#options.callbackHost?.answer(head);
     if (sentOn !== undefined) {
       return sentOn.catch((error) => refusal(request, error))
-        .then((response) => this.#responder.withoutService(request, info, response));
+        .then((response) => this.#responder.withoutService(request, info, response, head));
     }
     if (head.hostname.label === "admin") {
       const response = this.#options.admin(request, head);
-      if (response !== undefined) return response;
+      if (response !== undefined) return this.#responder.fromAdmin(request, info, response, head);
     }
-    if (isForHealth(head)) return this.#responder.withoutService(request, info, this.#health(request, head));
+    if (isForHealth(head)) return this.#responder.withoutService(request, info, this.#health(request, head), head);
     const context = new RequestContext(request, info, head, this.#options.clock.now(), this.#options.limits);
     this.#options.unanswered.add(context);
     const { bodyLength } = head;
@@ -264,7 +268,7 @@ export class Proxy implements Disposable {
           lease.answered(response.status);
           if (ended === undefined) info.completed.then(lease.release, lease.release);
           else ended.then(lease.release);
-          return this.#responder.fromApp(context, response);
+          return this.#responder.fromApp(context, response, ended);
         },
         (error) => this.#retry(context, lease, error),
       );

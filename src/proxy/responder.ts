@@ -4,8 +4,9 @@ import { isExhausted } from "../base/file_reserve.ts";
 import { logger } from "../base/log.ts";
 import { ForwardError, InstanceGone } from "../http/forwarder.ts";
 import { problem } from "../http/problem.ts";
-import { pathOf } from "../http/request_head.ts";
+import { pathOf, type RequestHead } from "../http/request_head.ts";
 import type { Hostname } from "../model/host.ts";
+import type { AccessRecorder } from "./access_recorder.ts";
 import type { Shed } from "./admission.ts";
 import { ClientGone, type Info, type RequestContext, type UnansweredRequests } from "./request_context.ts";
 
@@ -20,7 +21,7 @@ export interface RequestMetrics {
   requested(service: string | undefined, status: number, durationMs: number): void;
 }
 
-/** Ends requests: makes the final response, counts the request, and logs it at level `debug`. */
+/** Ends requests: makes the final response, counts the request, and logs it at level `debug` and in the access log. */
 export class Responder {
   readonly #unanswered: UnansweredRequests;
   readonly #clock: Clock;
@@ -28,25 +29,37 @@ export class Responder {
   readonly #shed: Shed;
   readonly #isLogging = log.isEnabledFor("debug");
   readonly #role: { readonly now: { readonly isLast: boolean } };
+  readonly #access: AccessRecorder | undefined;
 
-  /** @param role Says whether each response closes its connection now. If it is missing, no response does. */
+  /**
+   * @param role Says whether each response closes its connection now. If it is missing, no response does.
+   * @param access `undefined` if there is no access log.
+   */
   constructor(
     unanswered: UnansweredRequests,
     clock: Clock,
     metrics: RequestMetrics | undefined,
     shed: Shed,
     role: { readonly now: { readonly isLast: boolean } } = { now: { isLast: false } },
+    access?: AccessRecorder,
   ) {
     this.#role = role;
+    this.#access = access;
     this.#shed = shed;
     this.#unanswered = unanswered;
     this.#clock = clock;
     this.#metrics = metrics;
   }
 
-  /** Passes on an app's response. Adds the header that says what the request had to wait for. */
-  fromApp(context: RequestContext, response: Response): Response {
-    this.#end(context, context.instance?.revision.service, response);
+  /**
+   * Passes on an app's response. Adds the header that says what the request had to wait for.
+   *
+   * @param ended Resolves when the response has ended, if it is a WebSocket.
+   */
+  fromApp(context: RequestContext, response: Response, ended?: Promise<void>): Response {
+    const service = context.instance?.revision.service;
+    this.#end(context, service, response);
+    this.#access?.ofService(context, response, { service, ended: ended ?? context.info.completed, isFromApp: true });
     if (context.head.websocket) return response;
     const last = this.#role.now.isLast ? withHeader(response, "connection", "close") : response;
     if (context.start === undefined) return last;
@@ -57,6 +70,7 @@ export class Responder {
   /** A response that cless itself gives for a service. */
   forService(context: RequestContext, service: string | undefined, response: Response): Response {
     this.#end(context, service, response);
+    this.#access?.ofService(context, response, { service, ended: context.info.completed, isFromApp: false });
     return response;
   }
 
@@ -67,9 +81,14 @@ export class Responder {
     return this.forService(context, service, failureResponse(context, service, error));
   }
 
-  /** A response that cless gives before it looks for a service. */
-  withoutService({ method, headers }: Request, info: Info, response: Response): Response {
+  /**
+   * A response that cless gives before it looks for a service. @param head `undefined` if the request's head is not
+   * valid.
+   */
+  withoutService(request: Request, info: Info, response: Response, head: RequestHead | undefined): Response {
+    const { method, headers } = request;
     this.#metrics?.requested(undefined, response.status, 0);
+    this.#access?.ofCless(request, info, response, head, this.#clock.now());
     if (this.#isLogging) {
       const { status } = response;
       const error = response.headers.get("cless-error") ?? undefined;
@@ -77,6 +96,28 @@ export class Responder {
       info.completed.then(write, write);
     }
     return response;
+  }
+
+  /** The response to a request that is refused before its head is read. It is counted by what refuses it. */
+  shed(request: Request, info: Info, response: Response): Response {
+    this.#access?.ofCless(request, info, response, undefined, this.#clock.now());
+    return response;
+  }
+
+  /** Passes on a response of the admin API. Its requests are not counted, since they are for no service. */
+  fromAdmin(
+    request: Request,
+    info: Info,
+    response: Response | Promise<Response>,
+    head: RequestHead,
+  ): Response | Promise<Response> {
+    const access = this.#access;
+    if (access === undefined) return response;
+    const arrivedMs = this.#clock.now();
+    return Promise.resolve(response).then((given) => {
+      access.ofCless(request, info, given, head, arrivedMs);
+      return given;
+    });
   }
 
   #end(context: RequestContext, service: string | undefined, response: Response): void {

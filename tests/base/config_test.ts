@@ -87,6 +87,9 @@ const SETTINGS: Record<string, [text: string, setting: Partial<typeof DEFAULTS>]
   "port-range": ["1-65535", { portRange: { first: 1, last: 65535 } }],
   "log-format": ["text", { logFormat: "text" }],
   "log-level": ["debug", { logLevel: "debug" }],
+  "access-log": ["-", { accessLog: "-" }],
+  "access-log-format": ["combined", { accessLogFormat: "combined" }],
+  "access-log-query": ["true", { accessLogQuery: true }],
 };
 
 Deno.test("without flags and variables, the defaults apply", () => {
@@ -133,6 +136,9 @@ Deno.test("without flags and variables, the defaults apply", () => {
     notifySocket: undefined,
     onExit: "stop",
     trustedProxies: [],
+    accessLog: undefined,
+    accessLogFormat: "json",
+    accessLogQuery: false,
     logFormat: "json",
     logLevel: "info",
   });
@@ -256,6 +262,7 @@ const WRONG: [flag: string, text: string, allowed: RegExp][] = [
   ["on-exit", "Keep", /^expected stop or keep$/],
   ["log-format", "xml", /^expected text or json$/],
   ["log-level", "INFO", /^expected debug, info, warning or error$/],
+  ["access-log-format", "text", /^expected json or combined$/],
 ];
 
 Deno.test("a wrong value is refused in one line that names the flag or variable, and says what is allowed", () => {

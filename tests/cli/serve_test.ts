@@ -2,6 +2,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { misspelledVariables } from "../../src/cli/serve.ts";
 import { dockerTest, type FakeDocker, noFakeDocker } from "../support/fake_docker.ts";
 import { noNet } from "../support/permissions.ts";
+import { until } from "../support/until.ts";
 import { programArgs, type Run, runProcess } from "./run_main.ts";
 
 const decoder = new TextDecoder();
@@ -29,7 +30,10 @@ async function served(
   stream: "stdout" | "stderr",
   until: RegExp,
   flags: string[],
-  { signal = "SIGTERM", meanwhile }: { signal?: Deno.Signal; meanwhile?: () => Promise<unknown> } = {},
+  { signal = "SIGTERM", meanwhile }: {
+    signal?: Deno.Signal;
+    meanwhile?: (text: string, child: Deno.ChildProcess) => Promise<unknown>;
+  } = {},
 ) {
   const child = new Deno.Command(Deno.execPath(), {
     args: programArgs(...flags),
@@ -41,7 +45,7 @@ async function served(
   for await (const chunk of child[stream]) {
     text += decoder.decode(chunk, { stream: true });
     if (!until.test(text)) continue;
-    await meanwhile?.();
+    await meanwhile?.(text, child);
     child.kill(signal);
     until = /$^/;
   }
@@ -100,6 +104,65 @@ serveTest("in a JSON log, the same is one line", async (_docker, flags, dataDir)
     `${dataDir}/admin-token`,
     `http://rust.localhost:${listen[0].split(":")[1]}`,
   ]);
+});
+
+/** What is at a path: nothing, as long as there is no file. */
+async function textAt(path: string): Promise<string> {
+  try {
+    return await Deno.readTextFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "";
+    throw error;
+  }
+}
+
+serveTest(
+  "the access log has a line for each request, also the last one, and goes on in a new file after SIGHUP",
+  async (_docker, flags, dataDir) => {
+    const [path, older] = [`${dataDir}/access.log`, `${dataDir}/access.log.1`];
+    const more = ["--listen", "127.0.0.1:0", "--no-convention", "--access-log", path];
+    const { code } = await served("stderr", /"serving".*\n/, [...flags, ...more], {
+      meanwhile: async (text, child) => {
+        const { listen: [proxy] } = JSON.parse(text.split("\n").find((line) => line.includes('"serving"'))!);
+        const ask = async (target: string) => await (await fetch(`http://${proxy}${target}`)).body?.cancel();
+        await ask("/1?secret");
+        await until(async () => (await textAt(path)).endsWith("\n"));
+        await Deno.rename(path, older);
+        child.kill("SIGHUP");
+        await until(async () => await Deno.stat(path).then(() => true, () => false));
+        await ask("/2");
+        await ask("/3");
+      },
+    });
+    assertEquals(code, 0);
+    const targetsOf = async (file: string) =>
+      (await textAt(file)).trimEnd().split("\n").map((line) => JSON.parse(line).target);
+    assertEquals([await targetsOf(older), await targetsOf(path)], [["/1"], ["/2", "/3"]]);
+  },
+);
+
+serveTest("the access log may be the standard output, which then has nothing else", async (_docker, flags) => {
+  const more = ["--listen", "127.0.0.1:0", "--no-convention", "--log-format", "text", "--access-log", "-"];
+  const args = programArgs(...flags, ...more, "--access-log-format", "combined", "--access-log-query");
+  const child = new Deno.Command(Deno.execPath(), { args, stdin: "null", stdout: "piped", stderr: "piped" }).spawn();
+  let told = "";
+  const out = new Response(child.stdout).text();
+  for await (const chunk of child.stderr) {
+    told += decoder.decode(chunk, { stream: true });
+    const proxy = /serving +(http:\S+)\n/.exec(told)?.[1];
+    if (proxy === undefined || !told.includes("  admin API")) continue;
+    await (await fetch(`${proxy}/x?y`, { headers: { "user-agent": "a b" } })).body?.cancel();
+    child.kill("SIGTERM");
+    told = "";
+  }
+  assertEquals((await child.status).code, 0);
+  assertMatch(await out, /^127\.0\.0\.1 - - \[[^\]]+\] "GET \/x\?y HTTP\/1\.1" 400 - "-" "a b"\n$/);
+});
+
+serveTest("an access log that cannot be opened is an error in one line, with exit code 1", async (_docker, flags) => {
+  const { code, text } = await served("stderr", /$^/, [...flags, "--access-log", "/none/access.log"]);
+  assertEquals(code, 1);
+  assertMatch(text, /^cless: cannot open the access log \/none\/access\.log: [^\n]*; see --access-log\n$/);
 });
 
 serveTest("a verb with the same data-dir finds where serve listens, and a clean exit leaves no trace of that", async (

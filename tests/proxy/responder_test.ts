@@ -37,7 +37,8 @@ Deno.test("a request that is answered is watched no more, and counted with how l
   await clock.advance(20);
   assertEquals(responder.forService(own, "web", new Response(null, { status: 204 })).status, 204);
   assertEquals(responder.failed(failed, undefined, new ClessError("crash_loop", "no")).status, 503);
-  responder.withoutService({ method: "GET", headers: new Headers() } as Request, {} as Info, new Response("no"));
+  const request = { method: "GET", headers: new Headers() } as Request;
+  responder.withoutService(request, {} as Info, new Response("no"), undefined);
   assertEquals(counted, [["app", 201, 30], ["web", 204, 50], [undefined, 503, 50], [undefined, 200, 0]]);
   assertEquals(unanswered.size, 0);
   unanswered[Symbol.dispose]();

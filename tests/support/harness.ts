@@ -62,6 +62,7 @@ export interface HarnessOptions {
   /** What sign-ins need, if the service asks for them. */
   readonly signIn?: SignIn;
   readonly callbackHost?: ProxyOptions["callbackHost"];
+  readonly accessLog?: ProxyOptions["accessLog"];
   /** Lets the first request find the service by the image of its name, in place of a declared one. */
   readonly undeclared?: { readonly exceptRobots: boolean };
   /** Waits for an app, in the place of the real probe. */
@@ -149,6 +150,7 @@ export class Harness implements AsyncDisposable {
       admission: admitAll(),
       budget,
       callbackHost: options.callbackHost,
+      accessLog: options.accessLog,
       admin: options.admin ?? (() => undefined),
     });
     this.#server = new Server(
