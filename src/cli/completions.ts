@@ -59,7 +59,7 @@ function wordsOf({ name, summary, flags: own, args: [first = ""] = [] }: Verb) {
     /** The possible words of the first argument. */
     words: first.includes("|") ? first.replaceAll(/[[\]]/g, "").split("|") : [],
     /** Which arguments are names of services. */
-    services: first === "NAME" ? "first" : first === "[NAME…]" ? "all" : "none",
+    services: /^(NAME|\[NAME\])$/.test(first) ? "first" : first === "[NAME…]" ? "all" : "none",
   };
 }
 

@@ -2,6 +2,7 @@ import type { InstanceJson } from "../admin/operations/instances.ts";
 import type { RevisionJson, RevisionSummaryJson } from "../admin/operations/revisions.ts";
 import type { ServiceJson } from "../admin/operations/services.ts";
 import type { WakesJson } from "../admin/operations/wakes.ts";
+import { UsageError } from "../base/errors.ts";
 import type { TemplateJson } from "../control/schema/schema.ts";
 import { KNOWN_ROBOTS } from "../routing/known_robots.ts";
 import { accessText, limitsText } from "./access_text.ts";
@@ -11,18 +12,27 @@ import { age, ago, durationText, indented, pairs, plainText, sharesText, sizeTex
 import { trafficTable } from "./traffic.ts";
 import { clientVerb, JSON_FLAG, NAMES_FLAG, printJson, printList } from "./verb.ts";
 
-/** `cless services`: lists the services. */
+/** The flag of verbs that show one service. */
+const SHOW_ENV_FLAG = flag("--show-env", "Show the values of its variables, not only their names");
+
+/** `cless services`: lists the services, or shows one. */
 export const services = clientVerb({
   name: "services",
-  summary: "List the services, each with its state",
-  flags: [JSON_FLAG, NAMES_FLAG],
+  summary: "List the services, each with its state, or show everything about one",
+  args: ["[NAME]"],
+  flags: [JSON_FLAG, NAMES_FLAG, { ...SHOW_ENV_FLAG, help: "With NAME: show the values of its variables too" }],
   notes: [
+    "With NAME, it is the same as cless describe NAME.",
     "STATE is ready, starting, paused, hibernated (its memory is in the swap), asleep (without an instance), or failing with the reason: its last start failed, and no instance could answer a request.",
     "MEMORY and SWAP are what it uses now. CPU is its processor time since its first start. SAVED is how much less memory it has used since then than one instance that is always awake.",
     "A service that nobody has declared, found by the name of its image, is listed once it has been used.",
   ],
   example: ["cless services", "cless services --json | jq -r '.[].url'"],
   run: async (call) => {
+    const [name] = call.args;
+    if (name !== undefined && call.on("quiet")) throw new UsageError(`--quiet is for the list; ${name} is one service`);
+    if (name !== undefined) return await describe.run(call);
+    if (call.on("show-env")) throw new UsageError("--show-env needs NAME: cless services NAME --show-env");
     const all = await call.client.list<ServiceJson>("/v1/services");
     const haveCosts = all.some(({ cost }) => cost !== undefined);
     const haveSwap = all.some(({ cost }) => cost !== undefined && cost.swapBytes > 0);
@@ -124,7 +134,7 @@ export const describe = clientVerb({
   name: "describe",
   summary: "Show everything about a service",
   args: ["NAME"],
-  flags: [flag("--show-env", "Show the values of its variables, not only their names"), JSON_FLAG],
+  flags: [SHOW_ENV_FLAG, JSON_FLAG],
   example: ["cless describe web"],
   run: async (call) => {
     const { client } = call;

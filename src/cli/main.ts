@@ -3,6 +3,7 @@ import { messageOf, OperatorError, UsageError } from "../base/errors.ts";
 import { VERSION } from "../base/version.ts";
 import { ApiError } from "./client.ts";
 import { didYouMean, parseFlags } from "./flags.ts";
+import { FOREIGN_VERBS } from "./foreign_verbs.ts";
 import { topHelp, verbHelp } from "./help.ts";
 import { plainText } from "./text.ts";
 import { serve } from "./serve.ts";
@@ -65,6 +66,7 @@ function checkArguments({ name, args = [] }: Verb, given: readonly string[]): vo
 function verbNamed(name: string, verbs: readonly Verb[]): Verb {
   const verb = verbs.find((verb) => verb.name === name);
   if (verb !== undefined) return verb;
+  if (Object.hasOwn(FOREIGN_VERBS, name)) throw new UsageError(`there is no verb "${name}"; ${FOREIGN_VERBS[name]}`);
   const nearest = didYouMean(name, verbs.map(({ name }) => name));
   throw new UsageError(`there is no verb "${name}"${nearest === "" ? "; see" : `${nearest} See`} cless --help`);
 }

@@ -10,7 +10,7 @@ export interface Verb {
   readonly summary: string;
   /**
    * Its arguments as the usage shows them: `[ARG]` is optional, `[ARG…]` may be repeated, `on|off` is one of these
-   * words. If the first argument is NAME, it is a service's name.
+   * words. If the first argument is NAME or `[NAME]`, it is a service's name.
    */
   readonly args?: readonly string[];
   readonly flags: readonly Flag[];

@@ -71,7 +71,8 @@ for (const [shell, { flags, script, source }] of Object.entries(SHELLS)) {
         assertEquals(await complete("deploy", "--image", "x", "w"), shell === "fish" ? [] : ["web", "work"]);
         assertEquals(await complete("describe", "web", "w"), []);
         assertEquals(await complete("instances", "web", "s"), ["shop"]);
-        assertEquals(await complete("services", ""), []);
+        assertEquals(await complete("services", "w"), ["web", "work"]);
+        assertEquals(await complete("services", "web", ""), []);
         assertEquals(await complete("secret", ""), ["delete", "set"]);
         assertEquals(await complete("completions", "z"), ["zsh"]);
         assertEquals(await complete("deploy", "web", "--start"), ["--start-timeout"]);

@@ -10,6 +10,27 @@ apiTest("services are a table, JSON, or names", ANSWERS, async (api) => {
   for (const flag of ["--quiet", "-q"]) assertEquals((await api.run("services", flag)).out, "web");
 });
 
+apiTest("services with a name is describe with the same flags", ANSWERS, async (api) => {
+  for (const flags of [[], ["--json"], ["--show-env"], ["--json", "--show-env"]]) {
+    const described = await api.run("describe", "web", ...flags);
+    assertEquals(described.code, 0);
+    assertEquals(await api.run("services", "web", ...flags), described);
+  }
+  assertEquals(await api.run("services", "nosuch"), await api.run("describe", "nosuch"));
+});
+
+apiTest("services refuses a flag that the list or the one service has not", ANSWERS, async (api) => {
+  const refused = async (...args: string[]) => {
+    const { code, err } = await api.run("services", ...args);
+    assertEquals(code, 2);
+    return err;
+  };
+  assertEquals(await refused("--show-env"), "cless: --show-env needs NAME: cless services NAME --show-env");
+  assertEquals(await refused("web", "-q"), "cless: --quiet is for the list; web is one service");
+  assertEquals(await refused("web", "zoo"), 'cless: services takes no argument "zoo"; see cless services --help');
+  assertEquals(api.asked, []);
+});
+
 apiTest("a service that is failing says why, in one clause, and describe says all of it", {
   ...ANSWERS,
   "GET /v1/services": [

@@ -1,9 +1,11 @@
-import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { doctor } from "../../src/cli/doctor.ts";
+import { parseFlags } from "../../src/cli/flags.ts";
+import { FOREIGN_VERBS } from "../../src/cli/foreign_verbs.ts";
 import { topHelp, verbHelp } from "../../src/cli/help.ts";
 import { main } from "../../src/cli/main.ts";
 import { serve } from "../../src/cli/serve.ts";
-import { VERB_GROUPS } from "../../src/cli/verbs.ts";
+import { VERB_GROUPS, VERBS } from "../../src/cli/verbs.ts";
 import { VERSION } from "../../src/base/version.ts";
 import { noRead, noRun } from "../support/permissions.ts";
 import { ANSWERS, apiTest } from "./fake_api.ts";
@@ -35,6 +37,9 @@ Deno.test("a wrong command line is exit code 2, and one line that says what is w
   const cases: [args: string[], message: string][] = [
     [["srve"], 'there is no verb "srve"; did you mean "serve"? See cless --help'],
     [["docktor"], 'there is no verb "docktor"; did you mean "doctor"? See cless --help'],
+    [["ps"], 'there is no verb "ps"; cless services lists the services, and cless instances their containers'],
+    [["rm", "-f", "web"], 'there is no verb "rm"; cless delete NAME deletes a service'],
+    [["help", "undo"], `there is no verb "undo"; cless rollback NAME undoes the last change of a service's traffic`],
     [["toString"], 'there is no verb "toString"; see cless --help'],
     [["help", "nothing"], 'there is no verb "nothing"; see cless --help'],
     [["--lisen", "x"], "unknown flag --lisen; did you mean --listen?"],
@@ -47,6 +52,21 @@ Deno.test("a wrong command line is exit code 2, and one line that says what is w
   ];
   for (const [args, message] of cases) {
     assertEquals(await runMain(...args), { code: 2, out: "", err: `cless: ${message}` });
+  }
+});
+
+Deno.test("what is suggested for a verb of another tool is a verb with such flags, and no verb is foreign", () => {
+  for (const [word, text] of Object.entries(FOREIGN_VERBS)) {
+    assertEquals(VERBS.filter(({ name }) => name === word), []);
+    // A command is the verb, and the arguments in capitals and flags after it.
+    const commands = [...text.matchAll(/\bcless (?!itself)([a-z]+)((?: (?:-[a-z-]+|[A-Z=]+))*)/g)];
+    assert(commands.length > 0, word);
+    for (const [, name, args = ""] of commands) {
+      const verb = VERBS.find((verb) => verb.name === name);
+      assert(verb !== undefined, `${word}: ${name}`);
+      const { rest } = parseFlags(args.split(" ").filter((arg) => arg !== ""), verb.flags);
+      assertEquals(rest, rest.length === 0 ? [] : ["NAME"], word);
+    }
   }
 });
 
