@@ -1,7 +1,10 @@
 import { linesOf } from "../base/streams.ts";
+import { defined } from "../model/defined.ts";
 
 /** An event of the admin API. */
 export interface EventJson {
+  /** An event without an id is not kept. */
+  readonly id?: string;
   readonly type: string;
   readonly data: Readonly<Record<string, unknown>>;
 }
@@ -11,17 +14,25 @@ export interface EventJson {
  * https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
  *
  * @param signal Ends the iteration as if the body had ended.
+ * @param heard Called for each line, also for those that keep a silent stream alive.
  */
-export async function* eventsOf(body: ReadableStream<Uint8Array>, signal?: AbortSignal): AsyncGenerator<EventJson> {
+export async function* eventsOf(
+  body: ReadableStream<Uint8Array>,
+  signal?: AbortSignal,
+  heard?: () => void,
+): AsyncGenerator<EventJson, void, void> {
+  let id: string | undefined;
   let type = "message";
   let data: string[] = [];
   for await (const line of linesOf(body, signal)) {
+    heard?.();
     const [, field, value = ""] = /^([^:]*)(?:: ?(.*))?$/s.exec(line)!;
     if (line === "") {
       const object = parseObject(data.join("\n"));
-      if (object !== undefined) yield { type, data: object };
-      [type, data] = ["message", []];
-    } else if (field === "event") type = value;
+      if (object !== undefined) yield defined({ id, type, data: object });
+      [id, type, data] = [undefined, "message", []];
+    } else if (field === "id") id = value;
+    else if (field === "event") type = value;
     else if (field === "data") data.push(value);
   }
 }

@@ -3,6 +3,7 @@ import { backup } from "./backup.ts";
 import { completionsOf } from "./completions.ts";
 import { deploy } from "./deploy.ts";
 import { doctor } from "./doctor.ts";
+import { events } from "./events.ts";
 import { exportServices } from "./export.ts";
 import { history } from "./history.ts";
 import { https } from "./https.ts";
@@ -21,7 +22,7 @@ import type { Verb, VerbGroups } from "./verb.ts";
 const OTHERS = {
   Run: [serve, https, upgrade, doctor],
   Change: [deploy, traffic, rollback, wake, sleep, deleteService, apply, secret, password],
-  Look: [services, describe, revisions, instances, logs, history, secrets, robots],
+  Look: [services, describe, revisions, instances, logs, events, history, secrets, robots],
   Keep: [exportServices, backup, token],
 };
 

@@ -62,6 +62,8 @@ export interface EventLogOptions {
 export interface SubscribeOptions {
   /** The id of the last event that the subscriber got; it may come from an earlier process. */
   readonly after?: number;
+  /** Whether to wait for new events after the kept ones; true by default. */
+  readonly follow?: boolean;
   /** Ends the iteration without an error. */
   readonly signal: AbortSignal;
   /** The data of a stats tick each second; missing for no ticks. */
@@ -103,14 +105,15 @@ export class EventLog {
 
   /**
    * The kept events after the id `after`, then all new events. If `after` is from another process, it begins with all
-   * kept events. Can be iterated over once. Leaving the loop or aborting the signal ends the subscription.
+   * kept events. Can be iterated over once. Leaving the loop or aborting the signal ends the subscription. Without
+   * `follow`, it ends after the kept events.
    *
    * @throws {SlowSubscriber} From the iteration, after the events that were waiting.
    */
   subscribe(options: SubscribeOptions): AsyncIterableIterator<ClessEvent> {
     const missed = options.after === undefined ? [] : this.#after(options.after);
     const subscriber = new Subscriber(options, missed, this.#maxPending, this.#leave);
-    if (options.signal.aborted) return subscriber;
+    if (options.signal.aborted || options.follow === false) return subscriber;
     this.#subscribers.add(subscriber);
     this.#stopTicking ??= this.#clock.every(TICK_MS, () => {
       const at = this.#now();
@@ -141,7 +144,8 @@ class Subscriber implements AsyncIterableIterator<ClessEvent> {
   #pending: ClessEvent[];
   /** How many of the waiting events are older than the subscription. They do not count towards the limit. */
   #missed: number;
-  #ended = false;
+  /** Whether there will be no more events than the waiting ones. */
+  #ended: boolean;
   #slow = false;
   readonly #waiting: ((result: IteratorResult<ClessEvent>) => void)[] = [];
   readonly #stop = () => this.#end();
@@ -157,6 +161,7 @@ class Subscriber implements AsyncIterableIterator<ClessEvent> {
     this.#leave = leave;
     this.#pending = missed;
     this.#missed = missed.length;
+    this.#ended = options.follow === false;
     if (options.signal.aborted) this.#end();
     else options.signal.addEventListener("abort", this.#stop, { once: true });
   }

@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { OperatorError } from "../../src/base/errors.ts";
 import type { Collaborators } from "../../src/admin/collaborators.ts";
-import { type ClessEvent, SlowSubscriber } from "../../src/control/events.ts";
+import { type ClessEvent, EventLog, SlowSubscriber } from "../../src/control/events.ts";
 import type { ServiceLogLine } from "../../src/logs/instance_output.ts";
-import { settle } from "../support/fake_clock.ts";
+import { FakeClock, settle } from "../support/fake_clock.ts";
 import { foundService, good, newAdmin, problemOf } from "./kit.ts";
 
 /** Events that a test sends one by one, to one subscriber. */
@@ -96,6 +96,19 @@ Deno.test("events resume after the last one that was seen, by header or paramete
   for (const id of ["x", "-1", "1.5"]) {
     await problemOf(await ask("GET", "/v1/events", { headers: { "last-event-id": id } }), 400, "invalid");
   }
+});
+
+Deno.test("without follow, the stream ends with the retained events, of one service or of all", async () => {
+  const log = new EventLog(new FakeClock(), () => 1);
+  for (const service of ["web", "shop", "web"]) log.emit("service.changed", service, {});
+  const { ask } = await newAdmin({ events: log });
+  const ids = async (query: string) =>
+    (await (await ask("GET", `/v1/events?follow=false${query}`)).text()).match(/(?<=^id: )\d+$/gm);
+  assertEquals(await ids(""), ["1000", "1001", "1002"]);
+  assertEquals(await ids("&service=web"), ["1000", "1002"]);
+  assertEquals(await ids("&after=1000"), ["1001", "1002"]);
+  assertEquals(await ids("&after=1002"), null);
+  await problemOf(await ask("GET", "/v1/events?follow=no"), 400, "invalid");
 });
 
 Deno.test("a client that is too slow gets a last comment that says so; another failure cuts the stream", async () => {

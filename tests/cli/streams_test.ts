@@ -2,7 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { eventsOf, untilInterrupted } from "../../src/cli/streams.ts";
 import { byteStreamOf } from "../support/byte_stream.ts";
 
-Deno.test("events have a type and data, and malformed ones are skipped", async () => {
+Deno.test("events have an id, a type and data, and malformed ones are skipped", async () => {
   const text = [
     ": cless\n\n",
     'id: 1\nevent: revision.ready\ndata: {"ms": 1}\n\n',
@@ -13,7 +13,7 @@ Deno.test("events have a type and data, and malformed ones are skipped", async (
     "retry\nevent: cut\ndata: {}\n",
   ].join("");
   assertEquals(await Array.fromAsync(eventsOf(byteStreamOf([new TextEncoder().encode(text)]))), [
-    { type: "revision.ready", data: { ms: 1 } },
+    { id: "1", type: "revision.ready", data: { ms: 1 } },
     { type: "message", data: { a: 2 } },
   ]);
 });

@@ -140,6 +140,16 @@ Deno.test("a subscriber that wants statistics gets them each second, and no old 
   await later.return!();
 });
 
+Deno.test("without follow, the kept events have an end, and there is no subscriber", async () => {
+  const { clock, log } = newLog();
+  emit(log, 1, 2);
+  const events = log.subscribe({ after: 0, follow: false, signal: never() });
+  emit(log, 3);
+  assertEquals([log.subscribers, clock.timers], [0, 0]);
+  assertEquals(await take(events, 4), [1, 2, "end", "end"]);
+  assertEquals(await take(log.subscribe({ after: 0, follow: false, signal: AbortSignal.abort() }), 1), ["end"]);
+});
+
 Deno.test("a signal ends the events, also for a reader that lags or waits", async () => {
   const { clock, log } = newLog();
   const controller = new AbortController();

@@ -5,7 +5,7 @@ import { InvalidError } from "../../control/schema/invalid.ts";
 import { defined } from "../../model/defined.ts";
 import { content } from "../body.ts";
 import type { Collaborators } from "../collaborators.ts";
-import { timeOf, whole } from "../common_fields.ts";
+import { flag, timeOf, whole } from "../common_fields.ts";
 import { tagged } from "../operation.ts";
 import { type ClessEvent, SlowSubscriber } from "../../control/events.ts";
 import { NO_BUFFERING, streamOf } from "../stream.ts";
@@ -33,15 +33,20 @@ export function eventOperations({ clock, events, statistics, stopping }: Collabo
         after: whole(0, Number.MAX_SAFE_INTEGER, {
           description: "The same as Last-Event-ID, for clients that cannot set headers",
         }).optional(),
+        follow: flag(
+          true,
+          "Whether to go on with what happens from now on; else the stream ends with what is retained",
+        ),
       },
       headers: {
         "Last-Event-ID": z.string().optional().meta({ pattern: ID.source, description: "Only events after this one" }),
       },
-      answers: { 200: { description: "The events, an endless stream", types: ["text/event-stream"] } },
-      run: ({ request, query: { after, service } }) => {
+      answers: { 200: { description: "The events, by default an endless stream", types: ["text/event-stream"] } },
+      run: ({ request, query: { after, follow, service } }) => {
         const id = readLastId(request.headers) ?? after;
+        const wanted = follow ? { statistics, after: id } : { follow, after: id ?? 0 };
         const body = streamOf(
-          (signal) => eventText(events.subscribe(defined({ signal, statistics, after: id })), clock, service),
+          (signal) => eventText(events.subscribe(defined({ signal, ...wanted })), clock, service),
           stopping,
         );
         return content(body, "text/event-stream", { headers: NO_BUFFERING });
