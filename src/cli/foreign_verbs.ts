@@ -32,6 +32,7 @@ export const FOREIGN_VERBS: Readonly<Record<string, string>> = {
   scale: "cless deploy NAME --min N --max N sets how many instances a service has",
   env: "cless deploy NAME --env KEY=VALUE sets a variable, and cless describe NAME lists them",
   tail: "cless logs NAME -f follows the output of a service",
+  browse: "cless open NAME opens a service in the browser",
   watch: "cless events -f follows what happens to all services",
   undo: "cless rollback NAME undoes the last change of a service's traffic",
 };

@@ -10,6 +10,7 @@ import { https } from "./https.ts";
 import { deleteService, sleep, wake } from "./lifecycle.ts";
 import { describe, instances, revisions, services } from "./look.ts";
 import { logs } from "./logs.ts";
+import { open } from "./open.ts";
 import { robots } from "./robots.ts";
 import { password } from "./password.ts";
 import { secret, secrets } from "./secrets.ts";
@@ -22,7 +23,7 @@ import type { Verb, VerbGroups } from "./verb.ts";
 const OTHERS = {
   Run: [serve, https, upgrade, doctor],
   Change: [deploy, traffic, rollback, wake, sleep, deleteService, apply, secret, password],
-  Look: [services, describe, revisions, instances, logs, events, history, secrets, robots],
+  Look: [services, describe, open, revisions, instances, logs, events, history, secrets, robots],
   Keep: [exportServices, backup, token],
 };
 
