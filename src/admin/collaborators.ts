@@ -31,7 +31,7 @@ export interface Collaborators {
   readonly catalog: Pick<Catalog, "after" | "get" | "revisions" | "status" | "userOf">;
   readonly deployer: Pick<Deployer, "deploy" | "plan" | "setTraffic" | "rollback" | "delete" | "deleteRevision">;
   readonly control: Pick<InstanceControl, "wake" | "sleep">;
-  readonly store: Pick<Store, "backup" | "history">;
+  readonly store: Pick<Store, "backup" | "deploys" | "history">;
   readonly dataDir: Pick<DataDir, "backup" | "rotateToken">;
   readonly secrets: Pick<Secrets, "set" | "list" | "delete">;
   readonly tokens: Pick<Tokens, "check" | "issue" | "list" | "revoke" | "setOwner">;

@@ -19,6 +19,7 @@ const TAGS = {
   events: "What happens, as it happens",
   logs: "The output of apps",
   history: "Who changed what",
+  deploys: "How deploys ended, also those that failed",
   secrets: "Values for variables; they cannot be read here",
   tokens: "Who may use this API",
   certificates: "Hostnames that a TLS proxy asks for",

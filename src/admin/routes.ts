@@ -5,6 +5,7 @@ import type { Collaborators } from "./collaborators.ts";
 import type { Operation } from "./operation.ts";
 import { aboutOperations } from "./operations/about.ts";
 import { certificateOperations } from "./operations/certificates.ts";
+import { deployOperations } from "./operations/deploys.ts";
 import { eventOperations } from "./operations/events.ts";
 import { historyOperations } from "./operations/history.ts";
 import { instanceOperations } from "./operations/instances.ts";
@@ -36,6 +37,7 @@ export function operationsOf(collaborators: Collaborators): readonly Operation[]
     ...eventOperations(collaborators),
     ...logOperations(collaborators),
     ...historyOperations(collaborators),
+    ...deployOperations(collaborators),
     ...secretOperations(collaborators),
     ...tokenOperations(collaborators),
     ...certificateOperations(collaborators),

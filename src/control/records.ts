@@ -87,6 +87,25 @@ export interface HistoryEntry {
   readonly after: unknown;
 }
 
+/** A deploy that has ended, also one that has changed nothing because it failed. */
+export interface DeployRecord {
+  readonly service: string;
+  /** The revision that it made or tried; `undefined` if it ended before there was one. */
+  readonly revision: string | undefined;
+  readonly image: string;
+  /** The name of the token that asked for it. */
+  readonly by: string;
+  /** Wall-clock time, ms since 1970. */
+  readonly startedAt: number;
+  readonly durationMs: number;
+  /** It is called off if cless stops or the service is deleted. */
+  readonly outcome: "deployed" | "failed" | "called off";
+  /** Why it did not work, on one line; `undefined` if it did. */
+  readonly reason: string | undefined;
+  /** The last lines that the app wrote, if it failed. */
+  readonly output: readonly string[];
+}
+
 /** One change of one service, stored as a whole or not at all. */
 export interface ServiceChange {
   readonly service: ServiceRecord;

@@ -2,6 +2,7 @@ import { OperatorError } from "../base/errors.ts";
 import type {
   CertificateName,
   CostRecord,
+  DeployRecord,
   HistoryEntry,
   RevisionMark,
   RevisionRecord,
@@ -45,7 +46,7 @@ export interface Store extends Disposable {
    */
   change(change: ServiceChange): void;
 
-  /** Removes a service with its figures and everything else but its history. @throws {StaleError} As {@linkcode change} does. */
+  /** Removes a service with its figures, its deploys and everything else but its history. @throws {StaleError} As {@linkcode change} does. */
   delete(name: string, expectedGeneration: number, history: HistoryEntry): void;
 
   /**
@@ -57,8 +58,13 @@ export interface Store extends Disposable {
    */
   history(service: string, limit: number, before?: number): HistoryEntry[];
 
-  /** Removes history that is older than a wall-clock time, ms since 1970. */
+  /** Removes history and deploys that are older than a wall-clock time, ms since 1970. */
   forgetHistory(before: number): void;
+
+  /** The deploys of a service that have ended, the newest first; at most `limit`. The service may not exist. */
+  deploys(service: string, limit: number): DeployRecord[];
+  /** Stores how a deploy has ended, and removes deploys that are not kept: see `surplusDeploys`. */
+  addDeploy(deploy: DeployRecord): void;
 
   /** What services have cost, as stored by {@linkcode addFigures}. */
   costs(): CostRecord[];

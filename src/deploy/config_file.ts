@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { messageOf, OperatorError } from "../base/errors.ts";
+import { messageOf, OperatorError, shuttingDown } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import { CONFIG_NAME } from "../control/access/tokens.ts";
 import { applyManifest, type ApplyResult, type ApplyTarget, readManifest } from "../control/manifest/apply.ts";
@@ -55,7 +55,7 @@ export class ConfigFile {
 
   /** Stops it from beginning further changes. */
   stop(): void {
-    this.#stopping.abort();
+    this.#stopping.abort(shuttingDown());
   }
 
   async #apply(manifest: Manifest): Promise<void> {

@@ -1,6 +1,7 @@
 import { messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import { Conflict, NotFound, RevisionFailed } from "../control/deploy_error.ts";
+import { lastTried } from "../control/deploy_record.ts";
 import { HISTORY_DAYS, historyOf, lastNumbers } from "../control/history.ts";
 import type { EventLog } from "../control/events.ts";
 import {
@@ -27,6 +28,7 @@ import {
   previewOf,
 } from "./deploy_plan.ts";
 import { DeployQueue, QueueByName } from "./deploy_queue.ts";
+import { DeployRecorder } from "./deploy_recorder.ts";
 import type { Publisher } from "./publisher.ts";
 import { type Containers, type Images, PulledImages } from "./pulled_images.ts";
 import { checkedTraffic, previousAfter, rolledBack, sameTraffic } from "./next_traffic.ts";
@@ -37,7 +39,9 @@ const NEVER = new AbortController().signal;
 const DAY_MS = 24 * 3_600_000;
 /** If a service of the same name was deleted, its last numbers are searched for in this many history entries. */
 const HISTORY_ENTRIES = 100;
-/** For at most this many services, the revision number of a failed trial is remembered. */
+/** In this many of its last deploys, the highest number of a revision of a service is searched for. */
+const DEPLOYS_SEARCHED = 40;
+/** For at most this many services, the revision number of a trial is remembered, since it may not be stored. */
 const MAX_TRIED = 1000;
 
 /** What a {@linkcode Deployer} works with. */
@@ -95,10 +99,20 @@ export interface DeployOptions extends PlanOptions {
 export interface Deployed {
   readonly service: ServiceRecord;
   readonly revision: RevisionRecord;
+  /** Whether anything has changed. */
+  readonly isChanged: boolean;
   /** Whether a revision was created. */
   readonly hasNewRevision: boolean;
   /** Whether the service is new. */
   readonly isNewService: boolean;
+}
+
+/** A deploy that was not refused. */
+interface BegunDeploy extends Omit<Deploy, "content" | "number"> {
+  readonly options: DeployOptions;
+  readonly template: RevisionTemplate;
+  /** Called with the name of the new revision, once there is one. */
+  readonly trying: (revision: string) => void;
 }
 
 interface Deploy {
@@ -121,6 +135,7 @@ export class Deployer {
   readonly #states: ServiceStates;
   readonly #volumes: VolumeHandover;
   readonly #images: PulledImages;
+  readonly #recorder: DeployRecorder;
   readonly #deploys = new DeployQueue();
   /** Runs the changes of one service one at a time. */
   readonly #changes = new QueueByName();
@@ -128,11 +143,12 @@ export class Deployer {
   readonly #tried = new Map<string, number>();
 
   constructor(options: DeployerOptions) {
-    const { drainTimeoutMs, images, launcher, publisher, states } = options;
+    const { drainTimeoutMs, images, launcher, now, publisher, states, store } = options;
     this.#options = options;
     this.#states = states;
     this.#volumes = new VolumeHandover(states, publisher, launcher, drainTimeoutMs);
     this.#images = new PulledImages(images, states, launcher);
+    this.#recorder = new DeployRecorder(store, now);
   }
 
   /** Publishes all stored services. If one cannot be published, that is logged; deploying it again repairs it. */
@@ -151,7 +167,10 @@ export class Deployer {
     this.tidy();
   }
 
-  /** Removes old history, and unused images that cless pulled. Call it periodically. Failures are only logged. */
+  /**
+   * Removes old history and deploys, and unused images that cless pulled. Call it periodically. Failures are only
+   * logged.
+   */
   tidy(): void {
     const { now, store } = this.#options;
     this.#images.sweep(true);
@@ -180,7 +199,7 @@ export class Deployer {
 
   /**
    * Creates or changes a service, with a new revision if its content differs from the latest. If it rejects, nothing
-   * has changed.
+   * has changed. How it ended is stored, unless it is refused before the image is looked for.
    *
    * @throws {InvalidError} If this machine or its settings do not allow it.
    * @throws {StaleError} If the service is not at the generation `ifMatch` when the deploy begins, or when it is
@@ -269,11 +288,21 @@ export class Deployer {
   }
 
   async #deploy(name: string, input: DeployInput, options: DeployOptions, signal: AbortSignal): Promise<Deployed> {
-    const { events, publisher } = this.#options;
     const begun = await this.#begin(name, input, options);
     const template = canonicalTemplate(input.template);
-    const { image, pullPolicy } = template;
     this.#secretVersions(template); // fails before the pull if a name is wrong
+    const { image } = template;
+    return await this.#recorder.record({ service: name, image, by: options.by }, signal, (trying) => {
+      return this.#tryDeploy({ name, input, options, begun, template, trying }, signal);
+    });
+  }
+
+  async #tryDeploy(
+    { name, input, options, begun, template, trying }: BegunDeploy,
+    signal: AbortSignal,
+  ): Promise<Deployed> {
+    const { events, publisher } = this.#options;
+    const { image, pullPolicy } = template;
     using found = await this.#images.find(image, pullPolicy, {
       signal,
       onProgress: ({ status, done, total, layer }) =>
@@ -286,6 +315,7 @@ export class Deployer {
     const { wait } = options;
     const start = wait ? "instead" : "never";
     if (change?.addRevision === undefined) return await this.#commit(deploy, { made: [], start, signal });
+    trying(revision.name);
     this.#noteTried(deploy);
     this.#warnOfOthers(revision);
     if (found.hasHealthCheck) this.#noteHealthCheck(revision);
@@ -333,12 +363,14 @@ export class Deployer {
       options.signal.throwIfAborted();
       const { revision, change } = this.#plan(deploy);
       if (change === undefined) {
-        return { service: this.#states.service(name)!, revision, hasNewRevision: false, isNewService: false };
+        const service = this.#states.service(name)!;
+        return { service, revision, isChanged: false, hasNewRevision: false, isNewService: false };
       }
       const service = await this.#store(change, options);
       const hasNewRevision = change.addRevision !== undefined;
       if (hasNewRevision) this.#tried.delete(name); // the stored service has this number now
-      return { service, revision, hasNewRevision, isNewService: change.expectedGeneration === undefined };
+      const isNewService = change.expectedGeneration === undefined;
+      return { service, revision, isChanged: true, hasNewRevision, isNewService };
     });
   }
 
@@ -465,7 +497,8 @@ export class Deployer {
    * A number that no revision of the service has had, not even one whose trial failed: its containers may still exist.
    */
   #nextNumber(name: string): number {
-    return Math.max(this.#lastOf(name).lastNumber, this.#tried.get(name) ?? 0) + 1;
+    const stored = lastTried(this.#options.store.deploys(name, DEPLOYS_SEARCHED));
+    return Math.max(this.#lastOf(name).lastNumber, stored, this.#tried.get(name) ?? 0) + 1;
   }
 
   #noteTried({ name, number }: Deploy): void {

@@ -117,6 +117,22 @@ export const MIGRATIONS: readonly string[] = [
     granted_at INTEGER NOT NULL,
     asked_at INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;`,
+
+  // To version 6. deploy has how deploys ended, also of services that never worked; output is a list in JSON.
+  `CREATE TABLE deploy (
+    id INTEGER PRIMARY KEY,
+    service TEXT NOT NULL,
+    outcome TEXT NOT NULL CHECK (outcome IN ('deployed', 'failed', 'called off')),
+    revision TEXT,
+    image TEXT NOT NULL,
+    "by" TEXT NOT NULL,
+    started_at INTEGER NOT NULL,
+    duration_ms INTEGER NOT NULL,
+    reason TEXT,
+    output TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX deploy_by_service ON deploy (service, outcome);
+  CREATE INDEX deploy_by_time ON deploy (started_at);`,
 ];
 
 /**

@@ -1,6 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import type {
   CostRecord,
+  DeployRecord,
   HistoryEntry,
   RevisionMark,
   RevisionRecord,
@@ -71,6 +72,18 @@ export function prepareStatements(db: DatabaseSync) {
       ORDER BY at DESC, id DESC`),
     addHistory: db.prepare(`INSERT INTO history (${history}) VALUES (?, ?, ?, ?, ?, ?)`),
     forgetHistory: db.prepare("DELETE FROM history WHERE at < ?"),
+
+    deploys: db.prepare(`
+      SELECT service, outcome, revision, image, "by", started_at AS startedAt, duration_ms AS durationMs, reason, output
+      FROM deploy WHERE service = ? ORDER BY id DESC LIMIT ?`),
+    // Reads only the index.
+    deployMarks: db.prepare("SELECT id, service, outcome FROM deploy"),
+    addDeploy: db.prepare(`
+      INSERT INTO deploy (service, outcome, revision, image, "by", started_at, duration_ms, reason, output)
+      VALUES (:service, :outcome, :revision, :image, :by, :startedAt, :durationMs, :reason, :output)`),
+    removeDeploy: db.prepare("DELETE FROM deploy WHERE id = ?"),
+    deleteDeploys: db.prepare("DELETE FROM deploy WHERE service = ?"),
+    forgetDeploys: db.prepare("DELETE FROM deploy WHERE started_at < ?"),
 
     costs: db.prepare(`
       SELECT service, since, at, processor_ns AS processorNs, used_byte_s AS usedByteS, saved_byte_s AS savedByteS,
@@ -186,6 +199,18 @@ export function revisionOf(row: RevisionRow): RevisionRecord {
     secretVersions: JSON.parse(row.secretVersions),
     older: row.older !== 0,
   };
+}
+
+/** A deploy as a row. */
+export type DeployRow = Row<
+  DeployRecord,
+  { readonly revision: string | null; readonly reason: string | null; readonly output: string }
+>;
+
+/** Converts a row to a deploy. */
+export function deployOf(row: DeployRow): DeployRecord {
+  const { output, reason, revision } = row;
+  return { ...row, revision: revision ?? undefined, reason: reason ?? undefined, output: JSON.parse(output) };
 }
 
 /** What a service has cost, as a row. */

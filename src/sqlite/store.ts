@@ -1,8 +1,10 @@
 import { OperatorError } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
+import { type DeployMark, surplusDeploys } from "../control/deploy_record.ts";
 import type {
   CertificateName,
   CostRecord,
+  DeployRecord,
   HistoryEntry,
   RevisionMark,
   RevisionRecord,
@@ -21,6 +23,8 @@ import { isEmpty, migrate } from "./migrations.ts";
 import {
   costOf,
   type CostRow,
+  deployOf,
+  type DeployRow,
   entryOf,
   type HistoryRow,
   markOf,
@@ -183,6 +187,7 @@ export class SqliteStore implements Store {
     this.#connection.write(() => {
       this.#checkGeneration(name, expectedGeneration);
       this.#sql.deleteService.run(name); // foreign keys also delete its domains and revisions
+      this.#sql.deleteDeploys.run(name);
       this.#sql.deleteCost.run(name);
       this.#sql.deleteWakes.run(name);
       this.#addHistory(history);
@@ -197,7 +202,26 @@ export class SqliteStore implements Store {
   }
 
   forgetHistory(before: number): void {
-    this.#connection.write(() => this.#sql.forgetHistory.run(before));
+    this.#connection.write(() => {
+      this.#sql.forgetHistory.run(before);
+      this.#sql.forgetDeploys.run(before);
+    });
+  }
+
+  deploys(service: string, limit: number): DeployRecord[] {
+    return this.#connection.read(() => {
+      const rows = this.#sql.deploys.all(service, limit) as unknown as DeployRow[];
+      return rows.map(deployOf);
+    });
+  }
+
+  addDeploy(deploy: DeployRecord): void {
+    const { output, reason = null, revision = null } = deploy;
+    this.#connection.write(() => {
+      this.#sql.addDeploy.run({ ...deploy, revision, reason, output: JSON.stringify(output) });
+      const marks = this.#sql.deployMarks.all() as unknown as DeployMark[];
+      for (const id of surplusDeploys(marks)) this.#sql.removeDeploy.run(id);
+    });
   }
 
   costs(): CostRecord[] {

@@ -33,7 +33,7 @@ Deno.test("the same deploy again changes nothing, whatever it asks for in terms 
       const first = await scene.deployer.deploy("app", input("new", wish), AT_ONCE);
       const then = seen(scene, "app");
       const second = await scene.deployer.deploy("app", input("new", wish), WAITING);
-      assertEquals(second, { ...first, hasNewRevision: false, isNewService: false });
+      assertEquals(second, { ...first, isChanged: false, hasNewRevision: false, isNewService: false });
       assertEquals(first.isNewService, before.length === 0);
       assertEquals(seen(scene, "app"), then, JSON.stringify([wish, before]));
     }

@@ -7,6 +7,7 @@ import { DatabaseSync } from "node:sqlite";
 import type {
   CertificateName,
   CostRecord,
+  DeployRecord,
   HistoryEntry,
   SecretRecord,
   SecretVersion,
@@ -35,6 +36,21 @@ const CERTIFICATE_NAMES = [
   { name: "golang.example.org", domain: "example.org", kind: "convention", grantedAt: 3, askedAt: 4 },
   { name: "www.example.com", domain: "example.com", kind: "declared", grantedAt: 5, askedAt: 1_700_000_000_010 },
 ] as const;
+
+const DEPLOYS: readonly DeployRecord[] = [
+  {
+    ...{ service: "golang", revision: "golang-00002", image: "golang:2", by: "ci", startedAt: 1_700_000_000_001 },
+    ...{ durationMs: 250, outcome: "deployed", reason: undefined, output: [] },
+  },
+  {
+    ...{ service: "never", revision: "never-00001", image: "never:1", by: "admin", startedAt: 1_700_000_000_011 },
+    ...{ durationMs: 31_000, outcome: "failed", reason: "it can't start", output: ["panic: no 'KEY'", "\tGrüße"] },
+  },
+  {
+    ...{ service: "never", revision: undefined, image: "never:2", by: "config", startedAt: 1_700_000_000_012 },
+    ...{ durationMs: 0, outcome: "called off", reason: "cless is shutting down", output: [] },
+  },
+];
 
 /** Fills an empty store with the content of a version's fixture, which has every kind of record of that version. */
 export function fill(store: Store, version = MIGRATIONS.length): void {
@@ -79,6 +95,7 @@ export function fill(store: Store, version = MIGRATIONS.length): void {
   if (version >= 3) store.putOlderImages(["sha256:1f"]);
   if (version >= 4) store.addFigures(FIGURES);
   if (version >= 5) { for (const name of CERTIFICATE_NAMES) store.putCertificateName(name, []); }
+  if (version >= 6) { for (const deploy of DEPLOYS) store.addDeploy(deploy); }
   store.putToken({ name: "ci", scope: "deploy", hash: Uint8Array.of(7), expiresAt: 1_800_000_000_000, createdAt: 1 });
   store.putToken({ name: "eyes", scope: "read", hash: Uint8Array.of(8), expiresAt: undefined, createdAt: 2 });
 }
@@ -86,6 +103,7 @@ export function fill(store: Store, version = MIGRATIONS.length): void {
 /** The whole content of a store. */
 export function contentOf(store: Store): ReturnType<typeof loaded> & {
   history: HistoryEntry[];
+  deploys: DeployRecord[];
   secrets: (SecretRecord | SecretVersion | undefined)[];
   tokens: TokenRecord[];
   certificateNames: CertificateName[];
@@ -96,6 +114,7 @@ export function contentOf(store: Store): ReturnType<typeof loaded> & {
   return {
     ...loaded(store),
     history: ["golang", "other", "gone"].flatMap((service) => store.history(service, 100)),
+    deploys: ["golang", "never"].flatMap((service) => store.deploys(service, 100)),
     secrets: [...store.secretVersions(), store.secret("key", 1)],
     tokens: store.tokens(),
     certificateNames: store.certificateNames(),

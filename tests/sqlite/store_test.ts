@@ -1,7 +1,7 @@
 import { OPEN, UNLIMITED } from "../../src/model/access.ts";
 import { DatabaseSync } from "node:sqlite";
 import { assertEquals, assertThrows } from "@std/assert";
-import type { ServiceChange, TokenRecord } from "../../src/control/records.ts";
+import type { DeployRecord, ServiceChange, TokenRecord } from "../../src/control/records.ts";
 import { DomainTakenError, StaleError } from "../../src/control/store.ts";
 import { SqliteStore } from "../../src/sqlite/store.ts";
 import { prepareStatements } from "../../src/sqlite/statements.ts";
@@ -381,4 +381,36 @@ folderTest("figures do not grow for ever: the oldest are forgotten", (folder) =>
   sql.trimWakes.run(5);
   assertEquals(store.costs().map(({ at }) => at), [4, 5, 6, 7, 8]);
   assertEquals([store.wakes("golang", 0)[0]?.count, store.wakes("golang", 4)[0]?.count], [10, 10]);
+});
+
+/** A deploy of a service that started at a time. */
+function deployOf(service: string, startedAt: number, more: Partial<DeployRecord> = {}): DeployRecord {
+  return {
+    ...{ service, revision: `${service}-00001`, image: `${service}:1`, by: "ci", startedAt, durationMs: 5 },
+    ...{ outcome: "failed", reason: "it ended with code 1", output: ["panic: 'x'", "\u{1F600}"] },
+    ...more,
+  };
+}
+
+storeTest("deploys come newest first, also of names without a service, and outlive a restart", (store, again) => {
+  const first = deployOf("golang", 1);
+  const second = deployOf("golang", 2, { outcome: "called off", revision: undefined, output: [] });
+  const third = deployOf("golang", 3, { outcome: "deployed", reason: undefined, output: [] });
+  for (const deploy of [first, deployOf("other", 9), second, third]) store.addDeploy(deploy);
+  assertEquals(store.deploys("golang", 10), [third, second, first]);
+  assertEquals(again().deploys("golang", 2), [third, second]);
+});
+
+storeTest("deploys are limited in number, and go with their service or when they are old", (store) => {
+  for (let at = 1; at <= 25; at++) store.addDeploy(deployOf("golang", at));
+  assertEquals(
+    store.deploys("golang", 100).map(({ startedAt }) => startedAt),
+    Array.from({ length: 20 }, (_, at) => 25 - at),
+  );
+  store.forgetHistory(25);
+  assertEquals(store.deploys("golang", 100).length, 1);
+  store.change(creationOf("golang"));
+  store.addDeploy(deployOf("other", 30));
+  store.delete("golang", 1, entryOf("golang", 31, "delete"));
+  assertEquals([store.deploys("golang", 100).length, store.deploys("other", 100).length], [0, 1]);
 });

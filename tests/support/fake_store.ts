@@ -1,6 +1,8 @@
+import { surplusDeploys } from "../../src/control/deploy_record.ts";
 import {
   type CertificateName,
   type CostRecord,
+  type DeployRecord,
   type HistoryEntry,
   markOf,
   type RevisionMark,
@@ -23,6 +25,8 @@ export class FakeStore implements Store {
   readonly #services = new Map<string, ServiceRecord>();
   #revisions: RevisionRecord[] = [];
   #history: HistoryEntry[] = [];
+  readonly #deploys = new Map<number, DeployRecord>();
+  #lastDeploy = 0;
   #secrets: SecretRecord[] = [];
   readonly #costs = new Map<string, CostRecord>();
   #wakes: WakeCount[] = [];
@@ -71,6 +75,7 @@ export class FakeStore implements Store {
   delete(name: string, expectedGeneration: number, history: HistoryEntry): void {
     this.#check(name, expectedGeneration);
     this.#services.delete(name);
+    for (const [id, { service }] of this.#deploys) if (service === name) this.#deploys.delete(id);
     this.#costs.delete(name);
     this.#wakes = this.#wakes.filter(({ service }) => service !== name);
     this.#revisions = this.#revisions.filter(({ service }) => service !== name);
@@ -85,6 +90,18 @@ export class FakeStore implements Store {
 
   forgetHistory(before: number): void {
     this.#history = this.#history.filter(({ at }) => at >= before);
+    for (const [id, { startedAt }] of this.#deploys) if (startedAt < before) this.#deploys.delete(id);
+  }
+
+  deploys(service: string, limit: number): DeployRecord[] {
+    const own = [...this.#deploys.values()].filter((deploy) => deploy.service === service);
+    return structuredClone(own.reverse().slice(0, limit));
+  }
+
+  addDeploy(deploy: DeployRecord): void {
+    this.#deploys.set(++this.#lastDeploy, structuredClone(deploy));
+    const marks = Array.from(this.#deploys, ([id, { outcome, service }]) => ({ id, outcome, service }));
+    for (const id of surplusDeploys(marks)) this.#deploys.delete(id);
   }
 
   addSecret(name: string, sealed: Uint8Array, at: number): SecretRecord {

@@ -1,0 +1,65 @@
+import { messageOf } from "../base/errors.ts";
+import { logger } from "../base/log.ts";
+import { ImageUnavailable, RevisionFailed } from "../control/deploy_error.ts";
+import { lastOutput } from "../control/deploy_record.ts";
+import type { DeployRecord } from "../control/records.ts";
+import type { Store } from "../control/store.ts";
+
+const log = logger("deployer");
+
+/** What the recorder needs to know of a deploy that worked. */
+interface Worked {
+  readonly revision: { readonly name: string };
+  readonly isChanged: boolean;
+}
+
+/** Stores how deploys end, also those that fail or are called off. */
+export class DeployRecorder {
+  readonly #store: Pick<Store, "addDeploy">;
+  readonly #now: () => number;
+
+  /** @param now Wall-clock time, ms since 1970. */
+  constructor(store: Pick<Store, "addDeploy">, now: () => number) {
+    this.#store = store;
+    this.#now = now;
+  }
+
+  /**
+   * Runs a deploy, and stores how it ended, unless nothing was to be changed. If that cannot be stored, it is logged,
+   * and the deploy ends as it would have.
+   *
+   * @param signal Aborted if the deploy is called off.
+   * @param work Calls `trying` with the name of the revision that it makes, once there is one.
+   */
+  async record<T extends Worked>(
+    begun: Pick<DeployRecord, "service" | "image" | "by">,
+    signal: AbortSignal,
+    work: (trying: (revision: string) => void) => Promise<T>,
+  ): Promise<T> {
+    const startedAt = this.#now();
+    let revision: string | undefined;
+    const add = (end: Pick<DeployRecord, "revision" | "outcome" | "reason" | "output">) => {
+      this.#add({ ...begun, startedAt, durationMs: Math.max(0, this.#now() - startedAt), ...end });
+    };
+    try {
+      const worked = await work((name) => revision = name);
+      const { revision: { name }, isChanged } = worked;
+      if (isChanged) add({ revision: name, outcome: "deployed", reason: undefined, output: [] });
+      return worked;
+    } catch (error) {
+      const isKnown = error instanceof RevisionFailed || error instanceof ImageUnavailable;
+      const reason = error instanceof RevisionFailed ? error.reason : messageOf(error);
+      const output = isKnown ? lastOutput(error.output) : [];
+      add({ revision, outcome: signal.aborted ? "called off" : "failed", reason, output });
+      throw error;
+    }
+  }
+
+  #add(record: DeployRecord): void {
+    try {
+      this.#store.addDeploy(record);
+    } catch (error) {
+      log.warning("cannot store how a deploy has ended", { service: record.service, reason: messageOf(error) });
+    }
+  }
+}
