@@ -39,7 +39,10 @@ export const events = clientVerb({
       for (const event of news.slice(Math.max(0, news.length - tail))) {
         if (!await writeLine(show(event))) return 0; // nobody reads any more
       }
-      if (!call.on("follow")) return 0;
+      if (!call.on("follow")) {
+        if (news.length === 0 && !isJson) console.error("there are no such events now; -f waits for the next ones");
+        return 0;
+      }
       const last = past.findLast(({ id }) => id !== undefined)?.id ?? "0";
       for await (const event of newEvents(call.client, query, last, { signal })) {
         if (isNews(event) && !await writeLine(show(event))) return 0;

@@ -102,6 +102,12 @@ apiTest("new events are asked for from the first one if nothing has happened yet
   assertEquals(await api.run("events", "-f"), { code: 1, out: "", err: "cless: no" });
 });
 
+apiTest("without events, the message says so, and --json prints nothing", { [PAST]: () => streamOf() }, async (api) => {
+  const err = "there are no such events now; -f waits for the next ones";
+  assertEquals(await api.run("events"), { code: 0, out: "", err });
+  assertEquals(await api.run("events", "--json"), { code: 0, out: "", err: "" });
+});
+
 Deno.test({
   name: "Ctrl-C ends events that are followed, without an error message",
   ignore: noNet || noRun,
