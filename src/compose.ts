@@ -157,7 +157,11 @@ function makeParts(
     },
     failed: (failure, pool) => instanceEvents.revisionFailed(pool.revision, failure),
     started: (service, createMs, readyMs) => metrics.coldStart(service, createMs, readyMs),
-    woken: ({ revision }, how, ms) => wakes.woken(revision, how, ms),
+    woken({ revision }, how, ms) {
+      wakes.woken(revision, how, ms);
+      metrics.woken(revision.service, how, ms);
+    },
+    broke: (service, how) => metrics.broke(service, how),
   };
   const pools = {
     newPool(revision: Revision): InstancePool {

@@ -1,5 +1,6 @@
-import type { Instance } from "../pool/instance.ts";
-import type { Load, PrometheusMetrics, WaitingPool } from "./prometheus.ts";
+import type { Breakage } from "../pool/pool.ts";
+import type { Wake } from "../pool/wake_times.ts";
+import type { Load, Present, PrometheusMetrics } from "./prometheus.ts";
 
 /** At most this many records are queued until the library is loaded. */
 const MAX_EARLY = 10_000;
@@ -33,6 +34,21 @@ export class Metrics {
     this.#later((metrics) => metrics.coldStart(service, createMs, readyMs));
   }
 
+  /** Notes a wake and how long it took, also one from nothing. */
+  woken(service: string, how: Wake, ms: number): void {
+    this.#later((metrics) => metrics.woken(service, how, ms));
+  }
+
+  /** Notes how long a request waited for an instance or a slot until it got one. */
+  waited(service: string, ms: number): void {
+    this.#later((metrics) => metrics.waited(service, ms));
+  }
+
+  /** Counts an instance that did not become ready, or that ended or stopped answering by itself. */
+  broke(service: string, how: Breakage): void {
+    this.#later((metrics) => metrics.broke(service, how));
+  }
+
   /** Counts a client that has stopped sending or reading. */
   clientStopped(service: string | undefined, what: string): void {
     this.#later((metrics) => metrics.clientStopped(service, what));
@@ -47,8 +63,9 @@ export class Metrics {
     this.#later((metrics) => metrics.forget(service));
   }
 
-  async text(instances: readonly Instance[], pools: Iterable<WaitingPool>): Promise<string> {
-    return await (await this.#load()).text(instances, pools);
+  /** All metrics in the text format of Prometheus, with what there is at present. */
+  async text(present: Present): Promise<string> {
+    return await (await this.#load()).text(present);
   }
 
   #later(note: (metrics: PrometheusMetrics) => void): void {

@@ -1,7 +1,8 @@
 import { cpuUsage } from "node:process";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { InstanceState } from "../model/instance_state.ts";
-import type { Instance } from "../pool/instance.ts";
+import type { Breakage } from "../pool/pool.ts";
+import type { Wake } from "../pool/wake_times.ts";
 import type { Shed } from "../proxy/admission.ts";
 import { VERSION } from "../base/version.ts";
 
@@ -18,6 +19,12 @@ const OTHER_SERVICE = "_other"; // cannot be a service's name
 const OTHER_CODE = "other";
 const STATES: readonly InstanceState[] = ["starting", "ready", "paused", "hibernated", "draining"];
 const REQUEST_BUCKETS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+/** From a millisecond, in which what is paused wakes, to a minute. */
+const WAIT_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+const TIERS: readonly Wake[] = ["cold", "resume", "hibernated"];
+const BREAKAGES: readonly Breakage[] = [
+  ...["start_failed", "start_timeout", "ended", "out_of_memory", "hung", "unanswered"] as const,
+];
 const START_BUCKETS = [0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 30];
 
 /** Metrics of the process under the usual names: https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics */
@@ -36,6 +43,14 @@ const PROCESS_GAUGES: readonly [name: string, help: string, read: () => number |
 export interface WaitingPool {
   readonly revision: { readonly service: string };
   readonly waiting: number;
+}
+
+/** What there is when the metrics are read. */
+export interface Present {
+  readonly instances: readonly { readonly state: InstanceState; readonly revision: { readonly service: string } }[];
+  readonly pools: Iterable<WaitingPool>;
+  /** What the instances of each service use, bytes. */
+  readonly memory: ReadonlyMap<string, { readonly memoryBytes: number; readonly swapBytes: number }>;
 }
 
 /** The load of cless itself. */
@@ -84,8 +99,34 @@ export class PrometheusMetrics {
   });
   readonly #instances = new Gauge({
     name: "cless_instances",
-    help: "Instances by state",
-    labelNames: ["state"],
+    help: "Instances, by service and state; nothing for a service without instances",
+    labelNames: ["service", "state"],
+    registers: [this.#registry],
+  });
+  readonly #memory = new Gauge({
+    name: "cless_memory_bytes",
+    help: "What the instances of a service use, by kind: ram or swap; nothing for a service without instances",
+    labelNames: ["service", "kind"],
+    registers: [this.#registry],
+  });
+  readonly #wake = new Histogram({
+    name: "cless_wake_seconds",
+    help: "How long instances took to wake, by tier: cold for a start, resume from a pause, or hibernated",
+    labelNames: ["service", "tier"],
+    buckets: WAIT_BUCKETS,
+    registers: [this.#registry],
+  });
+  readonly #wait = new Histogram({
+    name: "cless_request_wait_seconds",
+    help: "How long requests waited for an instance or a slot; only those that had to wait, and got one",
+    labelNames: ["service"],
+    buckets: WAIT_BUCKETS,
+    registers: [this.#registry],
+  });
+  readonly #broken = new Counter({
+    name: "cless_instance_failures_total",
+    help: "Instances that did not become ready, or ended or stopped answering by themselves, by service and reason",
+    labelNames: ["service", "reason"],
     registers: [this.#registry],
   });
   readonly #pending = new Gauge({
@@ -145,6 +186,18 @@ export class PrometheusMetrics {
     this.#coldStart.observe({ service: label, stage: "ready" }, readyMs / 1000);
   }
 
+  woken(service: string, how: Wake, ms: number): void {
+    this.#wake.observe({ service: this.#seriesOf(service).label, tier: how }, ms / 1000);
+  }
+
+  waited(service: string, ms: number): void {
+    this.#wait.observe({ service: this.#seriesOf(service).label }, ms / 1000);
+  }
+
+  broke(service: string, how: Breakage): void {
+    this.#broken.inc({ service: this.#seriesOf(service).label, reason: how });
+  }
+
   clientStopped(service: string | undefined, what: string): void {
     this.#stopped.inc({ service: this.#seriesOf(service).label, what });
   }
@@ -162,12 +215,24 @@ export class PrometheusMetrics {
     this.#coldStarts.remove(service);
     for (const what of ["upload", "answer", "websocket"]) this.#stopped.remove(service, what);
     for (const stage of ["create", "ready"]) this.#coldStart.remove(service, stage);
+    for (const tier of TIERS) this.#wake.remove(service, tier);
+    for (const reason of BREAKAGES) this.#broken.remove(service, reason);
+    this.#wait.remove(service);
   }
 
-  /** All metrics in the text format of Prometheus, with the present numbers of instances and of waiting requests. */
-  text(instances: readonly Instance[], pools: Iterable<WaitingPool>): Promise<string> {
-    const byState = Map.groupBy(instances, ({ state }) => state);
-    for (const state of STATES) this.#instances.set({ state }, byState.get(state)?.length ?? 0);
+  /** All metrics in the text format of Prometheus. */
+  text({ instances, memory, pools }: Present): Promise<string> {
+    this.#instances.reset();
+    this.#memory.reset();
+    for (const [name, own] of Map.groupBy(instances, ({ revision }) => revision.service)) {
+      const service = this.#seriesOf(name).label;
+      for (const state of STATES) {
+        this.#instances.inc({ service, state }, own.filter((instance) => instance.state === state).length);
+      }
+      const { memoryBytes, swapBytes } = memory.get(name) ?? {};
+      if (memoryBytes !== undefined) this.#memory.inc({ service, kind: "ram" }, memoryBytes);
+      if (swapBytes !== undefined) this.#memory.inc({ service, kind: "swap" }, swapBytes);
+    }
     this.#pending.reset();
     for (const { revision: { service }, waiting } of pools) {
       this.#pending.inc({ service: this.#seriesOf(service).label }, waiting);

@@ -43,7 +43,15 @@ export interface PoolObserver extends WakeObserver {
   failed?(failure: Failure, pool: InstancePool): void;
   /** Called after a start, with the times that its container and then its app took. */
   started?(service: string, createMs: number, readyMs: number): void;
+  /** Called when an instance has not become ready, or ended or stopped answering by itself. */
+  broke?(service: string, how: Breakage): void;
 }
+
+/**
+ * What went wrong with an instance, if neither cless nor an operator ended it: a start that failed or took too long, an
+ * end, or no answers any more.
+ */
+export type Breakage = "start_failed" | "start_timeout" | "ended" | "out_of_memory" | "hung" | "unanswered";
 
 /** What all pools of the program share. */
 export interface PoolContext {
@@ -245,6 +253,7 @@ export class InstancePool implements InstanceOwner {
     if (isUnexpected) {
       instance.failure = reason;
       log.warning("instance ended", { service, instance: id, exitCode: event.exitCode, reason });
+      if (!wasUnwell && !instance.byHand) this.#broke(instance.oom ? "out_of_memory" : "ended");
     }
     const mishap = this.#mishap(reason, isUnexpected ? instance : undefined);
     this.#take({ type: "engine ended", id, byHand: instance.byHand, mishap });
@@ -506,6 +515,10 @@ export class InstancePool implements InstanceOwner {
       const { blame, error } = started;
       instance.failure = error.detail;
       const mishap = this.#mishap(error.detail ?? "", instance);
+      const isCancelled = this.#memberOf(id)?.phase === "stopped";
+      if (!isCancelled && blame !== "somebody" && blame !== "nobody") {
+        this.#broke(error.code === "start_timeout" ? "start_timeout" : "start_failed");
+      }
       return this.#take({ type: "start failed", id, error, blame, mishap });
     }
     if (instance.coldStartMs !== undefined) {
@@ -538,6 +551,7 @@ export class InstancePool implements InstanceOwner {
     this.#checkedForHang.delete(instance);
     if (!hangs) return;
     log.warning("instance hangs", { service: this.revision.service, instance: id, inFlight: instance.inFlight });
+    this.#broke("hung");
     const reason = instance.failure = "the app hung: it answered nothing, and used no processor time";
     this.#take({ type: "hung", id, mishap: this.#mishap(reason, instance) });
   }
@@ -553,9 +567,14 @@ export class InstancePool implements InstanceOwner {
     const { id } = instance;
     if (instance.state !== "ready") return;
     log.warning("instance does not answer", { service: this.revision.service, instance: id });
+    this.#broke("unanswered");
     const reason = instance.failure = "the app did not answer any more";
     this.#take({ type: "unhealthy", id, byApp, mishap: this.#mishap(reason, byApp ? instance : undefined) });
     if (instance.inFlight > 0) this.#letGoIfHung(instance);
+  }
+
+  #broke(how: Breakage): void {
+    this.#context.observer?.broke?.(this.revision.service, how);
   }
 
   /** @param instance The instance whose output explains the failure, if any. */

@@ -231,7 +231,9 @@ export class Proxy implements Disposable {
         return await this.#begin(context);
       }
       const grant = await this.#wait(context, chosen);
-      if (grant.how !== undefined) context.start = { how: grant.how, ms: this.#options.clock.now() - beganMs };
+      const ms = this.#options.clock.now() - beganMs;
+      this.#options.metrics?.waited(grant.lease.instance.revision.service, ms);
+      if (grant.how !== undefined) context.start = { how: grant.how, ms };
       const gate = this.#options.activator.find(context.head.hostname)?.gate;
       if (gate !== undefined && gate !== context.admittedBy) {
         grant.lease.release(); // the service has got another gate meanwhile

@@ -19,6 +19,8 @@ export interface RequestMetrics {
    * headers.
    */
   requested(service: string | undefined, status: number, durationMs: number): void;
+  /** Notes how long a request waited for an instance or a slot until it got one. */
+  waited(service: string, ms: number): void;
 }
 
 /** Ends requests: makes the final response, counts the request, and logs it at level `debug` and in the access log. */

@@ -1,16 +1,22 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { Metrics } from "../../src/admin/metrics.ts";
 import { Instance } from "../../src/pool/instance.ts";
+import type { Breakage } from "../../src/pool/pool.ts";
 import { newKit } from "../support/kit.ts";
+
+const BREAKAGES: readonly Breakage[] = [
+  ...["start_failed", "start_timeout", "ended", "out_of_memory", "hung", "unanswered"] as const,
+];
 
 /** Metrics, with instances and waiting requests that a test sets. */
 function newMetrics() {
   const { fleet, clock, newPool } = newKit();
   const pending = new Map<string, number>();
   const metrics = new Metrics();
+  const memory = new Map<string, { memoryBytes: number; swapBytes: number }>();
   const text = () => {
     const pools = [...pending].map(([service, waiting]) => ({ revision: { service }, waiting }));
-    return metrics.text(fleet.instances(), pools);
+    return metrics.text({ instances: fleet.instances(), pools, memory });
   };
   const addInstance = (id: string) => {
     const pool = newPool();
@@ -18,7 +24,7 @@ function newMetrics() {
     fleet.add(instance, pool);
     return instance;
   };
-  return { metrics, text, pending, addInstance, read: async () => valuesOf(await text()) };
+  return { metrics, text, pending, memory, addInstance, read: async () => valuesOf(await text()) };
 }
 
 /** The values in the text by their names with labels. */
@@ -56,21 +62,44 @@ Deno.test("cold starts are counted and measured by their stages", async () => {
   assertEquals(values['cless_cold_start_seconds_sum{service="web",stage="ready"}']?.toFixed(3), "0.080");
 });
 
-Deno.test("instances and waiting requests are counted when the metrics are read", async () => {
-  const { addInstance, pending, read } = newMetrics();
+Deno.test("wakes are measured by their tier, waiting requests by their time, and failures counted by reason", async () => {
+  const { metrics, read } = newMetrics();
+  metrics.woken("web", "cold", 230);
+  metrics.woken("web", "resume", 2);
+  metrics.woken("web", "resume", 3);
+  metrics.waited("web", 40);
+  metrics.broke("web", "out_of_memory");
+  metrics.broke("web", "out_of_memory");
+  metrics.broke("web", "start_timeout");
+  const values = await read();
+  assertEquals(values['cless_wake_seconds_count{service="web",tier="cold"}'], 1);
+  assertEquals(values['cless_wake_seconds_sum{service="web",tier="resume"}'], 0.005);
+  assertEquals(values['cless_wake_seconds_bucket{le="0.0025",service="web",tier="resume"}'], 1);
+  assertEquals(values['cless_request_wait_seconds_sum{service="web"}'], 0.04);
+  assertEquals(values['cless_instance_failures_total{service="web",reason="out_of_memory"}'], 2);
+  assertEquals(values['cless_instance_failures_total{service="web",reason="start_timeout"}'], 1);
+});
+
+Deno.test("instances, their memory and waiting requests are counted when the metrics are read", async () => {
+  const { addInstance, memory, pending, read } = newMetrics();
   const one = addInstance("one");
   addInstance("two");
   one.become("ready");
   pending.set("web", 5);
+  const { service } = one.revision;
+  memory.set(service, { memoryBytes: 4096, swapBytes: 0 });
   let values = await read();
-  assertEquals(values['cless_instances{state="ready"}'], 1);
-  assertEquals(values['cless_instances{state="starting"}'], 1);
-  assertEquals(values['cless_instances{state="paused"}'], 0);
+  const countOf = (state: string) => values[`cless_instances{service="${service}",state="${state}"}`];
+  assertEquals(["ready", "starting", "paused"].map(countOf), [1, 1, 0]);
+  assertEquals(values[`cless_memory_bytes{service="${service}",kind="ram"}`], 4096);
+  assertEquals(values[`cless_memory_bytes{service="${service}",kind="swap"}`], 0);
   assertEquals(values['cless_requests_pending{service="web"}'], 5);
   one.become("stopped");
   pending.clear();
+  memory.clear();
   values = await read();
-  assertEquals(values['cless_instances{state="ready"}'], 0);
+  assertEquals(countOf("ready"), 0);
+  assertEquals(values[`cless_memory_bytes{service="${service}",kind="ram"}`], undefined);
   assertEquals(values['cless_requests_pending{service="web"}'], undefined);
 });
 
@@ -80,6 +109,9 @@ Deno.test("the series of a removed service are dropped", async () => {
     metrics.requested(service, 200, 1);
     metrics.requested(service, 999, 1);
     metrics.coldStart(service, 1, 1);
+    for (const how of ["cold", "resume", "hibernated"] as const) metrics.woken(service, how, 1);
+    metrics.waited(service, 1);
+    for (const how of BREAKAGES) metrics.broke(service, how);
   }
   metrics.forget("web");
   metrics.forget("nosuch");
@@ -147,7 +179,7 @@ Deno.test("two programs in one process do not share their metrics", async () => 
 Deno.test("refused requests are counted by cause, and the lag of cless itself can be read", async () => {
   const load = { lag: { currentMs: 1500 }, shed: { lag: 4, inFlight: 3, waiting: 2, descriptors: 1 } };
   const metrics = new Metrics(load);
-  const read = async () => valuesOf(await metrics.text([], []));
+  const read = async () => valuesOf(await metrics.text({ instances: [], pools: [], memory: new Map() }));
   const shed = await read();
   const of = (cause: string) => shed[`cless_requests_shed_total{cause="${cause}"}`];
   assertEquals(["lag", "in_flight", "waiting", "descriptors"].map(of), [4, 3, 2, 1]);

@@ -14,7 +14,7 @@ function setUp() {
   const unanswered = new UnansweredRequests(clock);
   const counted: unknown[][] = [];
   const shed = { descriptors: 0, waiting: 0 };
-  const metrics = { requested: (...request: unknown[]) => void counted.push(request) };
+  const metrics = { requested: (...request: unknown[]) => void counted.push(request), waited: () => {} };
   const role = { now: { isLast: false } };
   const responder = new Responder(unanswered, clock, metrics, shed as ConstructorParameters<typeof Responder>[3], role);
   const newContext = (parts: Partial<RequestHead> = {}) => {

@@ -63,6 +63,7 @@ export interface HarnessOptions {
   readonly signIn?: SignIn;
   readonly callbackHost?: ProxyOptions["callbackHost"];
   readonly accessLog?: ProxyOptions["accessLog"];
+  readonly metrics?: ProxyOptions["metrics"];
   /** Lets the first request find the service by the image of its name, in place of a declared one. */
   readonly undeclared?: { readonly exceptRobots: boolean };
   /** Waits for an app, in the place of the real probe. */
@@ -151,6 +152,7 @@ export class Harness implements AsyncDisposable {
       budget,
       callbackHost: options.callbackHost,
       accessLog: options.accessLog,
+      ...(options.metrics === undefined ? {} : { metrics: options.metrics }),
       admin: options.admin ?? (() => undefined),
     });
     this.#server = new Server(

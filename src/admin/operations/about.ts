@@ -29,7 +29,7 @@ const answeredEarlier = () => {
 
 /** The operations on cless itself. @param operations All operations of the API, read when the document is requested. */
 export function aboutOperations(
-  { dataDir, fleet, metrics, statistics, store }: Collaborators,
+  { dataDir, figures, fleet, metrics, statistics, store }: Collaborators,
   operations: readonly Operation[],
 ) {
   let document: unknown;
@@ -88,11 +88,12 @@ export function aboutOperations(
       scope: "read",
       summary: "Metrics in the text format of Prometheus",
       answers: { 200: { description: "The metrics", ...TEXT } },
-      run: async () =>
-        content(
-          await metrics.text(fleet.instances(), statistics.pools()),
-          "text/plain; version=0.0.4; charset=utf-8",
-        ),
+      run: async () => {
+        const services = new Set(fleet.instances().map(({ revision }) => revision.service));
+        const memory = await figures.costs([...services]);
+        const text = await metrics.text({ instances: fleet.instances(), pools: statistics.pools(), memory });
+        return content(text, "text/plain; version=0.0.4; charset=utf-8");
+      },
     }),
     operation({
       id: "showDocument",

@@ -175,7 +175,8 @@ export class ClessUnderTest implements AsyncDisposable {
   async count(state: string): Promise<number> {
     const { body, status } = await this.askAdmin("/metrics");
     if (status !== 200) throw new BenchError(`cless does not give its metrics: status ${status}`);
-    return Number(new RegExp(`^cless_instances\\{state="${state}"\\} (\\d+)$`, "m").exec(body)?.[1] ?? NaN);
+    const counts = [...body.matchAll(new RegExp(`^cless_instances\\{[^}]*state="${state}"\\} (\\d+)$`, "gm"))];
+    return counts.reduce((sum, [, count]) => sum + Number(count), 0);
   }
 
   /** Asks the admin API. @param path With its query. @throws {BenchError} When there is no answer. */
