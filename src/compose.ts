@@ -39,6 +39,7 @@ import { RevisionLauncher } from "./deploy/revision_launcher.ts";
 import { HostPaths } from "./deploy/volumes.ts";
 import { envProblem } from "./docker/container_env.ts";
 import { Engine } from "./docker/engine.ts";
+import { EngineCalls } from "./docker/engine_calls.ts";
 import { chooseEngineApi, type EngineChoice, findEngine } from "./docker/engine_choice.ts";
 import { EngineError } from "./docker/engine_error.ts";
 import type { AddressPosition } from "./docker/network/addresses.ts";
@@ -128,7 +129,8 @@ function makeParts(
   const unanswered = new UnansweredRequests(clock);
   const { maxInFlight } = config;
   const admission = new Admission(lag, clock, { maxInFlight, inFlight: unanswered, warmUpMs: WARM_UP_MS });
-  const metrics = new Metrics({ lag, shed: admission.shed });
+  const engineCalls = new EngineCalls();
+  const metrics = new Metrics({ lag, shed: admission.shed, engineCalls });
   const clientSockets = new KernelSockets();
   const budget = new StreamBudget(config.streamBudgetBytes);
   const slowClients = new SlowClients(clock, clientSockets, metrics);
@@ -137,7 +139,7 @@ function makeParts(
     : new FetchForwarder(slowClients, budget);
 
   // Containers and the pools of instances.
-  const engine = new Engine(choice, config, dataDir, clock);
+  const engine = new Engine({ ...choice, api: engineCalls.counting(choice.api) }, config, dataDir, clock);
   const env = new RevisionEnv(secrets);
   const hostPaths = new HostPaths(config.allowHostPaths, Deno.realPath);
   const launcher = new RevisionLauncher(engine.launcher, env, hostPaths, clock);

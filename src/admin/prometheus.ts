@@ -57,6 +57,10 @@ export interface Present {
 export interface Load {
   readonly lag: { readonly currentMs: number };
   readonly shed: Readonly<Shed>;
+  /** How often each call of the engine ended in which way. */
+  readonly engineCalls: {
+    readonly all: Iterable<{ readonly call: string; readonly result: string; readonly count: number }>;
+  };
 }
 
 /** The series of one service, looked up once. */
@@ -273,7 +277,17 @@ async function openFiles(): Promise<number | undefined> {
 /** The values of the label `cause`. */
 const CAUSES = { lag: "lag", inFlight: "in_flight", waiting: "waiting", descriptors: "descriptors" } as const;
 
-function registerLoad({ lag, shed }: Load, registers: Registry[]): void {
+function registerLoad({ engineCalls, lag, shed }: Load, registers: Registry[]): void {
+  new Counter({
+    name: "cless_engine_calls_total",
+    help: "Calls of the container engine by their result: ok, or the kind of the failure",
+    labelNames: ["call", "result"],
+    registers,
+    collect() {
+      this.reset();
+      for (const { call, result, count } of engineCalls.all) this.inc({ call, result }, count);
+    },
+  });
   new Counter({
     name: "cless_requests_shed_total",
     help: "Requests that got 503 overloaded, by cause; those of lag and in_flight are in no other metric",

@@ -9,7 +9,11 @@ const RULES = "docs/alerts.yaml";
 
 /** The text with every metric that there is. */
 async function allMetrics(): Promise<string> {
-  const metrics = new Metrics({ lag: { currentMs: 3 }, shed: new Shed() });
+  const metrics = new Metrics({
+    lag: { currentMs: 3 },
+    shed: new Shed(),
+    engineCalls: { all: [{ call: "pause", result: "away", count: 1 }] },
+  });
   metrics.requested("web", 200, 12);
   metrics.coldStart("web", 200, 30);
   metrics.woken("web", "cold", 230);
@@ -72,6 +76,14 @@ const CASES: [alert: string, series: Record<string, string>, labels: Record<stri
   ["ClessOverloaded", { 'cless_requests_shed_total{instance="a:1",cause="lag"}': "0+600x30" }, {
     ...{ instance: "a:1", cause: "lag" },
   }],
+  ["ClessEngineAway", { 'cless_engine_calls_total{instance="a:1",call="pause",result="away"}': "0+1x30" }, {
+    instance: "a:1",
+  }],
+  [
+    "ClessEngineAway",
+    { 'cless_engine_calls_total{instance="a:1",call="pause",result="already"}': "0+1x30" },
+    undefined,
+  ],
   ["ClessSlow", { 'cless_lag_seconds{instance="a:1"}': "0.3x30" }, { instance: "a:1" }],
   ["ClessSlow", { 'cless_lag_seconds{instance="a:1"}': "0x29 0.3" }, undefined],
   ["ClessRestarts", { 'process_start_time_seconds{job="cless",instance="a:1"}': "0+1x30" }, {
