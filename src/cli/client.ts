@@ -58,9 +58,9 @@ export class Client implements Disposable {
   }
 
   /** Reads a resource; `undefined` if there is none. */
-  async find<T>(path: string): Promise<T | undefined> {
+  async find<T>(path: string, options: RequestOptions = {}): Promise<T | undefined> {
     try {
-      return await this.get<T>(path);
+      return await this.get<T>(path, options);
     } catch (error) {
       if (error instanceof ApiError && error.status === 404) return undefined;
       throw error;

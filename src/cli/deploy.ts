@@ -131,7 +131,9 @@ export const deploy = clientVerb({
       return call.on("json") ? printJson(answer) : console.log(previewLine(name, answer));
     }
     const code = await untilInterrupted((signal) => deployShown(call, put, signal));
-    if (code === INTERRUPTED) console.error(`the deploy continues; cless describe ${name} shows its result`);
+    if (code === INTERRUPTED) {
+      console.error(`the deploy continues; when it has ended, cless describe ${name} shows how`);
+    }
     return code;
   },
 });

@@ -1,6 +1,8 @@
 import { HISTORY_DAYS } from "../control/history.ts";
+import type { DeployJson } from "../admin/operations/deploys.ts";
 import type { HistoryJson } from "../admin/operations/history.ts";
 import { servicePath } from "./client.ts";
+import { deploysOf, deployTable, endOf, failureClause, hasFailed } from "./deploys.ts";
 import { flag } from "./flags.ts";
 import { changesText, fieldsText, type ServiceState } from "./preview.ts";
 import { ago, plainText, table } from "./text.ts";
@@ -8,21 +10,46 @@ import { clientVerb, JSON_FLAG, printResult } from "./verb.ts";
 
 const LIMIT = 50;
 
-/** `cless history`: lists who changed a service, when, and how. */
+/** `cless history`: lists who changed a service, when, and how, and the deploys that failed. */
 export const history = clientVerb({
   name: "history",
-  summary: "List the changes of a service, the newest first",
+  summary: "List the changes of a service and its failed deploys, the newest first",
   args: ["NAME"],
-  flags: [flag(`-n, --limit N = ${LIMIT}`, "How many at most"), JSON_FLAG],
-  notes: [`BY is the name of the token. History is kept for ${HISTORY_DAYS} days, also that of a deleted service.`],
-  example: ["cless history web"],
+  flags: [
+    flag(`-n, --limit N = ${LIMIT}`, "How many at most"),
+    flag("--deploys", "List only deploys, each with how it ended and how long it took"),
+    JSON_FLAG,
+  ],
+  notes: [
+    `BY is the name of the token. History is kept for ${HISTORY_DAYS} days, also that of a deleted service.`,
+    "Of the deploys, the newest 20 that worked are kept, and the newest 20 that failed or were called off, until the service is deleted. cless describe shows the output of the last one.",
+  ],
+  example: ["cless history web", "cless history web --deploys"],
   run: async (call) => {
-    const query = { limit: call.whole("limit") ?? LIMIT };
-    const entries = await call.client.get<HistoryJson[]>(servicePath(call.args[0]!, "history"), { query });
-    const rows = entries.map((entry) => [ago(entry.at), entry.by, entry.action, changeText(entry)]);
+    const { args: [name = ""], client } = call;
+    const limit = call.whole("limit") ?? LIMIT;
+    const path = servicePath(name, "history");
+    if (call.on("deploys")) {
+      const deploys = (await client.get<DeployJson[]>(servicePath(name, "deploys"))).slice(0, limit);
+      return printResult(call, deploys, deployTable(deploys));
+    }
+    const failed = (await deploysOf(client, name)).filter(hasFailed);
+    const changes = failed.length === 0
+      ? await client.get<HistoryJson[]>(path, { query: { limit } })
+      : await client.find<HistoryJson[]>(path, { query: { limit } }) ?? []; // it may never have worked
+    const failures = failed.map((deploy) => ({ at: endOf(deploy), action: "deploy", ...deploy }));
+    const entries: Entry[] = [...changes, ...failures].sort((a, b) => Date.parse(b.at) - Date.parse(a.at))
+      .slice(0, limit);
+    const rows = entries.map((entry) => [
+      ...[ago(entry.at), entry.by, entry.action],
+      "outcome" in entry ? failureClause(entry) : changeText(entry),
+    ]);
     printResult(call, entries, table(["WHEN", "BY", "ACTION", "WHAT"], rows));
   },
 });
+
+/** A change, or a deploy that has changed nothing because it failed. */
+type Entry = HistoryJson | (DeployJson & Pick<HistoryJson, "at" | "action">);
 
 /** A service before or after a change. Which fields it has depends on the action. */
 interface State extends ServiceState {

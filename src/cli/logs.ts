@@ -1,11 +1,13 @@
 import { messageOf, OperatorError } from "../base/errors.ts";
 import { linesOf } from "../base/streams.ts";
 import type { ServiceLogLine } from "../logs/instance_output.ts";
-import { servicePath } from "./client.ts";
+import { ApiError, servicePath } from "./client.ts";
+import { deploysOf, endOf, failureText } from "./deploys.ts";
 import { flag } from "./flags.ts";
 import { untilInterrupted } from "./streams.ts";
 import { type Colour, COLOURS, type Paint, paintFor, writeLine } from "./terminal.ts";
-import { clientVerb } from "./verb.ts";
+import { ago } from "./text.ts";
+import { type Call, clientVerb } from "./verb.ts";
 
 /** `cless logs`: prints what the instances of a service write. */
 export const logs = clientVerb({
@@ -21,6 +23,7 @@ export const logs = clientVerb({
   ],
   notes: [
     "Each line begins with its instance. Instances come one after the other, first those that ended within the last hour.",
+    "If the service never worked, these are the last lines of its last deploy.",
   ],
   example: ["cless logs web -f --tail 20"],
   run: async (call) => {
@@ -33,23 +36,51 @@ export const logs = clientVerb({
       revision: call.text("revision"),
     };
     const show = shower(paintFor(Deno.stdout, call.surroundings), call.on("timestamps"));
-    return await untilInterrupted(async (signal) => {
-      const options = { query, accept: "application/x-ndjson", signal };
-      const { body } = await call.client.send("GET", servicePath(call.args[0]!, "logs"), options);
-      try {
-        for await (const line of linesOf(body!, signal)) {
-          if (line !== "" && !await writeLine(show(parseLine(line)))) return 0; // nobody reads any more
+    try {
+      return await untilInterrupted(async (signal) => {
+        const options = { query, accept: "application/x-ndjson", signal };
+        const { body } = await call.client.send("GET", servicePath(call.args[0]!, "logs"), options);
+        try {
+          for await (const line of linesOf(body!, signal)) {
+            if (line !== "" && !await writeLine(show(parseLine(line)))) return 0; // nobody reads any more
+          }
+        } catch (error) {
+          if (error instanceof OperatorError || signal.aborted) throw error;
+          throw new OperatorError(`the logs have broken off: ${messageOf(error)}`);
         }
-      } catch (error) {
-        if (error instanceof OperatorError || signal.aborted) throw error;
-        throw new OperatorError(`the logs have broken off: ${messageOf(error)}`);
-      }
-      signal.throwIfAborted();
-      if (follow) throw new OperatorError("there are no more logs to follow: that cless has stopped");
-      return 0;
-    });
+        signal.throwIfAborted();
+        if (follow) throw new OperatorError("there are no more logs to follow: that cless has stopped");
+        return 0;
+      });
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 404) return await printDeploy(call, error);
+      throw error;
+    }
   },
 });
+
+/**
+ * Prints the output that is kept of the last deploy of a service that does not exist, since it never worked.
+ *
+ * @throws {OperatorError} If there is none; that is `missing`. @throws {OperatorError} If it should be followed.
+ */
+async function printDeploy(call: Call, missing: ApiError): Promise<number> {
+  const { args: [name = ""], client } = call;
+  const wanted = call.text("revision");
+  const deploys = await deploysOf(client, name);
+  const deploy = deploys.find(({ revision }) => wanted === undefined || revision === wanted);
+  if (deploy === undefined) throw missing;
+  console.error(`${name} does not run; of its last deploy, ${ago(endOf(deploy))}: ${failureText(deploy)}`);
+  const tail = call.whole("tail") ?? deploy.output.length;
+  const { revision = name } = deploy;
+  const show = shower(paintFor(Deno.stdout, call.surroundings), false);
+  for (const text of tail === 0 ? [] : deploy.output.slice(-tail)) {
+    const line = show({ instance: revision, revision, stream: "stdout", time: undefined, text });
+    if (!await writeLine(line)) return 0; // nobody reads any more
+  }
+  if (call.on("follow")) throw new OperatorError(`there is nothing to follow until a deploy of ${name} works`);
+  return 0;
+}
 
 function parseLine(line: string): ServiceLogLine {
   try {

@@ -1,4 +1,6 @@
 import type { InstanceJson } from "../admin/operations/instances.ts";
+import type { DeployJson } from "../admin/operations/deploys.ts";
+import type { HistoryJson } from "../admin/operations/history.ts";
 import type { RevisionJson, RevisionSummaryJson } from "../admin/operations/revisions.ts";
 import type { ServiceJson } from "../admin/operations/services.ts";
 import type { WakesJson } from "../admin/operations/wakes.ts";
@@ -7,10 +9,11 @@ import type { TemplateJson } from "../control/schema/schema.ts";
 import { KNOWN_ROBOTS } from "../routing/known_robots.ts";
 import { accessText, limitsText } from "./access_text.ts";
 import { type Client, servicePath } from "./client.ts";
+import { clauseOf, deploysOf, deployTable, endOf, failureText, hasFailed, outputText } from "./deploys.ts";
 import { flag } from "./flags.ts";
 import { age, ago, durationText, indented, pairs, plainText, sharesText, sizeText, table } from "./text.ts";
 import { trafficTable } from "./traffic.ts";
-import { clientVerb, JSON_FLAG, NAMES_FLAG, printJson, printList } from "./verb.ts";
+import { type Call, clientVerb, JSON_FLAG, NAMES_FLAG, printJson, printList } from "./verb.ts";
 
 /** The flag of verbs that show one service. */
 const SHOW_ENV_FLAG = flag("--show-env", "Show the values of its variables, not only their names");
@@ -74,23 +77,58 @@ export const revisions = clientVerb({
   name: "revisions",
   summary: "List the revisions of a service, the newest first",
   args: ["NAME"],
-  flags: [JSON_FLAG, NAMES_FLAG],
-  example: ["cless revisions web"],
+  flags: [flag("-a, --all", "Also those of the last deploys that never worked"), JSON_FLAG, NAMES_FLAG],
+  example: ["cless revisions web", "cless revisions web --all"],
   run: async (call) => {
-    const all = await call.client.list<RevisionSummaryJson>(servicePath(call.args[0]!, "revisions"));
+    const { args: [name = ""], client } = call;
+    const path = servicePath(name, "revisions");
+    const tried = call.on("all") ? triedRevisions(await deploysOf(client, name)) : [];
+    const made = tried.length === 0
+      ? await client.list<RevisionSummaryJson>(path)
+      : await client.find<RevisionSummaryJson[]>(path) ?? []; // it may never have worked
+    const names = new Set(made.map(({ name }) => name));
+    const all: ListedRevision[] = [...made, ...tried.filter(({ name }) => !names.has(name))];
+    if (tried.length > 0) all.sort((a, b) => Date.parse(b.createdAt) - Date.parse(a.createdAt));
     printList(call, all, revisionTable(all));
   },
 });
 
+/** A revision that never worked. There is nothing of it but the record of its deploy. */
+interface TriedRevision extends Pick<RevisionSummaryJson, "name" | "image" | "percent" | "createdAt"> {
+  readonly tag?: undefined;
+  readonly deploy: DeployJson;
+}
+
+type ListedRevision = RevisionSummaryJson | TriedRevision;
+
+/** The revisions of deploys that did not work, each once. */
+function triedRevisions(deploys: readonly DeployJson[]): TriedRevision[] {
+  const byName = new Map<string, TriedRevision>();
+  for (const deploy of deploys) {
+    const { image, revision: name, startedAt: createdAt } = deploy;
+    if (name === undefined || !hasFailed(deploy) || byName.has(name)) continue;
+    byName.set(name, { name, image, percent: 0, createdAt, deploy });
+  }
+  return [...byName.values()];
+}
+
 /** Revisions as a table, with a column for failures if there are any. */
-function revisionTable(revisions: readonly RevisionSummaryJson[]): string {
-  const failed = revisions.some(({ failure }) => failure !== undefined);
+function revisionTable(revisions: readonly ListedRevision[]): string {
+  const failures = revisions.map(failedText);
+  const failed = failures.some((text) => text !== undefined);
   const columns = ["NAME", "TRAFFIC", "TAG", "IMAGE", "AGE"];
-  const rows = revisions.map(({ name, percent, tag = "-", image, createdAt, failure }) => [
+  const rows = revisions.map(({ name, percent, tag = "-", image, createdAt }, at) => [
     ...[name, percent > 0 ? `${percent}%` : "-", tag, image, age(createdAt)],
-    ...(failed ? [failure === undefined ? "-" : failureCount(failure)] : []),
+    ...(failed ? [failures[at] ?? "-"] : []),
   ]);
   return table(failed ? [...columns, "FAILED"] : columns, rows);
+}
+
+/** How often a revision has failed, or why it never worked; `undefined` if it has not failed. */
+function failedText(revision: ListedRevision): string | undefined {
+  if (!("deploy" in revision)) return revision.failure && failureCount(revision.failure);
+  const { outcome } = revision.deploy;
+  return `${outcome === "failed" ? "never worked" : outcome}: ${clauseOf(revision.deploy)}`;
 }
 
 /** `cless instances`: lists the running containers, of all services or of some. */
@@ -139,7 +177,9 @@ export const describe = clientVerb({
   run: async (call) => {
     const { client } = call;
     const path = servicePath(call.args[0]!);
-    const service = await client.get<ServiceJson>(path);
+    const deploys = await deploysOf(client, call.args[0]!);
+    const service = deploys.length === 0 ? await client.get<ServiceJson>(path) : await client.find<ServiceJson>(path);
+    if (service === undefined) return await describeTried(call, deploys);
     const [revisions, latest, instances, wakes] = await Promise.all([
       client.list<RevisionSummaryJson>(`${path}/revisions`).then((all) => withOutput(client, service.name, all)),
       client.get<RevisionJson>(servicePath(service.name, "revisions", service.latestRevision)),
@@ -151,21 +191,51 @@ export const describe = clientVerb({
     if (call.on("json")) {
       const { env, ...template } = latest.template;
       const shown = showEnv ? latest.template : { ...template, envNames: Object.keys(env) };
-      return printJson({ ...service, revisions, template: shown, instances: own, wakes });
+      return printJson({ ...service, revisions, template: shown, instances: own, wakes, deploys });
     }
-    const failures = revisions.flatMap(({ name, failure }) => failure ? [failureText(name, failure)] : []);
-    const section = (title: string, text: string) => `${title}\n${indented(text)}`;
+    const [last] = deploys;
+    const isNews = last !== undefined && hasFailed(last) && Date.parse(last.startedAt) > Date.parse(latest.createdAt);
+    const failures = revisions.flatMap(({ name, failure }) => failure ? [lastFailureText(name, failure)] : []);
     console.log([
       pairs(serviceFacts(service)),
       section("Traffic", trafficTable(service)),
       section(`Template of ${service.latestRevision}`, pairs(templateFacts(latest.template, showEnv))),
       section("Revisions", revisionTable(revisions)),
+      ...(isNews ? [section("Last deploy", lastDeployText(last))] : []),
       ...(failures.length === 0 ? [] : [section("Failures", failures.join("\n"))]),
       section("Instances", own.length === 0 ? noneText(revisions) : instanceTable(own)),
       ...(wakes.length === 0 ? [] : [section("Wakes in the last day", wakeTable(wakes))]),
     ].join("\n\n"));
   },
 });
+
+function section(title: string, text: string): string {
+  return `${title}\n${indented(text)}`;
+}
+
+/** A deploy that did not work, with the app's last lines below. */
+function lastDeployText(deploy: DeployJson): string {
+  const head = `${failureText(deploy)} (${ago(endOf(deploy))}, by ${deploy.by})`;
+  return [head, ...(deploy.output.length === 0 ? [] : [outputText(deploy)])].join("\n");
+}
+
+/** Shows what is known of a service that has never worked: its deploys, the newest first. */
+async function describeTried(call: Call, deploys: readonly DeployJson[]): Promise<void> {
+  const { args: [name = ""], client } = call;
+  if (call.on("json")) return printJson({ name, state: "never worked", deploys });
+  const [last] = deploys;
+  const changes = await client.find<HistoryJson[]>(servicePath(name, "history"), { query: { limit: 1 } }) ?? [];
+  const [change] = changes;
+  console.log([
+    pairs([
+      ["Name", name],
+      ["State", change === undefined ? "never worked" : `deleted ${ago(change.at)}, and has not worked since`],
+    ]),
+    ...(last === undefined ? [] : [section("Last deploy", lastDeployText(last))]),
+    section("Deploys", deployTable(deploys)),
+    `To try it again: cless deploy ${name} --image ${last?.image ?? "IMAGE"}, with the other flags as before`,
+  ].join("\n\n"));
+}
 
 /** Adds the output to failed revisions, which the API's list leaves out. */
 function withOutput(client: Client, service: string, revisions: readonly RevisionSummaryJson[]) {
@@ -259,7 +329,7 @@ type FailureJson = NonNullable<RevisionSummaryJson["failure"]> & { readonly outp
 type Failable = RevisionSummaryJson & { readonly failure?: FailureJson | undefined };
 
 /** Why a revision fails, with the app's last lines below. */
-function failureText(revision: string, failure: FailureJson): string {
+function lastFailureText(revision: string, failure: FailureJson): string {
   const { output = [], reason, retryInS } = failure;
   const refused = retryInS === undefined ? "" : `; requests are refused for ${retryInS}s more`;
   const head = `${revision} failed ${failureCount(failure)}${refused}: ${plainText(reason)}`;

@@ -147,6 +147,22 @@ export const REVISIONS = [
   { name: "web-00001", image: "web:v1", percent: 30, latest: false, tag: "old", createdAt: ago("3d") },
 ].map((revision) => ({ service: "web", imageId: "sha256:1", ...revision }));
 
+/** Deploys of it that have ended: one that failed, one that was called off, and one that worked. */
+export const DEPLOYS = [
+  {
+    ...{ revision: "web-00003", image: "web:v3", by: "ci", startedAt: ago("91s"), durationMs: 31_000 },
+    ...{ outcome: "failed", reason: "it ended with code 1; look at KEY", output: ["panic: no \x1b[31mKEY\x1b[0m"] },
+  },
+  {
+    ...{ image: "web:v3", by: "alice", startedAt: ago("125s"), durationMs: 5000 },
+    ...{ outcome: "called off", reason: "cless is shutting down", output: [] },
+  },
+  {
+    ...{ revision: "web-00002", image: "web:v2", by: "ci", startedAt: ago("5m"), durationMs: 250 },
+    ...{ outcome: "deployed", output: [] },
+  },
+];
+
 /** The answers of an admin API with the service web. */
 export const ANSWERS: Record<string, Answer> = {
   "GET /v1/services": [WEB],

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { noNet, noRun } from "../support/permissions.ts";
-import { apiTest, FakeApi } from "./fake_api.ts";
+import { apiTest, DEPLOYS, FakeApi, problem } from "./fake_api.ts";
 import { programArgs } from "./run_main.ts";
 
 const LOGS = "GET /v1/services/web/logs";
@@ -48,6 +48,26 @@ apiTest("an answer that is not from cless is one line", { [LOGS]: new Response("
     out: "",
     err: "cless: the server is not an admin API of cless; name it with --server",
   });
+});
+
+apiTest("logs of a service that never worked are the output of its last deploy", {
+  [LOGS]: problem(404, "There is no service web"),
+  "GET /v1/services/web/deploys": [{ ...DEPLOYS[0], output: ["one", "panic: no KEY"] }, DEPLOYS[1]!],
+}, async (api) => {
+  const err =
+    "web does not run; of its last deploy, 1m ago: web-00003 failed after 31s: it ended with code 1; look at KEY";
+  assertEquals(await api.run("logs", "web"), { code: 0, out: "web-00003 | one\nweb-00003 | panic: no KEY", err });
+  assertEquals((await api.run("logs", "web", "-n", "1")).out, "web-00003 | panic: no KEY");
+  assertEquals((await api.run("logs", "web", "-n", "0")).out, "");
+  assertEquals(await api.run("logs", "web", "-f"), {
+    code: 1,
+    out: "web-00003 | one\nweb-00003 | panic: no KEY",
+    err: `${err}\ncless: there is nothing to follow until a deploy of web works`,
+  });
+  const missing = { code: 1, out: "", err: "cless: There is no service web" };
+  assertEquals(await api.run("logs", "web", "--revision", "web-00009"), missing);
+  api.answers["GET /v1/services/web/deploys"] = problem(404, "There is no service web");
+  assertEquals(await api.run("logs", "web"), missing);
 });
 
 /** Logs without an end. */

@@ -1,5 +1,17 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { ago, ANSWERS, apiTest, FAILING, FAILURE, REVISIONS, TEMPLATE, WEB } from "./fake_api.ts";
+import {
+  ago,
+  type Answer,
+  ANSWERS,
+  apiTest,
+  DEPLOYS,
+  FAILING,
+  FAILURE,
+  problem,
+  REVISIONS,
+  TEMPLATE,
+  WEB,
+} from "./fake_api.ts";
 
 apiTest("services are a table, JSON, or names", ANSWERS, async (api) => {
   assertEquals((await api.run("services")).out.split("\n"), [
@@ -275,4 +287,86 @@ apiTest("describe --json has the values of variables only with --show-env", ANSW
   assertEquals([closed.revisions.length, closed.instances.length, closed.name], [2, 1, "web"]);
   const open = JSON.parse((await api.run("describe", "web", "--json", "--show-env")).out);
   assertEquals(open.template.env, { MODE: "fast", KEY: "two\nlines" });
+});
+
+apiTest("describe has the last deploy if it failed after the latest revision was made", {
+  ...ANSWERS,
+  "GET /v1/services/web/deploys": DEPLOYS,
+}, async (api) => {
+  const { out } = await api.run("describe", "web");
+  assertStringIncludes(
+    out,
+    [
+      "",
+      "Last deploy",
+      "  web-00003 failed after 31s: it ended with code 1; look at KEY (1m ago, by ci)",
+      "    panic: no KEY",
+      "",
+      "Instances",
+    ].join("\n"),
+  );
+  assertEquals(JSON.parse((await api.run("describe", "web", "--json")).out).deploys, DEPLOYS);
+  api.answers["GET /v1/services/web/deploys"] = [{ ...DEPLOYS[0], startedAt: ago("6m") }];
+  assert(!(await api.run("describe", "web")).out.includes("Last deploy"), "a later one has worked");
+});
+
+/** A service that never worked. */
+const NEVER_WORKED: Record<string, Answer> = {
+  "GET /v1/services/web": problem(404, "There is no service web"),
+  "GET /v1/services/web/deploys": DEPLOYS.slice(0, 2),
+};
+
+apiTest(
+  "describe of a service that never worked says so, with reason, output and what to do",
+  NEVER_WORKED,
+  async (api) => {
+    assertEquals((await api.run("describe", "web")).out.split("\n"), [
+      "Name:   web",
+      "State:  never worked",
+      "",
+      "Last deploy",
+      "  web-00003 failed after 31s: it ended with code 1; look at KEY (1m ago, by ci)",
+      "    panic: no KEY",
+      "",
+      "Deploys",
+      "  ENDED   BY     REVISION   IMAGE   OUTCOME     TOOK  REASON",
+      "  1m ago  ci     web-00003  web:v3  failed      31s   it ended with code 1",
+      "  2m ago  alice  -          web:v3  called off  5.0s  cless is shutting down",
+      "",
+      "To try it again: cless deploy web --image web:v3, with the other flags as before",
+    ]);
+    const { deploys, ...rest } = JSON.parse((await api.run("describe", "web", "--json")).out);
+    assertEquals([rest, deploys], [{ name: "web", state: "never worked" }, DEPLOYS.slice(0, 2)]);
+  },
+);
+
+apiTest("describe of a service that was deleted and has not worked since says that", {
+  ...NEVER_WORKED,
+  "GET /v1/services/web/history": [{ at: ago("3h"), action: "delete", by: "admin", before: {}, after: null }],
+}, async (api) => {
+  const { out } = await api.run("describe", "web");
+  assertEquals(out.split("\n")[1], "State:  deleted 3h ago, and has not worked since");
+});
+
+apiTest("describe of a name that was never deployed says that there is no such service", {
+  ...NEVER_WORKED,
+  "GET /v1/services/web/deploys": problem(404, "There is no service web"),
+}, async (api) => {
+  assertEquals(await api.run("describe", "web"), { code: 1, out: "", err: "cless: There is no service web" });
+});
+
+apiTest("revisions --all has those that never worked, also if none did", {
+  ...ANSWERS,
+  "GET /v1/services/web/deploys": [...DEPLOYS, { ...DEPLOYS[0], revision: "web-00002" }],
+}, async (api) => {
+  assertEquals((await api.run("revisions", "web", "--all")).out.split("\n"), [
+    "NAME       TRAFFIC  TAG  IMAGE   AGE  FAILED",
+    "web-00003  -        -    web:v3  1m   never worked: it ended with code 1",
+    "web-00002  70%      -    web:v2  5m   -",
+    "web-00001  30%      old  web:v1  3d   -",
+  ]);
+  assertEquals((await api.run("revisions", "web", "-q")).out, "web-00002\nweb-00001");
+  api.answers["GET /v1/services/web/revisions"] = problem(404, "There is no service web");
+  assertEquals((await api.run("revisions", "web", "--all", "-q")).out, "web-00003\nweb-00002");
+  assertEquals((await api.run("revisions", "web")).err, "cless: There is no service web");
 });

@@ -36,6 +36,7 @@ function essence(output: string, port: number): string {
     .replaceAll(`:${port}`, ":8080")
     .replaceAll(/\b\d+ (ms|bytes)\b/g, "N $1")
     .replaceAll(/[\d.]+ MiB +[\d.]+m?s +(-|\d+%)/g, "MEMORY CPU SAVED")
+    .replaceAll(/\bafter [\d.]+s:/g, "after AGE:")
     .replaceAll(/\b(now|\d+s ago|\d+s)(?=\s|$)/gm, "AGE")
     .replaceAll(/ +/g, " ");
 }

@@ -1,0 +1,52 @@
+import type { DeployJson } from "../admin/operations/deploys.ts";
+import { type Client, servicePath } from "./client.ts";
+import { ago, durationText, indented, plainText, table } from "./text.ts";
+
+/** The deploys of a service that have ended, the newest first; none if there is neither a service nor a deploy. */
+export async function deploysOf(client: Client, name: string): Promise<DeployJson[]> {
+  return await client.find<DeployJson[]>(servicePath(name, "deploys")) ?? [];
+}
+
+/** Whether a deploy failed or was called off. */
+export function hasFailed({ outcome }: DeployJson): boolean {
+  return outcome !== "deployed";
+}
+
+/** When a deploy ended, as ISO 8601. */
+export function endOf({ durationMs, startedAt }: DeployJson): string {
+  return new Date(Date.parse(startedAt) + durationMs).toISOString();
+}
+
+/** What became of a deploy that did not work, in one clause: `web-00002 failed after 31s: it ended with code 1`. */
+export function failureClause(deploy: DeployJson): string {
+  return endText(deploy, clauseOf(deploy));
+}
+
+/** The same with the whole reason, which may say what to do. */
+export function failureText(deploy: DeployJson): string {
+  return endText(deploy, deploy.reason);
+}
+
+/** Why a deploy did not work, in one clause; `-` if it worked. `cless describe` shows the whole reason. */
+export function clauseOf({ reason = "-" }: DeployJson): string {
+  return plainText(reason.replace(/;.*/s, ""));
+}
+
+/** Deploys as a table. */
+export function deployTable(deploys: readonly DeployJson[]): string {
+  const rows = deploys.map((deploy) => [
+    ...[ago(endOf(deploy)), deploy.by, deploy.revision ?? "-", deploy.image, deploy.outcome],
+    ...[durationText(deploy.durationMs), clauseOf(deploy)],
+  ]);
+  return table(["ENDED", "BY", "REVISION", "IMAGE", "OUTCOME", "TOOK", "REASON"], rows);
+}
+
+/** The last output of a deploy, a line each. */
+export function outputText({ output }: DeployJson): string {
+  return output.map((line) => indented(plainText(line))).join("\n");
+}
+
+function endText({ durationMs, outcome, revision }: DeployJson, reason = "-"): string {
+  const end = revision === undefined ? outcome : `${revision} ${outcome === "failed" ? "failed" : "was called off"}`;
+  return plainText(`${end} after ${durationText(durationMs)}: ${reason}`);
+}
