@@ -271,6 +271,24 @@ folderTest(
   },
 );
 
+Deno.test({
+  name: "a disk that is full in truth is told of in one line, and keeps nobody waiting",
+  ignore: noRead || noWrite || !await Deno.stat("/dev/full").then(() => true, () => false),
+  fn: async () => {
+    const clock = new FakeClock();
+    const open = () => openAccessFile("/dev/full");
+    const told = await logged(async () => {
+      const log = await AccessLog.begin({ clock, now: () => 0, format: "combined", withQuery: false, open });
+      log.write(access("/1"));
+      await clock.until(log[Symbol.asyncDispose]());
+    });
+    assertEquals(told, [
+      [TROUBLE, { reason: "No space left on device" }],
+      ["the last lines of the access log are lost", {}],
+    ]);
+  },
+});
+
 folderTest("a file that cannot be opened is an error that names it and the flag", async (folder) => {
   for (const path of [folder, `${folder}/none/access.log`]) {
     const error = await assertRejects(() => openAccessFile(path), OperatorError);

@@ -5,6 +5,7 @@ import type { Access } from "../../src/proxy/access_line.ts";
 import { basic, gated, HASH } from "../access/kit.ts";
 import { forwardTest } from "../support/forwarders.ts";
 import { Harness, type HarnessOptions } from "../support/harness.ts";
+import { admitAll } from "../support/kit.ts";
 import { OK, Origin } from "../support/origin.ts";
 import { netTest } from "../support/permissions.ts";
 import { requestText } from "../support/raw_client.ts";
@@ -135,6 +136,15 @@ netTest("what cless answers itself is in the log too, with its code", async () =
   await cless.ask(requestText("GET /.well-known/cless/health"));
   assertEquals((await accessLog.last(5)).target, "/.well-known/cless/health");
   assertEquals(cless.instances, []);
+});
+
+netTest("what is refused because of overload is in the log, with what was asked for", async () => {
+  const refusal = new Response(null, { status: 503, headers: { "cless-error": "overloaded" } });
+  await using all = setUp({ admission: { ...admitAll(), refuses: () => true, refusal } });
+  assertEquals((await all.cless.ask(requestText("GET /x?y"))).status, 503);
+  assertEquals(await all.accessLog.last(1), {
+    ...{ ...REQUEST, ...UNKNOWN, target: "/x?y", status: 503, bytes: undefined, error: "overloaded" },
+  });
 });
 
 netTest("the admin API's answers to hosts of the proxy are in the log", async () => {

@@ -64,6 +64,8 @@ export interface HarnessOptions {
   readonly callbackHost?: ProxyOptions["callbackHost"];
   readonly accessLog?: ProxyOptions["accessLog"];
   readonly metrics?: ProxyOptions["metrics"];
+  /** Admits every request where it is missing. */
+  readonly admission?: ProxyOptions["admission"];
   /** Lets the first request find the service by the image of its name, in place of a declared one. */
   readonly undeclared?: { readonly exceptRobots: boolean };
   /** Waits for an app, in the place of the real probe. */
@@ -148,7 +150,7 @@ export class Harness implements AsyncDisposable {
       limits: REVISION, // for requests of no revision
       slowClients,
       reconciler,
-      admission: admitAll(),
+      admission: options.admission ?? admitAll(),
       budget,
       callbackHost: options.callbackHost,
       accessLog: options.accessLog,
