@@ -4,6 +4,8 @@ import { Machine } from "../../src/edge/machine.ts";
 const SYSTEMCTL = `#!/bin/sh
 root=ROOT units=ROOT/etc/systemd/system
 echo "$*" >>$root/calls
+# A unit sees no variables but its own.
+for name in $(env | sed -n 's/^\\(CLESS_[A-Z_]*\\)=.*/\\1/p'); do unset $name; done
 if [ "$(cat $root/fail 2>/dev/null)" = "$*" ]; then echo "it cannot $*" >&2; exit 1; fi
 
 runs() { [ -e $root/pids/$1 ] && grep -qs '^State:.[^Z]' /proc/$(cat $root/pids/$1)/status; }
