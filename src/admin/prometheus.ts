@@ -61,6 +61,8 @@ export interface Load {
   readonly engineCalls: {
     readonly all: Iterable<{ readonly call: string; readonly result: string; readonly count: number }>;
   };
+  /** Counts the lines that it has lost; `undefined` if there is no access log. */
+  readonly accessLog: { readonly lost: number } | undefined;
 }
 
 /** The series of one service, looked up once. */
@@ -277,7 +279,18 @@ async function openFiles(): Promise<number | undefined> {
 /** The values of the label `cause`. */
 const CAUSES = { lag: "lag", inFlight: "in_flight", waiting: "waiting", descriptors: "descriptors" } as const;
 
-function registerLoad({ engineCalls, lag, shed }: Load, registers: Registry[]): void {
+function registerLoad({ accessLog, engineCalls, lag, shed }: Load, registers: Registry[]): void {
+  if (accessLog !== undefined) {
+    new Counter({
+      name: "cless_access_log_lost_lines_total",
+      help: "Lines that the access log could not take in time; there only with an access log",
+      registers,
+      collect() {
+        this.reset();
+        this.inc(accessLog.lost);
+      },
+    });
+  }
   new Counter({
     name: "cless_engine_calls_total",
     help: "Calls of the container engine by their result: ok, or the kind of the failure",

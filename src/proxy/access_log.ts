@@ -61,6 +61,8 @@ export class AccessLog implements AsyncDisposable {
   /** Whether the operator has been told that lines wait or are lost. */
   #hasWarned = false;
   #lost = 0;
+  /** How many of them the operator has been told of. */
+  #toldLost = 0;
 
   private constructor(options: AccessLogOptions, file: AccessFile) {
     this.#options = options;
@@ -70,6 +72,11 @@ export class AccessLog implements AsyncDisposable {
   /** Opens the file and begins. @throws What opening the file throws. */
   static async begin(options: AccessLogOptions): Promise<AccessLog> {
     return new AccessLog(options, await options.open());
+  }
+
+  /** How many lines have been lost. */
+  get lost(): number {
+    return this.#lost;
   }
 
   /** Writes the line of a request whose response has ended now. Never waits for the file. */
@@ -133,9 +140,9 @@ export class AccessLog implements AsyncDisposable {
       }
     }
     if (!this.#hasWarned) return;
-    log.info("the access log is written again", { lost: this.#lost });
+    log.info("the access log is written again", { lost: this.#lost - this.#toldLost });
     this.#hasWarned = false;
-    this.#lost = 0;
+    this.#toldLost = this.#lost;
   }
 
   async #reopen(): Promise<void> {

@@ -178,7 +178,8 @@ Deno.test("two programs in one process do not share their metrics", async () => 
 
 Deno.test("refused requests are counted by cause, and the lag of cless itself can be read", async () => {
   const engineCalls = { all: [{ call: "pause", result: "away", count: 7 }] };
-  const load = { lag: { currentMs: 1500 }, shed: { lag: 4, inFlight: 3, waiting: 2, descriptors: 1 }, engineCalls };
+  const shedCounts = { lag: 4, inFlight: 3, waiting: 2, descriptors: 1 };
+  const load = { lag: { currentMs: 1500 }, shed: shedCounts, engineCalls, accessLog: { lost: 3 } };
   const metrics = new Metrics(load);
   const read = async () => valuesOf(await metrics.text({ instances: [], pools: [], memory: new Map() }));
   const shed = await read();
@@ -186,6 +187,7 @@ Deno.test("refused requests are counted by cause, and the lag of cless itself ca
   assertEquals(["lag", "in_flight", "waiting", "descriptors"].map(of), [4, 3, 2, 1]);
   assertEquals(shed.cless_lag_seconds, 1.5);
   assertEquals(shed['cless_engine_calls_total{call="pause",result="away"}'], 7);
+  assertEquals(shed.cless_access_log_lost_lines_total, 3);
   load.lag.currentMs = 0;
   load.shed.lag = 5;
   const later = await read();

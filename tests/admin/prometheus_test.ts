@@ -13,6 +13,7 @@ async function allMetrics(): Promise<string> {
     lag: { currentMs: 3 },
     shed: new Shed(),
     engineCalls: { all: [{ call: "pause", result: "away", count: 1 }] },
+    accessLog: { lost: 0 },
   });
   metrics.requested("web", 200, 12);
   metrics.coldStart("web", 200, 30);

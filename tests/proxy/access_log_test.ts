@@ -146,6 +146,7 @@ Deno.test("a file that hangs takes a bounded part of the memory, and what is los
     assertEquals(targets.slice(0, 2).map((target) => target.slice(0, 6)), ["/first", "/0-xxx"]);
     assert(file.text.length < 2.2 * 1024 ** 2, String(file.text.length));
     assertEquals(targets.length, 1 + 21);
+    assertEquals(log.lost, 100 - 21);
   });
   assertEquals(told, [
     [TROUBLE, { reason: "it takes the lines too slowly" }],
