@@ -1,5 +1,6 @@
 import { OpenAPIHono, type RouteConfig } from "@hono/zod-openapi";
 import { z } from "zod";
+import { MAX_FAULTS } from "../control/schema/invalid.ts";
 import { ClessError } from "../base/errors.ts";
 import { VERSION } from "../base/version.ts";
 import { defined } from "../model/defined.ts";
@@ -38,7 +39,15 @@ const problemFields = {
   code: z.string().meta({ description: "What is wrong, for programs" }),
 };
 
-const problemSchema = z.strictObject(problemFields).meta({
+const problemSchema = z.strictObject({
+  ...problemFields,
+  errors: z.array(z.strictObject({
+    field: z.string().meta({ description: "Where it is, such as env.PORT or domains.0" }),
+    reason: z.string().meta({ description: "What is wrong, and what is right" }),
+  })).min(1).max(MAX_FAULTS).optional().meta({
+    description: "The wrong fields, beginning with that of the detail; only with the code invalid",
+  }),
+}).meta({
   id: "Problem",
   examples: [{
     type: "about:blank",
@@ -46,6 +55,7 @@ const problemSchema = z.strictObject(problemFields).meta({
     status: 400,
     detail: "port: must be a whole number from 1 to 65535",
     code: "invalid",
+    errors: [{ field: "port", reason: "must be a whole number from 1 to 65535" }],
   }],
 });
 

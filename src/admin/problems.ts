@@ -1,5 +1,5 @@
 import { Conflict, ImageUnavailable, NotFound, RevisionFailed } from "../control/deploy_error.ts";
-import { InvalidError } from "../control/schema/invalid.ts";
+import { InvalidError, MAX_FAULTS, showPath } from "../control/schema/invalid.ts";
 import { UnknownSecretError } from "../control/secrets/secrets.ts";
 import { DomainTakenError, StaleError } from "../control/store.ts";
 import { TrafficError } from "../model/traffic.ts";
@@ -26,7 +26,7 @@ const CODES: readonly (readonly [kind: abstract new (...args: never[]) => Error,
 
 /** The meanings of the codes of the API's errors, for its document. */
 export const MEANINGS = {
-  invalid: "the request is wrong; the detail names the field",
+  invalid: "the request is wrong; the detail names the first wrong field",
   unauthorized: "the token is missing or wrong",
   forbidden: "the token does not allow it, or the request comes from a page of another site",
   not_found: "there is no such thing",
@@ -53,10 +53,20 @@ export async function problemOf(thrown: unknown): Promise<Response> {
   }
   const answer = problem(error, NO_PREFERENCE);
   answer.headers.set("x-content-type-options", "nosniff");
-  if (error.code !== "revision_failed" && error.code !== "image_unavailable") return answer;
+  const more = thrown instanceof InvalidError ? { errors: errorsOf(thrown) } : failureOf(error, thrown);
+  return more === undefined ? answer : new Response(JSON.stringify({ ...await answer.json(), ...more }) + "\n", answer);
+}
+
+/** The wrong fields of a body. */
+function errorsOf({ faults }: InvalidError): { field: string; reason: string }[] {
+  return faults.slice(0, MAX_FAULTS).map(({ path, reason }) => ({ field: showPath(path), reason }));
+}
+
+/** Why a revision or an image fails; `undefined` for other errors. */
+function failureOf({ code }: ClessError, thrown: unknown): { reason: string; output: readonly string[] } | undefined {
+  if (code !== "revision_failed" && code !== "image_unavailable") return undefined;
   const isFailure = thrown instanceof RevisionFailed || thrown instanceof ImageUnavailable;
-  const { reason, output } = isFailure ? thrown : { reason: messageOf(thrown), output: [] };
-  return new Response(JSON.stringify({ ...await answer.json(), reason, output }) + "\n", answer);
+  return isFailure ? { reason: thrown.reason, output: thrown.output } : { reason: messageOf(thrown), output: [] };
 }
 
 /** Gives the errors of other parts their codes. Nothing else does. */

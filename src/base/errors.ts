@@ -90,9 +90,11 @@ export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
-/** A problem that the operator has to solve before cless can work: one line, exit code 1. */
+/** A problem that the operator has to solve before cless can work; exit code 1. The message is one line. */
 export class OperatorError extends Error {
   override readonly name = "OperatorError";
+  /** What the operator is told, line by line: the message, unless there are several problems. */
+  readonly lines: readonly string[] = [messageOf(this)];
 }
 
 /** The message of anything that was thrown, on one line. */

@@ -8,11 +8,14 @@ import { parseObject } from "./streams.ts";
 export class ApiError extends OperatorError {
   readonly status: number;
   readonly output: readonly string[];
+  override readonly lines: readonly string[];
 
-  constructor(status: number, message: string, output: readonly string[] = []) {
-    super(message);
+  /** @param lines What is wrong, line by line. */
+  constructor(status: number, lines: readonly string[], output: readonly string[] = []) {
+    super(lines.join("; "));
     this.status = status;
     this.output = output;
+    this.lines = lines;
   }
 }
 
@@ -138,7 +141,7 @@ export class Client implements Disposable {
 
   async #refusal(response: Response): Promise<OperatorError> {
     const { status } = response;
-    const { code, detail, title, output } = parseObject(await response.text().catch(() => "")) ?? {};
+    const { code, detail, errors, title, output } = parseObject(await response.text().catch(() => "")) ?? {};
     const text = detail ?? title;
     if (text === undefined) return this.#noApi(` (status ${status})`);
     if (code === "unknown_host" || code === "bad_host") {
@@ -148,10 +151,20 @@ export class Client implements Disposable {
     if (status === 401) {
       const { file } = await this.#readToken();
       const token = file === undefined ? "the token given" : `the token in ${file}`;
-      return new ApiError(401, `${this.#where()} refuses ${token}: ${text}`);
+      return new ApiError(401, [`${this.#where()} refuses ${token}: ${text}`]);
     }
-    return new ApiError(status, String(text), Array.isArray(output) ? output.map(String) : []);
+    const lines = linesOf(errors);
+    return new ApiError(
+      status,
+      lines.length > 0 ? lines : [String(text)],
+      Array.isArray(output) ? output.map(String) : [],
+    );
   }
+}
+
+/** The wrong fields that an answer names, each with what is wrong. */
+function linesOf(errors: unknown): string[] {
+  return Array.isArray(errors) ? errors.map((error) => `${error?.field}: ${error?.reason}`) : [];
 }
 
 /**

@@ -1,4 +1,3 @@
-import { ManifestError } from "../control/schema/invalid.ts";
 import { messageOf, OperatorError, UsageError } from "../base/errors.ts";
 import { VERSION } from "../base/version.ts";
 import { ApiError } from "./client.ts";
@@ -14,8 +13,9 @@ export async function main(args: readonly string[]): Promise<number> {
   try {
     return await runProgram(args);
   } catch (error) {
-    if (error instanceof UsageError || error instanceof OperatorError || error instanceof ManifestError) {
-      console.error(`cless: ${messageOf(error)}`);
+    if (error instanceof UsageError || error instanceof OperatorError) {
+      const lines = error instanceof OperatorError ? error.lines : [messageOf(error)];
+      lines.forEach((line) => console.error(`cless: ${line}`));
       if (error instanceof ApiError) error.output.forEach((line) => console.error(`  ${plainText(line)}`));
       return error instanceof UsageError ? 2 : 1;
     }

@@ -1,10 +1,9 @@
 import { resolve } from "node:path";
-import { messageOf, OperatorError, shuttingDown } from "../base/errors.ts";
+import { messageOf, shuttingDown } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import { CONFIG_NAME } from "../control/access/tokens.ts";
 import { applyManifest, type ApplyResult, type ApplyTarget, readManifest } from "../control/manifest/apply.ts";
 import { type Manifest, parseManifest } from "../control/manifest/manifest.ts";
-import { ManifestError } from "../control/schema/invalid.ts";
 import { retiredWarning } from "../control/schema/schema.ts";
 import type { ServiceStates } from "../control/service_states.ts";
 import { defined } from "../model/defined.ts";
@@ -29,12 +28,7 @@ export class ConfigFile {
 
   /** Reads the file. @throws {OperatorError} If it cannot be read or is wrong; the message names line and column. */
   async read(): Promise<Manifest> {
-    const text = await readManifest(this.#path);
-    try {
-      return parseManifest(text, this.#path);
-    } catch (error) {
-      throw error instanceof ManifestError ? new OperatorError(error.message) : error;
-    }
+    return parseManifest(await readManifest(this.#path), this.#path);
   }
 
   /** Applies the manifest in the background, after the earlier ones, and logs the outcome. */

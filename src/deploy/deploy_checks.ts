@@ -1,6 +1,6 @@
 import type { SignInAddresses } from "../access/oidc/addresses.ts";
 import type { ServiceRecord } from "../control/records.ts";
-import { checkTagLength, InvalidError } from "../control/schema/invalid.ts";
+import { checkTagLength, type Fault, type FieldPath, InvalidError, refuseFaults } from "../control/schema/invalid.ts";
 import { type Secrets, UnknownSecretError } from "../control/secrets/secrets.ts";
 import type { ServiceStates } from "../control/service_states.ts";
 import { DomainTakenError } from "../control/store.ts";
@@ -27,20 +27,23 @@ export async function checkDeploy(
   name: string,
   { template, service, tag, targets }: DeployWish & { readonly template: TemplateInput },
 ): Promise<void> {
+  const faults: Fault[] = [];
+  const note = (path: FieldPath, reason: string | undefined) => {
+    if (reason !== undefined) faults.push({ path, reason, ofName: false });
+  };
   for (const [variable, value] of Object.entries(template.env ?? {})) {
-    const problem = rules.checkEnv(variable, value);
-    if (problem !== undefined) throw new InvalidError(["env", variable], problem);
+    note(["env", variable], rules.checkEnv(variable, value));
   }
   service.domains?.forEach((domain, at) => {
-    if (!rules.reservedHostnames.includes(domain)) return;
-    throw new InvalidError(["domains", at], `${domain} leads to cless itself; take another one`);
+    const isReserved = rules.reservedHostnames.includes(domain);
+    note(["domains", at], isReserved ? `${domain} leads to cless itself; take another one` : undefined);
   });
+  for (const [at, { source }] of (template.volumes ?? []).entries()) {
+    note(["volumes", at, "source"], source.startsWith("/") ? await rules.hostPaths.problem(source) : undefined);
+  }
+  refuseFaults(faults);
   if (tag !== undefined) checkTagLength(name, tag, ["tag"]);
   if (targets !== undefined) checkTags(name, targets);
-  for (const [at, { source }] of (template.volumes ?? []).entries()) {
-    const problem = source.startsWith("/") ? await rules.hostPaths.problem(source) : undefined;
-    if (problem !== undefined) throw new InvalidError(["volumes", at, "source"], problem);
-  }
 }
 
 /** Checks that all tags of a service's traffic fit into an address. @throws {InvalidError} */

@@ -111,6 +111,21 @@ Deno.test("a body that is nested very deeply is refused", async () => {
   }
 });
 
+Deno.test("all wrong fields of a body are named, and the detail is about the first", async () => {
+  const { ask } = await newAdmin();
+  const body = { image: "web", port: 0, env: { A: 1 }, prot: 80 };
+  const { detail, errors } = await (await ask("PUT", "/v1/services/web", { body })).json();
+  assertEquals(errors, [
+    { field: "prot", reason: "unknown field; did you mean `port`?" },
+    { field: "port", reason: "must be a whole number from 1 to 65535" },
+    { field: "env.A", reason: "must be a text, and is a number; put it in quotes" },
+  ]);
+  assertEquals(detail, `prot: ${errors[0].reason}`);
+  const unknown = Object.fromEntries(Array.from({ length: 100 }, (_, at) => [`x${at}`, at]));
+  const many = await (await ask("PUT", "/v1/services/web", { body: { image: "web", ...unknown } })).json();
+  assertEquals(many.errors.length, 20);
+});
+
 Deno.test("a body of another type than JSON is refused", async () => {
   const { ask } = await newAdmin();
   const status = async (type: string) => {

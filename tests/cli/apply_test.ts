@@ -183,6 +183,33 @@ applyTest("a wrong file is reported with line and column, and nothing is sent", 
   assertEquals(api.asked, []);
 }, "services:\n  web:\n    prot: 80\n    image: web\n");
 
+applyTest("each mistake in a file is a line of its own", {}, async (api, file) => {
+  assertEquals(await api.run("apply", "-f", file), {
+    code: 1,
+    out: "",
+    err: [
+      `cless: ${file}:3:5: services.web.prot: unknown field; did you mean \`port\`?`,
+      `cless: ${file}:6:11: services.shop.port: must be a whole number from 1 to 65535`,
+    ].join("\n"),
+  });
+  assertEquals(api.asked, []);
+}, "services:\n  web:\n    prot: 80\n    image: web\n  shop:\n    port: 0\n    image: shop\n");
+
+applyTest("each field that the server refuses is a line of its own", {
+  "PUT /v1/services/web": problem(400, "domains.0: leads to cless itself", {
+    code: "invalid",
+    errors: [
+      { field: "domains.0", reason: "leads to cless itself" },
+      { field: "volumes.0.source", reason: "is not allowed" },
+    ],
+  }),
+}, async (api, file) => {
+  assertEquals((await api.run("apply", "-f", file)).err.split("\n"), [
+    `cless: ${file}:2:3: services.web: domains.0: leads to cless itself`,
+    `cless: ${file}:2:3: services.web: volumes.0.source: is not allowed`,
+  ]);
+});
+
 apiTest("apply needs a file, and --prune one that is no stream", {}, async (api) => {
   assertEquals(await api.run("apply"), { code: 2, out: "", err: "cless: apply needs a file: cless apply -f FILE" });
   for (const pipe of ["-", "/dev/fd/63"]) {

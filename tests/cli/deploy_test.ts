@@ -193,6 +193,20 @@ apiTest("a revision that does not become ready is reported with its output", {
   });
 });
 
+apiTest("each wrong field of a deploy is a line of its own", {
+  ...DEPLOYS,
+  [PUT]: problem(400, "maxInstances: must be 1 with volumes", {
+    code: "invalid",
+    errors: [{ field: "maxInstances", reason: "must be 1 with volumes" }, { field: "tag", reason: "must be short" }],
+  }),
+}, async (api) => {
+  assertEquals(await api.run("deploy", "web", "-q", "--max", "2", "--tag", "a"), {
+    code: 1,
+    out: "",
+    err: "cless: maxInstances: must be 1 with volumes\ncless: tag: must be short",
+  });
+});
+
 apiTest("a service that cannot be read is not taken for one that does not exist", {
   ...ANSWERS,
   "GET /v1/services/web": problem(503, "the store cannot be used"),

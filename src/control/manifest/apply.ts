@@ -2,6 +2,7 @@ import { messageOf, OperatorError, plainMessageOf } from "../../base/errors.ts";
 import { defined } from "../../model/defined.ts";
 import { canonicalTemplate } from "../../model/template.ts";
 import type { DeployPreview, ServiceRecord } from "../records.ts";
+import { InvalidError, showPath } from "../schema/invalid.ts";
 import { type ParsedService, showServiceFields, showTemplate } from "../schema/schema.ts";
 import type { Manifest } from "./manifest.ts";
 
@@ -45,10 +46,17 @@ export interface ApplyResult {
 }
 
 /**
- * A manifest cannot be applied: its file cannot be read, or a service's declaration is refused. In the latter case, the
- * message is `PLACE: services.NAME: why`; the place is `FILE:LINE:COLUMN` if that is known.
+ * A manifest cannot be applied: its file cannot be read, or a service's declaration is refused. In the latter case, each
+ * line is `PLACE: services.NAME: why`; the place is `FILE:LINE:COLUMN` if that is known.
  */
-export class ApplyError extends OperatorError {}
+export class ApplyError extends OperatorError {
+  override readonly lines: readonly string[];
+
+  constructor(lines: readonly string[], options?: ErrorOptions) {
+    super(lines.join("; "), options);
+    this.lines = lines;
+  }
+}
 
 /**
  * Makes the services match a manifest. It previews all of them first: if one is refused, nothing changes. Then it
@@ -88,7 +96,8 @@ export async function applyManifest(
     signal?.throwIfAborted();
     const place = manifest.placeOf?.(name) ?? file ?? "the services";
     const preview = await target.preview(name, withoutMoving(name), file).catch((error) => {
-      throw new ApplyError(`${place}: services.${name}: ${messageOf(error)}`, { cause: error });
+      const lines = reasonsOf(error).map((reason) => `${place}: services.${name}: ${reason}`);
+      throw new ApplyError(lines, { cause: error });
     });
     previews.set(name, moves.has(name) ? previewWithDomains(preview, declared) : preview);
   }
@@ -131,12 +140,18 @@ export async function applyManifest(
   return results;
 }
 
+/** Why a service is refused, line by line. */
+function reasonsOf(error: unknown): readonly string[] {
+  if (error instanceof InvalidError) return error.faults.map(({ path, reason }) => `${showPath(path)}: ${reason}`);
+  return error instanceof OperatorError ? error.lines : [messageOf(error)];
+}
+
 /** Reads the text of a file. @throws {ApplyError} If that fails. */
 export async function readManifest(path: string): Promise<string> {
   try {
     return await Deno.readTextFile(path);
   } catch (error) {
-    throw new ApplyError(`cannot read ${path}: ${plainMessageOf(error)}`);
+    throw new ApplyError([`cannot read ${path}: ${plainMessageOf(error)}`]);
   }
 }
 

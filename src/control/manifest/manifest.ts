@@ -1,7 +1,17 @@
 import { Document, visit } from "yaml";
 import { canonicalTemplate } from "../../model/template.ts";
 import { YamlTree } from "./yaml_tree.ts";
-import { type FieldPath, InvalidError, ManifestError, SERVICE_NAME_RULE, unknownField } from "../schema/invalid.ts";
+import {
+  type Fault,
+  type FieldPath,
+  InvalidError,
+  ManifestError,
+  MAX_FAULTS,
+  refuseFaults,
+  SERVICE_NAME_RULE,
+  showPath,
+  unknownField,
+} from "../schema/invalid.ts";
 import { isServiceName } from "../../model/service.ts";
 import { type ParsedService, parseService, showServiceFields, showTemplate } from "../schema/schema.ts";
 
@@ -16,7 +26,8 @@ export interface Manifest extends ReadonlyMap<string, ParsedService> {
  * /v1/services/{name}`.
  *
  * @param file The name of the file in messages.
- * @throws {ManifestError} For the first fault.
+ * @throws {ManifestError} With the faults of all services. If the text is not YAML, it has only the first fault, since
+ * what follows would be misread.
  */
 export function parseManifest(text: string, file: string): Manifest {
   const tree = new YamlTree(text, file);
@@ -29,28 +40,40 @@ export function parseManifest(text: string, file: string): Manifest {
     });
   } catch (error) {
     if (!(error instanceof InvalidError)) throw error;
-    const message = error.path.length === 0 ? error.reason : error.message;
-    throw new ManifestError(file, tree.placeOf(error.path, error.ofName), message);
+    const { faults } = error;
+    const told = faults.slice(0, MAX_FAULTS).map(({ path, reason, ofName }) => ({
+      place: tree.placeOf(path, ofName),
+      message: path.length === 0 ? reason : `${showPath(path)}: ${reason}`,
+    }));
+    throw new ManifestError(file, told, faults.length - told.length);
   }
 }
 
 function readServices(value: unknown): Map<string, ParsedService> {
   const file = mapping(value ?? {}, [], "the file must have services: and below it their names");
   const { services = {}, ...others } = file;
-  for (const key of Object.keys(others)) throw new InvalidError([key], unknownField(key, ["services"]), true);
-  const all = mapping(services ?? {}, ["services"], "must have the services below it, by their names");
+  const faults: Fault[] = Object.keys(others).map((key) => (
+    { path: [key], reason: unknownField(key, ["services"]), ofName: true }
+  ));
+  const all = readPart(
+    faults,
+    ["services"],
+    () => mapping(services ?? {}, [], "must have the services below it, by their names"),
+  ) ?? {};
   const read = new Map<string, ParsedService>();
   const owners = new Map<string, string>();
   for (const [name, body] of Object.entries(all)) {
     const path = ["services", name];
-    const service = within(path, () => readService(name, body));
+    const service = readPart(faults, path, () => readService(name, body));
+    if (service === undefined) continue;
     service.service.domains?.forEach((domain, at) => {
       const owner = owners.get(domain);
-      if (owner !== undefined) throw new InvalidError([...path, "domains", at], `belongs to the service ${owner}`);
-      owners.set(domain, name);
+      if (owner === undefined) owners.set(domain, name);
+      else faults.push({ path: [...path, "domains", at], reason: `belongs to the service ${owner}`, ofName: false });
     });
     read.set(name, service);
   }
+  refuseFaults(faults);
   return read;
 }
 
@@ -61,13 +84,14 @@ function readService(name: string, value: unknown): ParsedService {
   throw new InvalidError(["<<"], "merging is not supported; use *NAME for a whole value", true);
 }
 
-/** Prefixes the paths of errors with a path. */
-function within<T>(path: FieldPath, read: () => T): T {
+/** Reads the part at a path. Adds its faults to `faults`; with any, the result is `undefined`. */
+function readPart<T>(faults: Fault[], path: FieldPath, read: () => T): T | undefined {
   try {
     return read();
   } catch (error) {
     if (!(error instanceof InvalidError)) throw error;
-    throw new InvalidError([...path, ...error.path], error.reason, error.ofName);
+    for (const fault of error.faults) faults.push({ ...fault, path: [...path, ...fault.path] });
+    return undefined;
   }
 }
 

@@ -54,11 +54,11 @@ export class YamlTree {
    */
   constructor(text: string, file: string) {
     this.#file = file;
-    if (text.length > MAX_TEXT) throw new ManifestError(file, START, "the file is longer than 1 MiB");
+    if (text.length > MAX_TEXT) throw this.#refusal(START, "the file is longer than 1 MiB");
     const document = this.#parse(text);
     const [fault] = [...document.errors, ...document.warnings].sort((a, b) => a.pos[0] - b.pos[0]);
     if (fault !== undefined) {
-      throw new ManifestError(this.#file, this.#place(fault.pos[0]), MESSAGES[fault.code] ?? oneLine(messageOf(fault)));
+      throw this.#refusal(this.#place(fault.pos[0]), MESSAGES[fault.code] ?? oneLine(messageOf(fault)));
     }
     if (document.contents !== null) this.value = this.#read(document.contents, [], []);
   }
@@ -74,6 +74,10 @@ export class YamlTree {
       if (offset !== undefined) return this.#place(offset);
     }
     return START;
+  }
+
+  #refusal(place: Place, message: string): ManifestError {
+    return new ManifestError(this.#file, [{ place, message }]);
   }
 
   #parse(text: string): Document.Parsed {
@@ -96,7 +100,7 @@ export class YamlTree {
       return document;
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
-      throw new ManifestError(this.#file, START, "is nested too deeply"); // stack overflow
+      throw this.#refusal(START, "is nested too deeply"); // stack overflow
     }
   }
 
@@ -109,7 +113,7 @@ export class YamlTree {
   #read(node: unknown, path: FieldPath, inside: readonly unknown[]): unknown {
     const at = isNode(node) ? node.range?.[0] : undefined;
     const fail = (message: string): never => {
-      throw new ManifestError(this.#file, at === undefined ? this.placeOf(path) : this.#place(at), message);
+      throw this.#refusal(at === undefined ? this.placeOf(path) : this.#place(at), message);
     };
     if (++this.#count > MAX_VALUES) {
       fail(`there are more than ${MAX_VALUES} values, each alias counted as what it is for`);
@@ -137,7 +141,7 @@ export class YamlTree {
       const offset = isNode(key) ? key.range?.[0] : undefined;
       if (entries.has(name)) {
         const message = `${showPath(here)}: is given twice; remove one of the two`;
-        throw new ManifestError(this.#file, this.#place(offset ?? 0), message);
+        throw this.#refusal(this.#place(offset ?? 0), message);
       }
       if (offset !== undefined) this.#keys.set(JSON.stringify(here), offset);
       entries.set(name, this.#read(value, here, inside));

@@ -1,41 +1,74 @@
 import { z } from "zod";
-import { type FieldPath, InvalidError, unknownField } from "./invalid.ts";
+import { type Fault, type FieldPath, InvalidError, MAX_FAULTS, unknownField } from "./invalid.ts";
 
-/** An object with exactly these fields. The error for an unknown field suggests the most similar one. */
+const UNKNOWN = "unknown field";
+const MISSING = "is missing";
+
+/**
+ * An object with exactly these fields. The error for unknown fields has a line for each of the first ones, which
+ * suggests the most similar field.
+ */
 export function strict<S extends z.ZodRawShape>(shape: S) {
   const known = Object.keys(shape);
+  const suggest = (names: readonly string[]) => names.map((name) => unknownField(name, known)).join("\n");
   return z.strictObject(shape, {
-    error: (issue) => issue.code === "unrecognized_keys" ? unknownField(issue.keys[0] ?? "", known) : undefined,
+    error: (issue) => issue.code === "unrecognized_keys" ? suggest(issue.keys.slice(0, MAX_FAULTS)) : undefined,
   });
 }
 
 /**
  * Reads a value by a schema; `path` is its place.
  *
- * @throws {InvalidError} For the first fault. Unknown fields are reported first, since a misspelt field is also
- * reported as missing.
+ * @throws {InvalidError} With a fault for each wrong field; unknown fields come first.
  */
 export function check<T extends z.ZodType>(schema: T, value: unknown, path: FieldPath = []): z.output<T> {
   refuseProto(value, path);
   const result = schema.safeParse(value, { error: explain });
   if (result.success) return result.data;
-  const issue = firstOf(result.error.issues);
-  const at = [...path, ...issue.path as (string | number)[]];
-  if (issue.code === "unrecognized_keys") throw new InvalidError([...at, issue.keys[0]!], issue.message, true);
-  if (issue.code === "invalid_key") throw new InvalidError(at, issue.issues[0]?.message ?? issue.message, true);
-  throw new InvalidError(at, issue.message);
+  const [first, ...others] = withoutEchoes(faultsOf(result.error.issues, path));
+  throw new InvalidError(first!.path, first!.reason, first!.ofName, others);
+}
+
+/** The faults of all issues, those of unknown fields first. In a union, those of the most likely alternative. */
+function faultsOf(issues: readonly z.core.$ZodIssue[], above: FieldPath): Fault[] {
+  const isUnknown = ({ code }: z.core.$ZodIssue) => code === "unrecognized_keys";
+  return [...issues.filter(isUnknown), ...issues.filter((issue) => !isUnknown(issue))].flatMap((issue): Fault[] => {
+    const path = [...above, ...issue.path as (string | number)[]];
+    switch (issue.code) {
+      case "unrecognized_keys": {
+        const reasons = issue.message.split("\n");
+        return issue.keys.map((key, at) => ({ path: [...path, key], reason: reasons[at] ?? UNKNOWN, ofName: true }));
+      }
+      case "invalid_key":
+        return [{ path, reason: issue.issues[0]?.message ?? issue.message, ofName: true }];
+      case "invalid_union":
+        return faultsOf(likeliest(issue.errors), path);
+      default:
+        return [{ path, reason: issue.message, ofName: false }];
+    }
+  });
+}
+
+/** The issues of the first alternative that is of the value's kind. */
+function likeliest(alternatives: readonly z.core.$ZodIssue[][]): z.core.$ZodIssue[] {
+  const isOfOtherKind = ([first]: z.core.$ZodIssue[]) => first?.code === "invalid_type" && first.path.length === 0;
+  return alternatives.find((issues) => !isOfOtherKind(issues)) ?? alternatives[0]!;
 }
 
 /**
- * The issue to report: an unknown field, else the first issue. In a union, the issue of the most likely alternative.
+ * Leaves out the faults that only repeat another one: further faults of the same field, and fields that are missing
+ * beside an unknown one, since a misspelt field is also missing.
  */
-function firstOf(issues: readonly z.core.$ZodIssue[]): z.core.$ZodIssue {
-  const issue = issues.find(({ code }) => code === "unrecognized_keys") ?? issues[0]!;
-  if (issue.code !== "invalid_union") return issue;
-  const isOfOtherKind = ([first]: z.core.$ZodIssue[]) => first?.code === "invalid_type" && first.path.length === 0;
-  const form = issue.errors.find((errors) => !isOfOtherKind(errors)) ?? issue.errors[0]!;
-  const inner = firstOf(form);
-  return { ...inner, path: [...issue.path, ...inner.path] };
+function withoutEchoes(faults: readonly Fault[]): Fault[] {
+  const keyOf = (path: FieldPath) => JSON.stringify(path);
+  const misspelt = new Set(faults.filter(({ ofName }) => ofName).map(({ path }) => keyOf(path.slice(0, -1))));
+  const told = new Set<string>();
+  return faults.filter(({ path, reason }) => {
+    const key = keyOf(path);
+    if (told.has(key) || (reason.startsWith(MISSING) && misspelt.has(keyOf(path.slice(0, -1))))) return false;
+    told.add(key);
+    return true;
+  });
 }
 
 /**
@@ -67,7 +100,7 @@ function explain(issue: z.core.$ZodRawIssue): string | undefined {
   switch (issue.code) {
     case "invalid_type": {
       const right = KINDS[issue.expected] ?? issue.expected;
-      if (issue.input === undefined) return `is missing, and must be ${right}`;
+      if (issue.input === undefined) return `${MISSING}, and must be ${right}`;
       const quote = issue.expected === "string" && /^(number|boolean)$/.test(typeof issue.input);
       return `must be ${right}, and is ${kindOf(issue.input)}${quote ? "; put it in quotes" : ""}`;
     }

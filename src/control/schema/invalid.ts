@@ -1,24 +1,44 @@
 import { closestString } from "@std/text/closest-string";
+import { OperatorError } from "../../base/errors.ts";
 import { isServiceName } from "../../model/service.ts";
 
 /** The path of a value in a body: names of fields, and indexes of lists. */
 export type FieldPath = readonly (string | number)[];
 
-/** A body is invalid. The message is one line, `FIELD: what is wrong, what is right`. */
-export class InvalidError extends Error {
-  override readonly name = "InvalidError";
+/** At most this many faults are told at once. */
+export const MAX_FAULTS = 20;
+
+/** What is wrong with a field. */
+export interface Fault {
   readonly path: FieldPath;
   /** What is wrong, without the field's name. */
   readonly reason: string;
   /** Whether the field's name is wrong, rather than its value. */
   readonly ofName: boolean;
+}
 
-  constructor(path: FieldPath, reason: string, ofName = false) {
+/** A body is invalid. The message is one line about the first fault, `FIELD: what is wrong, what is right`. */
+export class InvalidError extends Error implements Fault {
+  override readonly name = "InvalidError";
+  readonly path: FieldPath;
+  readonly reason: string;
+  readonly ofName: boolean;
+  /** All faults that were found, including the first. */
+  readonly faults: readonly Fault[];
+
+  /** @param others The faults besides this one. */
+  constructor(path: FieldPath, reason: string, ofName = false, others: readonly Fault[] = []) {
     super(`${showPath(path)}: ${reason}`);
     this.path = path;
     this.reason = reason;
     this.ofName = ofName;
+    this.faults = [{ path, reason, ofName }, ...others];
   }
+}
+
+/** Refuses what has faults. @throws {InvalidError} If there are any. */
+export function refuseFaults([first, ...others]: readonly Fault[]): void {
+  if (first !== undefined) throw new InvalidError(first.path, first.reason, first.ofName, others);
 }
 
 /** Formats a path, such as `env.A` or `domains.0`. Quotes unusual names, and cuts long ones. */
@@ -74,11 +94,21 @@ export interface Place {
   readonly column: number;
 }
 
-/** A file is invalid. The message is one line, `FILE:LINE:COLUMN: FIELD: what is wrong, what is right`. */
-export class ManifestError extends Error {
-  override readonly name = "ManifestError";
+/** What is wrong at a place of a text. */
+export interface PlacedFault {
+  readonly place: Place;
+  readonly message: string;
+}
 
-  constructor(file: string, { line, column }: Place, message: string) {
-    super(`${file}:${line}:${column}: ${message}`);
+/** A file is invalid. Each fault has a line, `FILE:LINE:COLUMN: FIELD: what is wrong, what is right`. */
+export class ManifestError extends OperatorError {
+  override readonly lines: readonly string[];
+
+  /** @param more How many further faults there are. */
+  constructor(file: string, faults: readonly PlacedFault[], more = 0) {
+    const lines = faults.map(({ place: { line, column }, message }) => `${file}:${line}:${column}: ${message}`);
+    if (more > 0) lines.push(`${file}: and ${more} more`);
+    super(lines.join("; "));
+    this.lines = lines;
   }
 }

@@ -131,7 +131,7 @@ function agree(context: z.core.ParsePayload<z.output<typeof templateSchema>>): v
   if (!field.fits(env, command)) refuse(["env"], field.FITS_MESSAGE);
 }
 
-/** Reads the body of `PUT /v1/services/{name}`. @throws {InvalidError} For the first fault. */
+/** Reads the body of `PUT /v1/services/{name}`. @throws {InvalidError} */
 export function parseService(name: string, body: unknown): ParsedService {
   checkServiceName(name);
   const { current, retired } = withoutRetired(body);

@@ -137,6 +137,50 @@ yamlTest("a domain belongs to one service of a file", () => {
   refused("services.b.domains.1: belongs to the service a", `services:\n  ${a}\n  ${b}\n`);
 });
 
+yamlTest("all faults of a file are told, each at its place, and unknown fields of a service first", () => {
+  const text = `version: 2
+services:
+  a:
+    image: b
+    port: 0
+    prot: 80
+    env: { A=B: x, C: 1 }
+  B: { image: b }
+  c: { imgae: c, memory: lots }
+  d: { image: d, domains: [x.example] }
+  e: { image: e, domains: [x.example], readiness: { paht: / } }
+  f: { image: f, domains: [x.example] }
+`;
+  const { lines, message } = assertThrows(() => parseManifest(text, "cless.yaml"), ManifestError);
+  const told = [
+    "1:1: version: unknown field; did you mean `services`?",
+    "6:5: services.a.prot: unknown field; did you mean `port`?",
+    "5:11: services.a.port: must be a whole number from 1 to 65535",
+    "7:12: services.a.env.A=B: is not a valid name of a variable",
+    "7:23: services.a.env.C: must be a text, and is a number",
+    "8:3: services.B: must be 1 to 40 lower-case letters",
+    "9:8: services.c.imgae: unknown field; did you mean `image`?",
+    "9:26: services.c.memory: ",
+    "11:53: services.e.readiness.paht: unknown field; did you mean `path`?",
+    "12:28: services.f.domains.0: belongs to the service d",
+  ];
+  assertEquals(lines.length, told.length, message);
+  told.forEach((line, at) => assertStringIncludes(lines[at]!, `cless.yaml:${line}`));
+  assertEquals(message, lines.join("; "));
+});
+
+yamlTest("of very many faults, the first are told, and how many more there are", () => {
+  const names = Array.from({ length: 50 }, (_, at) => `    unknown${at}: x\n`).join("");
+  const text = `services:\n  a:\n    image: b\n    port: 0\n${names}`;
+  const { lines } = assertThrows(() => parseManifest(text, "cless.yaml"), ManifestError);
+  assertEquals(lines.length, 21);
+  assertStringIncludes(lines[19]!, "cless.yaml:24:5: services.a.unknown19: unknown field; did you mean");
+  assertEquals(lines[20], "cless.yaml: and 31 more");
+  const many = Array.from({ length: 20_000 }, (_, at) => `    unknown${at}: x\n`).join("");
+  const refused = assertThrows(() => parseManifest(`services:\n  a:\n    image: b\n${many}`, "x"), ManifestError);
+  assertEquals(refused.lines.at(-1), "x: and 19980 more");
+});
+
 yamlTest("anything but services is refused at the top level", () => {
   refused("service: unknown field; did you mean `services`?", "§service:\n  a: { image: b }\n");
   refused("version: unknown field; did you mean `services`?", "services: {}\n§version: 2\n");

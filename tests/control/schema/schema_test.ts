@@ -128,6 +128,35 @@ Deno.test("an unknown field is refused with the most similar one, before any oth
   assertEquals(refusal({ readiness: { paht: "/" } }).path, ["readiness", "paht"]);
 });
 
+Deno.test("all wrong fields are told, unknown ones first, and each field once", () => {
+  const { faults } = refusal({ port: 0.5, concurrency: -1, prot: 1, cpu: 2, readiness: { paht: "/" }, env: { A: 1 } });
+  assertEquals(faults.map(({ path }) => path.join(".")).sort(), [
+    "concurrency",
+    "cpu",
+    "env.A",
+    "port",
+    "prot",
+    "readiness.paht",
+  ]);
+  assertEquals(
+    faults.filter(({ ofName, path }) => ofName && path.length === 1).map((
+      { path, reason },
+    ) => [path.join("."), reason]),
+    [
+      ["prot", "unknown field; did you mean `port`?"],
+      ["cpu", "unknown field; did you mean `cpus`?"],
+    ],
+  );
+  assertEquals(faults.slice(0, 3).map(({ ofName }) => ofName), [true, true, true]);
+  const split = refusal({ traffic: [{ revision: "A", percent: 101 }] });
+  assertEquals(split.faults.map(({ path }) => path.join(".")), ["traffic.0.revision", "traffic.0.percent"]);
+});
+
+Deno.test("a field that is missing beside an unknown one is not told, since it may be misspelt", () => {
+  const { faults } = refusal({ image: undefined, imgae: IMAGE, volumes: [{ source: "data" }] });
+  assertEquals(faults.map(({ path }) => path.join(".")), ["imgae", "volumes.0.path"]);
+});
+
 Deno.test("a body that is not an object is refused", () => {
   for (const body of [null, undefined, 5, "x", [], [{ image: IMAGE }]]) {
     const { message, path } = assertThrows(() => parseService("shop", body), InvalidError);
