@@ -28,11 +28,14 @@ import { OlderImages } from "./control/older_images.ts";
 import { RevisionEnv } from "./control/runtime_revision.ts";
 import { Secrets } from "./control/secrets/secrets.ts";
 import { ServiceStates } from "./control/service_states.ts";
+import { ServiceStatuses } from "./control/service_status.ts";
 import { Statistics } from "./control/statistics.ts";
+import { StatusEvents } from "./control/status_events.ts";
 import { Supervision } from "./control/supervision.ts";
 import { Wakes } from "./control/wakes.ts";
 import { findPredecessor, lockAfter, type PredecessorLink, type Role, ROLES, TakeOver } from "./control/take_over.ts";
 import type { ConfigFile } from "./deploy/config_file.ts";
+import { DeployQueue } from "./deploy/deploy_queue.ts";
 import { Deployer } from "./deploy/deployer.ts";
 import { Publisher } from "./deploy/publisher.ts";
 import { RevisionLauncher } from "./deploy/revision_launcher.ts";
@@ -122,6 +125,9 @@ function makeParts(
   const services = new ServiceMap(retiring);
   const events = new EventLog(clock, Date.now);
   const instanceEvents = new InstanceEvents(events);
+  const deploys = new DeployQueue();
+  const statuses = new ServiceStatuses(services, deploys);
+  const statusEvents = new StatusEvents(events, statuses);
   const reserve = new FileReserve(clock, RESERVED_FILES);
   const freedMemory = new FreedMemory(clock);
   const loopback = new Loopback();
@@ -155,9 +161,13 @@ function makeParts(
     changed(instance, before) {
       if (before === "ready") forwarder.leave(instance.origin);
       instanceEvents.changed(instance);
+      statusEvents.check(instance.revision.service);
       figures.changed(instance);
     },
-    failed: (failure, pool) => instanceEvents.revisionFailed(pool.revision, failure),
+    failed(failure, pool) {
+      instanceEvents.revisionFailed(pool.revision, failure);
+      statusEvents.check(pool.revision.service);
+    },
     started: (service, createMs, readyMs) => metrics.coldStart(service, createMs, readyMs),
     woken({ revision }, how, ms) {
       wakes.woken(revision, how, ms);
@@ -212,7 +222,7 @@ function makeParts(
     exceptRobots: config.wakeExceptRobots,
   });
   const deployer = new Deployer({
-    ...{ store, states, publisher, images: engine.source, secrets, launcher, drainTimeoutMs },
+    ...{ store, states, publisher, images: engine.source, secrets, launcher, drainTimeoutMs, deploys, statusEvents },
     rules: {
       checkEnv: envProblem,
       hostPaths,
@@ -224,7 +234,8 @@ function makeParts(
     events: {
       emit(type, service, data) {
         events.emit(type, service, data);
-        if (type !== "service.deleted") return;
+        if (type !== "service.deleted") return statusEvents.check(service);
+        statusEvents.forget(service);
         metrics.forget(service);
         figures.forget(service);
         gates.forget(service);
@@ -232,7 +243,7 @@ function makeParts(
     },
     now: Date.now,
   });
-  const catalog = new Catalog(states, services);
+  const catalog = new Catalog(states, services, statuses);
   const api = adminApi({
     ...{ config, clock, stopping: stopping.signal, catalog, deployer, store, dataDir, secrets, fleet, events },
     ...{ metrics, engine, figures, hosts, signInAddresses, activator },

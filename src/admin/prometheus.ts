@@ -1,6 +1,7 @@
 import { cpuUsage } from "node:process";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { InstanceState } from "../model/instance_state.ts";
+import { SERVICE_STATES, type ServiceStatus } from "../control/service_status.ts";
 import type { Breakage } from "../pool/pool.ts";
 import type { Wake } from "../pool/wake_times.ts";
 import type { Shed } from "../proxy/admission.ts";
@@ -45,10 +46,14 @@ export interface WaitingPool {
   readonly waiting: number;
 }
 
+/** A service, and what it is doing. */
+export type StatedService = Pick<ServiceStatus, "state"> & { readonly service: string };
+
 /** What there is when the metrics are read. */
 export interface Present {
   readonly instances: readonly { readonly state: InstanceState; readonly revision: { readonly service: string } }[];
   readonly pools: Iterable<WaitingPool>;
+  readonly statuses: Iterable<StatedService>;
   /** What the instances of each service use, bytes. */
   readonly memory: ReadonlyMap<string, { readonly memoryBytes: number; readonly swapBytes: number }>;
 }
@@ -133,6 +138,18 @@ export class PrometheusMetrics {
     name: "cless_instance_failures_total",
     help: "Instances that did not become ready, or ended or stopped answering by themselves, by service and reason",
     labelNames: ["service", "reason"],
+    registers: [this.#registry],
+  });
+  readonly #services = new Gauge({
+    name: "cless_services",
+    help: "Services by state",
+    labelNames: ["state"],
+    registers: [this.#registry],
+  });
+  readonly #serviceState = new Gauge({
+    name: "cless_service_state",
+    help: "1 for the state that a service is in; services that are asleep have none",
+    labelNames: ["service", "state"],
     registers: [this.#registry],
   });
   readonly #pending = new Gauge({
@@ -227,7 +244,7 @@ export class PrometheusMetrics {
   }
 
   /** All metrics in the text format of Prometheus. */
-  text({ instances, memory, pools }: Present): Promise<string> {
+  text({ instances, memory, pools, statuses }: Present): Promise<string> {
     this.#instances.reset();
     this.#memory.reset();
     for (const [name, own] of Map.groupBy(instances, ({ revision }) => revision.service)) {
@@ -242,6 +259,13 @@ export class PrometheusMetrics {
     this.#pending.reset();
     for (const { revision: { service }, waiting } of pools) {
       this.#pending.inc({ service: this.#seriesOf(service).label }, waiting);
+    }
+    for (const state of SERVICE_STATES) this.#services.set({ state }, 0);
+    this.#serviceState.reset();
+    for (const { service, state } of statuses) {
+      this.#services.inc({ state });
+      // Most services sleep, and a series of its own for each would say nothing.
+      if (state !== "asleep") this.#serviceState.inc({ service: this.#seriesOf(service).label, state });
     }
     return this.#registry.metrics();
   }

@@ -26,7 +26,7 @@ export const services = clientVerb({
   flags: [JSON_FLAG, NAMES_FLAG, { ...SHOW_ENV_FLAG, help: "With NAME: show the values of its variables too" }],
   notes: [
     "With NAME, it is the same as cless describe NAME.",
-    "STATE is ready, starting, paused, hibernated (its memory is in the swap), asleep (without an instance), or failing with the reason: its last start failed, and no instance could answer a request.",
+    "STATE is ready, starting, paused, hibernated (its memory is in the swap), asleep (without an instance), failing with the reason and for how long (its last start failed, and no instance could answer a request), or deploying (a deploy of it is under way).",
     "MEMORY and SWAP are what it uses now. CPU is its processor time since its first start. SAVED is how much less memory it has used since then than one instance that is always awake.",
     "A service that nobody has declared, found by the name of its image, is listed once it has been used.",
   ],
@@ -67,9 +67,11 @@ function savedText({ savedByteSeconds, usedByteSeconds }: NonNullable<ServiceJso
   return all === 0 ? "-" : `${Math.max(0, Math.floor(100 * savedByteSeconds / all))}%`;
 }
 
-/** The state of a service, with the reason if it is failing. */
-function stateText({ state, failure }: Pick<ServiceJson, "state" | "failure">): string {
-  return failure === undefined ? state : `${state}: ${plainText(failure)}`;
+/** The state of a service, with how long and why if it is failing. */
+function stateText({ state, failure, failingSince }: Pick<ServiceJson, "state" | "failure" | "failingSince">): string {
+  if (failure === undefined) return state;
+  const length = age(failingSince);
+  return `${state}${/\d/.test(length) ? ` for ${length}` : ""}: ${plainText(failure)}`;
 }
 
 /** `cless revisions`: lists the revisions of a service, the newest first. */

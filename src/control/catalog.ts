@@ -5,6 +5,7 @@ import { latestPool } from "../routing/convention.ts";
 import type { Service } from "../routing/service.ts";
 import type { ServiceMap } from "../routing/service_map.ts";
 import { outputLines } from "./deploy_error.ts";
+import type { ServiceStatus, ServiceStatuses } from "./service_status.ts";
 import type { ServiceState, ServiceStates } from "./service_states.ts";
 import type { RevisionRecord, ServiceFields, ServiceRecord } from "./records.ts";
 
@@ -20,13 +21,6 @@ export interface ServiceView
     Readonly<{ [Field in keyof DeclaredFields]: DeclaredFields[Field] | undefined }> {
   /** Whether it is undeclared and was found by its image's name. */
   readonly convention: boolean;
-}
-
-/** What a service is doing now. */
-export interface ServiceStatus {
-  readonly state: "ready" | "starting" | "paused" | "hibernated" | "asleep" | "failing";
-  /** Why it fails; only in the state `failing`. */
-  readonly failure?: string;
 }
 
 /** What uses a secret: a revision, or the sign-in of a service; by name. */
@@ -60,10 +54,12 @@ export interface FailureView {
 export class Catalog {
   readonly #states: ServiceStates;
   readonly #services: ServiceMap;
+  readonly #statuses: ServiceStatuses;
 
-  constructor(states: ServiceStates, services: ServiceMap) {
+  constructor(states: ServiceStates, services: ServiceMap, statuses: ServiceStatuses) {
     this.#states = states;
     this.#services = services;
+    this.#statuses = statuses;
   }
 
   get size(): number {
@@ -96,8 +92,12 @@ export class Catalog {
 
   /** What a service is doing now. Does not need the store. */
   status(name: string): ServiceStatus {
-    const service = this.#services.get(name);
-    return service === undefined ? { state: "asleep" } : statusOf(service);
+    return this.#statuses.of(name);
+  }
+
+  /** What each service is doing now. Does not need the store. */
+  statuses(): Iterable<ServiceStatus & { readonly service: string }> {
+    return this.#statuses.all();
   }
 
   /** The revisions of a service, newest first; `undefined` if there is no such service. @throws {StoreUnavailable} */
@@ -133,15 +133,6 @@ export class Catalog {
     const service = this.#services.get(name);
     return service?.convention ? service : undefined;
   }
-}
-
-function statusOf(service: Service): ServiceStatus {
-  const states = new Set(service.pools().flatMap((pool) => pool.states()));
-  if (states.has("ready")) return { state: "ready" };
-  const asleep = states.has("paused") ? "paused" : states.has("hibernated") ? "hibernated" : "asleep";
-  const failure = service.failure();
-  if (failure !== undefined) return { state: "failing", failure: failure.reason };
-  return { state: states.has("starting") ? "starting" : asleep };
 }
 
 function viewOf({ previousTraffic: _, lastNumber: __, ...view }: ServiceRecord): ServiceView {

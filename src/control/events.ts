@@ -17,6 +17,7 @@ export type EventType =
   | "service.created"
   | "service.changed"
   | "service.deleted"
+  | "service.state"
   | "revision.pulling"
   | "revision.starting"
   | "revision.warning"

@@ -11,6 +11,12 @@ export class DeployQueue {
   /** Set once no more deploys are accepted. */
   #closed: Error | undefined;
 
+  /** Whether a deploy of a service is running or waits for another one. */
+  has(name: string): boolean {
+    for (const call of this.#calls) if (call.name === name) return true;
+    return false;
+  }
+
   /**
    * Runs a deploy after the earlier ones of the same service, unless `signal` is aborted first. `work` gets a signal
    * that is aborted when the deploy is cancelled for any reason.

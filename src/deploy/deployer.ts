@@ -4,6 +4,7 @@ import { Conflict, NotFound, RevisionFailed } from "../control/deploy_error.ts";
 import { lastTried } from "../control/deploy_record.ts";
 import { HISTORY_DAYS, historyOf, lastNumbers } from "../control/history.ts";
 import type { EventLog } from "../control/events.ts";
+import type { StatusEvents } from "../control/status_events.ts";
 import {
   type DeployPreview,
   markOf,
@@ -57,6 +58,9 @@ export interface DeployerOptions {
     othersWithVolume(volume: string): Promise<string[]>;
   };
   readonly events: Pick<EventLog, "emit">;
+  /** The running deploys. */
+  readonly deploys: DeployQueue;
+  readonly statusEvents: Pick<StatusEvents, "check">;
   readonly rules: DeployRules;
   /** Wall-clock time, ms since 1970. */
   readonly now: () => number;
@@ -136,7 +140,7 @@ export class Deployer {
   readonly #volumes: VolumeHandover;
   readonly #images: PulledImages;
   readonly #recorder: DeployRecorder;
-  readonly #deploys = new DeployQueue();
+  readonly #deploys: DeployQueue;
   /** Runs the changes of one service one at a time. */
   readonly #changes = new QueueByName();
   /** By service, the highest number of a revision that was tried but not committed; the newest entry is last. */
@@ -145,6 +149,7 @@ export class Deployer {
   constructor(options: DeployerOptions) {
     const { drainTimeoutMs, images, launcher, now, publisher, states, store } = options;
     this.#options = options;
+    this.#deploys = options.deploys;
     this.#states = states;
     this.#volumes = new VolumeHandover(states, publisher, launcher, drainTimeoutMs);
     this.#images = new PulledImages(images, states, launcher);
@@ -211,8 +216,19 @@ export class Deployer {
    * @throws {DomainTakenError} If a domain belongs to another service.
    * @throws {Conflict} If the service is deleted meanwhile, or two revisions would have a common volume.
    */
-  deploy(name: string, input: DeployInput, options: DeployOptions): Promise<Deployed> {
-    return this.#deploys.run(name, options.signal, (signal) => this.#deploy(name, input, options, signal));
+  async deploy(name: string, input: DeployInput, options: DeployOptions): Promise<Deployed> {
+    const { statusEvents } = this.#options;
+    const deployed = this.#deploys.run(
+      name,
+      options.signal,
+      (signal) => this.#deploy(name, input, options, signal),
+    );
+    statusEvents.check(name);
+    try {
+      return await deployed;
+    } finally {
+      statusEvents.check(name);
+    }
   }
 
   /** What a deploy would change. Changes and pulls nothing. @throws As {@linkcode deploy} does. */

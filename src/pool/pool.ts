@@ -141,6 +141,12 @@ export class InstancePool implements InstanceOwner {
     return this.#state.backoff.failure;
   }
 
+  /** The last failure, unless an instance has served a request after it. */
+  get failing(): Failure | undefined {
+    const { failure, since } = this.#state.backoff;
+    return since === undefined ? undefined : failure;
+  }
+
   /** The remaining time for which requests are refused because of repeated failures, ms; 0 if they are not. */
   get backoffMs(): number {
     return requestBackoffMs(this.#state.backoff, this.#clock.now());

@@ -21,6 +21,8 @@ export interface Failure {
   output: string;
   /** Wall-clock time. */
   readonly at: Date;
+  /** When the first failure was after which no instance has served a request or has been ready for long. */
+  readonly since: Date;
   /** How many failures in a row, including this one. */
   readonly count: number;
 }
@@ -54,6 +56,8 @@ export interface StartBackoff {
   readonly lastAt: number;
   /** The last failure, unless a healthy instance came after it. */
   readonly failure: Failure | undefined;
+  /** The {@linkcode Failure.since} of the next failure; `undefined` if that is the first. */
+  readonly since: Date | undefined;
 }
 
 /** The back-off of a revision that has not failed. */
@@ -64,6 +68,7 @@ export const NO_FAILURES: StartBackoff = Object.freeze({
   endsUntil: -Infinity,
   lastAt: -Infinity,
   failure: undefined,
+  since: undefined,
 });
 
 /**
@@ -80,7 +85,8 @@ export function afterFailedStart(
   const noted = afterEnd(backoff, now);
   const count = noted.count + (isNext ? 1 : 0);
   const until = isNext ? now + backoffMs(count - CRASH_LOOP, chance) : noted.until;
-  return { ...noted, count, until, failure: { reason, output: "", at, count } };
+  const since = noted.since ?? at;
+  return { ...noted, count, until, since, failure: { reason, output: "", at, since, count } };
 }
 
 /**
@@ -117,7 +123,7 @@ export function resetByProof(backoff: StartBackoff, { ageMs, hasServed }: Proof,
   if (now - ageMs < backoff.lastAt) return backoff;
   const { failure, lastAt } = backoff;
   if (ageMs >= HEALTHY_MS) return { ...NO_FAILURES, lastAt };
-  const isRow = backoff.count > 0 || backoff.ends > 0;
+  const isRow = backoff.count > 0 || backoff.ends > 0 || backoff.since !== undefined;
   return hasServed && isRow ? { ...NO_FAILURES, lastAt, failure } : backoff;
 }
 

@@ -44,7 +44,7 @@ export interface Route {
   pools(): InstancePool[];
   /**
    * Why it fails, if it does: no instance is ready, paused or hibernated, and a revision that gets requests here, or
-   * soon will, has failed. Makes no pool.
+   * soon will, has failed and has not served since. Makes no pool.
    */
   failure(): Failure | undefined;
 }
@@ -183,7 +183,7 @@ function madePools(shares: readonly Share[]): InstancePool[] {
 /** The last failure of the `asked` pools, unless one of all pools has an instance that could answer. */
 function failureOf(all: readonly InstancePool[], asked: readonly InstancePool[]): Failure | undefined {
   if (all.some((pool) => pool.states().some((state) => state === "ready" || isAsleep(state)))) return undefined;
-  return asked.flatMap(({ failure }) => failure ?? []).sort((a, b) => b.at.getTime() - a.at.getTime())[0];
+  return asked.flatMap(({ failing }) => failing ?? []).sort((a, b) => b.at.getTime() - a.at.getTime())[0];
 }
 
 /** A tagged revision, under its own address. */

@@ -64,6 +64,11 @@ export class ServiceMap {
     return [...this.#kept.values()].flat();
   }
 
+  /** The names of all services, in no order. */
+  names(): Iterable<string> {
+    return this.#services.keys();
+  }
+
   /** The undeclared services, in no order. */
   found(): Service[] {
     return [...this.#found.values()];

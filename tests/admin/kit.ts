@@ -1,7 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { type AdminApi, adminApi } from "../../src/admin/api.ts";
 import type { Collaborators } from "../../src/admin/collaborators.ts";
-import type { FailureView, RevisionView, ServiceStatus, ServiceView } from "../../src/control/catalog.ts";
+import type { FailureView, RevisionView, ServiceView } from "../../src/control/catalog.ts";
+import type { ServiceStatus } from "../../src/control/service_status.ts";
 import type { Cost } from "../../src/control/costs.ts";
 import type { WakeSummary } from "../../src/control/wakes.ts";
 import { NotFound } from "../../src/control/deploy_error.ts";
@@ -165,8 +166,9 @@ export async function problemOf(answer: Response, status: number, code: string):
   const body = await answer.json();
   assertEquals([answer.status, headers.get("cless-error")], [status, code], body.detail);
   assertEquals(headers.get("content-type"), "application/problem+json");
-  const { detail, reason: _reason, output: _output, ...rest } = body;
+  const { detail, reason: _reason, output: _output, errors = [{}], ...rest } = body;
   assertEquals(rest, { type: "about:blank", title: TITLES[status], status, code });
+  if ("field" in errors[0]) assertEquals(`${errors[0].field}: ${errors[0].reason}`, detail);
   return detail;
 }
 
@@ -193,6 +195,7 @@ function catalogOf(
   return {
     after: (name) => list().filter((service) => service.name > name),
     status: (name) => statuses.get(name) ?? { state: "asleep" },
+    statuses: () => Array.from(statuses, ([service, status]) => ({ service, ...status })),
     get: (name) => list().find((service) => service.name === name),
     userOf: (secret) =>
       states.needingPreparation().flatMap(({ revisions }) => revisions.toReversed())

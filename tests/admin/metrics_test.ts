@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { Metrics } from "../../src/admin/metrics.ts";
+import type { StatedService } from "../../src/admin/prometheus.ts";
 import { Instance } from "../../src/pool/instance.ts";
 import type { Breakage } from "../../src/pool/pool.ts";
 import { newKit } from "../support/kit.ts";
@@ -8,15 +9,17 @@ const BREAKAGES: readonly Breakage[] = [
   ...["start_failed", "start_timeout", "ended", "out_of_memory", "hung", "unanswered"] as const,
 ];
 
-/** Metrics, with instances and waiting requests that a test sets. */
+/** Metrics, with instances, waiting requests and states of services that a test sets. */
 function newMetrics() {
   const { fleet, clock, newPool } = newKit();
   const pending = new Map<string, number>();
+  const statuses = new Map<string, StatedService["state"]>();
   const metrics = new Metrics();
   const memory = new Map<string, { memoryBytes: number; swapBytes: number }>();
   const text = () => {
     const pools = [...pending].map(([service, waiting]) => ({ revision: { service }, waiting }));
-    return metrics.text({ instances: fleet.instances(), pools, memory });
+    const stated = Array.from(statuses, ([service, state]) => ({ service, state }));
+    return metrics.text({ instances: fleet.instances(), pools, statuses: stated, memory });
   };
   const addInstance = (id: string) => {
     const pool = newPool();
@@ -24,7 +27,7 @@ function newMetrics() {
     fleet.add(instance, pool);
     return instance;
   };
-  return { metrics, text, pending, memory, addInstance, read: async () => valuesOf(await text()) };
+  return { metrics, text, pending, statuses, memory, addInstance, read: async () => valuesOf(await text()) };
 }
 
 /** The values in the text by their names with labels. */
@@ -145,6 +148,26 @@ Deno.test("at most 1,000 services have series of their own, and a free place is 
   assertEquals(values['cless_requests_total{service="_other",code="200"}'], 500);
 });
 
+Deno.test("services are counted by state, and those that do not sleep have a series for their present state", async () => {
+  const { read, statuses } = newMetrics();
+  statuses.set("web", "failing").set("shop", "asleep").set("blog", "asleep");
+  let values = await read();
+  assertEquals(values['cless_service_state{service="web",state="failing"}'], 1);
+  assertEquals([values['cless_services{state="failing"}'], values['cless_services{state="asleep"}']], [1, 2]);
+  assertEquals(values['cless_services{state="deploying"}'], 0);
+  assertEquals(Object.keys(values).filter((name) => name.includes('"shop"')), []);
+  statuses.set("web", "ready");
+  values = await read();
+  assertEquals(Object.keys(values).filter((name) => name.startsWith("cless_service_state{")), [
+    'cless_service_state{service="web",state="ready"}',
+  ]);
+  for (let service = 0; service < 1500; service++) statuses.set(`s${service}`, "paused");
+  values = await read();
+  assertEquals(Object.keys(values).filter((name) => name.startsWith("cless_service_state{")).length, 1001);
+  assertEquals(values['cless_service_state{service="_other",state="paused"}'], 501);
+  assertEquals(values['cless_services{state="paused"}'], 1500);
+});
+
 Deno.test("the number of codes is bounded, whatever an app answers with", async () => {
   const { metrics, read } = newMetrics();
   for (let code = 100; code < 1000; code++) metrics.requested("web", code, 1);
@@ -181,7 +204,7 @@ Deno.test("refused requests are counted by cause, and the lag of cless itself ca
   const shedCounts = { lag: 4, inFlight: 3, waiting: 2, descriptors: 1 };
   const load = { lag: { currentMs: 1500 }, shed: shedCounts, engineCalls, accessLog: { lost: 3 } };
   const metrics = new Metrics(load);
-  const read = async () => valuesOf(await metrics.text({ instances: [], pools: [], memory: new Map() }));
+  const read = async () => valuesOf(await metrics.text({ instances: [], pools: [], statuses: [], memory: new Map() }));
   const shed = await read();
   const of = (cause: string) => shed[`cless_requests_shed_total{cause="${cause}"}`];
   assertEquals(["lag", "in_flight", "waiting", "descriptors"].map(of), [4, 3, 2, 1]);

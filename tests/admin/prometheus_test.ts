@@ -25,6 +25,7 @@ async function allMetrics(): Promise<string> {
   return await metrics.text({
     instances: [{ state: "ready", revision: { service: "web" } }],
     pools: [{ revision: { service: "web" }, waiting: 1 }],
+    statuses: [{ service: "web", state: "ready" }, { service: "shop", state: "asleep" }],
     memory: new Map([["web", { memoryBytes: 1024, swapBytes: 2048 }]]),
   });
 }

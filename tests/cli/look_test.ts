@@ -48,15 +48,21 @@ apiTest("a service that is failing says why, in one clause, and describe says al
   "GET /v1/services": [
     { ...WEB, state: "failing", failure: "nothing listens on port 9\x07; the app must listen there on all addresses" },
     { ...WEB, name: "zoo", state: "asleep" },
+    { ...WEB, name: "shop", state: "failing", failure: "exit code 1; see the log", failingSince: ago("12m") },
+    { ...WEB, name: "new", state: "deploying" },
   ],
 }, async (api) => {
   const rows = (await api.run("services")).out.split("\n");
   assertEquals(rows[1]!.split(/ {2,}/).at(-1), "failing: nothing listens on port 9");
   assertEquals(rows[2]!.split(/ {2,}/).at(-1), "asleep");
+  assertEquals(rows[3]!.split(/ {2,}/).at(-1), "failing for 12m: exit code 1");
+  assertEquals(rows[4]!.split(/ {2,}/).at(-1), "deploying");
   const [web] = api.answers["GET /v1/services"] as object[];
   api.answers["GET /v1/services/web"] = web!;
   const state = "State:        failing: nothing listens on port 9; the app must listen there on all addresses";
   assertEquals((await api.run("describe", "web")).out.split("\n")[1], state);
+  api.answers["GET /v1/services/web"] = { ...web!, failingSince: ago("3h") };
+  assertEquals((await api.run("describe", "web")).out.split("\n")[1], state.replace("failing:", "failing for 3h:"));
 });
 
 const COST = { since: ago("4d"), memoryBytes: 25_690_112, swapBytes: 0, cpuSeconds: 1.25 };

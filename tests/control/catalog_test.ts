@@ -1,6 +1,7 @@
 import { OPEN, UNLIMITED } from "../../src/model/access.ts";
 import { assertEquals, assertRejects } from "@std/assert";
 import { Catalog } from "../../src/control/catalog.ts";
+import { ServiceStatuses } from "../../src/control/service_status.ts";
 import { EVERYBODY_WAKES } from "../../src/model/service.ts";
 import { canonicalTemplate } from "../../src/model/template.ts";
 import { LATEST } from "../../src/model/traffic.ts";
@@ -19,7 +20,11 @@ function newCatalog() {
     services.put(service);
     return service;
   };
-  return { ...scene, found, catalog: new Catalog(states, services) };
+  return {
+    ...scene,
+    found,
+    catalog: new Catalog(states, services, new ServiceStatuses(services, { has: () => false })),
+  };
 }
 
 Deno.test("declared services and those that were found are listed together by name", async () => {
@@ -152,7 +157,11 @@ Deno.test("a service fails if no instance could answer and a revision that gets 
   assertEquals(catalog.status("app"), { state: "asleep" });
   const pool = publisher.poolOf("app", "app-00001")!;
   await failIn(pool, "exec format error");
-  assertEquals(catalog.status("app"), { state: "failing", failure: "exec format error" });
+  assertEquals(catalog.status("app"), {
+    state: "failing",
+    failure: "exec format error",
+    failingSince: pool.failure!.at.getTime(),
+  });
   const served = pool.hold(never()).then(({ lease }) => lease.release());
   const launch = await kit.launcher.nextLaunch();
   assertEquals(catalog.status("app").state, "failing", "one that tries again still fails");
@@ -162,7 +171,12 @@ Deno.test("a service fails if no instance could answer and a revision that gets 
   await kit.launcher.pause(kit.fleet.instances()[0]!.id);
   assertEquals(catalog.status("app"), { state: "paused" }, "the next request is answered");
   await failIn(latestPool(found("bare")), "no such program");
-  assertEquals(catalog.status("bare"), { state: "failing", failure: "no such program" });
+  const { failure, state } = catalog.status("bare");
+  assertEquals([state, failure], ["failing", "no such program"]);
+  assertEquals(Array.from(catalog.statuses(), ({ service, state }) => [service, state]), [
+    ["app", "paused"],
+    ["bare", "failing"],
+  ]);
 });
 
 Deno.test("a service that does not exist is not listed, and a declared one is listed once", async () => {

@@ -257,7 +257,7 @@ Deno.test("each state of an instance emits an event, with the duration of a cold
 
 Deno.test("a failing revision emits events from the third failure in a row on, with the app's output", () => {
   const { told, events } = newEvents();
-  const failure = { reason: "it ended with code 1", output: "no config\nbye\n", at: new Date() };
+  const failure = { reason: "it ended with code 1", output: "no config\nbye\n", at: new Date(), since: new Date() };
   for (const count of [1, 2, 3, 4]) events.revisionFailed(REVISION, { ...failure, count });
   const data = { revision: AT.revision, reason: failure.reason, output: ["no config", "bye"] };
   assertEquals(told, [3, 4].map((count) => ["revision.failed", AT.service, { ...data, count }]));

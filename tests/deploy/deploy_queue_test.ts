@@ -19,6 +19,20 @@ Deno.test("a closed queue calls off the deploys on their way and accepts no more
   await assertRejects(() => queue.run("web", undefined, () => Promise.resolve()), Error, "stopping");
 });
 
+Deno.test("a queue has a service while its deploys are running or wait", async () => {
+  const queue = new DeployQueue();
+  const [first, second] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const running = queue.run("web", undefined, () => first.promise);
+  const waiting = queue.run("web", undefined, () => second.promise);
+  assertEquals([queue.has("web"), queue.has("shop")], [true, false]);
+  first.resolve();
+  await running;
+  assertEquals(queue.has("web"), true);
+  second.reject(new Error("no"));
+  await assertRejects(() => waiting, Error, "no");
+  assertEquals(queue.has("web"), false);
+});
+
 Deno.test("a paused queue finishes the deploys on their way, and accepts others once it goes on", async () => {
   const queue = new DeployQueue();
   const end = Promise.withResolvers<string>();

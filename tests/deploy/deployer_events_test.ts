@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { ImageUnavailable, RevisionFailed } from "../../src/control/deploy_error.ts";
 import { StoreUnavailable } from "../../src/control/store.ts";
+import { DeployQueue } from "../../src/deploy/deploy_queue.ts";
 import { LATEST } from "../../src/model/traffic.ts";
 import { ClessError } from "../../src/base/errors.ts";
 import { settle } from "../support/fake_clock.ts";
@@ -12,6 +13,23 @@ const BY = { by: "ci" };
 function told({ events }: Scene): string[] {
   return events.splice(0).map(([type, service, data]) => `${type} ${service} ${JSON.stringify(data)}`);
 }
+
+Deno.test("the state of a service is looked at when a deploy of it begins and when it has ended, also in failure", async () => {
+  const deploys = new DeployQueue();
+  const checks: [service: string, isDeploying: boolean][] = [];
+  const { deployer, trials } = newScene({
+    deploys,
+    statusEvents: { check: (service) => void checks.push([service, deploys.has(service)]) },
+  });
+  await deployer.deploy("app", input("one"), AT_ONCE);
+  assertEquals(checks.splice(0), [["app", true], ["app", false]]);
+  const failing = deployer.deploy("app", input("two"), WAITING);
+  await settle();
+  assertEquals(checks.splice(0), [["app", true]]);
+  trials[0]!.fail(new Error("exit code 1"));
+  await assertRejects(() => failing);
+  assertEquals(checks, [["app", false]]);
+});
 
 Deno.test("every change of a service emits its events once requests see it", async () => {
   const scene = newScene();

@@ -1,5 +1,6 @@
 import { Gates } from "../../src/access/gates.ts";
 import { Deployer, type DeployerOptions, type DeployInput, type DeployOptions } from "../../src/deploy/deployer.ts";
+import { DeployQueue } from "../../src/deploy/deploy_queue.ts";
 import type { EventType } from "../../src/control/events.ts";
 import { Publisher } from "../../src/deploy/publisher.ts";
 import { HostPaths } from "../../src/deploy/volumes.ts";
@@ -171,6 +172,8 @@ export function newScene(options: SceneOptions = {}): Scene {
       signInAddresses: { problemOf: () => undefined },
       ...rules,
     },
+    deploys: new DeployQueue(),
+    statusEvents: { check: () => {} },
     events: { emit: (type, service, { ms: _, ...data }) => void events.push([type, service, data]) },
     now: () => time.now++,
     ...parts,

@@ -84,6 +84,31 @@ Deno.test("back-offs differ by chance, since not all services should try again a
   assertEquals([0, 0.5, 1].map((random) => left(random, 20)).map(Math.round), [40_000, 50_000, 60_000]);
 });
 
+Deno.test("a failure knows since when nothing has worked, also if the failures are too far apart to be in a row", () => {
+  const failed = (before: StartBackoff, at: number) =>
+    afterFailedStart(before, { reason: "no", at: new Date(at), chance: 0 }, before.count, at);
+  const twice = failed(failed(NO_FAILURES, 1000), 2000);
+  assertEquals([twice.failure!.since, twice.failure!.at, twice.failure!.count], [new Date(1000), new Date(2000), 2]);
+  const late = failed(twice, 1_000_000);
+  assertEquals([late.failure!.since, late.failure!.count], [new Date(1000), 1]);
+  const served = resetByProof(late, { ageMs: 1000, hasServed: true }, 1_002_000);
+  assertEquals([served.since, served.failure!.count], [undefined, 1]);
+  assertEquals(failed(served, 1_003_000).failure!.since, new Date(1_003_000));
+});
+
+Deno.test("a pool fails until an instance serves a request, and keeps the last failure to look at", async () => {
+  const { kit, pool } = newBroken();
+  await ask(pool);
+  assertEquals(pool.failing, pool.failure);
+  mend(kit);
+  const { lease } = await pool.hold(never());
+  lease.answered(200);
+  lease.release();
+  kit.launcher.end(lease.instance.id, 1);
+  await settle();
+  assertEquals([pool.failing, pool.failure!.reason], [undefined, "exec format error"]);
+});
+
 Deno.test("failures that are far apart are not in a row, even if no instance has been ready for a minute", async () => {
   const { kit } = newBroken();
   mend(kit);
@@ -392,7 +417,7 @@ Deno.test("an instance that has served resets the count of early ends, even with
 });
 
 Deno.test("the error of a crash loop says how often and why starts failed, and to try again when the back-off is over", () => {
-  const failure = { reason: "exit code 1", output: "no config", at: new Date(0), count: 4 };
+  const failure = { reason: "exit code 1", output: "no config", at: new Date(0), since: new Date(0), count: 4 };
   const backoff = { ...NO_FAILURES, count: 4, until: 10_000, failure };
   const { detail, output, retryAfterS } = crashLoop(backoff, 7999);
   assertEquals([detail, output], ["4 failures in a row, the last: exit code 1", "no config"]);

@@ -299,7 +299,7 @@ Deno.test("a healthy instance that became ready after the failures resets their 
 Deno.test("an instance that has served is no failure when it ends, and resets the count of failures if it became ready after them", () => {
   const lost = (lastAt: number, hasServed: boolean, event: PoolEvent) => {
     const members = [memberOf("one", { readySince: NOW - 1000, use: { hasServed } })];
-    const failure = { reason: "no", output: "", at: new Date(0), count: 2 };
+    const failure = { reason: "no", output: "", at: new Date(0), since: new Date(0), count: 2 };
     const backoff = { ...NO_FAILURES, count: 2, ends: 2, until: NOW + 500, endsUntil: NOW + 500, lastAt, failure };
     const after = reduce(stateOf({ members, backoff }), event, NOW).backoff;
     return [after.count, after.ends, backgroundBackoffMs(after, NOW), after.failure?.count];

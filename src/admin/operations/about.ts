@@ -29,7 +29,7 @@ const answeredEarlier = () => {
 
 /** The operations on cless itself. @param operations All operations of the API, read when the document is requested. */
 export function aboutOperations(
-  { dataDir, figures, fleet, metrics, statistics, store }: Collaborators,
+  { catalog, dataDir, figures, fleet, metrics, statistics, store }: Collaborators,
   operations: readonly Operation[],
 ) {
   let document: unknown;
@@ -91,7 +91,12 @@ export function aboutOperations(
       run: async () => {
         const services = new Set(fleet.instances().map(({ revision }) => revision.service));
         const memory = await figures.costs([...services]);
-        const text = await metrics.text({ instances: fleet.instances(), pools: statistics.pools(), memory });
+        const text = await metrics.text({
+          instances: fleet.instances(),
+          pools: statistics.pools(),
+          statuses: catalog.statuses(),
+          memory,
+        });
         return content(text, "text/plain; version=0.0.4; charset=utf-8");
       },
     }),

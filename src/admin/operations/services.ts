@@ -6,6 +6,7 @@ import { checkTagLength, InvalidError } from "../../control/schema/invalid.ts";
 import { parseService, retiredWarning, targetsSchema } from "../../control/schema/schema.ts";
 import { allows, type Holder } from "../../control/access/tokens.ts";
 import type { ServiceView } from "../../control/catalog.ts";
+import { SERVICE_STATES } from "../../control/service_status.ts";
 import type { Scope } from "../../control/records.ts";
 import type { Cost } from "../../control/costs.ts";
 import type { ChangeOptions } from "../../deploy/deployer.ts";
@@ -68,10 +69,12 @@ const costSchema = z.strictObject({
 const serviceSchema = z.strictObject({
   name: z.string(),
   url: z.string().meta({ description: "Where a browser finds it" }),
-  state: z.enum(["ready", "starting", "paused", "hibernated", "asleep", "failing"]).meta({
-    description: "What its instances are doing; failing if its last start failed and no instance could answer",
+  state: z.enum(SERVICE_STATES).meta({
+    description: "What its instances are doing; failing if its last start failed and no instance could answer; " +
+      "deploying while a deploy of it is under way",
   }),
   failure: z.string().optional().meta({ description: "Why it is failing; only there if it is" }),
+  failingSince: time.optional().meta({ description: "Since when nothing has worked; only there if it is failing" }),
   domains: z.array(z.string()).meta({ description: "Hostnames that lead to it besides its own" }),
   latestRevision: z.string().meta({ description: "What `latest` stands for" }),
   traffic: trafficSchema,
@@ -366,10 +369,12 @@ function showService(
   const { convention, createdAt, generation, name, updatedAt } = service;
   const { domains, latestRevision, traffic, revisionHistory, wake, loading, declaredBy } = service;
   const { access, limits, maintenance } = service;
-  const { state, failure } = catalog.status(name);
+  const { state, failure, failingSince } = catalog.status(name);
   const tags = traffic.flatMap(({ tag }) => tag ?? []);
   return {
-    ...{ name, url: hosts.urlOf(name), state, failure, domains, latestRevision, traffic },
+    ...{ name, url: hosts.urlOf(name), state, failure },
+    failingSince: failingSince === undefined ? undefined : timeOf(failingSince),
+    ...{ domains, latestRevision, traffic },
     tagUrls: tags.length === 0 ? undefined : Object.fromEntries(tags.map((tag) => [tag, hosts.urlOf(name, tag)])),
     etag: generation?.toString(),
     ...{ revisionHistory, wake, loading },

@@ -53,16 +53,17 @@ Deno.test("a service is created, read, repeated and changed", async () => {
   assertEquals(await good(ask("GET", "/v1/services")), [changed]);
 });
 
-Deno.test("a service is shown with its state, and one that is failing with the reason", async () => {
+Deno.test("a service is shown with its state, and one that is failing with the reason and since when", async () => {
   const { ask, statuses } = await newAdmin();
   await good(ask("PUT", "/v1/services/web", { body: { image: "web:1" } }), 201);
-  statuses.set("web", { state: "failing", failure: "exec format error" });
+  statuses.set("web", { state: "failing", failure: "exec format error", failingSince: 5000 });
   const one = await good(ask("GET", "/v1/services/web"));
-  assertEquals([one.state, one.failure], ["failing", "exec format error"]);
+  const since = "1970-01-01T00:00:05.000Z";
+  assertEquals([one.state, one.failure, one.failingSince], ["failing", "exec format error", since]);
   assertEquals(await good(ask("GET", "/v1/services")), [one]);
   statuses.set("web", { state: "ready" });
   const [ready] = await good(ask("GET", "/v1/services"));
-  assertEquals([ready.state, "failure" in ready], ["ready", false]);
+  assertEquals([ready.state, "failure" in ready, "failingSince" in ready], ["ready", false, false]);
 });
 
 Deno.test("of two who create a service at once, one has created it", async () => {
