@@ -1,10 +1,15 @@
 import { noRun } from "./permissions.ts";
 
 /** Whether Prometheus' own tool to check metrics and rules is here. */
-export const canCheck = !noRun && await new Deno.Command("promtool", { args: ["--version"] }).output().then(
-  ({ success }) => success,
-  () => false,
-);
+export const canCheck = !noRun && await isHere();
+
+async function isHere(): Promise<boolean> {
+  try {
+    return (await new Deno.Command("promtool", { args: ["--version"] }).output()).success;
+  } catch {
+    return false; // thrown before there is a promise
+  }
+}
 
 /** Runs `promtool` with an input; returns its exit code, and all that it says. */
 export async function promtool(input: string, ...args: string[]): Promise<{ code: number; said: string }> {
