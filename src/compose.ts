@@ -1,7 +1,7 @@
 import { Gates } from "./access/gates.ts";
 import { SignInAddresses } from "./access/oidc/addresses.ts";
 import { CallbackHost } from "./access/oidc/callback_host.ts";
-import { Providers } from "./access/oidc/providers.ts";
+import { Providers } from "./access/oidc/sign_in.ts";
 import { Sealer } from "./access/oidc/sealer.ts";
 import { mayUseProxy } from "./admin/access.ts";
 import { adminApi } from "./admin/api.ts";

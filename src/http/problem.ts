@@ -1,6 +1,7 @@
 import { accepts } from "@std/http/negotiation";
 import type { ClessError } from "../base/errors.ts";
 import { fill, withSections } from "./html_template.ts";
+import type { RequestHead } from "./request_head.ts";
 import template from "./problem.html" with { type: "text" };
 
 const TITLES: Record<number, string> = {
@@ -55,4 +56,12 @@ export function problem(error: ClessError, request: { headers: Headers }, servic
 /** Whether a client prefers HTML to JSON. */
 export function prefersHtml(request: { headers: Headers }): boolean {
   return accepts(request, "application/problem+json", "application/json", "text/html") === "text/html";
+}
+
+/** Whether a request comes from a browser that is to show a page, to judge by its headers. */
+export function isNavigation(request: Request, head: RequestHead): boolean {
+  if (head.method !== "GET" || head.websocket) return false;
+  // Browsers send this header over HTTPS and to localhost only: https://www.w3.org/TR/fetch-metadata/
+  const mode = request.headers.get("sec-fetch-mode");
+  return (mode === null || mode === "navigate") && prefersHtml(request);
 }

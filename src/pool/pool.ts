@@ -26,8 +26,6 @@ import {
 import { type Wake, type WakeObserver, WakeTimes } from "./wake_times.ts";
 
 const log = logger("pool");
-/** The last cold starts are remembered, up to this many. */
-const MAX_STARTS = 9;
 
 /** A lease, and what the request had to wait for, if anything. */
 export interface Grant {
@@ -86,10 +84,6 @@ export class InstancePool implements InstanceOwner {
   readonly #health: Health;
   readonly #pace: Pace;
   readonly #wakeTimes: WakeTimes;
-  /** For each ready instance: whether it last started or resumed, and the serial number of that event. */
-  readonly #woken = new WeakMap<Instance, { readonly how: Wake; readonly number: number }>();
-  #wakes = 0;
-  readonly #coldStarts: number[] = [];
   /** The instances that are being checked for a hang. */
   readonly #checkedForHang = new WeakSet<Instance>();
   readonly #events: PoolEvent[] = [];
@@ -159,10 +153,7 @@ export class InstancePool implements InstanceOwner {
 
   /** The median time of its last cold starts, ms; `undefined` if there was none. */
   get usualColdStartMs(): number | undefined {
-    const sorted = this.#coldStarts.toSorted((a, b) => a - b);
-    const middle = sorted.length / 2;
-    const [below, above] = [sorted[Math.ceil(middle) - 1], sorted[Math.floor(middle)]];
-    return below === undefined || above === undefined ? undefined : (below + above) / 2;
+    return this.#wakeTimes.usualColdStartMs;
   }
 
   /** Whether an instance serves now, or has served, started or resumed within the last `ms`. */
@@ -188,12 +179,12 @@ export class InstancePool implements InstanceOwner {
     if (suspensions === 0 && !this.awake && this.backoffMs > 0) throw crashLoop(backoff, this.#clock.now());
     if (!this.ready || comingCount(this.#state) > 0) this.#pace.restart();
     else if (this.waiting >= this.#pace.limit(this.waiting)) throw tooMany();
-    const wakesBefore = this.#wakes;
+    const wakesBefore = this.#wakeTimes.count;
     const granted = this.#slots.wait(signal);
     this.#take({ type: "asked" });
     const lease = await granted;
-    const woken = this.#woken.get(lease.instance);
-    return woken !== undefined && woken.number > wakesBefore ? { lease, how: woken.how } : { lease };
+    const how = this.#wakeTimes.wakeSince(lease.instance, wakesBefore);
+    return how === undefined ? { lease } : { lease, how };
   }
 
   /** Waits for an instance without using it. @throws {ClessError} Why there is none, with the app's output. */
@@ -341,12 +332,6 @@ export class InstancePool implements InstanceOwner {
     if (instance.state === "ready") {
       this.#slots.add(instance);
       this.#pace.restart();
-      const how = instance.isInSwap ? "hibernated" : before === "paused" ? "resume" : "cold";
-      instance.isInSwap = false;
-      // No request has waited for an instance that was found running.
-      if (how !== "cold" || instance.coldStartMs !== undefined) {
-        this.#woken.set(instance, { how, number: ++this.#wakes });
-      }
     } else if (before === "ready") this.#slots.delete(instance);
     this.#wakeTimes.moved(instance, before, this.#queue.size > 0);
     this.#context.observer?.changed?.(instance, before);
@@ -528,10 +513,8 @@ export class InstancePool implements InstanceOwner {
       return this.#take({ type: "start failed", id, error, blame, mishap });
     }
     if (instance.coldStartMs !== undefined) {
-      this.#coldStarts.push(instance.coldStartMs);
-      if (this.#coldStarts.length > MAX_STARTS) this.#coldStarts.shift();
       this.#context.observer?.started?.(this.revision.service, started.createMs, started.readyMs);
-      this.#context.observer?.woken?.(instance, "cold", started.createMs + started.readyMs);
+      this.#wakeTimes.started(instance, started.createMs + started.readyMs);
     }
     this.#take({ type: "ready", id });
   }

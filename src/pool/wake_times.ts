@@ -2,6 +2,9 @@ import type { Clock } from "../base/clock.ts";
 import type { InstanceState } from "../model/instance_state.ts";
 import type { Instance } from "./instance.ts";
 
+/** The last cold starts are remembered, up to this many. */
+const MAX_STARTS = 9;
+
 /** From what an instance woke. */
 export type Wake = "cold" | "resume" | "hibernated";
 
@@ -15,14 +18,45 @@ export interface WakeObserver {
   woken?(instance: Instance, how: Wake, ms: number): void;
 }
 
-/** Measures how long the instances of a pool take to wake from a pause or from hibernation. */
+/** Tells from what the instances of a pool woke, and measures how long they took. */
 export class WakeTimes {
   readonly #clock: Clock;
   readonly #observer: WakeObserver | undefined;
+  /** For each instance that became ready: from what it woke, and the serial number of that wake. */
+  readonly #woken = new WeakMap<Instance, { readonly how: Wake; readonly number: number }>();
+  #count = 0;
+  /** How long the last ones took, ms; the latest comes last. */
+  readonly #coldStarts: number[] = [];
 
   constructor(clock: Clock, observer: WakeObserver | undefined) {
     this.#clock = clock;
     this.#observer = observer;
+  }
+
+  /** How many wakes there have been. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** The median time of the last cold starts, ms; `undefined` if there was none. */
+  get usualColdStartMs(): number | undefined {
+    const sorted = this.#coldStarts.toSorted((a, b) => a - b);
+    const middle = sorted.length / 2;
+    const [below, above] = [sorted[Math.ceil(middle) - 1], sorted[Math.floor(middle)]];
+    return below === undefined || above === undefined ? undefined : (below + above) / 2;
+  }
+
+  /** From what an instance woke, if it did after the first `count` wakes. */
+  wakeSince(instance: Instance, count: number): Wake | undefined {
+    const woken = this.#woken.get(instance);
+    return woken !== undefined && woken.number > count ? woken.how : undefined;
+  }
+
+  /** Notes a cold start. @param ms The time until the app answered, with that of the container. */
+  started(instance: Instance, ms: number): void {
+    this.#coldStarts.push(instance.coldStartMs!);
+    if (this.#coldStarts.length > MAX_STARTS) this.#coldStarts.shift();
+    this.#observer?.woken?.(instance, "cold", ms);
   }
 
   /** Notes the decision to resume an instance. */
@@ -36,6 +70,7 @@ export class WakeTimes {
    */
   moved(instance: Instance, before: InstanceState, isAwaited: boolean): void {
     const { state, waking } = instance;
+    if (state === "ready") this.#note(instance, before);
     if (waking === undefined) return;
     if (state === "ready") instance.waking = { ...waking, ranMs: this.#clock.now() };
     if (state === "ready" && isAwaited) return;
@@ -52,6 +87,14 @@ export class WakeTimes {
   unanswered(instance: Instance): void {
     const { ranMs } = instance.waking!;
     if (ranMs !== undefined) this.#woke(instance, ranMs);
+  }
+
+  #note(instance: Instance, before: InstanceState): void {
+    const how = instance.isInSwap ? "hibernated" : before === "paused" ? "resume" : "cold";
+    instance.isInSwap = false;
+    // No request has waited for an instance that was found running.
+    if (how === "cold" && instance.coldStartMs === undefined) return;
+    this.#woken.set(instance, { how, number: ++this.#count });
   }
 
   #woke(instance: Instance, endMs: number): void {

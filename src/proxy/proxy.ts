@@ -4,7 +4,7 @@ import type { CallbackHost } from "../access/oidc/callback_host.ts";
 import type { Clock } from "../base/clock.ts";
 import { ClessError } from "../base/errors.ts";
 import type { Forwarder } from "../http/forwarder.ts";
-import { isNavigation } from "../http/navigation.ts";
+import { isNavigation } from "../http/problem.ts";
 import { ALLOW, isServerWide, readHead, type RequestHead } from "../http/request_head.ts";
 import type { SlowClients } from "../http/slow_clients.ts";
 import type { StreamBudget } from "../http/stream_budget.ts";

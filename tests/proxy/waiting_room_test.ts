@@ -3,7 +3,7 @@ import type { Waking } from "../../src/routing/service.ts";
 import { WakeRules } from "../../src/routing/wake_rules.ts";
 import { ClessError } from "../../src/base/errors.ts";
 import type { Grant, InstancePool } from "../../src/pool/pool.ts";
-import { isNavigation } from "../../src/http/navigation.ts";
+import { isNavigation } from "../../src/http/problem.ts";
 import { READY_PATH, WaitingRoom } from "../../src/proxy/waiting_room.ts";
 import { gated, HASH } from "../access/kit.ts";
 import { FakeClock } from "../support/fake_clock.ts";

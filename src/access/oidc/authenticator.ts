@@ -1,7 +1,6 @@
 import { ClessError, messageOf } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
-import { isNavigation } from "../../http/navigation.ts";
-import { problem } from "../../http/problem.ts";
+import { isNavigation, problem } from "../../http/problem.ts";
 import { pathOf } from "../../http/request_head.ts";
 import type { OidcSettings } from "../../model/access.ts";
 import type { Authenticator, GateRequest, Outcome } from "../authenticator.ts";

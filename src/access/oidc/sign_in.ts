@@ -1,6 +1,27 @@
+import type { Clock } from "../../base/clock.ts";
 import type { SignInAddresses } from "./addresses.ts";
-import type { Providers } from "./providers.ts";
+import type { Provider } from "./provider.ts";
 import type { Sealer } from "./sealer.ts";
+
+/** The providers that services use, each with what it says of itself. They outlive changes of the services. */
+export class Providers {
+  readonly #clock: Pick<Clock, "now" | "after">;
+  readonly #providers = new Map<string, Promise<Provider>>();
+
+  constructor(clock: Pick<Clock, "now" | "after">) {
+    this.#clock = clock;
+  }
+
+  /** The provider of an issuer. */
+  of(issuer: string): Promise<Provider> {
+    return this.#providers.getOrInsertComputed(issuer, () => this.#make(issuer));
+  }
+
+  async #make(issuer: string): Promise<Provider> {
+    const { Provider } = await import("./provider.ts"); // loads the library, which few services need
+    return new Provider(issuer, this.#clock);
+  }
+}
 
 /** What the sign-ins of all services share. */
 export interface SignIn {
