@@ -9,6 +9,7 @@ import { OK, Origin } from "../support/origin.ts";
 import { netTest, noNet } from "../support/permissions.ts";
 import { requestText } from "../support/raw_client.ts";
 import { asking } from "../support/websocket_peer.ts";
+import { until } from "../support/until.ts";
 
 const RIGHT = `authorization: ${basic("alice", "open sesame")}`;
 const BY_PASSWORD = gated({ access: { basic: { alice: HASH } } });
@@ -170,7 +171,7 @@ netTest("a request that waits for an instance meets a lock that is set meanwhile
   const stranger = cless.ask(requestText());
   const user = cless.ask(requestText("GET /", [RIGHT]));
   const launch = await cless.launcher.nextLaunch();
-  while (cless.waiting < 2) await new Promise((resolve) => setTimeout(resolve, 1));
+  await until(() => cless.waiting === 2);
   cless.change(BY_PASSWORD);
   launch.succeed(app.url);
   assertEquals([(await stranger).status, (await user).status], [401, 200]);

@@ -1,6 +1,5 @@
 import { type AddressOptions, SignInAddresses } from "../../src/access/oidc/addresses.ts";
-import type { SignIn } from "../../src/access/oidc/sign_in.ts";
-import { Providers } from "../../src/access/oidc/sign_in.ts";
+import { Providers, type SignIn } from "../../src/access/oidc/sign_in.ts";
 import { Sealer } from "../../src/access/oidc/sealer.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { type PublicUrl, urlBelow } from "../../src/model/public_url.ts";
