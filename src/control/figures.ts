@@ -46,6 +46,8 @@ export class Figures {
   #cancelMeasuring: (() => void) | undefined;
   #measuring: Promise<void> | undefined;
   #measuredMs = -Infinity;
+  /** Whether an instance has become ready since: its readings are missing. */
+  #hasNew = false;
   #trimmedMs = -Infinity;
   /** The sum of all instances' `changes` at the last tick. */
   #changes = 0;
@@ -76,6 +78,7 @@ export class Figures {
   /** Call it for a new instance, and for each change of state. */
   changed(instance: Instance): void {
     this.#options.costs.changed(instance);
+    if (instance.state === "ready") this.#hasNew = true;
     // Nothing can be read of an app that has ended, and what sleeps is not measured again.
     if (isAsleep(instance.state) || instance.state === "draining") this.#measureSoon();
   }
@@ -87,11 +90,11 @@ export class Figures {
     wakes.forget(service);
   }
 
-  /** What services cost now, by a measurement of the last second; without those that have never started. */
+  /** What services cost now, by a measurement of the last second that has all ready instances; without those that have never started. */
   async costs(services: readonly string[]): Promise<Map<string, Cost>> {
     const { clock, costs } = this.#options;
-    const isDue = this.#stopTicking !== undefined && clock.now() - this.#measuredMs >= MAX_AGE_MS;
-    if (isDue) await atMost(this.#measure(), clock, LOOK_TIMEOUT_MS);
+    const isDue = this.#hasNew || clock.now() - this.#measuredMs >= MAX_AGE_MS;
+    if (isDue && this.#stopTicking !== undefined) await atMost(this.#measure(), clock, LOOK_TIMEOUT_MS);
     return new Map(services.flatMap((service) => {
       const cost = costs.of(service);
       return cost === undefined ? [] : [[service, cost]];
@@ -150,6 +153,7 @@ export class Figures {
   async #read(): Promise<void> {
     const { clock, costs, fleet, launcher } = this.#options;
     this.#measuredMs = clock.now();
+    this.#hasNew = false;
     try {
       const usages = await launcher.usage();
       costs.measured(fleet.instances(), usages); // not those of before: some may have ended

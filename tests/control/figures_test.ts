@@ -134,3 +134,17 @@ Deno.test("what the store refuses is stored the next time", async () => {
   assertEquals([store.costs().length, store.wakes("app", 0).length], [1, 1]);
   figures.stop();
 });
+
+Deno.test("an instance that has become ready since the last measurement is measured for the one who looks", async () => {
+  const { clock, done, figures, kit, pool } = newScene();
+  figures.start();
+  await clock.advance(100);
+  await figures.costs([]);
+  Object.assign(done, { measured: 0 });
+  const { lease } = await started(kit, pool);
+  const service = lease.instance.revision.service;
+  assertEquals((await figures.costs([service])).get(service)?.memoryBytes, 100);
+  await figures.costs([service]);
+  assertEquals(done.measured, 1);
+  lease.release();
+});
