@@ -1,12 +1,11 @@
 import type { Revision } from "../model/revision.ts";
 import type { Wake } from "../pool/wake_times.ts";
+import { bucketOf, endOf, quantileOf } from "./histogram.ts";
 import type { WakeCount } from "./records.ts";
 
 const MINUTE_MS = 60_000;
-/** Each bucket of the histogram ends at a fourth root of 2 times the end of the one before; the first at 1 ms. */
-const BUCKETS_PER_DOUBLING = 4;
-/** Ends at 262 s. Longer wakes are in it too. */
-const LAST_BUCKET = 72;
+/** Ends at 1 ms. Shorter wakes are in it too. */
+const FIRST_BUCKET = 0;
 /** While nothing can be stored, at most this many counts are retained. */
 const MAX_PENDING = 10_000;
 
@@ -35,7 +34,7 @@ export class Wakes {
   /** Counts a wake, which took `ms`. */
   woken({ name, service }: Pick<Revision, "name" | "service">, how: Wake, ms: number): void {
     const minute = minuteOf(this.#now());
-    const bucket = bucketOf(ms);
+    const bucket = bucketOf(ms, FIRST_BUCKET);
     const key = `${name} ${how} ${minute} ${bucket}`;
     const { count = 0 } = this.#pending.get(key) ?? {};
     if (count === 0 && this.#pending.size >= MAX_PENDING) this.#pending.delete(this.#pending.keys().next().value!);
@@ -70,34 +69,13 @@ export function summarize(counts: readonly Omit<WakeCount, "minute">[]): WakeSum
     const byBucket = new Map<number, number>();
     for (const { bucket, count } of group) byBucket.set(bucket, (byBucket.get(bucket) ?? 0) + count);
     const sorted = [...byBucket].sort(([a], [b]) => a - b);
-    const count = sorted.reduce((sum, [, count]) => sum + count, 0);
     return {
       revision,
       how,
-      count,
-      p50Ms: quantile(sorted, count * 0.5),
-      p99Ms: quantile(sorted, count * 0.99),
-      histogram: sorted.map(([bucket, count]) => ({ upToMs: round(endOf(bucket)), count })),
+      count: sorted.reduce((sum, [, count]) => sum + count, 0),
+      p50Ms: quantileOf(sorted, 0.5),
+      p99Ms: quantileOf(sorted, 0.99),
+      histogram: sorted.map(([bucket, count]) => ({ upToMs: endOf(bucket), count })),
     };
   });
-}
-
-/** The middle of the bucket that has the wake of this rank. */
-function quantile(sorted: readonly (readonly [bucket: number, count: number])[], rank: number): number {
-  let below = 0;
-  const [bucket] = sorted.find(([, count]) => (below += count) >= rank)!;
-  return round(endOf(bucket - 0.5));
-}
-
-function bucketOf(ms: number): number {
-  return Math.min(LAST_BUCKET, Math.max(0, Math.ceil(BUCKETS_PER_DOUBLING * Math.log2(ms))));
-}
-
-function endOf(bucket: number): number {
-  return 2 ** (bucket / BUCKETS_PER_DOUBLING);
-}
-
-/** Three digits are more than the histogram knows. */
-function round(ms: number): number {
-  return Number(ms.toPrecision(3));
 }
