@@ -168,12 +168,12 @@ function makeParts(
       instanceEvents.revisionFailed(pool.revision, failure);
       statusEvents.check(pool.revision.service);
     },
-    started: (service, createMs, readyMs) => metrics.coldStart(service, createMs, readyMs),
+    started: (revision, createMs, readyMs) => metrics.coldStart(revision, createMs, readyMs),
     woken({ revision }, how, ms) {
       wakes.woken(revision, how, ms);
-      metrics.woken(revision.service, how, ms);
+      metrics.woken(revision, how, ms);
     },
-    broke: (service, how) => metrics.broke(service, how),
+    broke: (revision, how) => metrics.broke(revision, how),
   };
   const pools = {
     newPool(revision: Revision): InstancePool {

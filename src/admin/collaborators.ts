@@ -28,7 +28,7 @@ export interface Collaborators {
   readonly now?: () => number;
   /** Aborted when cless begins to stop: streams end, and changes are refused. */
   readonly stopping: AbortSignal;
-  readonly catalog: Pick<Catalog, "after" | "get" | "revisions" | "status" | "statuses" | "userOf">;
+  readonly catalog: Pick<Catalog, "after" | "get" | "revisions" | "served" | "status" | "statuses" | "userOf">;
   readonly deployer: Pick<Deployer, "deploy" | "plan" | "setTraffic" | "rollback" | "delete" | "deleteRevision">;
   readonly control: Pick<InstanceControl, "wake" | "sleep">;
   readonly store: Pick<Store, "backup" | "deploys" | "history">;

@@ -1,3 +1,4 @@
+import type { RevisionName } from "../model/revision.ts";
 import type { Breakage } from "../pool/pool.ts";
 import type { Wake } from "../pool/wake_times.ts";
 import type { Load, Present, PrometheusMetrics } from "./prometheus.ts";
@@ -18,35 +19,35 @@ export class Metrics {
   }
 
   /**
-   * Counts an answered request. @param service `undefined` if none was found. @param ms The time to the answer's
-   * headers.
+   * Counts an answered request. @param service `undefined` if none was found. @param revision The name of the revision
+   * that was chosen; `undefined` if the request was answered before. @param ms The time to the answer's headers.
    */
-  requested(service: string | undefined, status: number, ms: number): void {
-    if (this.#loaded !== undefined) this.#loaded.requested(service, status, ms);
-    else this.#later((metrics) => metrics.requested(service, status, ms));
+  requested(service: string | undefined, revision: string | undefined, status: number, ms: number): void {
+    if (this.#loaded !== undefined) this.#loaded.requested(service, revision, status, ms);
+    else this.#later((metrics) => metrics.requested(service, revision, status, ms));
   }
 
   /**
    * Counts a start. @param createMs The time until the container ran. @param readyMs The time from then until the app
    * answered.
    */
-  coldStart(service: string, createMs: number, readyMs: number): void {
-    this.#later((metrics) => metrics.coldStart(service, createMs, readyMs));
+  coldStart(revision: RevisionName, createMs: number, readyMs: number): void {
+    this.#later((metrics) => metrics.coldStart(revision, createMs, readyMs));
   }
 
   /** Notes a wake and how long it took, also one from nothing. */
-  woken(service: string, how: Wake, ms: number): void {
-    this.#later((metrics) => metrics.woken(service, how, ms));
+  woken(revision: RevisionName, how: Wake, ms: number): void {
+    this.#later((metrics) => metrics.woken(revision, how, ms));
   }
 
   /** Notes how long a request waited for an instance or a slot until it got one. */
-  waited(service: string, ms: number): void {
-    this.#later((metrics) => metrics.waited(service, ms));
+  waited(revision: RevisionName, ms: number): void {
+    this.#later((metrics) => metrics.waited(revision, ms));
   }
 
   /** Counts an instance that did not become ready, or that ended or stopped answering by itself. */
-  broke(service: string, how: Breakage): void {
-    this.#later((metrics) => metrics.broke(service, how));
+  broke(revision: RevisionName, how: Breakage): void {
+    this.#later((metrics) => metrics.broke(revision, how));
   }
 
   /** Counts a client that has stopped sending or reading. */
@@ -59,6 +60,7 @@ export class Metrics {
     this.#later((metrics) => metrics.stuckClients(count));
   }
 
+  /** Drops the series of a service that was deleted. */
   forget(service: string): void {
     this.#later((metrics) => metrics.forget(service));
   }

@@ -2,26 +2,28 @@ import { cpuUsage } from "node:process";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { InstanceState } from "../model/instance_state.ts";
 import { SERVICE_STATES, type ServiceStatus } from "../control/service_status.ts";
+import type { RevisionName } from "../model/revision.ts";
 import type { Breakage } from "../pool/pool.ts";
 import type { Wake } from "../pool/wake_times.ts";
 import type { Shed } from "../proxy/admission.ts";
 import { VERSION } from "../base/version.ts";
 
 /**
- * At most this many services have their own series. The others share one, since series cost memory here and in
- * Prometheus.
+ * At most this many revisions, and services without a revision, have their own series. The others share one, since
+ * series cost memory here and in Prometheus.
  */
-const MAX_SERVICES = 1000;
-/** At most this many status codes of a service have their own series: an app may answer with any code. */
+const MAX_OWNERS = 2000;
+/** At most this many status codes of a revision have their own series: an app may answer with any code. */
 const MAX_CODES = 40;
-/** The label of requests for which no service was found. */
-const NO_SERVICE = "";
+/** The label of requests for which no service was found, or that were answered before a revision was chosen. */
+const NONE = "";
 const OTHER_SERVICE = "_other"; // cannot be a service's name
 const OTHER_CODE = "other";
 const STATES: readonly InstanceState[] = ["starting", "ready", "paused", "hibernated", "draining"];
 const REQUEST_BUCKETS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 /** From a millisecond, in which what is paused wakes, to a minute. */
 const WAIT_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+const STAGES = ["create", "ready"];
 const TIERS: readonly Wake[] = ["cold", "resume", "hibernated"];
 const BREAKAGES: readonly Breakage[] = [
   ...["start_failed", "start_timeout", "ended", "out_of_memory", "hung", "unanswered"] as const,
@@ -40,9 +42,9 @@ const PROCESS_GAUGES: readonly [name: string, help: string, read: () => number |
   ["process_open_fds", "Open file descriptors; not known on every system", openFiles],
 ];
 
-/** A pool's service, and how many requests wait in the pool. */
+/** A pool's revision, and how many requests wait in the pool. */
 export interface WaitingPool {
-  readonly revision: { readonly service: string };
+  readonly revision: RevisionName;
   readonly waiting: number;
 }
 
@@ -51,9 +53,11 @@ export type StatedService = Pick<ServiceStatus, "state"> & { readonly service: s
 
 /** What there is when the metrics are read. */
 export interface Present {
-  readonly instances: readonly { readonly state: InstanceState; readonly revision: { readonly service: string } }[];
+  readonly instances: readonly { readonly state: InstanceState; readonly revision: RevisionName }[];
   readonly pools: Iterable<WaitingPool>;
-  readonly statuses: Iterable<StatedService>;
+  readonly statuses: readonly StatedService[];
+  /** The revisions that have a share of a service's requests, or a tag. */
+  readonly served: Iterable<RevisionName>;
   /** What the instances of each service use, bytes. */
   readonly memory: ReadonlyMap<string, { readonly memoryBytes: number; readonly swapBytes: number }>;
 }
@@ -70,48 +74,53 @@ export interface Load {
   readonly accessLog: { readonly lost: number } | undefined;
 }
 
-/** The series of one service, looked up once. */
-interface Series {
-  readonly label: string;
+/** The labels that series of a revision have; `revision` is empty where none was chosen. */
+type OwnerLabels = { readonly service: string; readonly revision: string };
+
+/** What has series of its own, and those that count its requests, looked up once. */
+interface Owner {
+  readonly labels: OwnerLabels;
   readonly byStatus: Map<number, Counter.Internal>;
   readonly codes: Set<string>;
-  readonly duration: Histogram.Internal<"service">;
+  readonly duration: Histogram.Internal<"service" | "revision">;
+  /** Whether it was gone when the metrics were last read. */
+  isLeaving: boolean;
 }
 
 /** The metrics in a registry of prom-client. */
 export class PrometheusMetrics {
   readonly #registry = new Registry();
-  readonly #series = new Map<string, Series>();
+  readonly #owners = new Map<string, Owner>();
   readonly #requests = new Counter({
     name: "cless_requests_total",
-    help: "Requests that were answered, by service and status; without a service if none was found",
-    labelNames: ["service", "code"],
+    help: "Requests that were answered; without a service if none was found, without a revision if none was chosen",
+    labelNames: ["service", "revision", "code"],
     registers: [this.#registry],
   });
   readonly #duration = new Histogram({
     name: "cless_request_duration_seconds",
     help: "From a request's arrival to its answer's headers",
-    labelNames: ["service"],
+    labelNames: ["service", "revision"],
     buckets: REQUEST_BUCKETS,
     registers: [this.#registry],
   });
   readonly #coldStarts = new Counter({
     name: "cless_cold_starts_total",
     help: "Instances that were started and became ready",
-    labelNames: ["service"],
+    labelNames: ["service", "revision"],
     registers: [this.#registry],
   });
   readonly #coldStart = new Histogram({
     name: "cless_cold_start_seconds",
     help: "How long starts took: create until the container ran, ready from then on until it answered",
-    labelNames: ["service", "stage"],
+    labelNames: ["service", "revision", "stage"],
     buckets: START_BUCKETS,
     registers: [this.#registry],
   });
   readonly #instances = new Gauge({
     name: "cless_instances",
-    help: "Instances, by service and state; nothing for a service without instances",
-    labelNames: ["service", "state"],
+    help: "Instances by state; nothing for a revision without instances",
+    labelNames: ["service", "revision", "state"],
     registers: [this.#registry],
   });
   readonly #memory = new Gauge({
@@ -123,21 +132,21 @@ export class PrometheusMetrics {
   readonly #wake = new Histogram({
     name: "cless_wake_seconds",
     help: "How long instances took to wake, by tier: cold for a start, resume from a pause, or hibernated",
-    labelNames: ["service", "tier"],
+    labelNames: ["service", "revision", "tier"],
     buckets: WAIT_BUCKETS,
     registers: [this.#registry],
   });
   readonly #wait = new Histogram({
     name: "cless_request_wait_seconds",
     help: "How long requests waited for an instance or a slot; only those that had to wait, and got one",
-    labelNames: ["service"],
+    labelNames: ["service", "revision"],
     buckets: WAIT_BUCKETS,
     registers: [this.#registry],
   });
   readonly #broken = new Counter({
     name: "cless_instance_failures_total",
-    help: "Instances that did not become ready, or ended or stopped answering by themselves, by service and reason",
-    labelNames: ["service", "reason"],
+    help: "Instances that did not become ready, or ended or stopped answering by themselves, by reason",
+    labelNames: ["service", "revision", "reason"],
     registers: [this.#registry],
   });
   readonly #services = new Gauge({
@@ -154,8 +163,8 @@ export class PrometheusMetrics {
   });
   readonly #pending = new Gauge({
     name: "cless_requests_pending",
-    help: "Requests that wait for an instance, by service",
-    labelNames: ["service"],
+    help: "Requests that wait for an instance or a slot",
+    labelNames: ["service", "revision"],
     registers: [this.#registry],
   });
   readonly #stopped = new Counter({
@@ -195,97 +204,134 @@ export class PrometheusMetrics {
     }
   }
 
-  /** Counts an answered request. @param ms The time from its arrival to the answer's headers. */
-  requested(service: string | undefined, status: number, ms: number): void {
-    const series = this.#series.get(service ?? NO_SERVICE) ?? this.#seriesOf(service);
-    (series.byStatus.get(status) ?? this.#counterOf(series, status)).inc();
-    series.duration.observe(ms / 1000);
+  /**
+   * Counts an answered request. @param revision `undefined` if none was chosen. @param ms The time from its arrival to
+   * the answer's headers.
+   */
+  requested(service: string | undefined, revision: string | undefined, status: number, ms: number): void {
+    const owner = this.#ownerOf(service, revision);
+    (owner.byStatus.get(status) ?? this.#counterOf(owner, status)).inc();
+    owner.duration.observe(ms / 1000);
   }
 
-  coldStart(service: string, createMs: number, readyMs: number): void {
-    const { label } = this.#seriesOf(service);
-    this.#coldStarts.inc({ service: label });
-    this.#coldStart.observe({ service: label, stage: "create" }, createMs / 1000);
-    this.#coldStart.observe({ service: label, stage: "ready" }, readyMs / 1000);
+  coldStart(revision: RevisionName, createMs: number, readyMs: number): void {
+    const labels = this.#labelsOf(revision);
+    this.#coldStarts.inc(labels);
+    this.#coldStart.observe({ ...labels, stage: "create" }, createMs / 1000);
+    this.#coldStart.observe({ ...labels, stage: "ready" }, readyMs / 1000);
   }
 
-  woken(service: string, how: Wake, ms: number): void {
-    this.#wake.observe({ service: this.#seriesOf(service).label, tier: how }, ms / 1000);
+  woken(revision: RevisionName, how: Wake, ms: number): void {
+    this.#wake.observe({ ...this.#labelsOf(revision), tier: how }, ms / 1000);
   }
 
-  waited(service: string, ms: number): void {
-    this.#wait.observe({ service: this.#seriesOf(service).label }, ms / 1000);
+  waited(revision: RevisionName, ms: number): void {
+    this.#wait.observe(this.#labelsOf(revision), ms / 1000);
   }
 
-  broke(service: string, how: Breakage): void {
-    this.#broken.inc({ service: this.#seriesOf(service).label, reason: how });
+  broke(revision: RevisionName, how: Breakage): void {
+    this.#broken.inc({ ...this.#labelsOf(revision), reason: how });
   }
 
   clientStopped(service: string | undefined, what: string): void {
-    this.#stopped.inc({ service: this.#seriesOf(service).label, what });
+    this.#stopped.inc({ service: this.#ownerOf(service).labels.service, what });
   }
 
   stuckClients(count: number): void {
     this.#stuck.set(count);
   }
 
+  /** Drops the series of a service that was deleted. */
   forget(service: string): void {
-    const series = this.#series.get(service);
-    if (series === undefined || service === OTHER_SERVICE) return;
-    this.#series.delete(service);
-    for (const code of series.codes) this.#requests.remove(service, code);
-    this.#duration.remove(service);
-    this.#coldStarts.remove(service);
-    for (const what of ["upload", "answer", "websocket"]) this.#stopped.remove(service, what);
-    for (const stage of ["create", "ready"]) this.#coldStart.remove(service, stage);
-    for (const tier of TIERS) this.#wake.remove(service, tier);
-    for (const reason of BREAKAGES) this.#broken.remove(service, reason);
-    this.#wait.remove(service);
+    for (const [key, { labels }] of this.#owners) {
+      if (labels.service === service && service !== OTHER_SERVICE) this.#remove(key);
+    }
   }
 
-  /** All metrics in the text format of Prometheus. */
-  text({ instances, memory, pools, statuses }: Present): Promise<string> {
+  /**
+   * All metrics in the text format of Prometheus. A revision that has no share of the requests, no tag and no instance
+   * any more is there once more, with what was counted since the last time, and then its series are dropped. So are
+   * those of an undeclared service whose image is gone.
+   */
+  async text(present: Present): Promise<string> {
+    this.#prune(present);
+    const { instances, memory, pools, statuses } = present;
     this.#instances.reset();
     this.#memory.reset();
-    for (const [name, own] of Map.groupBy(instances, ({ revision }) => revision.service)) {
-      const service = this.#seriesOf(name).label;
+    for (const own of Map.groupBy(instances, ({ revision }) => revision.name).values()) {
+      const labels = this.#labelsOf(own[0]!.revision);
       for (const state of STATES) {
-        this.#instances.inc({ service, state }, own.filter((instance) => instance.state === state).length);
+        this.#instances.inc({ ...labels, state }, own.filter((instance) => instance.state === state).length);
       }
-      const { memoryBytes, swapBytes } = memory.get(name) ?? {};
-      if (memoryBytes !== undefined) this.#memory.inc({ service, kind: "ram" }, memoryBytes);
-      if (swapBytes !== undefined) this.#memory.inc({ service, kind: "swap" }, swapBytes);
+    }
+    for (const [name, { memoryBytes, swapBytes }] of memory) {
+      const { service } = this.#ownerOf(name).labels;
+      this.#memory.inc({ service, kind: "ram" }, memoryBytes);
+      this.#memory.inc({ service, kind: "swap" }, swapBytes);
     }
     this.#pending.reset();
-    for (const { revision: { service }, waiting } of pools) {
-      this.#pending.inc({ service: this.#seriesOf(service).label }, waiting);
-    }
+    for (const { revision, waiting } of pools) this.#pending.inc(this.#labelsOf(revision), waiting);
     for (const state of SERVICE_STATES) this.#services.set({ state }, 0);
     this.#serviceState.reset();
     for (const { service, state } of statuses) {
       this.#services.inc({ state });
       // Most services sleep, and a series of its own for each would say nothing.
-      if (state !== "asleep") this.#serviceState.inc({ service: this.#seriesOf(service).label, state });
+      if (state !== "asleep") this.#serviceState.inc({ service: this.#ownerOf(service).labels.service, state });
     }
-    return this.#registry.metrics();
+    return await this.#registry.metrics();
   }
 
-  #seriesOf(service = NO_SERVICE): Series {
-    const found = this.#series.get(service);
+  /** Drops the series of what is gone, and was gone at the last call. */
+  #prune({ instances, pools, served, statuses }: Present): void {
+    const revisions = new Set([NONE]);
+    for (const { revision } of instances) revisions.add(revision.name);
+    for (const { revision } of pools) revisions.add(revision.name);
+    for (const { name } of served) revisions.add(name);
+    const services = new Set([NONE, OTHER_SERVICE]);
+    for (const { service } of statuses) services.add(service);
+    for (const [key, owner] of this.#owners) {
+      const { revision, service } = owner.labels;
+      const isGone = !revisions.has(revision) || (revision === NONE && !services.has(service));
+      if (isGone && owner.isLeaving) this.#remove(key);
+      else owner.isLeaving = isGone;
+    }
+  }
+
+  #labelsOf({ name, service }: RevisionName): OwnerLabels {
+    return this.#ownerOf(service, name).labels;
+  }
+
+  /** A revision's name is unique, also among those of other services. */
+  #ownerOf(service = NONE, revision = NONE): Owner {
+    const key = revision === NONE ? `/${service}` : revision;
+    const found = this.#owners.get(key);
     if (found !== undefined) return found;
-    const own = this.#series.size - (this.#series.has(OTHER_SERVICE) ? 1 : 0);
-    if (own >= MAX_SERVICES && service !== OTHER_SERVICE) return this.#seriesOf(OTHER_SERVICE);
-    const duration = this.#duration.labels(service);
-    const series = { label: service, byStatus: new Map(), codes: new Set<string>(), duration };
-    this.#series.set(service, series);
-    return series;
+    const own = this.#owners.size - (this.#owners.has(`/${OTHER_SERVICE}`) ? 1 : 0);
+    if (own >= MAX_OWNERS && service !== OTHER_SERVICE) return this.#ownerOf(OTHER_SERVICE);
+    const labels = { service, revision };
+    const duration = this.#duration.labels(labels);
+    const owner = { labels, byStatus: new Map(), codes: new Set<string>(), duration, isLeaving: false };
+    this.#owners.set(key, owner);
+    return owner;
   }
 
-  #counterOf({ byStatus, codes, label }: Series, status: number): Counter.Internal {
+  #remove(key: string): void {
+    const { codes, labels } = this.#owners.get(key)!;
+    this.#owners.delete(key);
+    for (const code of codes) this.#requests.remove({ ...labels, code });
+    for (const metric of [this.#duration, this.#coldStarts, this.#wait]) metric.remove(labels);
+    for (const stage of STAGES) this.#coldStart.remove({ ...labels, stage });
+    for (const tier of TIERS) this.#wake.remove({ ...labels, tier });
+    for (const reason of BREAKAGES) this.#broken.remove({ ...labels, reason });
+    if (labels.revision !== NONE) return;
+    for (const what of ["upload", "answer", "websocket"]) this.#stopped.remove({ service: labels.service, what });
+  }
+
+  #counterOf({ byStatus, codes, labels }: Owner, status: number): Counter.Internal {
     const isUsual = Number.isInteger(status) && status >= 100 && status <= 599 && codes.size < MAX_CODES;
     const code = isUsual ? String(status) : OTHER_CODE;
     codes.add(code);
-    const counter = this.#requests.labels(label, code);
+    const counter = this.#requests.labels({ ...labels, code });
     if (byStatus.size < 600) byStatus.set(status, counter);
     return counter;
   }

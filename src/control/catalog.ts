@@ -1,3 +1,4 @@
+import type { RevisionName } from "../model/revision.ts";
 import { canonicalTemplate } from "../model/template.ts";
 import { LATEST, resolveTraffic } from "../model/traffic.ts";
 import type { InstancePool } from "../pool/pool.ts";
@@ -98,6 +99,13 @@ export class Catalog {
   /** What each service is doing now. Does not need the store. */
   statuses(): Iterable<ServiceStatus & { readonly service: string }> {
     return this.#statuses.all();
+  }
+
+  /** The revisions that have a share of a service's requests, or a tag. Does not need the store, and makes no pool. */
+  *served(): Iterable<RevisionName> {
+    for (const service of this.#services.names()) {
+      for (const name of this.#services.get(service)!.revisions()) yield { name, service };
+    }
   }
 
   /** The revisions of a service, newest first; `undefined` if there is no such service. @throws {StoreUnavailable} */

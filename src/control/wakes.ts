@@ -1,4 +1,4 @@
-import type { Revision } from "../model/revision.ts";
+import type { RevisionName } from "../model/revision.ts";
 import type { Wake } from "../pool/wake_times.ts";
 import { bucketOf, endOf, quantileOf } from "./histogram.ts";
 import type { WakeCount } from "./records.ts";
@@ -32,7 +32,7 @@ export class Wakes {
   }
 
   /** Counts a wake, which took `ms`. */
-  woken({ name, service }: Pick<Revision, "name" | "service">, how: Wake, ms: number): void {
+  woken({ name, service }: RevisionName, how: Wake, ms: number): void {
     const minute = minuteOf(this.#now());
     const bucket = bucketOf(ms, FIRST_BUCKET);
     const key = `${name} ${how} ${minute} ${bucket}`;

@@ -59,6 +59,9 @@ export interface Revision extends Pick<RevisionTemplate, SameAsTemplate> {
   readonly readOnly: boolean;
 }
 
+/** What tells a revision from all others, and whose it is. */
+export type RevisionName = Pick<Revision, "name" | "service">;
+
 /** The default of {@linkcode Revision.hangAfterMs}. */
 export const HANG_AFTER_MS = 20_000;
 

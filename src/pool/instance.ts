@@ -1,5 +1,5 @@
 import type { InstanceState } from "../model/instance_state.ts";
-import type { Revision } from "../model/revision.ts";
+import type { Revision, RevisionName } from "../model/revision.ts";
 import type { Clock } from "../base/clock.ts";
 import { SwapList, type Swappable } from "../base/swap_list.ts";
 
@@ -215,7 +215,7 @@ export class Lease implements Swappable {
 const RANDOM_LENGTH = 6;
 
 /** A new name for a container, with 2 billion possibilities per revision. A duplicate only makes one start fail. */
-export function newInstanceId({ name, service }: Pick<Revision, "name" | "service">): string {
+export function newInstanceId({ name, service }: RevisionName): string {
   // With such large numbers, all remainders are practically equally likely.
   const [number] = crypto.getRandomValues(new BigUint64Array(1));
   const random = (number! % 36n ** BigInt(RANDOM_LENGTH)).toString(36).padStart(RANDOM_LENGTH, "0");

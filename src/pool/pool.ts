@@ -40,9 +40,9 @@ export interface PoolObserver extends WakeObserver {
   /** Called when a revision has failed, once its app's output is known. */
   failed?(failure: Failure, pool: InstancePool): void;
   /** Called after a start, with the times that its container and then its app took. */
-  started?(service: string, createMs: number, readyMs: number): void;
+  started?(revision: Revision, createMs: number, readyMs: number): void;
   /** Called when an instance has not become ready, or ended or stopped answering by itself. */
-  broke?(service: string, how: Breakage): void;
+  broke?(revision: Revision, how: Breakage): void;
 }
 
 /**
@@ -513,7 +513,7 @@ export class InstancePool implements InstanceOwner {
       return this.#take({ type: "start failed", id, error, blame, mishap });
     }
     if (instance.coldStartMs !== undefined) {
-      this.#context.observer?.started?.(this.revision.service, started.createMs, started.readyMs);
+      this.#context.observer?.started?.(this.revision, started.createMs, started.readyMs);
       this.#wakeTimes.started(instance, started.createMs + started.readyMs);
     }
     this.#take({ type: "ready", id });
@@ -563,7 +563,7 @@ export class InstancePool implements InstanceOwner {
   }
 
   #broke(how: Breakage): void {
-    this.#context.observer?.broke?.(this.revision.service, how);
+    this.#context.observer?.broke?.(this.revision, how);
   }
 
   /** @param instance The instance whose output explains the failure, if any. */

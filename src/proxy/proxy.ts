@@ -143,7 +143,7 @@ export class Proxy implements Disposable {
     } catch (error) {
       return this.#fail(context, error); // the store or a secret cannot be read
     }
-    if (pool !== undefined) context.limit(pool.revision);
+    if (pool !== undefined) context.choose(pool.revision);
     if (route?.waking !== undefined) return this.#beginAsAllowed(context, route, route.waking, pool!);
     const lease = pool?.claim();
     return lease === undefined ? this.#hold(context, pool) : this.#send(context, lease);
@@ -232,7 +232,7 @@ export class Proxy implements Disposable {
       }
       const grant = await this.#wait(context, chosen);
       const ms = this.#options.clock.now() - beganMs;
-      this.#options.metrics?.waited(grant.lease.instance.revision.service, ms);
+      this.#options.metrics?.waited(grant.lease.instance.revision, ms);
       if (grant.how !== undefined) context.start = { how: grant.how, ms };
       const gate = this.#options.activator.find(context.head.hostname)?.gate;
       if (gate !== undefined && gate !== context.admittedBy) {
@@ -258,7 +258,7 @@ export class Proxy implements Disposable {
   #send(context: RequestContext, lease: Lease): Promise<Response> {
     const { head, info } = context;
     const { instance } = lease;
-    context.limit(instance.revision);
+    context.choose(instance.revision);
     context.sendTo(instance);
     context.lease = lease;
     lease.holder = context;

@@ -6,7 +6,7 @@ import { type Client, InstanceGone } from "../http/forwarder.ts";
 import type { RequestHead } from "../http/request_head.ts";
 import type { Upload } from "../http/upload.ts";
 import type { Instance, Lease } from "../pool/instance.ts";
-import type { Revision } from "../model/revision.ts";
+import type { Revision, RevisionName } from "../model/revision.ts";
 import type { Wake } from "../pool/wake_times.ts";
 
 const TICK_MS = 100;
@@ -34,6 +34,8 @@ export class RequestContext implements Client, Timed {
   clientTimeoutMs: number;
   /** The gate that has let the request pass. */
   admittedBy: Gate | undefined;
+  /** The revision that was last chosen for the request. */
+  revision: RevisionName | undefined;
   /** What the request had to wait for. */
   start: { readonly how: Wake; readonly ms: number } | undefined;
   /** The instance that the request was last sent to. */
@@ -99,10 +101,11 @@ export class RequestContext implements Client, Timed {
     this.#controller = new AbortController();
   }
 
-  /** Sets the limits of a revision. */
-  limit({ requestTimeoutMs, clientTimeoutMs }: ClientLimits): void {
-    this.timeoutMs = requestTimeoutMs;
-    this.clientTimeoutMs = clientTimeoutMs;
+  /** Notes the revision that is to answer. Its limits hold from now on. */
+  choose(revision: RevisionName & ClientLimits): void {
+    this.revision = revision;
+    this.timeoutMs = revision.requestTimeoutMs;
+    this.clientTimeoutMs = revision.clientTimeoutMs;
   }
 
   /**

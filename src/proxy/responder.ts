@@ -6,6 +6,7 @@ import { ForwardError, InstanceGone } from "../http/forwarder.ts";
 import { problem } from "../http/problem.ts";
 import { pathOf, type RequestHead } from "../http/request_head.ts";
 import type { Hostname } from "../model/host.ts";
+import type { RevisionName } from "../model/revision.ts";
 import type { AccessRecorder } from "./access_recorder.ts";
 import type { Shed } from "./admission.ts";
 import { ClientGone, type Info, type RequestContext, type UnansweredRequests } from "./request_context.ts";
@@ -15,12 +16,12 @@ const log = logger("proxy");
 /** Counts requests. */
 export interface RequestMetrics {
   /**
-   * Counts a request. @param service `undefined` if none was found. @param durationMs The time to the response's
-   * headers.
+   * Counts a request. @param service `undefined` if none was found. @param revision The name of the revision that was
+   * chosen; `undefined` if the request was answered before. @param durationMs The time to the response's headers.
    */
-  requested(service: string | undefined, status: number, durationMs: number): void;
+  requested(service: string | undefined, revision: string | undefined, status: number, durationMs: number): void;
   /** Notes how long a request waited for an instance or a slot until it got one. */
-  waited(service: string, ms: number): void;
+  waited(revision: RevisionName, ms: number): void;
 }
 
 /** Ends requests: makes the final response, counts the request, and logs it at level `debug` and in the access log. */
@@ -89,7 +90,7 @@ export class Responder {
    */
   withoutService(request: Request, info: Info, response: Response, head: RequestHead | undefined): Response {
     const { method, headers } = request;
-    this.#metrics?.requested(undefined, response.status, 0);
+    this.#metrics?.requested(undefined, undefined, response.status, 0);
     this.#access?.ofCless(request, info, response, head, this.#clock.now());
     if (this.#isLogging) {
       const { status } = response;
@@ -124,7 +125,8 @@ export class Responder {
 
   #end(context: RequestContext, service: string | undefined, response: Response): void {
     this.#unanswered.delete(context);
-    this.#metrics?.requested(service, response.status, this.#clock.now() - context.arrivedMs);
+    const ms = this.#clock.now() - context.arrivedMs;
+    this.#metrics?.requested(service, context.revision?.name, response.status, ms);
     if (this.#isLogging) this.#log(context, response);
   }
 

@@ -162,6 +162,11 @@ export class Service implements Route {
     return madePools(this.shares);
   }
 
+  /** The names of the revisions that have a share or a tag. Makes no pool. */
+  revisions(): string[] {
+    return this.shares.map((share) => share.unmade ?? share.pool.revision.name);
+  }
+
   failure(): Failure | undefined {
     // The new revision of an undeclared service begins without a share.
     return failureOf(this.pools(), madePools(this.convention ? this.shares : this.#drawn));

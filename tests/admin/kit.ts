@@ -196,6 +196,7 @@ function catalogOf(
     after: (name) => list().filter((service) => service.name > name),
     status: (name) => statuses.get(name) ?? { state: "asleep" },
     statuses: () => Array.from(statuses, ([service, status]) => ({ service, ...status })),
+    served: () => [],
     get: (name) => list().find((service) => service.name === name),
     userOf: (secret) =>
       states.needingPreparation().flatMap(({ revisions }) => revisions.toReversed())

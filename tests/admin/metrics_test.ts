@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { Metrics } from "../../src/admin/metrics.ts";
 import type { StatedService } from "../../src/admin/prometheus.ts";
+import type { RevisionName } from "../../src/model/revision.ts";
 import { Instance } from "../../src/pool/instance.ts";
 import type { Breakage } from "../../src/pool/pool.ts";
 import { newKit } from "../support/kit.ts";
@@ -9,17 +10,21 @@ const BREAKAGES: readonly Breakage[] = [
   ...["start_failed", "start_timeout", "ended", "out_of_memory", "hung", "unanswered"] as const,
 ];
 
+const NOTHING = { instances: [], pools: [], statuses: [], served: [], memory: new Map() };
+const WEB = { name: "web-1", service: "web" };
+
 /** Metrics, with instances, waiting requests and states of services that a test sets. */
 function newMetrics() {
   const { fleet, clock, newPool } = newKit();
   const pending = new Map<string, number>();
   const statuses = new Map<string, StatedService["state"]>();
+  const served = new Set([WEB]);
   const metrics = new Metrics();
   const memory = new Map<string, { memoryBytes: number; swapBytes: number }>();
   const text = () => {
-    const pools = [...pending].map(([service, waiting]) => ({ revision: { service }, waiting }));
+    const pools = [...pending].map(([service, waiting]) => ({ revision: { name: `${service}-1`, service }, waiting }));
     const stated = Array.from(statuses, ([service, state]) => ({ service, state }));
-    return metrics.text({ instances: fleet.instances(), pools, statuses: stated, memory });
+    return metrics.text({ instances: fleet.instances(), pools, statuses: stated, served, memory });
   };
   const addInstance = (id: string) => {
     const pool = newPool();
@@ -27,7 +32,7 @@ function newMetrics() {
     fleet.add(instance, pool);
     return instance;
   };
-  return { metrics, text, pending, statuses, memory, addInstance, read: async () => valuesOf(await text()) };
+  return { metrics, text, pending, statuses, served, memory, addInstance, read: async () => valuesOf(await text()) };
 }
 
 /** The values in the text by their names with labels. */
@@ -41,46 +46,52 @@ function valuesOf(text: string): Record<string, number> {
 
 Deno.test("requests are counted by service and code, and measured, also those before the library is loaded", async () => {
   const { metrics, read, text } = newMetrics();
-  metrics.requested("web", 200, 12);
-  metrics.requested("web", 200, 3);
+  metrics.requested("web", "web-1", 200, 12);
+  metrics.requested("web", "web-1", 200, 3);
   await text();
-  metrics.requested("web", 503, 40_000);
-  metrics.requested(undefined, 404, 1);
+  metrics.requested("web", "web-1", 503, 40_000);
+  metrics.requested(undefined, undefined, 404, 1);
   const values = await read();
-  assertEquals(values['cless_requests_total{service="web",code="200"}'], 2);
-  assertEquals(values['cless_requests_total{service="web",code="503"}'], 1);
-  assertEquals(values['cless_requests_total{service="",code="404"}'], 1);
-  assertEquals(values['cless_request_duration_seconds_count{service="web"}'], 3);
-  assertEquals(values['cless_request_duration_seconds_sum{service="web"}'], 40.015);
-  assertEquals(values['cless_request_duration_seconds_bucket{le="0.005",service="web"}'], 1);
+  assertEquals(values['cless_requests_total{service="web",revision="web-1",code="200"}'], 2);
+  assertEquals(values['cless_requests_total{service="web",revision="web-1",code="503"}'], 1);
+  assertEquals(values['cless_requests_total{service="",revision="",code="404"}'], 1);
+  assertEquals(values['cless_request_duration_seconds_count{service="web",revision="web-1"}'], 3);
+  assertEquals(values['cless_request_duration_seconds_sum{service="web",revision="web-1"}'], 40.015);
+  assertEquals(values['cless_request_duration_seconds_bucket{le="0.005",service="web",revision="web-1"}'], 1);
 });
 
 Deno.test("cold starts are counted and measured by their stages", async () => {
   const { metrics, read } = newMetrics();
-  metrics.coldStart("web", 200, 30);
-  metrics.coldStart("web", 400, 50);
+  metrics.coldStart(WEB, 200, 30);
+  metrics.coldStart(WEB, 400, 50);
   const values = await read();
-  assertEquals(values['cless_cold_starts_total{service="web"}'], 2);
-  assertEquals(values['cless_cold_start_seconds_sum{service="web",stage="create"}']?.toFixed(3), "0.600");
-  assertEquals(values['cless_cold_start_seconds_sum{service="web",stage="ready"}']?.toFixed(3), "0.080");
+  assertEquals(values['cless_cold_starts_total{service="web",revision="web-1"}'], 2);
+  assertEquals(
+    values['cless_cold_start_seconds_sum{service="web",revision="web-1",stage="create"}']?.toFixed(3),
+    "0.600",
+  );
+  assertEquals(
+    values['cless_cold_start_seconds_sum{service="web",revision="web-1",stage="ready"}']?.toFixed(3),
+    "0.080",
+  );
 });
 
 Deno.test("wakes are measured by their tier, waiting requests by their time, and failures counted by reason", async () => {
   const { metrics, read } = newMetrics();
-  metrics.woken("web", "cold", 230);
-  metrics.woken("web", "resume", 2);
-  metrics.woken("web", "resume", 3);
-  metrics.waited("web", 40);
-  metrics.broke("web", "out_of_memory");
-  metrics.broke("web", "out_of_memory");
-  metrics.broke("web", "start_timeout");
+  metrics.woken(WEB, "cold", 230);
+  metrics.woken(WEB, "resume", 2);
+  metrics.woken(WEB, "resume", 3);
+  metrics.waited(WEB, 40);
+  metrics.broke(WEB, "out_of_memory");
+  metrics.broke(WEB, "out_of_memory");
+  metrics.broke(WEB, "start_timeout");
   const values = await read();
-  assertEquals(values['cless_wake_seconds_count{service="web",tier="cold"}'], 1);
-  assertEquals(values['cless_wake_seconds_sum{service="web",tier="resume"}'], 0.005);
-  assertEquals(values['cless_wake_seconds_bucket{le="0.0025",service="web",tier="resume"}'], 1);
-  assertEquals(values['cless_request_wait_seconds_sum{service="web"}'], 0.04);
-  assertEquals(values['cless_instance_failures_total{service="web",reason="out_of_memory"}'], 2);
-  assertEquals(values['cless_instance_failures_total{service="web",reason="start_timeout"}'], 1);
+  assertEquals(values['cless_wake_seconds_count{service="web",revision="web-1",tier="cold"}'], 1);
+  assertEquals(values['cless_wake_seconds_sum{service="web",revision="web-1",tier="resume"}'], 0.005);
+  assertEquals(values['cless_wake_seconds_bucket{le="0.0025",service="web",revision="web-1",tier="resume"}'], 1);
+  assertEquals(values['cless_request_wait_seconds_sum{service="web",revision="web-1"}'], 0.04);
+  assertEquals(values['cless_instance_failures_total{service="web",revision="web-1",reason="out_of_memory"}'], 2);
+  assertEquals(values['cless_instance_failures_total{service="web",revision="web-1",reason="start_timeout"}'], 1);
 });
 
 Deno.test("instances, their memory and waiting requests are counted when the metrics are read", async () => {
@@ -92,60 +103,116 @@ Deno.test("instances, their memory and waiting requests are counted when the met
   const { service } = one.revision;
   memory.set(service, { memoryBytes: 4096, swapBytes: 0 });
   let values = await read();
-  const countOf = (state: string) => values[`cless_instances{service="${service}",state="${state}"}`];
+  const countOf = (state: string) =>
+    values[`cless_instances{service="${service}",revision="${one.revision.name}",state="${state}"}`];
   assertEquals(["ready", "starting", "paused"].map(countOf), [1, 1, 0]);
   assertEquals(values[`cless_memory_bytes{service="${service}",kind="ram"}`], 4096);
   assertEquals(values[`cless_memory_bytes{service="${service}",kind="swap"}`], 0);
-  assertEquals(values['cless_requests_pending{service="web"}'], 5);
+  assertEquals(values['cless_requests_pending{service="web",revision="web-1"}'], 5);
   one.become("stopped");
   pending.clear();
   memory.clear();
   values = await read();
   assertEquals(countOf("ready"), 0);
   assertEquals(values[`cless_memory_bytes{service="${service}",kind="ram"}`], undefined);
-  assertEquals(values['cless_requests_pending{service="web"}'], undefined);
+  assertEquals(values['cless_requests_pending{service="web",revision="web-1"}'], undefined);
 });
 
-Deno.test("the series of a removed service are dropped", async () => {
+/** Counts something of each kind for a revision, and for its service. */
+function note(metrics: Metrics, revision: RevisionName): void {
+  const { name, service } = revision;
+  for (const status of [200, 503, 999]) metrics.requested(service, name, status, 1);
+  metrics.requested(service, undefined, 401, 1);
+  metrics.coldStart(revision, 1, 1);
+  for (const how of ["cold", "resume", "hibernated"] as const) metrics.woken(revision, how, 1);
+  metrics.waited(revision, 1);
+  for (const how of BREAKAGES) metrics.broke(revision, how);
+  for (const what of ["upload", "answer", "websocket"]) metrics.clientStopped(service, what);
+}
+
+const labelled = (values: Record<string, number>, label: string) =>
+  Object.keys(values).filter((name) => name.includes(label));
+
+Deno.test("the series of a removed service are dropped, those of all its revisions too", async () => {
   const { metrics, read } = newMetrics();
-  for (const service of ["web", "shop"]) {
-    metrics.requested(service, 200, 1);
-    metrics.requested(service, 999, 1);
-    metrics.coldStart(service, 1, 1);
-    for (const how of ["cold", "resume", "hibernated"] as const) metrics.woken(service, how, 1);
-    metrics.waited(service, 1);
-    for (const how of BREAKAGES) metrics.broke(service, how);
-  }
+  for (const name of ["web-1", "web-2"]) note(metrics, { name, service: "web" });
+  note(metrics, { name: "shop-1", service: "shop" });
   metrics.forget("web");
   metrics.forget("nosuch");
-  const names = Object.keys(await read());
-  assertEquals(names.filter((name) => name.includes('"web"')), []);
-  assert(names.some((name) => name.includes('"shop"')));
-  metrics.requested("web", 200, 1);
-  assertEquals((await read())['cless_requests_total{service="web",code="200"}'], 1);
+  const values = await read();
+  assertEquals(labelled(values, 'service="web"'), []);
+  assert(labelled(values, 'service="shop"').length > 0);
+  metrics.requested("web", "web-1", 200, 1);
+  assertEquals((await read())['cless_requests_total{service="web",revision="web-1",code="200"}'], 1);
 });
 
-Deno.test("at most 1,000 services have series of their own, and a free place is taken by the next", async () => {
-  const { metrics, pending, read, text } = newMetrics();
+Deno.test("the series of a revision without a share, tag or instance are there once more, and then dropped", async () => {
+  const { addInstance, metrics, read, served, statuses } = newMetrics();
+  statuses.set("web", "ready");
+  const next = { name: "web-2", service: "web" };
+  const { revision: running } = addInstance("one"); // as while it drains
+  for (const revision of [WEB, next, running]) note(metrics, revision);
+  await read();
+  served.clear();
+  served.add(next);
+  metrics.requested("web", WEB.name, 200, 1);
+  assertEquals((await read())['cless_requests_total{service="web",revision="web-1",code="200"}'], 2);
+  const values = await read();
+  assertEquals(labelled(values, 'revision="web-1"'), []);
+  for (const { name } of [next, running]) assert(labelled(values, `revision="${name}"`).length > 0, name);
+  assertEquals(values['cless_requests_total{service="web",revision="",code="401"}'], 2);
+});
+
+Deno.test("a revision that is served again before the next look keeps what was counted", async () => {
+  const { metrics, read, served } = newMetrics();
+  note(metrics, WEB);
+  served.clear();
+  await read();
+  served.add(WEB);
+  await read();
+  served.clear();
+  assert(labelled(await read(), 'revision="web-1"').length > 0);
+});
+
+Deno.test("the series of an undeclared service whose image is gone are dropped like those of its revision", async () => {
+  const { metrics, read, served, statuses } = newMetrics();
+  const found = { name: "blog-0123456789ab", service: "blog" };
+  served.add(found);
+  statuses.set("blog", "asleep");
+  note(metrics, found);
+  for (let looks = 0; looks < 3; looks++) {
+    assertEquals((await read())['cless_requests_total{service="blog",revision="",code="401"}'], 1);
+  }
+  served.delete(found);
+  statuses.delete("blog");
+  assert(labelled(await read(), 'service="blog"').length > 0);
+  assertEquals(labelled(await read(), 'service="blog"'), []);
+});
+
+Deno.test("at most 2,000 revisions have series of their own, and a free place is taken by the next", async () => {
+  const { metrics, pending, read, served, text } = newMetrics();
   await text();
-  for (let service = 0; service < 1500; service++) {
-    metrics.requested(`s${service}`, 200, 1);
-    metrics.coldStart(`s${service}`, 1, 1);
-    pending.set(`s${service}`, 1);
+  served.clear();
+  for (let number = 0; number < 2500; number++) {
+    const revision = { name: `s${number}-1`, service: `s${number}` };
+    served.add(revision);
+    metrics.requested(revision.service, revision.name, 200, 1);
+    metrics.coldStart(revision, 1, 1);
+    pending.set(revision.service, 1);
   }
   let values = await read();
   const services = new Set(Object.keys(values).flatMap((name) => /service="([^"]*)"/.exec(name)?.[1] ?? []));
-  assertEquals(services.size, 1001);
-  assertEquals(values['cless_requests_total{service="_other",code="200"}'], 500);
-  assertEquals(values['cless_requests_pending{service="_other"}'], 500);
+  assertEquals(services.size, 2001);
+  assertEquals(values['cless_requests_total{service="_other",revision="",code="200"}'], 500);
+  assertEquals(values['cless_requests_pending{service="_other",revision=""}'], 500);
   pending.clear();
   metrics.forget("s0");
-  metrics.forget("s1400");
+  metrics.forget("s2400");
   metrics.forget("_other");
-  metrics.requested("s1400", 200, 1);
+  metrics.requested("s2400", "s2400-1", 200, 1);
   values = await read();
-  assertEquals(values['cless_requests_total{service="s1400",code="200"}'], 1);
-  assertEquals(values['cless_requests_total{service="_other",code="200"}'], 500);
+  assertEquals(values['cless_requests_total{service="s2400",revision="s2400-1",code="200"}'], 1);
+  assertEquals(values['cless_requests_total{service="_other",revision="",code="200"}'], 500);
 });
 
 Deno.test("services are counted by state, and those that do not sleep have a series for their present state", async () => {
@@ -161,19 +228,19 @@ Deno.test("services are counted by state, and those that do not sleep have a ser
   assertEquals(Object.keys(values).filter((name) => name.startsWith("cless_service_state{")), [
     'cless_service_state{service="web",state="ready"}',
   ]);
-  for (let service = 0; service < 1500; service++) statuses.set(`s${service}`, "paused");
+  for (let service = 0; service < 2500; service++) statuses.set(`s${service}`, "paused");
   values = await read();
-  assertEquals(Object.keys(values).filter((name) => name.startsWith("cless_service_state{")).length, 1001);
+  assertEquals(Object.keys(values).filter((name) => name.startsWith("cless_service_state{")).length, 2001);
   assertEquals(values['cless_service_state{service="_other",state="paused"}'], 501);
-  assertEquals(values['cless_services{state="paused"}'], 1500);
+  assertEquals(values['cless_services{state="paused"}'], 2500);
 });
 
 Deno.test("the number of codes is bounded, whatever an app answers with", async () => {
   const { metrics, read } = newMetrics();
-  for (let code = 100; code < 1000; code++) metrics.requested("web", code, 1);
+  for (let code = 100; code < 1000; code++) metrics.requested("web", "web-1", code, 1);
   const codes = Object.keys(await read()).filter((name) => name.startsWith("cless_requests_total{"));
   assertEquals(codes.length, 41);
-  assertEquals((await read())['cless_requests_total{service="web",code="other"}'], 860);
+  assertEquals((await read())['cless_requests_total{service="web",revision="web-1",code="other"}'], 860);
 });
 
 Deno.test("the metrics of the process and its version are there", async () => {
@@ -194,9 +261,9 @@ Deno.test("the metrics of the process and its version are there", async () => {
 
 Deno.test("two programs in one process do not share their metrics", async () => {
   const [one, two] = [newMetrics(), newMetrics()];
-  one.metrics.requested("web", 200, 1);
-  assert('cless_requests_total{service="web",code="200"}' in await one.read());
-  assert(!('cless_requests_total{service="web",code="200"}' in await two.read()));
+  one.metrics.requested("web", "web-1", 200, 1);
+  assert('cless_requests_total{service="web",revision="web-1",code="200"}' in await one.read());
+  assert(!('cless_requests_total{service="web",revision="web-1",code="200"}' in await two.read()));
 });
 
 Deno.test("refused requests are counted by cause, and the lag of cless itself can be read", async () => {
@@ -204,7 +271,7 @@ Deno.test("refused requests are counted by cause, and the lag of cless itself ca
   const shedCounts = { lag: 4, inFlight: 3, waiting: 2, descriptors: 1 };
   const load = { lag: { currentMs: 1500 }, shed: shedCounts, engineCalls, accessLog: { lost: 3 } };
   const metrics = new Metrics(load);
-  const read = async () => valuesOf(await metrics.text({ instances: [], pools: [], statuses: [], memory: new Map() }));
+  const read = async () => valuesOf(await metrics.text(NOTHING));
   const shed = await read();
   const of = (cause: string) => shed[`cless_requests_shed_total{cause="${cause}"}`];
   assertEquals(["lag", "in_flight", "waiting", "descriptors"].map(of), [4, 3, 2, 1]);

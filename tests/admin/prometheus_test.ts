@@ -9,22 +9,24 @@ const RULES = "docs/alerts.yaml";
 
 /** The text with every metric that there is. */
 async function allMetrics(): Promise<string> {
+  const revision = { name: "web-00001", service: "web" };
   const metrics = new Metrics({
     lag: { currentMs: 3 },
     shed: new Shed(),
     engineCalls: { all: [{ call: "pause", result: "away", count: 1 }] },
     accessLog: { lost: 0 },
   });
-  metrics.requested("web", 200, 12);
-  metrics.coldStart("web", 200, 30);
-  metrics.woken("web", "cold", 230);
-  metrics.waited("web", 231);
-  metrics.broke("web", "out_of_memory");
+  metrics.requested("web", "web-00001", 200, 12);
+  metrics.coldStart(revision, 200, 30);
+  metrics.woken(revision, "cold", 230);
+  metrics.waited(revision, 231);
+  metrics.broke(revision, "out_of_memory");
   metrics.clientStopped("web", "upload");
   metrics.stuckClients(1);
   return await metrics.text({
-    instances: [{ state: "ready", revision: { service: "web" } }],
-    pools: [{ revision: { service: "web" }, waiting: 1 }],
+    instances: [{ state: "ready", revision }],
+    pools: [{ revision, waiting: 1 }],
+    served: [revision],
     statuses: [{ service: "web", state: "ready" }, { service: "shop", state: "asleep" }],
     memory: new Map([["web", { memoryBytes: 1024, swapBytes: 2048 }]]),
   });

@@ -101,6 +101,20 @@ Deno.test("revisions are listed newest first, each with its share and its tag", 
   assertEquals([first!.imageId, first!.template.env], ["sha256:one", { KEY: "value" }]);
 });
 
+Deno.test("the revisions that are served are those with a share or a tag, of declared services and of others", async () => {
+  const { catalog, deployer, found, kit, services } = newCatalog();
+  const old = found("bare").main();
+  await deployer.deploy("app", input("one"), AT_ONCE);
+  await deployer.deploy("app", input("two", { traffic: 0, tag: "next" }), AT_ONCE);
+  await deployer.deploy("app", input("three", { traffic: 0 }), AT_ONCE);
+  const served = () => Array.from(catalog.served(), ({ name, service }) => `${service} ${name}`).sort();
+  assertEquals(served(), ["app app-00001", "app app-00002", "bare bare-0123456789ab"]);
+  services.put(conventionService("bare", old, kit.newPool(newRevision("sha256:fedcba9876543210", "bare"))));
+  assertEquals(served().slice(2), ["bare bare-0123456789ab", "bare bare-fedcba987654"]);
+  services.delete("bare");
+  assertEquals(served().length, 2);
+});
+
 Deno.test("a failing revision shows the reason, the app's output and how long requests are refused", async () => {
   const { catalog, deployer, found, kit, publisher } = newCatalog();
   await deployer.deploy("app", input("one"), AT_ONCE);

@@ -1,5 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { ClessError } from "../../src/base/errors.ts";
+import type { Revision } from "../../src/model/revision.ts";
 import type { Breakage } from "../../src/pool/pool.ts";
 import type { Probed } from "../../src/pool/probe.ts";
 import { settle } from "../support/fake_clock.ts";
@@ -8,7 +9,7 @@ import { never, newKit, newRevision, started, untilAborted } from "../support/ki
 /** A pool, and what its observer is told of things that broke. */
 function observed(ask?: (url: string, signal: AbortSignal) => Promise<Probed>) {
   const told: [service: string, how: Breakage][] = [];
-  const observer = { broke: (service: string, how: Breakage) => void told.push([service, how]) };
+  const observer = { broke: ({ service }: Revision, how: Breakage) => void told.push([service, how]) };
   const kit = newKit({ observer, ...(ask === undefined ? {} : { ask }) });
   return { kit, told, pool: kit.newPool({ ...newRevision(), readinessPath: "/ready" }) };
 }

@@ -314,7 +314,7 @@ Deno.test("an observer is told of each instance, of each change of its state, an
   const kit = newKit({
     observer: {
       changed: ({ id, state }, before) => void told.push(`${id} ${before ?? "new"} ${state}`),
-      started: (service, createMs, readyMs) => void told.push(`${service} ${createMs} ${readyMs}`),
+      started: ({ service }, createMs, readyMs) => void told.push(`${service} ${createMs} ${readyMs}`),
       failed: ({ count, output }, { revision }) => void told.push(`${revision.service} ${count} ${output}`),
     },
     untilReady: async (_url, clock) => {

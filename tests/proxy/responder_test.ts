@@ -22,7 +22,9 @@ function setUp() {
     const limits = { requestTimeoutMs: 10_000, clientTimeoutMs: 10_000 };
     const info = { completed: Promise.resolve() } as Info;
     const context = new RequestContext(request, info, requestHead(parts), clock.now(), limits);
-    context.sendTo(new Instance("one", newRevision(), clock));
+    const revision = newRevision();
+    context.choose(revision);
+    context.sendTo(new Instance("one", revision, clock));
     unanswered.add(context);
     return context;
   };
@@ -39,7 +41,10 @@ Deno.test("a request that is answered is watched no more, and counted with how l
   assertEquals(responder.failed(failed, undefined, new ClessError("crash_loop", "no")).status, 503);
   const request = { method: "GET", headers: new Headers() } as Request;
   responder.withoutService(request, {} as Info, new Response("no"), undefined);
-  assertEquals(counted, [["app", 201, 30], ["web", 204, 50], [undefined, 503, 50], [undefined, 200, 0]]);
+  const { name } = newRevision();
+  assertEquals(counted, [["app", name, 201, 30], ["web", name, 204, 50], [undefined, name, 503, 50], [
+    ...[undefined, undefined, 200, 0],
+  ]]);
   assertEquals(unanswered.size, 0);
   unanswered[Symbol.dispose]();
 });
@@ -85,7 +90,7 @@ Deno.test("each failure of a request has its status and code, and what was shed 
     const response = responder.failed(newContext(), "app", error);
     assertEquals([response.status, response.headers.get("cless-error")], [status, code]);
     assertEquals(shed, { descriptors: 0, waiting: 0, ...(counter === undefined ? {} : { [counter]: 1 }) });
-    assertEquals(counted, [["app", status, 0]]);
+    assertEquals(counted, [["app", newRevision().name, status, 0]]);
     unanswered[Symbol.dispose]();
   }
 });

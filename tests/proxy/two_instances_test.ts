@@ -48,7 +48,7 @@ async function twoInstances(unanswered: (origin: string, instances: readonly Ins
     reconciler: { suspect: () => {} },
     admission: admitAll(),
     budget: new StreamBudget(),
-    metrics: { requested: (service, status) => void answered.push([service, status]), waited: () => {} },
+    metrics: { requested: (service, _, status) => void answered.push([service, status]), waited: () => {} },
     admin: () => undefined,
   });
   const remoteAddr = { transport: "tcp", hostname: "127.0.0.1", port: 1 };

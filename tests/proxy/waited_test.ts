@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import type { RevisionName } from "../../src/model/revision.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { Harness } from "../support/harness.ts";
 import { Origin } from "../support/origin.ts";
@@ -9,7 +10,10 @@ netTest("a request that waits for a start is told of with its time, one that fin
   await using app = Origin.answering();
   const clock = new FakeClock();
   const waits: [service: string, ms: number][] = [];
-  const metrics = { requested: () => {}, waited: (service: string, ms: number) => void waits.push([service, ms]) };
+  const metrics = {
+    requested: () => {},
+    waited: ({ service }: RevisionName, ms: number) => void waits.push([service, ms]),
+  };
   await using cless = Harness.cold({ clock, metrics });
   const asked = cless.ask(requestText());
   const launch = await cless.launcher.nextLaunch();
@@ -25,8 +29,8 @@ netTest("a request whose start fails is told of by its answer, not by its wait",
   const waits: string[] = [];
   const answers: (string | number | undefined)[] = [];
   const metrics = {
-    requested: (service: string | undefined, status: number) => void answers.push(service, status),
-    waited: (service: string) => void waits.push(service),
+    requested: (service: string | undefined, _: unknown, status: number) => void answers.push(service, status),
+    waited: ({ service }: RevisionName) => void waits.push(service),
   };
   await using cless = Harness.cold({ metrics });
   const asked = cless.ask(requestText());

@@ -94,7 +94,8 @@ export function aboutOperations(
         const text = await metrics.text({
           instances: fleet.instances(),
           pools: statistics.pools(),
-          statuses: catalog.statuses(),
+          statuses: [...catalog.statuses()],
+          served: catalog.served(),
           memory,
         });
         return content(text, "text/plain; version=0.0.4; charset=utf-8");
