@@ -27,11 +27,13 @@ import { InstanceControl } from "./control/instance_control.ts";
 import { OlderImages } from "./control/older_images.ts";
 import { RevisionEnv } from "./control/runtime_revision.ts";
 import { Secrets } from "./control/secrets/secrets.ts";
+import { RunningDeploys } from "./control/running_deploys.ts";
 import { ServiceStates } from "./control/service_states.ts";
 import { ServiceStatuses } from "./control/service_status.ts";
 import { Statistics } from "./control/statistics.ts";
 import { StatusEvents } from "./control/status_events.ts";
 import { Supervision } from "./control/supervision.ts";
+import { Waits } from "./control/waits.ts";
 import { Wakes } from "./control/wakes.ts";
 import { findPredecessor, lockAfter, type PredecessorLink, type Role, ROLES, TakeOver } from "./control/take_over.ts";
 import type { ConfigFile } from "./deploy/config_file.ts";
@@ -126,6 +128,7 @@ function makeParts(
   const events = new EventLog(clock, Date.now);
   const instanceEvents = new InstanceEvents(events);
   const deploys = new DeployQueue();
+  const running = new RunningDeploys();
   const statuses = new ServiceStatuses(services, deploys);
   const statusEvents = new StatusEvents(events, statuses);
   const reserve = new FileReserve(clock, RESERVED_FILES);
@@ -222,7 +225,8 @@ function makeParts(
     exceptRobots: config.wakeExceptRobots,
   });
   const deployer = new Deployer({
-    ...{ store, states, publisher, images: engine.source, secrets, launcher, drainTimeoutMs, deploys, statusEvents },
+    ...{ store, states, publisher, images: engine.source, secrets, launcher, drainTimeoutMs, deploys, running },
+    statusEvents,
     rules: {
       checkEnv: envProblem,
       hostPaths,
@@ -232,6 +236,7 @@ function makeParts(
     },
     volumeUsers: engine,
     events: {
+      tell: (type, service, data) => events.tell(type, service, data),
       emit(type, service, data) {
         events.emit(type, service, data);
         if (type !== "service.deleted") return statusEvents.check(service);
@@ -244,9 +249,11 @@ function makeParts(
     now: Date.now,
   });
   const catalog = new Catalog(states, services, statuses);
+  const waits = new Waits({ deploys: running, fleet, events, outputs: engine.launcher.outputs, now: Date.now });
+  events.onTick(() => waits.tell());
   const api = adminApi({
     ...{ config, clock, stopping: stopping.signal, catalog, deployer, store, dataDir, secrets, fleet, events },
-    ...{ metrics, engine, figures, hosts, signInAddresses, activator },
+    ...{ metrics, engine, figures, hosts, signInAddresses, activator, running, waits },
     certificateNames: new CertificateNames({ store, clock, now: Date.now }),
     control: new InstanceControl(router, services, drainTimeoutMs),
     tokens: new Tokens(store, dataDir.token),

@@ -2,14 +2,14 @@ import type { DeployJson } from "../admin/operations/deploys.ts";
 import { type Client, servicePath } from "./client.ts";
 import { ago, durationText, indented, plainText, table } from "./text.ts";
 
-/** The deploys of a service that have ended, the newest first; none if there is neither a service nor a deploy. */
+/** The deploys of a service, the newest first; none if there is neither a service nor a deploy. */
 export async function deploysOf(client: Client, name: string): Promise<DeployJson[]> {
   return await client.find<DeployJson[]>(servicePath(name, "deploys")) ?? [];
 }
 
 /** Whether a deploy failed or was called off. */
 export function hasFailed({ outcome }: DeployJson): boolean {
-  return outcome !== "deployed";
+  return outcome === "failed" || outcome === "called off";
 }
 
 /** When a deploy ended, as ISO 8601. */

@@ -18,6 +18,7 @@ export type EventType =
   | "service.changed"
   | "service.deleted"
   | "service.state"
+  | "service.waiting"
   | "revision.pulling"
   | "revision.starting"
   | "revision.warning"
@@ -36,7 +37,7 @@ export type EventType =
 
 /** Something that has happened. */
 export interface ClessEvent {
-  /** Increases, also across restarts. `undefined` for a stats tick, which is not kept. */
+  /** Increases, also across restarts. `undefined` for what is not kept: stats ticks, and progress. */
   readonly id: number | undefined;
   /** Wall-clock time, ms since 1970. */
   readonly at: number;
@@ -79,6 +80,7 @@ export class EventLog {
   readonly #maxPending: number;
   readonly #ring: ClessEvent[] = [];
   readonly #subscribers = new Set<Subscriber>();
+  readonly #onTick: (() => void)[] = [];
   readonly #firstId: number;
   #nextId: number;
   #stopTicking: (() => void) | undefined;
@@ -104,6 +106,18 @@ export class EventLog {
     for (const subscriber of this.#subscribers) subscriber.push(event);
   }
 
+  /** Passes an event on to the present subscribers, and does not keep it. */
+  tell(type: EventType, service: string, data: Record<string, unknown>): void {
+    if (this.#subscribers.size === 0) return;
+    const event: ClessEvent = { id: undefined, at: this.#now(), type, service, data };
+    for (const subscriber of this.#subscribers) subscriber.push(event);
+  }
+
+  /** Calls back each second while there are subscribers. */
+  onTick(callback: () => void): void {
+    this.#onTick.push(callback);
+  }
+
   /**
    * The kept events after the id `after`, then all new events. If `after` is from another process, it begins with all
    * kept events. Can be iterated over once. Leaving the loop or aborting the signal ends the subscription. Without
@@ -119,6 +133,7 @@ export class EventLog {
     this.#stopTicking ??= this.#clock.every(TICK_MS, () => {
       const at = this.#now();
       for (const ticking of this.#subscribers) ticking.tick(at);
+      for (const callback of this.#onTick) callback();
     });
     return subscriber;
   }

@@ -3,6 +3,7 @@ import { logger } from "../base/log.ts";
 import { ImageUnavailable, RevisionFailed } from "../control/deploy_error.ts";
 import { lastOutput } from "../control/deploy_record.ts";
 import type { DeployRecord } from "../control/records.ts";
+import type { RunningDeploy, RunningDeploys } from "../control/running_deploys.ts";
 import type { Store } from "../control/store.ts";
 
 const log = logger("deployer");
@@ -13,14 +14,16 @@ interface Worked {
   readonly isChanged: boolean;
 }
 
-/** Stores how deploys end, also those that fail or are called off. */
+/** Knows the deploys that are under way, and stores how they end, also those that fail or are called off. */
 export class DeployRecorder {
   readonly #store: Pick<Store, "addDeploy">;
+  readonly #running: Pick<RunningDeploys, "begin">;
   readonly #now: () => number;
 
   /** @param now Wall-clock time, ms since 1970. */
-  constructor(store: Pick<Store, "addDeploy">, now: () => number) {
+  constructor(store: Pick<Store, "addDeploy">, running: Pick<RunningDeploys, "begin">, now: () => number) {
     this.#store = store;
+    this.#running = running;
     this.#now = now;
   }
 
@@ -29,20 +32,20 @@ export class DeployRecorder {
    * and the deploy ends as it would have.
    *
    * @param signal Aborted if the deploy is called off.
-   * @param work Calls `trying` with the name of the revision that it makes, once there is one.
+   * @param work Notes in `running` how far it is.
    */
   async record<T extends Worked>(
     begun: Pick<DeployRecord, "service" | "image" | "by">,
     signal: AbortSignal,
-    work: (trying: (revision: string) => void) => Promise<T>,
+    work: (running: RunningDeploy) => Promise<T>,
   ): Promise<T> {
     const startedAt = this.#now();
-    let revision: string | undefined;
+    using running = this.#running.begin({ ...begun, startedAt });
     const add = (end: Pick<DeployRecord, "revision" | "outcome" | "reason" | "output">) => {
       this.#add({ ...begun, startedAt, durationMs: Math.max(0, this.#now() - startedAt), ...end });
     };
     try {
-      const worked = await work((name) => revision = name);
+      const worked = await work(running);
       const { revision: { name }, isChanged } = worked;
       if (isChanged) add({ revision: name, outcome: "deployed", reason: undefined, output: [] });
       return worked;
@@ -50,6 +53,7 @@ export class DeployRecorder {
       const isKnown = error instanceof RevisionFailed || error instanceof ImageUnavailable;
       const reason = error instanceof RevisionFailed ? error.reason : messageOf(error);
       const output = isKnown ? lastOutput(error.output) : [];
+      const { revision } = running;
       add({ revision, outcome: signal.aborted ? "called off" : "failed", reason, output });
       throw error;
     }

@@ -12,6 +12,7 @@ import {
   type ServiceChange,
   type ServiceRecord,
 } from "../control/records.ts";
+import type { RunningDeploy, RunningDeploys } from "../control/running_deploys.ts";
 import type { Secrets } from "../control/secrets/secrets.ts";
 import { inTraffic, namesOf, type ServiceState, type ServiceStates } from "../control/service_states.ts";
 import { StaleError, type Store } from "../control/store.ts";
@@ -57,9 +58,11 @@ export interface DeployerOptions {
     /** The services of other data-dirs whose containers have a volume, each as `SERVICE of OWNER`. Never rejects. */
     othersWithVolume(volume: string): Promise<string[]>;
   };
-  readonly events: Pick<EventLog, "emit">;
+  readonly events: Pick<EventLog, "emit" | "tell">;
   /** The running deploys. */
   readonly deploys: DeployQueue;
+  /** How far they are. */
+  readonly running: RunningDeploys;
   readonly statusEvents: Pick<StatusEvents, "check">;
   readonly rules: DeployRules;
   /** Wall-clock time, ms since 1970. */
@@ -115,8 +118,7 @@ export interface Deployed {
 interface BegunDeploy extends Omit<Deploy, "content" | "number"> {
   readonly options: DeployOptions;
   readonly template: RevisionTemplate;
-  /** Called with the name of the new revision, once there is one. */
-  readonly trying: (revision: string) => void;
+  readonly running: RunningDeploy;
 }
 
 interface Deploy {
@@ -147,13 +149,13 @@ export class Deployer {
   readonly #tried = new Map<string, number>();
 
   constructor(options: DeployerOptions) {
-    const { drainTimeoutMs, images, launcher, now, publisher, states, store } = options;
+    const { drainTimeoutMs, images, launcher, now, publisher, running, states, store } = options;
     this.#options = options;
     this.#deploys = options.deploys;
     this.#states = states;
     this.#volumes = new VolumeHandover(states, publisher, launcher, drainTimeoutMs);
     this.#images = new PulledImages(images, states, launcher);
-    this.#recorder = new DeployRecorder(store, now);
+    this.#recorder = new DeployRecorder(store, running, now);
   }
 
   /** Publishes all stored services. If one cannot be published, that is logged; deploying it again repairs it. */
@@ -308,22 +310,27 @@ export class Deployer {
     const template = canonicalTemplate(input.template);
     this.#secretVersions(template); // fails before the pull if a name is wrong
     const { image } = template;
-    return await this.#recorder.record({ service: name, image, by: options.by }, signal, (trying) => {
-      return this.#tryDeploy({ name, input, options, begun, template, trying }, signal);
+    return await this.#recorder.record({ service: name, image, by: options.by }, signal, (running) => {
+      return this.#tryDeploy({ name, input, options, begun, template, running }, signal);
     });
   }
 
   async #tryDeploy(
-    { name, input, options, begun, template, trying }: BegunDeploy,
+    { name, input, options, begun, template, running }: BegunDeploy,
     signal: AbortSignal,
   ): Promise<Deployed> {
     const { events, publisher } = this.#options;
     const { image, pullPolicy } = template;
     using found = await this.#images.find(image, pullPolicy, {
       signal,
-      onProgress: ({ status, done, total, layer }) =>
-        events.emit("revision.pulling", name, defined({ image, done, total, status, layer })),
+      onProgress: ({ status, done, total, layer }) => {
+        const data = defined({ image, done, total, status, layer });
+        if (running.pull === undefined) events.emit("revision.pulling", name, data);
+        else events.tell("revision.pulling", name, data);
+        running.pull = { done, total };
+      },
     });
+    running.pull = undefined;
     const { imageId, digest: imageDigest, pulled } = found;
     const content = { template, imageId, imageDigest, pulled, secretVersions: this.#secretVersions(template) };
     const deploy = { name, input, options, begun, content, number: this.#nextNumber(name) };
@@ -331,7 +338,7 @@ export class Deployer {
     const { wait } = options;
     const start = wait ? "instead" : "never";
     if (change?.addRevision === undefined) return await this.#commit(deploy, { made: [], start, signal });
-    trying(revision.name);
+    running.revision = revision.name;
     this.#noteTried(deploy);
     this.#warnOfOthers(revision);
     if (found.hasHealthCheck) this.#noteHealthCheck(revision);
@@ -343,6 +350,7 @@ export class Deployer {
     if (wait && !hasVolumes) await this.#tryRevision(pool, signal);
     // A revision with volumes is tried during the commit, once the present holder of the volumes has stopped. Requests
     // are held meanwhile.
+    running.isHandingOver = hasVolumes;
     const deployed = await this.#commit(deploy, { made: [pool], start: wait && hasVolumes ? "always" : start, signal });
     onFailure.move();
     return deployed;

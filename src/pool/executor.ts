@@ -203,7 +203,8 @@ export class Executor {
     const running = run(end, (error) => away = error).then(() => void (runs = true));
     try {
       await abortable(running, end);
-      await this.asking.untilReady(instance.origin + instance.revision.readinessPath, this.#clock, end);
+      const url = instance.origin + instance.revision.readinessPath;
+      await this.asking.untilReady(url, this.#clock, end, (probed) => instance.probed = probed);
       instance.gone.throwIfAborted();
       return undefined;
     } catch (thrown) {

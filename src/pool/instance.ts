@@ -2,6 +2,7 @@ import type { InstanceState } from "../model/instance_state.ts";
 import type { Revision, RevisionName } from "../model/revision.ts";
 import type { Clock } from "../base/clock.ts";
 import { SwapList, type Swappable } from "../base/swap_list.ts";
+import type { Probed } from "./probe.ts";
 
 /** What a request has observed of an app that seems unwell: see the table in health.ts. */
 export type Suspicion = "unreachable" | "closed" | "late" | "silent";
@@ -32,6 +33,8 @@ export class Instance {
   origin = "";
   /** The time from the start to the first good answer; missing for an instance that was adopted. */
   coldStartMs: number | undefined;
+  /** What the app did at the last probe of its start. */
+  probed: Probed | undefined;
   /** The container's exit code, if the engine reported one. */
   exitCode: number | undefined;
   /** Whether the engine reported that it was killed for memory. */

@@ -41,7 +41,12 @@ export type Ask = (url: string, signal: AbortSignal) => Promise<Probed>;
 /** How apps are probed. */
 export interface Asking {
   /** Waits until the app at a URL answers; rejects with {@linkcode NotReady}, or the signal's reason. */
-  readonly untilReady: (url: string, clock: Clock, signal: AbortSignal) => Promise<void>;
+  readonly untilReady: (
+    url: string,
+    clock: Clock,
+    signal: AbortSignal,
+    onProbed?: (probed: Probed) => void,
+  ) => Promise<void>;
   readonly ask: Ask;
   /** The lag of cless itself; if missing, there is none. */
   readonly lag?: Lag;
@@ -63,18 +68,31 @@ export class NotReady extends Error {
  * Waits until an app answers a GET with a status below 500. A refused or broken connection, an empty answer and a
  * server error mean "not yet". The longer the app takes, the rarer are the attempts.
  *
+ * @param onProbed Called with the result of each probe.
  * @throws {NotReady} Once the signal is aborted, with its reason as the cause.
  */
-export async function untilReady(url: string, clock: Clock, signal: AbortSignal, ask: Ask = probe): Promise<void> {
+export async function untilReady(
+  url: string,
+  clock: Clock,
+  signal: AbortSignal,
+  ask: Ask = probe,
+  onProbed?: (probed: Probed) => void,
+): Promise<void> {
   waiting++;
   try {
-    await askUntilReady(url, clock, signal, ask);
+    await askUntilReady(url, clock, signal, ask, onProbed);
   } finally {
     waiting--;
   }
 }
 
-async function askUntilReady(url: string, clock: Clock, signal: AbortSignal, ask: Ask): Promise<void> {
+async function askUntilReady(
+  url: string,
+  clock: Clock,
+  signal: AbortSignal,
+  ask: Ask,
+  onProbed: (probed: Probed) => void = () => {},
+): Promise<void> {
   const ready = new AbortController();
   const end = AbortSignal.any([signal, ready.signal]);
   const attempts: Promise<boolean>[] = [];
@@ -88,14 +106,14 @@ async function askUntilReady(url: string, clock: Clock, signal: AbortSignal, ask
   while (!end.aborted) {
     await delay(clock, pauseMs, end);
     const attempt = ask(url, end).then((probed) => {
-      if (!end.aborted) last = probed;
+      if (!end.aborted) onProbed(last = probed);
       if (isWell(probed)) ready.abort();
       return true;
     });
     attempts.push(attempt);
     if (await within(attempt, clock, waitMs) === undefined) {
       waitMs *= 2;
-      last = "silent";
+      onProbed(last = "silent");
     }
     pauseMs = pauseAfter(clock.now() - began);
   }
@@ -190,8 +208,8 @@ export class Prober implements Asking {
     }
   };
 
-  readonly untilReady = (url: string, clock: Clock, signal: AbortSignal): Promise<void> =>
-    untilReady(url, clock, signal, this.ask);
+  readonly untilReady: Asking["untilReady"] = (url, clock, signal, onProbed) =>
+    untilReady(url, clock, signal, this.ask, onProbed);
 }
 
 /** Probes an app with a time limit. */

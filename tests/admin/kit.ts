@@ -62,7 +62,7 @@ export async function newAdmin(
   const key = { folder: "/none", text: new Uint8Array(32).fill(1).toBase64() };
   const secrets = await Secrets.open(store, key, () => 1_000_000);
   const scene = newScene({ tryStart: () => Promise.resolve(), store, secrets, ...sceneOptions });
-  const { deployer, kit } = scene;
+  const { deployer, kit, runningDeploys: running } = scene;
   const asked: string[] = [];
   const found: ServiceView[] = [];
   const statuses = new Map<string, ServiceStatus>();
@@ -91,6 +91,8 @@ export async function newAdmin(
   const parts: Collaborators = {
     catalog,
     deployer: Object.assign(deployer, { plan: (name: string) => Promise.resolve(previewOf(scene, name)) }),
+    running,
+    waits: { of: () => undefined },
     control: { wake: (name) => control("wake", name), sleep: (name) => control("sleep", name) },
     secrets,
     tokens,

@@ -262,3 +262,31 @@ Deno.test("a failing revision emits events from the third failure in a row on, w
   const data = { revision: AT.revision, reason: failure.reason, output: ["no config", "bye"] };
   assertEquals(told, [3, 4].map((count) => ["revision.failed", AT.service, { ...data, count }]));
 });
+
+Deno.test("what is told reaches the present subscribers, and is not kept for later ones", async () => {
+  const { log } = newLog();
+  log.tell("service.waiting", "app", { n: 1 });
+  const events = log.subscribe({ signal: never() });
+  log.tell("service.waiting", "app", { n: 2 });
+  emit(log, 3);
+  const { value } = await events.next();
+  assertEquals(value, { id: undefined, at: NOW, type: "service.waiting", service: "app", data: { n: 2 } });
+  const later = log.subscribe({ after: 0, signal: never() });
+  assertEquals([await take(events, 1), await take(later, 1)], [[3], [3]]);
+  await events.return!();
+  await later.return!();
+});
+
+Deno.test("ticks are for those who asked for them, and only while somebody subscribes", async () => {
+  const { clock, log } = newLog();
+  let ticks = 0;
+  log.onTick(() => ticks++);
+  await clock.advance(2000);
+  assertEquals([ticks, clock.timers], [0, 0]);
+  const events = log.subscribe({ signal: never() });
+  await clock.advance(2000);
+  assertEquals(ticks, 2);
+  await events.return!();
+  await clock.advance(2000);
+  assertEquals([ticks, clock.timers], [2, 0]);
+});

@@ -110,7 +110,7 @@ Deno.test("an image with a HEALTHCHECK emits a warning that it does not run, onc
   assertEquals(warnings().length, 1);
 });
 
-Deno.test("a pull emits its progress", async () => {
+Deno.test("a pull emits an event when it begins, and tells its progress to the present subscribers", async () => {
   const scene = newScene({
     images: {
       resolve: (_name, _policy, { onProgress }) => {
@@ -124,7 +124,7 @@ Deno.test("a pull emits its progress", async () => {
   assertEquals([error.reason, error.output], ["unreachable", []]);
   assertEquals(told(scene), [
     'revision.pulling app {"image":"shop","done":0,"total":0,"status":"Pulling from acme/shop"}',
-    'revision.pulling app {"image":"shop","done":1,"total":2,"status":"Pull complete","layer":"0123456789ab"}',
+    'revision.pulling app {"image":"shop","done":1,"total":2,"status":"Pull complete","layer":"0123456789ab","told":true}',
   ]);
 });
 
@@ -133,4 +133,32 @@ Deno.test("a change that fails or changes nothing emits no event", async () => {
   scene.store.failure = new StoreUnavailable("the disk is full");
   await assertRejects(() => scene.deployer.deploy("app", input("one"), AT_ONCE), StoreUnavailable);
   assertEquals(told(scene), []);
+});
+
+Deno.test("a running deploy tells how far it is: the pull, then the revision, and nothing once it has ended", async () => {
+  const pulled = Promise.withResolvers<{ imageId: string; pulled: boolean }>();
+  const { deployer, runningDeploys: running, trials } = newScene({
+    images: {
+      resolve: (_name, _policy, { onProgress }) => {
+        onProgress?.({ status: "Asking the registry", done: 0, total: 0 });
+        onProgress?.({ status: "Pull complete", done: 1, total: 2, layer: "0123456789ab" });
+        return pulled.promise;
+      },
+    },
+  });
+  const far = () => {
+    const { isHandingOver, pull, revision } = running.of("app") ?? {};
+    return [pull, revision, isHandingOver];
+  };
+  assertEquals(far(), [undefined, undefined, undefined]);
+  const deployed = deployer.deploy("app", input("shop"), WAITING);
+  await settle();
+  assertEquals(far(), [{ done: 1, total: 2 }, undefined, false]);
+  assertEquals([...running.services()], ["app"]);
+  pulled.resolve({ imageId: "sha256:1", pulled: true });
+  await settle();
+  assertEquals(far(), [undefined, "app-00001", false]);
+  trials[0]!.fail(new Error("no answer"));
+  await assertRejects(() => deployed, RevisionFailed);
+  assertEquals([far(), [...running.services()]], [[undefined, undefined, undefined], []]);
 });

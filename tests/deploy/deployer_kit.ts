@@ -2,6 +2,7 @@ import { Gates } from "../../src/access/gates.ts";
 import { Deployer, type DeployerOptions, type DeployInput, type DeployOptions } from "../../src/deploy/deployer.ts";
 import { DeployQueue } from "../../src/deploy/deploy_queue.ts";
 import type { EventType } from "../../src/control/events.ts";
+import { RunningDeploys } from "../../src/control/running_deploys.ts";
 import { Publisher } from "../../src/deploy/publisher.ts";
 import { HostPaths } from "../../src/deploy/volumes.ts";
 import { RevisionEnv } from "../../src/control/runtime_revision.ts";
@@ -37,6 +38,8 @@ export interface Scene {
   readonly launcher: RevisionLauncher;
   readonly env: RevisionEnv;
   readonly deployer: Deployer;
+  /** The deploys that are under way. */
+  readonly runningDeploys: RunningDeploys;
   /** The names of the pools that were retired, in order. */
   readonly retired: string[];
   /** Called for each retired pool. The pool is gone once it resolves. */
@@ -150,6 +153,7 @@ export function newScene(options: SceneOptions = {}): Scene {
     retiring,
     random: () => drawn,
   });
+  const running = new RunningDeploys();
   const deployer = new Deployer({
     store,
     states,
@@ -173,8 +177,12 @@ export function newScene(options: SceneOptions = {}): Scene {
       ...rules,
     },
     deploys: new DeployQueue(),
+    running,
     statusEvents: { check: () => {} },
-    events: { emit: (type, service, { ms: _, ...data }) => void events.push([type, service, data]) },
+    events: {
+      emit: (type, service, { ms: _, ...data }) => void events.push([type, service, data]),
+      tell: (type, service, data) => void events.push([type, service, { ...data, told: true }]),
+    },
     now: () => time.now++,
     ...parts,
   });
@@ -198,6 +206,7 @@ export function newScene(options: SceneOptions = {}): Scene {
     launcher: launcher!,
     env,
     deployer,
+    runningDeploys: running,
     retired,
     on,
     events,

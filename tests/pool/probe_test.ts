@@ -383,3 +383,12 @@ Deno.test("a probe with a time limit leaves no timer, and is aborted when its ti
   attempts[1]!.answer("silent");
   assertEquals([await late, clock.timers], ["silent", 0]);
 });
+
+Deno.test("a wait for an app tells what the app did at each probe", async () => {
+  const clock = new FakeClock();
+  const answers: Probed[] = ["refused", 503, 200];
+  const told: Probed[] = [];
+  const ask = () => Promise.resolve(answers.shift()!);
+  await clock.until(untilReady("http://app/", clock, never(), ask, (probed) => told.push(probed)));
+  assertEquals(told, ["refused", 503, 200]);
+});

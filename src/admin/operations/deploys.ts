@@ -1,9 +1,12 @@
 import { z } from "zod";
 import type { DeployRecord } from "../../control/records.ts";
+import type { RunningDeploy } from "../../control/running_deploys.ts";
+import type { WaitingNow } from "../../control/waits.ts";
 import { json } from "../body.ts";
 import type { Collaborators } from "../collaborators.ts";
 import { serviceParam, time, timeOf, whole } from "../common_fields.ts";
 import { tagged } from "../operation.ts";
+import { showWaiting, waitingSchema } from "../waiting_view.ts";
 import { serviceOf } from "./services.ts";
 
 const operation = tagged("deploys");
@@ -15,12 +18,13 @@ const deployView = z.strictObject({
   image: z.string(),
   by: z.string().meta({ description: "The name of the token that was used" }),
   startedAt: time,
-  durationMs: z.int().min(0),
-  outcome: z.enum(["deployed", "failed", "called off"]).meta({
-    description:
-      "A deploy is called off if cless stops or the service is deleted. Only `deployed` has changed anything",
+  durationMs: z.int().min(0).meta({ description: "How long it took; so far, if it is running" }),
+  outcome: z.enum(["running", "deployed", "failed", "called off"]).meta({
+    description: "A deploy is called off if cless stops or the service is deleted. Only `deployed` has changed " +
+      "anything; `running` has not ended",
   }),
-  reason: z.string().optional().meta({ description: "Why it did not work; missing if it did" }),
+  waiting: waitingSchema.optional(),
+  reason: z.string().optional().meta({ description: "Why it did not work; missing if it did, or if it is running" }),
   output: z.array(z.string()).meta({ description: "The last lines that the app wrote, if it failed" }),
 }).meta({
   id: "Deploy",
@@ -36,32 +40,53 @@ const deployView = z.strictObject({
   }],
 });
 
-/** A deploy that has ended, in JSON. */
+/** A deploy in JSON. */
 export type DeployJson = z.output<typeof deployView>;
 
-/** How deploys ended. */
-export function deployOperations({ catalog, store }: Collaborators) {
+/** The running deploys, and how others ended. */
+export function deployOperations({ catalog, now = Date.now, running, store, waits }: Collaborators) {
   return [
     operation({
       id: "listDeploys",
       route: "GET /v1/services/{name}/deploys",
       scope: "read",
-      summary: "List how the deploys of a service ended, newest first, also those that failed",
+      summary: "List the deploys of a service, newest first: the running one, and how others ended",
       description:
         "A service that never worked has deploys too. The newest 20 that worked are retained, and the newest 20 that " +
-        "did not, for 90 days or until the service is removed. A deploy is listed once it has ended. Requests that " +
-        "were refused, and deploys that had nothing to change, are not listed.",
+        "did not, for 90 days or until the service is removed. Requests that were refused, and deploys that had " +
+        "nothing to change, are not listed.",
       params: { name: serviceParam },
       query: { limit: whole(1, 100, { description: "How many at most; 100 by default" }).optional() },
       answers: { 200: { description: "The deploys", schema: z.array(deployView) } },
       errors: ["not_found", "store_unavailable"],
       run: ({ params: { name }, query: { limit = 100 } }) => {
-        const deploys = store.deploys(name, limit);
-        if (deploys.length === 0) serviceOf(catalog, name);
-        return json(deploys.map(showDeploy));
+        const present = running.of(name);
+        const ended = store.deploys(name, limit);
+        if (present === undefined && ended.length === 0) serviceOf(catalog, name);
+        const shown = present === undefined ? [] : [showRunning(present, waits.of(name), now())];
+        return json([...shown, ...ended.map(showDeploy)].slice(0, limit));
       },
     }),
   ];
+}
+
+function showRunning(
+  { by, image, revision, startedAt }: RunningDeploy,
+  waiting: WaitingNow | undefined,
+  now: number,
+): DeployJson {
+  const durationMs = Math.max(0, Math.round(now - startedAt));
+  const shown = waiting && showWaiting(waiting);
+  return {
+    revision,
+    image,
+    by,
+    startedAt: timeOf(startedAt),
+    durationMs,
+    outcome: "running",
+    waiting: shown,
+    output: [],
+  };
 }
 
 function showDeploy({ output, startedAt, service: _, ...deploy }: DeployRecord): DeployJson {

@@ -23,7 +23,7 @@ const since = z.string().refine(
 });
 
 /** The output of the instances of a service. */
-export function logOperations({ catalog, logs, stopping }: Collaborators) {
+export function logOperations({ catalog, logs, running, stopping }: Collaborators) {
   return [
     operation({
       id: "readLogs",
@@ -46,7 +46,7 @@ export function logOperations({ catalog, logs, stopping }: Collaborators) {
       answers: { 200: { description: "The lines", types: ["text/plain", JSON_LINES] } },
       errors: ["not_found", "store_unavailable"],
       run: async ({ request, params: { name }, query: { follow, revision, since, tail, timestamps } }) => {
-        serviceOf(catalog, name);
+        if (running.of(name) === undefined) serviceOf(catalog, name); // its first deploy may be running
         const type = accepts(request, "text/plain", JSON_LINES) === JSON_LINES ? JSON_LINES : "text/plain";
         const show = type === JSON_LINES ? jsonLine : (line: ServiceLogLine) => textLine(line, timestamps);
         const options = { follow, tail, since, revision };

@@ -31,6 +31,7 @@ import {
   whole,
 } from "../common_fields.ts";
 import { type Call, tagged } from "../operation.ts";
+import { showWaiting, waitingSchema } from "../waiting_view.ts";
 
 const operation = tagged("services");
 const trafficOperation = tagged("traffic");
@@ -75,6 +76,9 @@ const serviceSchema = z.strictObject({
   }),
   failure: z.string().optional().meta({ description: "Why it is failing; only there if it is" }),
   failingSince: time.optional().meta({ description: "Since when nothing has worked; only there if it is failing" }),
+  waiting: waitingSchema.optional().meta({
+    description: "What it waits for; only there if it is deploying or starting",
+  }),
   domains: z.array(z.string()).meta({ description: "Hostnames that lead to it besides its own" }),
   latestRevision: z.string().meta({ description: "What `latest` stands for" }),
   traffic: trafficSchema,
@@ -361,7 +365,7 @@ function answerService(
 }
 
 function showService(
-  { catalog, hosts, signInAddresses }: Collaborators,
+  { catalog, hosts, signInAddresses, waits }: Collaborators,
   { scope }: Holder,
   service: ServiceView,
   cost?: Cost,
@@ -370,10 +374,12 @@ function showService(
   const { domains, latestRevision, traffic, revisionHistory, wake, loading, declaredBy } = service;
   const { access, limits, maintenance } = service;
   const { state, failure, failingSince } = catalog.status(name);
+  const waiting = state === "deploying" || state === "starting" ? waits.of(name) : undefined;
   const tags = traffic.flatMap(({ tag }) => tag ?? []);
   return {
     ...{ name, url: hosts.urlOf(name), state, failure },
     failingSince: failingSince === undefined ? undefined : timeOf(failingSince),
+    waiting: waiting && showWaiting(waiting),
     ...{ domains, latestRevision, traffic },
     tagUrls: tags.length === 0 ? undefined : Object.fromEntries(tags.map((tag) => [tag, hosts.urlOf(name, tag)])),
     etag: generation?.toString(),

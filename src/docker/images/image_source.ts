@@ -144,6 +144,7 @@ export class ImageSource implements Images {
     const { onProgress, signal, timeoutMs = PULL_TIMEOUT_MS } = options;
     const tracker = new PullTracker();
     log.info("pulling an image", { image: reference });
+    onProgress?.({ status: "Asking the registry", done: 0, total: 0 });
     try {
       await this.#docker.run(["image", "pull", reference], {
         timeoutMs,

@@ -1,5 +1,7 @@
 import { assertEquals } from "@std/assert";
+import type { WaitingNow } from "../../../src/control/waits.ts";
 import { ClessError } from "../../../src/base/errors.ts";
+import { settle } from "../../support/fake_clock.ts";
 import { foundService, good, newAdmin, problemOf } from "../kit.ts";
 
 /** An API on which every start of the image `bad` fails. */
@@ -54,4 +56,41 @@ Deno.test("a service without deploys has an empty list, and an unknown name is n
     "There is no service nosuch",
   );
   await problemOf(await ask("GET", "/v1/services/blog/deploys?limit=0"), 400, "invalid");
+});
+
+Deno.test("a deploy that is running is listed first, with what it waits for, also if it is the first of its service", async () => {
+  const waiting: WaitingNow = {
+    ...{ for: "answer", text: "nothing listens on port 8080 of web-00001 yet", since: 1_000_000 },
+    ...{ revision: "web-00001", instance: "web-a1b2", probed: "refused", output: "migrating" },
+  };
+  const waits = { of: (service: string) => service === "web" ? waiting : undefined };
+  const started = Promise.withResolvers<void>();
+  const { ask } = await newAdmin({ waits, scene: { tryStart: () => started.promise } });
+  const deployed = ask("PUT", "/v1/services/web", { body: { image: "web:1" } });
+  await settle();
+  await problemOf(await ask("GET", "/v1/services/web"), 404, "not_found");
+  const [deploy, ...more] = await good(ask("GET", "/v1/services/web/deploys"));
+  const { durationMs, startedAt, ...rest } = deploy;
+  assertEquals(rest, {
+    ...{ revision: "web-00001", image: "web:1", by: "admin", outcome: "running", output: [] },
+    waiting: { ...waiting, since: "1970-01-01T00:16:40.000Z" },
+  });
+  assertEquals([more, Number.isInteger(durationMs), new Date(startedAt).toISOString()], [[], true, startedAt]);
+  assertEquals((await ask("GET", "/v1/services/web/logs")).status, 200);
+  started.resolve();
+  await good(deployed, 201);
+  const [after, ...others] = await good(ask("GET", "/v1/services/web/deploys"));
+  assertEquals([after.outcome, others], ["deployed", []]);
+});
+
+Deno.test("a service tells what it waits for while it is deploying or starting, and not else", async () => {
+  const waits = { of: () => ({ for: "container", text: "making the container of web-00001", since: 0 } as const) };
+  const { ask, statuses } = await newAdmin({ waits });
+  await good(ask("PUT", "/v1/services/web", { body: { image: "web:1" } }), 201);
+  const waiting = async () => (await good(ask("GET", "/v1/services/web"))).waiting?.text;
+  assertEquals(await waiting(), undefined);
+  statuses.set("web", { state: "starting" });
+  assertEquals(await waiting(), "making the container of web-00001");
+  statuses.set("web", { state: "deploying" });
+  assertEquals(await waiting(), "making the container of web-00001");
 });

@@ -156,14 +156,17 @@ dockerTest("a pull reports its progress, layer by layer", async (docker) => {
   const resolved = newSource(docker).resolve("me/app:1", "missing", {
     onProgress: (progress) => {
       told.push(progress);
-      first.resolve();
+      if (told.length === 2) first.resolve();
     },
   });
   await first.promise;
-  assertEquals(told, [{ status: "1: Pulling from me/app", done: 0, total: 0 }]);
+  assertEquals(told, [
+    { status: "Asking the registry", done: 0, total: 0 },
+    { status: "1: Pulling from me/app", done: 0, total: 0 },
+  ]);
   await gate.open();
   await resolved;
-  assertEquals(told.slice(1), [
+  assertEquals(told.slice(2), [
     { layer: "31e352740f53", status: "Pulling fs layer", done: 0, total: 1 },
     { layer: "c3a1f6fcb5a1", status: "Pulling fs layer", done: 0, total: 2 },
     { layer: "c3a1f6fcb5a1", status: "Waiting", done: 0, total: 2 },
