@@ -139,7 +139,8 @@ function makeParts(
   const { maxInFlight } = config;
   const admission = new Admission(lag, clock, { maxInFlight, inFlight: unanswered, warmUpMs: WARM_UP_MS });
   const engineCalls = new EngineCalls();
-  const metrics = new Metrics({ lag, shed: admission.shed, engineCalls, accessLog });
+  const metrics = new Metrics({ lag, shed: admission.shed, engineCalls, accessLog, store });
+  store.observe(metrics);
   const clientSockets = new KernelSockets();
   const budget = new StreamBudget(config.streamBudgetBytes);
   const slowClients = new SlowClients(clock, clientSockets, metrics);

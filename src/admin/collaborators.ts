@@ -42,7 +42,7 @@ export interface Collaborators {
   readonly fleet: Pick<Fleet, "instances">;
   readonly events: { subscribe(options: SubscribeOptions): AsyncIterable<ClessEvent> };
   readonly logs: { read(service: string, options: ServiceLogOptions): AsyncIterable<ServiceLogLine> };
-  readonly figures: Pick<Figures, "costs" | "wakes">;
+  readonly figures: Pick<Figures, "costs" | "usages" | "wakes">;
   readonly metrics: Pick<Metrics, "text">;
   readonly engine: {
     answers(): Promise<boolean>;

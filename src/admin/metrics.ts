@@ -60,6 +60,16 @@ export class Metrics {
     this.#later((metrics) => metrics.stuckClients(count));
   }
 
+  /** Notes how long a change of the store took until it was on disk. */
+  wrote(ms: number): void {
+    this.#later((metrics) => metrics.storeWrote(ms));
+  }
+
+  /** Counts a read or a write of the store that has failed. */
+  failed(what: "read" | "write"): void {
+    this.#later((metrics) => metrics.storeFailed(what));
+  }
+
   /** Drops the series of a service that was deleted. */
   forget(service: string): void {
     this.#later((metrics) => metrics.forget(service));

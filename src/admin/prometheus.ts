@@ -3,6 +3,8 @@ import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { InstanceState } from "../model/instance_state.ts";
 import { SERVICE_STATES, type ServiceStatus } from "../control/service_status.ts";
 import type { RevisionName } from "../model/revision.ts";
+import type { Instance } from "../pool/instance.ts";
+import type { Usage } from "../pool/launcher.ts";
 import type { Breakage } from "../pool/pool.ts";
 import type { Wake } from "../pool/wake_times.ts";
 import type { Shed } from "../proxy/admission.ts";
@@ -28,6 +30,9 @@ const TIERS: readonly Wake[] = ["cold", "resume", "hibernated"];
 const BREAKAGES: readonly Breakage[] = [
   ...["start_failed", "start_timeout", "ended", "out_of_memory", "hung", "unanswered"] as const,
 ];
+/** What can happen to an instance that has worked. */
+const LOSSES: ReadonlySet<Breakage> = new Set(["ended", "out_of_memory", "hung", "unanswered"]);
+const WRITE_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1];
 const START_BUCKETS = [0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 30];
 
 /** Metrics of the process under the usual names: https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics */
@@ -51,20 +56,22 @@ export interface WaitingPool {
 /** A service, and what it is doing. */
 export type StatedService = Pick<ServiceStatus, "state"> & { readonly service: string };
 
+type PresentInstance = Pick<Instance, "id" | "inFlight" | "state"> & { readonly revision: RevisionName };
+
 /** What there is when the metrics are read. */
 export interface Present {
-  readonly instances: readonly { readonly state: InstanceState; readonly revision: RevisionName }[];
+  readonly instances: readonly PresentInstance[];
   readonly pools: Iterable<WaitingPool>;
   readonly statuses: readonly StatedService[];
   /** The revisions that have a share of a service's requests, or a tag. */
   readonly served: Iterable<RevisionName>;
-  /** What the instances of each service use, bytes. */
-  readonly memory: ReadonlyMap<string, { readonly memoryBytes: number; readonly swapBytes: number }>;
+  /** What instances use, by their id. */
+  readonly usages: ReadonlyMap<string, Usage>;
 }
 
 /** The load of cless itself. */
 export interface Load {
-  readonly lag: { readonly currentMs: number };
+  readonly lag: { readonly currentMs: number; readonly worstMs: number };
   readonly shed: Readonly<Shed>;
   /** How often each call of the engine ended in which way. */
   readonly engineCalls: {
@@ -72,6 +79,7 @@ export interface Load {
   };
   /** Counts the lines that it has lost; `undefined` if there is no access log. */
   readonly accessLog: { readonly lost: number } | undefined;
+  readonly store: { readonly bytes: number };
 }
 
 /** The labels that series of a revision have; `revision` is empty where none was chosen. */
@@ -83,6 +91,8 @@ interface Owner {
   readonly byStatus: Map<number, Counter.Internal>;
   readonly codes: Set<string>;
   readonly duration: Histogram.Internal<"service" | "revision">;
+  /** How many instances that worked have broken, and are not replaced yet. */
+  lost: number;
   /** Whether it was gone when the metrics were last read. */
   isLeaving: boolean;
 }
@@ -125,8 +135,8 @@ export class PrometheusMetrics {
   });
   readonly #memory = new Gauge({
     name: "cless_memory_bytes",
-    help: "What the instances of a service use, by kind: ram or swap; nothing for a service without instances",
-    labelNames: ["service", "kind"],
+    help: "What instances use, by kind: ram or swap; nothing for a revision without instances",
+    labelNames: ["service", "revision", "kind"],
     registers: [this.#registry],
   });
   readonly #wake = new Histogram({
@@ -147,6 +157,30 @@ export class PrometheusMetrics {
     name: "cless_instance_failures_total",
     help: "Instances that did not become ready, or ended or stopped answering by themselves, by reason",
     labelNames: ["service", "revision", "reason"],
+    registers: [this.#registry],
+  });
+  readonly #restarts = new Counter({
+    name: "cless_instance_restarts_total",
+    help: "Instances that were started in place of one that had ended or stopped answering by itself",
+    labelNames: ["service", "revision"],
+    registers: [this.#registry],
+  });
+  readonly #inFlight = new Gauge({
+    name: "cless_requests_in_flight",
+    help: "Requests that instances are answering; nothing for a revision without instances",
+    labelNames: ["service", "revision"],
+    registers: [this.#registry],
+  });
+  readonly #storeWrite = new Histogram({
+    name: "cless_store_write_seconds",
+    help: "How long changes of the store took until they were on disk",
+    buckets: WRITE_BUCKETS,
+    registers: [this.#registry],
+  });
+  readonly #storeErrors = new Counter({
+    name: "cless_store_errors_total",
+    help: "Reads and writes of the store that have failed, such as because of a full disk",
+    labelNames: ["what"],
     registers: [this.#registry],
   });
   readonly #services = new Gauge({
@@ -181,6 +215,7 @@ export class PrometheusMetrics {
 
   constructor(load?: Load) {
     const registers = [this.#registry];
+    for (const what of ["read", "write"]) this.#storeErrors.inc({ what }, 0);
     if (load !== undefined) registerLoad(load, registers);
     new Gauge({ name: "cless_build_info", help: "The version that runs", labelNames: ["version"], registers })
       .set({ version: VERSION }, 1);
@@ -215,8 +250,11 @@ export class PrometheusMetrics {
   }
 
   coldStart(revision: RevisionName, createMs: number, readyMs: number): void {
-    const labels = this.#labelsOf(revision);
+    const owner = this.#ownerOf(revision.service, revision.name);
+    const { labels } = owner;
     this.#coldStarts.inc(labels);
+    this.#restarts.inc(labels, owner.lost > 0 ? 1 : 0);
+    if (owner.lost > 0) owner.lost--;
     this.#coldStart.observe({ ...labels, stage: "create" }, createMs / 1000);
     this.#coldStart.observe({ ...labels, stage: "ready" }, readyMs / 1000);
   }
@@ -230,7 +268,17 @@ export class PrometheusMetrics {
   }
 
   broke(revision: RevisionName, how: Breakage): void {
-    this.#broken.inc({ ...this.#labelsOf(revision), reason: how });
+    const owner = this.#ownerOf(revision.service, revision.name);
+    this.#broken.inc({ ...owner.labels, reason: how });
+    if (LOSSES.has(how)) owner.lost++;
+  }
+
+  storeWrote(ms: number): void {
+    this.#storeWrite.observe(ms / 1000);
+  }
+
+  storeFailed(what: "read" | "write"): void {
+    this.#storeErrors.inc({ what });
   }
 
   clientStopped(service: string | undefined, what: string): void {
@@ -255,21 +303,21 @@ export class PrometheusMetrics {
    */
   async text(present: Present): Promise<string> {
     this.#prune(present);
-    const { instances, memory, pools, statuses } = present;
-    this.#instances.reset();
-    this.#memory.reset();
+    const { instances, pools, statuses, usages } = present;
+    for (const gauge of [this.#instances, this.#inFlight, this.#memory, this.#pending]) gauge.reset();
     for (const own of Map.groupBy(instances, ({ revision }) => revision.name).values()) {
       const labels = this.#labelsOf(own[0]!.revision);
       for (const state of STATES) {
         this.#instances.inc({ ...labels, state }, own.filter((instance) => instance.state === state).length);
       }
+      for (const { id, inFlight } of own) {
+        this.#inFlight.inc(labels, inFlight);
+        const usage = usages.get(id);
+        if (usage === undefined) continue;
+        this.#memory.inc({ ...labels, kind: "ram" }, usage.bytes);
+        this.#memory.inc({ ...labels, kind: "swap" }, usage.swapBytes ?? 0);
+      }
     }
-    for (const [name, { memoryBytes, swapBytes }] of memory) {
-      const { service } = this.#ownerOf(name).labels;
-      this.#memory.inc({ service, kind: "ram" }, memoryBytes);
-      this.#memory.inc({ service, kind: "swap" }, swapBytes);
-    }
-    this.#pending.reset();
     for (const { revision, waiting } of pools) this.#pending.inc(this.#labelsOf(revision), waiting);
     for (const state of SERVICE_STATES) this.#services.set({ state }, 0);
     this.#serviceState.reset();
@@ -310,7 +358,7 @@ export class PrometheusMetrics {
     if (own >= MAX_OWNERS && service !== OTHER_SERVICE) return this.#ownerOf(OTHER_SERVICE);
     const labels = { service, revision };
     const duration = this.#duration.labels(labels);
-    const owner = { labels, byStatus: new Map(), codes: new Set<string>(), duration, isLeaving: false };
+    const owner = { labels, byStatus: new Map(), codes: new Set<string>(), duration, lost: 0, isLeaving: false };
     this.#owners.set(key, owner);
     return owner;
   }
@@ -319,7 +367,7 @@ export class PrometheusMetrics {
     const { codes, labels } = this.#owners.get(key)!;
     this.#owners.delete(key);
     for (const code of codes) this.#requests.remove({ ...labels, code });
-    for (const metric of [this.#duration, this.#coldStarts, this.#wait]) metric.remove(labels);
+    for (const metric of [this.#duration, this.#coldStarts, this.#restarts, this.#wait]) metric.remove(labels);
     for (const stage of STAGES) this.#coldStart.remove({ ...labels, stage });
     for (const tier of TIERS) this.#wake.remove({ ...labels, tier });
     for (const reason of BREAKAGES) this.#broken.remove({ ...labels, reason });
@@ -349,7 +397,7 @@ async function openFiles(): Promise<number | undefined> {
 /** The values of the label `cause`. */
 const CAUSES = { lag: "lag", inFlight: "in_flight", waiting: "waiting", descriptors: "descriptors" } as const;
 
-function registerLoad({ accessLog, engineCalls, lag, shed }: Load, registers: Registry[]): void {
+function registerLoad({ accessLog, engineCalls, lag, shed, store }: Load, registers: Registry[]): void {
   if (accessLog !== undefined) {
     new Counter({
       name: "cless_access_log_lost_lines_total",
@@ -387,6 +435,22 @@ function registerLoad({ accessLog, engineCalls, lag, shed }: Load, registers: Re
     registers,
     collect() {
       this.set(lag.currentMs / 1000);
+    },
+  });
+  new Gauge({
+    name: "cless_lag_worst_seconds",
+    help: "The greatest lag of the last minute",
+    registers,
+    collect() {
+      this.set(lag.worstMs / 1000);
+    },
+  });
+  new Gauge({
+    name: "cless_store_bytes",
+    help: "The size of the store on disk",
+    registers,
+    collect() {
+      this.set(store.bytes);
     },
   });
 }

@@ -88,6 +88,11 @@ export class LagMeter implements Lag {
     return this.worstSince(sinceMs) > MAX_LAG_MS;
   }
 
+  /** The greatest lag of the last minute, ms. */
+  get worstMs(): number {
+    return this.worstSince(this.#clock.now() - KEPT_MS);
+  }
+
   /** The greatest lag since a time, clock ms. */
   worstSince(sinceMs: number): number {
     let worst = this.currentMs;

@@ -5,7 +5,7 @@ import { logger } from "../base/log.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import { isAsleep } from "../model/instance_state.ts";
 import type { Instance } from "../pool/instance.ts";
-import type { Launcher } from "../pool/launcher.ts";
+import type { Launcher, Usage } from "../pool/launcher.ts";
 import type { Cost, Costs } from "./costs.ts";
 import type { Store } from "./store.ts";
 import { minuteOf, summarize, type Wakes, type WakeSummary } from "./wakes.ts";
@@ -92,13 +92,17 @@ export class Figures {
 
   /** What services cost now, by a measurement of the last second that has all ready instances; without those that have never started. */
   async costs(services: readonly string[]): Promise<Map<string, Cost>> {
-    const { clock, costs } = this.#options;
-    const isDue = this.#hasNew || clock.now() - this.#measuredMs >= MAX_AGE_MS;
-    if (isDue && this.#stopTicking !== undefined) await atMost(this.#measure(), clock, LOOK_TIMEOUT_MS);
+    await this.#look();
     return new Map(services.flatMap((service) => {
-      const cost = costs.of(service);
+      const cost = this.#options.costs.of(service);
       return cost === undefined ? [] : [[service, cost]];
     }));
+  }
+
+  /** What each instance uses now, by its id; by the same measurement as {@linkcode costs}. */
+  async usages(): Promise<Map<string, Usage>> {
+    await this.#look();
+    return this.#options.costs.usages();
   }
 
   /** How often and how fast the instances of a service woke within the last minutes. @throws {StoreUnavailable} */
@@ -124,6 +128,13 @@ export class Figures {
     } catch (error) {
       log.debug("cannot store figures", { reason: messageOf(error) });
     }
+  }
+
+  /** Measures for those who look, unless the last measurement is good enough. */
+  async #look(): Promise<void> {
+    const { clock } = this.#options;
+    const isDue = this.#hasNew || clock.now() - this.#measuredMs >= MAX_AGE_MS;
+    if (isDue && this.#stopTicking !== undefined) await atMost(this.#measure(), clock, LOOK_TIMEOUT_MS);
   }
 
   async #tick(): Promise<void> {

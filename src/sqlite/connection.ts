@@ -16,10 +16,19 @@ const NEXT = ".next";
 /** The suffix of the database that this copy has replaced. */
 const REPLACED = ".replaced";
 
+/** Learns what a database does. */
+export interface ConnectionObserver {
+  /** Called when a change is on disk, with the time that it took. */
+  wrote(ms: number): void;
+  /** Called when a query or a change has failed because of something outside of cless. */
+  failed(what: "read" | "write"): void;
+}
+
 /** An open database. When a change returns, it is on disk. */
 export class Connection implements Disposable {
   readonly db: DatabaseSync;
   readonly path: string;
+  observer: ConnectionObserver | undefined;
   /** Identifies the file that was opened. */
   readonly #identity: string;
   /**
@@ -138,14 +147,15 @@ export class Connection implements Disposable {
 
   /** Runs a query, which sees a consistent state throughout. @throws {StoreUnavailable} */
   read<T>(query: () => T): T {
-    return this.guard(() => this.#transact("read", query));
+    return this.#observed("read", () => this.#transact("read", query));
   }
 
   /**
    * Runs a change. When this returns, it is on disk; when it throws, nothing has changed. @throws {StoreUnavailable}
    */
   write<T>(change: () => T): T {
-    return this.guard(() => {
+    const beganMs = performance.now();
+    const result = this.#observed("write", () => {
       if (this.#file === undefined) {
         throw new StoreUnavailable("another cless process is taking over; try again in a moment");
       }
@@ -158,6 +168,8 @@ export class Connection implements Disposable {
       this.#forget.run();
       return this.#transact("write", change);
     });
+    this.observer?.wrote(performance.now() - beganMs);
+    return result;
   }
 
   /** Runs an action, and converts SQLite's errors. @throws {StoreUnavailable} */
@@ -199,6 +211,20 @@ export class Connection implements Disposable {
       throw new OperatorError(adviceOn(fault, path), { cause: error });
     }
     if (!isWritten) throw new OperatorError(`${path} is there already; name another file`);
+  }
+
+  /** The size of its files, bytes; 0 if they are not there. */
+  get bytes(): number {
+    return sizeOf(this.path) + sizeOf(`${this.path}-wal`);
+  }
+
+  #observed<T>(what: "read" | "write", action: () => T): T {
+    try {
+      return this.guard(action);
+    } catch (error) {
+      if (error instanceof StoreUnavailable) this.observer?.failed(what);
+      throw error;
+    }
   }
 
   /** Tries a change, and rolls it back: SQLite opens even a read-only file, and would fail only at the first change. */
@@ -269,6 +295,14 @@ function identityOf(path: string): string | undefined {
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
+  }
+}
+
+function sizeOf(path: string): number {
+  try {
+    return Deno.statSync(path).size;
+  } catch {
+    return 0;
   }
 }
 

@@ -17,7 +17,7 @@ import type {
 } from "../control/records.ts";
 import { DomainTakenError, StaleError, type Store } from "../control/store.ts";
 import { templateText } from "../model/template.ts";
-import { Connection } from "./connection.ts";
+import { Connection, type ConnectionObserver } from "./connection.ts";
 import { unavailable } from "./fault.ts";
 import { isEmpty, migrate } from "./migrations.ts";
 import {
@@ -323,6 +323,16 @@ export class SqliteStore implements Store {
     this.#connection.write(() => this.#sql.putOlderImages.run(JSON.stringify(ids)));
   }
 
+  /** Lets somebody learn what the database does from now on. */
+  observe(observer: ConnectionObserver): void {
+    this.#connection.observer = observer;
+  }
+
+  /** The size of its files, bytes. */
+  get bytes(): number {
+    return this.#connection.bytes;
+  }
+
   backup(path: string): void {
     this.#connection.copyTo(path, "refuse");
   }
@@ -332,6 +342,7 @@ export class SqliteStore implements Store {
   }
 
   #use(connection: Connection): void {
+    connection.observer = this.#connection.observer;
     this.#connection = connection;
     this.#sql = prepareStatements(connection.db);
   }

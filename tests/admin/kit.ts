@@ -104,7 +104,11 @@ export async function newAdmin(
     fleet: kit.fleet,
     events: { subscribe: () => eventsOf(happening) },
     logs: { read: () => linesOf(3) },
-    figures: { costs: () => Promise.resolve(costs), wakes: (service, minutes) => wakes(service, minutes) },
+    figures: {
+      costs: () => Promise.resolve(costs),
+      usages: () => Promise.resolve(new Map()),
+      wakes: (service, minutes) => wakes(service, minutes),
+    },
     metrics: { text: () => Promise.resolve("# HELP x y\n") },
     engine: { answers: () => Promise.resolve(true), usage: () => kit.launcher.usage() },
     certificateNames: new CertificateNames({ store, clock: kit.clock, now: () => scene.time.now }),

@@ -3,6 +3,7 @@ import { Metrics } from "../../src/admin/metrics.ts";
 import type { StatedService } from "../../src/admin/prometheus.ts";
 import type { RevisionName } from "../../src/model/revision.ts";
 import { Instance } from "../../src/pool/instance.ts";
+import type { Usage } from "../../src/pool/launcher.ts";
 import type { Breakage } from "../../src/pool/pool.ts";
 import { newKit } from "../support/kit.ts";
 
@@ -10,7 +11,7 @@ const BREAKAGES: readonly Breakage[] = [
   ...["start_failed", "start_timeout", "ended", "out_of_memory", "hung", "unanswered"] as const,
 ];
 
-const NOTHING = { instances: [], pools: [], statuses: [], served: [], memory: new Map() };
+const NOTHING = { instances: [], pools: [], statuses: [], served: [], usages: new Map() };
 const WEB = { name: "web-1", service: "web" };
 
 /** Metrics, with instances, waiting requests and states of services that a test sets. */
@@ -20,11 +21,11 @@ function newMetrics() {
   const statuses = new Map<string, StatedService["state"]>();
   const served = new Set([WEB]);
   const metrics = new Metrics();
-  const memory = new Map<string, { memoryBytes: number; swapBytes: number }>();
+  const usages = new Map<string, Usage>();
   const text = () => {
     const pools = [...pending].map(([service, waiting]) => ({ revision: { name: `${service}-1`, service }, waiting }));
     const stated = Array.from(statuses, ([service, state]) => ({ service, state }));
-    return metrics.text({ instances: fleet.instances(), pools, statuses: stated, served, memory });
+    return metrics.text({ instances: fleet.instances(), pools, statuses: stated, served, usages });
   };
   const addInstance = (id: string) => {
     const pool = newPool();
@@ -32,7 +33,7 @@ function newMetrics() {
     fleet.add(instance, pool);
     return instance;
   };
-  return { metrics, text, pending, statuses, served, memory, addInstance, read: async () => valuesOf(await text()) };
+  return { metrics, text, pending, statuses, served, usages, addInstance, read: async () => valuesOf(await text()) };
 }
 
 /** The values in the text by their names with labels. */
@@ -94,28 +95,50 @@ Deno.test("wakes are measured by their tier, waiting requests by their time, and
   assertEquals(values['cless_instance_failures_total{service="web",revision="web-1",reason="start_timeout"}'], 1);
 });
 
-Deno.test("instances, their memory and waiting requests are counted when the metrics are read", async () => {
-  const { addInstance, memory, pending, read } = newMetrics();
-  const one = addInstance("one");
-  addInstance("two");
+Deno.test("instances, their requests, their memory and waiting requests are counted when the metrics are read", async () => {
+  const { addInstance, usages, pending, read } = newMetrics();
+  const [one, two] = [addInstance("one"), addInstance("two")];
   one.become("ready");
+  const lease = one.claim();
   pending.set("web", 5);
-  const { service } = one.revision;
-  memory.set(service, { memoryBytes: 4096, swapBytes: 0 });
+  const { name, service } = one.revision;
+  usages.set("one", { bytes: 4096 }).set("two", { bytes: 1000, swapBytes: 24 }).set("gone", { bytes: 5 });
   let values = await read();
-  const countOf = (state: string) =>
-    values[`cless_instances{service="${service}",revision="${one.revision.name}",state="${state}"}`];
-  assertEquals(["ready", "starting", "paused"].map(countOf), [1, 1, 0]);
-  assertEquals(values[`cless_memory_bytes{service="${service}",kind="ram"}`], 4096);
-  assertEquals(values[`cless_memory_bytes{service="${service}",kind="swap"}`], 0);
+  const of = (metric: string, label: string) =>
+    values[`cless_${metric}{service="${service}",revision="${name}"${label && `,${label}`}}`];
+  const states = () => ["ready", "starting", "paused"].map((state) => of("instances", `state="${state}"`));
+  assertEquals(states(), [1, 1, 0]);
+  assertEquals(of("requests_in_flight", ""), 1);
+  assertEquals([of("memory_bytes", 'kind="ram"'), of("memory_bytes", 'kind="swap"')], [5096, 24]);
   assertEquals(values['cless_requests_pending{service="web",revision="web-1"}'], 5);
-  one.become("stopped");
+  lease.release();
+  for (const instance of [one, two]) instance.become("stopped");
   pending.clear();
-  memory.clear();
   values = await read();
-  assertEquals(countOf("ready"), 0);
-  assertEquals(values[`cless_memory_bytes{service="${service}",kind="ram"}`], undefined);
+  assertEquals(states(), [undefined, undefined, undefined]);
+  assertEquals([of("memory_bytes", 'kind="ram"'), of("requests_in_flight", "")], [undefined, undefined]);
   assertEquals(values['cless_requests_pending{service="web",revision="web-1"}'], undefined);
+});
+
+Deno.test("a start after an instance has ended by itself is a restart, one after a failed start is none", async () => {
+  const { metrics, read } = newMetrics();
+  const restarts = async () => (await read())['cless_instance_restarts_total{service="web",revision="web-1"}'];
+  metrics.broke(WEB, "start_failed");
+  metrics.coldStart(WEB, 1, 1);
+  assertEquals(await restarts(), 0);
+  for (const how of ["hung", "out_of_memory"] as const) metrics.broke(WEB, how);
+  for (let starts = 0; starts < 3; starts++) metrics.coldStart(WEB, 1, 1);
+  assertEquals(await restarts(), 2);
+});
+
+Deno.test("changes of the store are measured, its errors counted from 0, and its size read", async () => {
+  const { metrics, read } = newMetrics();
+  assertEquals((await read())['cless_store_errors_total{what="read"}'], 0);
+  metrics.wrote(2);
+  metrics.failed("write");
+  const values = await read();
+  assertEquals([values.cless_store_write_seconds_count, values.cless_store_write_seconds_sum], [1, 0.002]);
+  assertEquals(values['cless_store_errors_total{what="write"}'], 1);
 });
 
 /** Counts something of each kind for a revision, and for its service. */
@@ -269,13 +292,20 @@ Deno.test("two programs in one process do not share their metrics", async () => 
 Deno.test("refused requests are counted by cause, and the lag of cless itself can be read", async () => {
   const engineCalls = { all: [{ call: "pause", result: "away", count: 7 }] };
   const shedCounts = { lag: 4, inFlight: 3, waiting: 2, descriptors: 1 };
-  const load = { lag: { currentMs: 1500 }, shed: shedCounts, engineCalls, accessLog: { lost: 3 } };
+  const store = { bytes: 8192 };
+  const load = {
+    lag: { currentMs: 1500, worstMs: 2500 },
+    shed: shedCounts,
+    engineCalls,
+    accessLog: { lost: 3 },
+    store,
+  };
   const metrics = new Metrics(load);
   const read = async () => valuesOf(await metrics.text(NOTHING));
   const shed = await read();
   const of = (cause: string) => shed[`cless_requests_shed_total{cause="${cause}"}`];
   assertEquals(["lag", "in_flight", "waiting", "descriptors"].map(of), [4, 3, 2, 1]);
-  assertEquals(shed.cless_lag_seconds, 1.5);
+  assertEquals([shed.cless_lag_seconds, shed.cless_lag_worst_seconds, shed.cless_store_bytes], [1.5, 2.5, 8192]);
   assertEquals(shed['cless_engine_calls_total{call="pause",result="away"}'], 7);
   assertEquals(shed.cless_access_log_lost_lines_total, 3);
   load.lag.currentMs = 0;

@@ -11,10 +11,11 @@ const RULES = "docs/alerts.yaml";
 async function allMetrics(): Promise<string> {
   const revision = { name: "web-00001", service: "web" };
   const metrics = new Metrics({
-    lag: { currentMs: 3 },
+    lag: { currentMs: 3, worstMs: 5 },
     shed: new Shed(),
     engineCalls: { all: [{ call: "pause", result: "away", count: 1 }] },
     accessLog: { lost: 0 },
+    store: { bytes: 4096 },
   });
   metrics.requested("web", "web-00001", 200, 12);
   metrics.coldStart(revision, 200, 30);
@@ -23,12 +24,14 @@ async function allMetrics(): Promise<string> {
   metrics.broke(revision, "out_of_memory");
   metrics.clientStopped("web", "upload");
   metrics.stuckClients(1);
+  metrics.wrote(0.3);
+  metrics.failed("write");
   return await metrics.text({
-    instances: [{ state: "ready", revision }],
+    instances: [{ id: "one", inFlight: 1, state: "ready", revision }],
     pools: [{ revision, waiting: 1 }],
     served: [revision],
     statuses: [{ service: "web", state: "ready" }, { service: "shop", state: "asleep" }],
-    memory: new Map([["web", { memoryBytes: 1024, swapBytes: 2048 }]]),
+    usages: new Map([["one", { bytes: 1024, swapBytes: 2048 }]]),
   });
 }
 
@@ -58,10 +61,18 @@ Deno.test(
 
 /** Series of ten minutes and more, and whether an alert fires then. */
 const CASES: [alert: string, series: Record<string, string>, labels: Record<string, string> | undefined][] = [
-  ["ClessServiceFails", { 'cless_instance_failures_total{service="web",reason="ended"}': "0+1x30" }, {
-    service: "web",
+  ["ClessServiceFails", { 'cless_service_state{service="web",state="failing"}': "1x30" }, {
+    ...{ service: "web", state: "failing" },
   }],
-  ["ClessServiceFails", { 'cless_instance_failures_total{service="web",reason="ended"}': "0x10 1x20" }, undefined],
+  ["ClessServiceFails", { 'cless_service_state{service="web",state="failing"}': "0x28 1x2" }, undefined],
+  ["ClessServiceFails", { 'cless_service_state{service="web",state="ready"}': "1x30" }, undefined],
+  ["ClessServiceRestarts", {
+    'cless_instance_restarts_total{service="web",revision="web-00001"}': "0x10 1 2 2x18",
+    'cless_instance_restarts_total{service="web",revision="web-00002"}': "0x20 1 2 3 3x8",
+  }, { service: "web" }],
+  ["ClessServiceRestarts", {
+    'cless_instance_restarts_total{service="web",revision="web-00001"}': "0x10 1x20",
+  }, undefined],
   ["ClessServiceErrors", {
     'cless_requests_total{service="web",code="200"}': "0+90x30",
     'cless_requests_total{service="web",code="502"}': "0+10x30",
@@ -69,6 +80,7 @@ const CASES: [alert: string, series: Record<string, string>, labels: Record<stri
     'cless_requests_total{service="shop",code="502"}': "0+10x30",
   }, { service: "web" }],
   ["ClessServiceErrors", { 'cless_requests_total{service="",code="503"}': "0+10x30" }, undefined],
+  ["ClessServiceErrors", { 'cless_requests_total{service="web",code="502"}': "0x28 1 2" }, undefined],
   ["ClessRequestsWait", { 'cless_requests_pending{service="web"}': "200x30" }, { service: "web" }],
   ["ClessRequestsWait", { 'cless_requests_pending{service="web"}': "0x28 200x2" }, undefined],
   ["ClessSlowStarts", {
@@ -88,7 +100,11 @@ const CASES: [alert: string, series: Record<string, string>, labels: Record<stri
     { 'cless_engine_calls_total{instance="a:1",call="pause",result="already"}': "0+1x30" },
     undefined,
   ],
+  ["ClessStoreFails", { 'cless_store_errors_total{instance="a:1",what="write"}': "0x25 1x5" }, { instance: "a:1" }],
+  ["ClessStoreFails", { 'cless_store_errors_total{instance="a:1",what="write"}': "3x30" }, undefined],
   ["ClessSlow", { 'cless_lag_seconds{instance="a:1"}': "0.3x30" }, { instance: "a:1" }],
+  ["ClessStoreFails", { 'cless_store_errors_total{instance="a:1",what="write"}': "0x25 1x5" }, { instance: "a:1" }],
+  ["ClessStoreFails", { 'cless_store_errors_total{instance="a:1",what="write"}': "3x30" }, undefined],
   ["ClessSlow", { 'cless_lag_seconds{instance="a:1"}': "0x29 0.3" }, undefined],
   ["ClessRestarts", { 'process_start_time_seconds{job="cless",instance="a:1"}': "0+1x30" }, {
     ...{ job: "cless", instance: "a:1" },

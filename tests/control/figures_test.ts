@@ -92,6 +92,7 @@ Deno.test("those who look get what is used now, and that it was not stored yet",
   await clock.advance(1000);
   const cost = (await figures.costs(["app", "other"])).get("app")!;
   assertEquals([cost.memoryBytes, cost.swapBytes, cost.cpuSeconds], [7, 3, 0.5]);
+  assertEquals([...await figures.usages()], [[lease.instance.id, { bytes: 7, swapBytes: 3, processorNs: 5e8 }]]);
   lease.release();
   await clock.advance(10_000);
   const { lease: next } = await pool.hold(new AbortController().signal);

@@ -1,5 +1,6 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
+import { StaleError } from "../../src/control/store.ts";
 import { Connection } from "../../src/sqlite/connection.ts";
 import { migrate } from "../../src/sqlite/migrations.ts";
 import { SqliteStore } from "../../src/sqlite/store.ts";
@@ -28,6 +29,33 @@ folderTest("on a full disk nothing acknowledged is lost, and with more space cha
   store.change({ ...more, addRevision: revisionOf("golang", more.service.lastNumber) });
   assertHolds(store, more);
 });
+
+folderTest(
+  "an observer learns how long changes took, and of those that have failed, also after a take-over",
+  (folder) => {
+    const { store, db } = openWithConnection(folder);
+    const told: string[] = [];
+    const wrote = (ms: number) => void told.push(ms > 0 && ms < 60_000 ? "wrote" : `wrote in ${ms} ms`);
+    store.observe({ wrote, failed: (what) => void told.push(`failed to ${what}`) });
+    const creation = creationOf("golang");
+    store.change(creation);
+    assertEquals(told.splice(0), ["wrote"]);
+    assert(store.bytes > 4096);
+    assertThrows(() => store.change(creation), StaleError); // which is no fault of the store
+    store.service("golang");
+    assertEquals(told, []);
+    db.exec("PRAGMA query_only = ON");
+    refusal(() => store.change(changeAfter(creation)));
+    db.exec("PRAGMA query_only = OFF");
+    assertEquals(told.splice(0), ["failed to write"]);
+    store.seal();
+    refusal(() => store.change(changeAfter(creation)));
+    store.unseal();
+    store.change(changeAfter(creation));
+    assertEquals(told.splice(0), ["failed to write", "wrote"]);
+    store[Symbol.dispose]();
+  },
+);
 
 folderTest("a store that becomes read-only still reads, refuses changes, and takes them again later", (folder) => {
   // Like a file system that is remounted read-only under an open file, which the system refuses to do.

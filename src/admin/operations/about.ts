@@ -89,14 +89,13 @@ export function aboutOperations(
       summary: "Metrics in the text format of Prometheus",
       answers: { 200: { description: "The metrics", ...TEXT } },
       run: async () => {
-        const services = new Set(fleet.instances().map(({ revision }) => revision.service));
-        const memory = await figures.costs([...services]);
+        const usages = await figures.usages();
         const text = await metrics.text({
           instances: fleet.instances(),
           pools: statistics.pools(),
           statuses: [...catalog.statuses()],
           served: catalog.served(),
-          memory,
+          usages,
         });
         return content(text, "text/plain; version=0.0.4; charset=utf-8");
       },
