@@ -16,6 +16,7 @@ import { LagMeter } from "./base/lag.ts";
 import { logger } from "./base/log.ts";
 import { notify } from "./base/notify.ts";
 import { Tokens } from "./control/access/tokens.ts";
+import { Activity } from "./control/activity.ts";
 import { Catalog } from "./control/catalog.ts";
 import { CertificateNames } from "./control/certificates/names.ts";
 import { Costs } from "./control/costs.ts";
@@ -24,7 +25,9 @@ import { EventLog, InstanceEvents } from "./control/events.ts";
 import { Figures } from "./control/figures.ts";
 import { HandoverServer, type OwnFacts } from "./control/handover.ts";
 import { InstanceControl } from "./control/instance_control.ts";
+import { LastHour } from "./control/last_hour.ts";
 import { OlderImages } from "./control/older_images.ts";
+import { RequestCounts } from "./control/request_counts.ts";
 import { RevisionEnv } from "./control/runtime_revision.ts";
 import { Secrets } from "./control/secrets/secrets.ts";
 import { RunningDeploys } from "./control/running_deploys.ts";
@@ -74,6 +77,7 @@ import { Admission } from "./proxy/admission.ts";
 import { drain, finish } from "./proxy/drain.ts";
 import { Proxy } from "./proxy/proxy.ts";
 import { UnansweredRequests } from "./proxy/request_context.ts";
+import type { RequestMetrics } from "./proxy/responder.ts";
 import { Activator } from "./routing/activator.ts";
 import { Convention } from "./routing/convention.ts";
 import { Router } from "./routing/router.ts";
@@ -156,8 +160,10 @@ function makeParts(
   const adoption = new Adoption(launcher, clock, startTimeoutMs, predecessor);
   const executor = new Executor(launcher, clock, fleet, new Prober(clock, lag, choice.reserve));
   const wakes = new Wakes(Date.now);
+  const requests = new RequestCounts(Date.now, services);
+  const lastHour = new LastHour({ now: Date.now, requests, wakes });
   const figures = new Figures({
-    ...{ clock, launcher, fleet, store, wakes },
+    ...{ clock, launcher, fleet, store, wakes, requests, lastHour },
     costs: new Costs(Date.now),
     now: Date.now,
   });
@@ -252,19 +258,28 @@ function makeParts(
   const catalog = new Catalog(states, services, statuses);
   const waits = new Waits({ deploys: running, fleet, events, outputs: engine.launcher.outputs, now: Date.now });
   events.onTick(() => waits.tell());
+  const statistics = new Statistics(catalog, fleet, activator);
   const api = adminApi({
     ...{ config, clock, stopping: stopping.signal, catalog, deployer, store, dataDir, secrets, fleet, events },
-    ...{ metrics, engine, figures, hosts, signInAddresses, activator, running, waits },
+    ...{ metrics, engine, figures, hosts, signInAddresses, activator, running, waits, statistics },
+    activity: new Activity({ services, statuses, fleet, statistics, figures, requests, lastHour }),
     certificateNames: new CertificateNames({ store, clock, now: Date.now }),
     control: new InstanceControl(router, services, drainTimeoutMs),
     tokens: new Tokens(store, dataDir.token),
     logs: new ServiceLogs(engine.launcher.outputs),
-    statistics: new Statistics(catalog, fleet, activator),
   });
 
   // The way of a request.
+  const counted: RequestMetrics = {
+    requested(service, revision, status, ms) {
+      metrics.requested(service, revision, status, ms);
+      if (service !== undefined) requests.requested(service, status, ms);
+    },
+    waited: (revision, ms) => metrics.waited(revision, ms),
+  };
   const proxy = new Proxy({
-    ...{ activator, unanswered, forwarder, clock, reconciler, metrics, admission, slowClients },
+    ...{ activator, unanswered, forwarder, clock, reconciler, admission, slowClients },
+    metrics: counted,
     ...{ budget, limits, role, accessLog },
     exceptRobots: config.wakeExceptRobots,
     trustedProxies: config.trustedProxies,

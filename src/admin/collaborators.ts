@@ -1,6 +1,7 @@
 import type { SignInAddresses } from "../access/oidc/addresses.ts";
 import type { Usage } from "../pool/launcher.ts";
 import type { DataDir } from "../control/data_dir.ts";
+import type { Activity } from "../control/activity.ts";
 import type { Figures } from "../control/figures.ts";
 import type { ClessEvent, SubscribeOptions } from "../control/events.ts";
 import type { CertificateNames } from "../control/certificates/names.ts";
@@ -42,6 +43,7 @@ export interface Collaborators {
   readonly fleet: Pick<Fleet, "instances">;
   readonly events: { subscribe(options: SubscribeOptions): AsyncIterable<ClessEvent> };
   readonly logs: { read(service: string, options: ServiceLogOptions): AsyncIterable<ServiceLogLine> };
+  readonly activity: Pick<Activity, "now">;
   readonly figures: Pick<Figures, "costs" | "usages" | "wakes">;
   readonly metrics: Pick<Metrics, "text">;
   readonly engine: {

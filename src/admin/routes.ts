@@ -4,6 +4,7 @@ import { ClessError } from "../base/errors.ts";
 import type { Collaborators } from "./collaborators.ts";
 import type { Operation } from "./operation.ts";
 import { aboutOperations } from "./operations/about.ts";
+import { activityOperations } from "./operations/activity.ts";
 import { certificateOperations } from "./operations/certificates.ts";
 import { deployOperations } from "./operations/deploys.ts";
 import { eventOperations } from "./operations/events.ts";
@@ -34,6 +35,7 @@ export function operationsOf(collaborators: Collaborators): readonly Operation[]
     ...trafficOperations(collaborators),
     ...instanceOperations(collaborators),
     ...wakeOperations(collaborators),
+    ...activityOperations(collaborators),
     ...eventOperations(collaborators),
     ...logOperations(collaborators),
     ...historyOperations(collaborators),

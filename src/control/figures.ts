@@ -7,6 +7,8 @@ import { isAsleep } from "../model/instance_state.ts";
 import type { Instance } from "../pool/instance.ts";
 import type { Launcher, Usage } from "../pool/launcher.ts";
 import type { Cost, Costs } from "./costs.ts";
+import type { LastHour } from "./last_hour.ts";
+import type { RequestCounts } from "./request_counts.ts";
 import type { Store } from "./store.ts";
 import { minuteOf, summarize, type Wakes, type WakeSummary } from "./wakes.ts";
 
@@ -34,6 +36,8 @@ export interface FiguresOptions {
   readonly store: Pick<Store, "addFigures" | "costs" | "trimFigures" | "wakes">;
   readonly costs: Costs;
   readonly wakes: Wakes;
+  readonly requests: Pick<RequestCounts, "clean" | "forget" | "pending">;
+  readonly lastHour: Pick<LastHour, "forget" | "stored">;
 }
 
 /**
@@ -85,9 +89,8 @@ export class Figures {
 
   /** Forgets a service that was deleted. */
   forget(service: string): void {
-    const { costs, wakes } = this.#options;
-    costs.forget(service);
-    wakes.forget(service);
+    const { costs, lastHour, requests, wakes } = this.#options;
+    for (const figures of [costs, wakes, requests, lastHour]) figures.forget(service);
   }
 
   /** What services cost now, by a measurement of the last second that has all ready instances; without those that have never started. */
@@ -115,13 +118,15 @@ export class Figures {
 
   /** Stores what is new. If the store refuses, the next call tries again. */
   save(): void {
-    const { clock, costs, now, store, wakes } = this.#options;
-    const figures = { costs: costs.dirty, wakes: wakes.pending };
-    if (figures.costs.length === 0 && figures.wakes.length === 0) return;
+    const { clock, costs, lastHour, now, requests, store, wakes } = this.#options;
+    const figures = { costs: costs.dirty, wakes: wakes.pending, requests: requests.pending };
+    if (figures.costs.length + figures.wakes.length + figures.requests.length === 0) return;
     try {
       store.addFigures(figures);
+      lastHour.stored(figures.requests, figures.wakes);
       costs.clean();
       wakes.clean();
+      requests.clean();
       if (clock.now() - this.#trimmedMs < TRIM_INTERVAL_MS) return;
       this.#trimmedMs = clock.now();
       store.trimFigures(minuteOf(now()) - WAKE_MINUTES);

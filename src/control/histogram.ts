@@ -3,6 +3,9 @@ const BUCKETS_PER_DOUBLING = 4;
 /** Ends at 262 s. Longer times are in it too. */
 export const LAST_BUCKET = 72;
 
+/** Buckets, the shortest times first, and how many times are in each. Empty ones are left out. */
+export type Histogram = readonly (readonly [bucket: number, count: number])[];
+
 /** The bucket of a time, ms. @param first Shorter times than those of this bucket are in it too. */
 export function bucketOf(ms: number, first: number): number {
   return Math.min(LAST_BUCKET, Math.max(first, Math.ceil(BUCKETS_PER_DOUBLING * Math.log2(ms))));
@@ -16,13 +19,13 @@ export function endOf(bucket: number): number {
 /**
  * The time that a share of the times does not exceed, ms, within 10%: the middle of the bucket that has it.
  *
- * @param sorted Buckets and how many times are in each, the shortest first; at least one time.
+ * @param histogram Of at least one time.
  * @param share From 0 to 1.
  */
-export function quantileOf(sorted: readonly (readonly [bucket: number, count: number])[], share: number): number {
-  const rank = share * sorted.reduce((sum, [, count]) => sum + count, 0);
+export function quantileOf(histogram: Histogram, share: number): number {
+  const rank = share * histogram.reduce((sum, [, count]) => sum + count, 0);
   let below = 0;
-  const [bucket] = sorted.find(([, count]) => (below += count) >= rank)!;
+  const [bucket] = histogram.find(([, count]) => (below += count) >= rank)!;
   return roundMs(2 ** ((bucket - 0.5) / BUCKETS_PER_DOUBLING));
 }
 

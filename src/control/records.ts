@@ -5,6 +5,7 @@ import type { Loading, WakeSettings } from "../model/service.ts";
 import type { HostKind } from "../routing/hosts.ts";
 import type { Usage } from "../pool/launcher.ts";
 import type { Wake } from "../pool/wake_times.ts";
+import type { Histogram } from "./histogram.ts";
 
 /** A service as it is stored. */
 export interface ServiceRecord {
@@ -187,6 +188,18 @@ export interface WakeCount {
   /** Of the histogram of `Wakes`. */
   readonly bucket: number;
   readonly count: number;
+}
+
+/** The requests of a service within a minute. */
+export interface RequestCount {
+  readonly service: string;
+  /** Minutes since 1970. */
+  readonly minute: number;
+  readonly requests: number;
+  /** How many answers had a status of 500 or more. */
+  readonly errors: number;
+  /** How long it took to the answers' heads. */
+  readonly latencies: Histogram;
 }
 
 /** What a deploy would change. */

@@ -3,6 +3,7 @@ import { type AdminApi, adminApi } from "../../src/admin/api.ts";
 import type { Collaborators } from "../../src/admin/collaborators.ts";
 import type { FailureView, RevisionView, ServiceView } from "../../src/control/catalog.ts";
 import type { ServiceStatus } from "../../src/control/service_status.ts";
+import type { ServiceActivity } from "../../src/control/activity.ts";
 import type { Cost } from "../../src/control/costs.ts";
 import type { WakeSummary } from "../../src/control/wakes.ts";
 import { NotFound } from "../../src/control/deploy_error.ts";
@@ -38,6 +39,8 @@ export interface Admin extends Scene {
   readonly failures: Map<string, FailureView>;
   /** The costs of services; the others have never started. */
   readonly costs: Map<string, Cost>;
+  /** What services are doing; the API tells it as it is here. */
+  readonly activity: ServiceActivity[];
   /** The events for subscribers. */
   readonly happening: ClessEvent[];
   /** Asks the API, with the owner's token unless the request has one. */
@@ -69,6 +72,7 @@ export async function newAdmin(
   const failures = new Map<string, FailureView>();
   const happening: ClessEvent[] = [];
   const costs = new Map<string, Cost>();
+  const activity: ServiceActivity[] = [];
   const wakes = (service: string, minutes: number): WakeSummary[] => {
     asked.push(`wakes of ${service} in ${minutes}`);
     return [{
@@ -109,6 +113,12 @@ export async function newAdmin(
       usages: () => Promise.resolve(new Map()),
       wakes: (service, minutes) => wakes(service, minutes),
     },
+    activity: {
+      now(minutes) {
+        asked.push(`activity of ${minutes} minutes`);
+        return Promise.resolve(activity);
+      },
+    },
     metrics: { text: () => Promise.resolve("# HELP x y\n") },
     engine: { answers: () => Promise.resolve(true), usage: () => kit.launcher.usage() },
     certificateNames: new CertificateNames({ store, clock: kit.clock, now: () => scene.time.now }),
@@ -145,6 +155,7 @@ export async function newAdmin(
     statuses,
     happening,
     costs,
+    activity,
     ask,
     tokens: { read: await tokens.issue("reader", "read"), deploy: await tokens.issue("ci", "deploy") },
   };

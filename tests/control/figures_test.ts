@@ -1,6 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { Costs } from "../../src/control/costs.ts";
 import { Figures } from "../../src/control/figures.ts";
+import { LastHour } from "../../src/control/last_hour.ts";
+import { RequestCounts } from "../../src/control/request_counts.ts";
 import { Wakes } from "../../src/control/wakes.ts";
 import type { Usage } from "../../src/pool/launcher.ts";
 import { FakeStore } from "../support/fake_store.ts";
@@ -38,10 +40,12 @@ function newScene(store = new FakeStore()) {
     },
   };
   const costs = new Costs(now);
-  const figures = new Figures({ clock, now, launcher, fleet, store: noting, costs, wakes });
+  const requests = new RequestCounts(now, new Map([["app", true]]));
+  const lastHour = new LastHour({ now, requests, wakes });
+  const figures = new Figures({ clock, now, launcher, fleet, store: noting, costs, wakes, requests, lastHour });
   const use = (next: Usage) => usage = next;
   const pool = kit.newPool({ ...newRevision(), pauseAfterMs: 10_000, stopAfterMs: 10 * MINUTE_MS });
-  return { clock, done, figures, kit, pool, store, use };
+  return { clock, done, figures, kit, lastHour, pool, requests, store, use };
 }
 
 Deno.test("while something is awake, it is measured and stored each minute; what sleeps costs nothing", async () => {
@@ -148,4 +152,18 @@ Deno.test("an instance that has become ready since the last measurement is measu
   await figures.costs([service]);
   assertEquals(done.measured, 1);
   lease.release();
+});
+
+Deno.test("the requests of the last hour are told whether or not they are stored yet, and none twice", async () => {
+  const { clock, figures, lastHour, requests, store } = newScene();
+  figures.start();
+  for (let n = 0; n < 3; n++) requests.requested("app", 200, 5);
+  store.failure = new Error("the disk is full");
+  await clock.advance(MINUTE_MS);
+  requests.requested("app", 200, 5);
+  assertEquals(lastHour.read(3)("app").perMinute, [0, 3, 1]);
+  store.failure = undefined;
+  await clock.advance(MINUTE_MS);
+  assertEquals([lastHour.read(3)("app").perMinute, requests.pending], [[3, 1, 0], []]);
+  figures.stop();
 });

@@ -12,6 +12,7 @@ const operation = tagged("about");
 const RESOURCES = {
   services: "/v1/services",
   instances: "/v1/instances",
+  activity: "/v1/activity",
   events: "/v1/events",
   secrets: "/v1/secrets",
   tokens: "/v1/tokens",

@@ -1,0 +1,87 @@
+import type { Wake } from "../pool/wake_times.ts";
+import type { RequestCount, WakeCount } from "./records.ts";
+import type { RequestCounts } from "./request_counts.ts";
+import { minuteOf, type Wakes } from "./wakes.ts";
+
+const MINUTES = 60;
+
+/** What a service has had in the last hour. */
+export interface HourOfService {
+  /** The requests of each minute, oldest first; the last one is under way. */
+  readonly perMinute: readonly number[];
+  /** All wakes. */
+  readonly wakes: Readonly<Record<Wake, number>>;
+}
+
+/** What {@linkcode LastHour} works with. */
+export interface LastHourOptions {
+  /** Wall-clock time, ms since 1970. */
+  readonly now: () => number;
+  readonly requests: Pick<RequestCounts, "pending">;
+  readonly wakes: Pick<Wakes, "pending">;
+}
+
+type Sums = { requests: number } & Record<Wake, number>;
+
+/** Sums by service and minute. */
+type SumsByService = Map<string, Map<number, Sums>>;
+
+/** The requests and wakes of the last 60 minutes, with the one under way, for those who look often. */
+export class LastHour {
+  readonly #options: LastHourOptions;
+  /** What is stored. */
+  readonly #stored: SumsByService = new Map();
+
+  constructor(options: LastHourOptions) {
+    this.#options = options;
+  }
+
+  /** Notes what has been stored, before it is no longer pending. */
+  stored(requests: readonly RequestCount[], wakes: readonly WakeCount[]): void {
+    add(this.#stored, requests, wakes);
+    const oldest = minuteOf(this.#options.now()) - MINUTES + 1;
+    for (const [service, byMinute] of this.#stored) {
+      for (const minute of byMinute.keys()) if (minute < oldest) byMinute.delete(minute);
+      if (byMinute.size === 0) this.#stored.delete(service);
+    }
+  }
+
+  /**
+   * Reads what is pending, and returns a function that tells of a service. Call that at once.
+   *
+   * @param minutes How many entries `perMinute` has; 60 at most.
+   */
+  read(minutes: number): (service: string) => HourOfService {
+    const { now, requests, wakes } = this.#options;
+    const pending: SumsByService = new Map();
+    add(pending, requests.pending, wakes.pending);
+    const last = minuteOf(now());
+    return (service) => {
+      const perMinute: number[] = new Array(minutes).fill(0);
+      const woken = { cold: 0, resume: 0, hibernated: 0 };
+      for (const [minute, sums] of [...this.#stored.get(service) ?? [], ...pending.get(service) ?? []]) {
+        const ago = last - minute;
+        if (ago < 0 || ago >= MINUTES) continue;
+        woken.cold += sums.cold;
+        woken.resume += sums.resume;
+        woken.hibernated += sums.hibernated;
+        if (ago < minutes) perMinute[minutes - 1 - ago]! += sums.requests;
+      }
+      return { perMinute, wakes: woken };
+    };
+  }
+
+  forget(service: string): void {
+    this.#stored.delete(service);
+  }
+}
+
+function add(to: SumsByService, requests: readonly RequestCount[], wakes: readonly WakeCount[]): void {
+  for (const { minute, requests: count, service } of requests) sumsOf(to, service, minute).requests += count;
+  for (const { count, how, minute, service } of wakes) sumsOf(to, service, minute)[how] += count;
+}
+
+function sumsOf(all: SumsByService, service: string, minute: number): Sums {
+  return all.getOrInsertComputed(service, () => new Map())
+    .getOrInsertComputed(minute, () => ({ requests: 0, cold: 0, resume: 0, hibernated: 0 }));
+}
