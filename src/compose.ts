@@ -15,6 +15,7 @@ import { FreedMemory } from "./base/freed_memory.ts";
 import { LagMeter } from "./base/lag.ts";
 import { logger } from "./base/log.ts";
 import { notify } from "./base/notify.ts";
+import { Sessions } from "./control/access/sessions.ts";
 import { Tokens } from "./control/access/tokens.ts";
 import { Activity } from "./control/activity.ts";
 import { Catalog } from "./control/catalog.ts";
@@ -259,13 +260,14 @@ function makeParts(
   const waits = new Waits({ deploys: running, fleet, events, outputs: engine.launcher.outputs, now: Date.now });
   events.onTick(() => waits.tell());
   const statistics = new Statistics(catalog, fleet, activator);
+  const tokens = new Tokens(store, dataDir.token);
   const api = adminApi({
     ...{ config, clock, stopping: stopping.signal, catalog, deployer, store, dataDir, secrets, fleet, events },
     ...{ metrics, engine, figures, hosts, signInAddresses, activator, running, waits, statistics },
     activity: new Activity({ services, statuses, fleet, statistics, figures, requests, lastHour }),
     certificateNames: new CertificateNames({ store, clock, now: Date.now }),
     control: new InstanceControl(router, services, drainTimeoutMs),
-    tokens: new Tokens(store, dataDir.token),
+    ...{ tokens, sessions: new Sessions(tokens) },
     logs: new ServiceLogs(engine.launcher.outputs),
   });
 
@@ -285,7 +287,7 @@ function makeParts(
     trustedProxies: config.trustedProxies,
     callbackHost: config.oidcHost === undefined ? undefined : new CallbackHost(config.oidcHost, signIn),
     admin: (request, head) =>
-      mayUseProxy(head, request.headers, config) ? api(request, head.client, "proxy") : undefined,
+      mayUseProxy(head, request.headers, config) ? api(request, head.client, "proxy", head.secure) : undefined,
   });
   const servers = config.listen.map((endpoint) => new Server(endpoint, proxy.handle, clock, reserve));
   const handle = (request: Request, { remoteAddr }: Deno.ServeHandlerInfo<Deno.NetAddr>) =>

@@ -3,7 +3,10 @@ import { noRead } from "./support/permissions.ts";
 import { codeOf, readSources, resolve, type Sources } from "./support/sources.ts";
 
 /** What only some requests or other verbs need: together they took 45 ms of a start, and 21 MB. */
-const LATE = ["zod", "@hono/zod-openapi", "yaml", "prom-client", "oauth4webapi"];
+const LATE = [
+  ...["zod", "@hono/zod-openapi", "yaml", "prom-client", "oauth4webapi"],
+  ...["htm", "preact", "preact/hooks", "uplot/dist/uPlot.iife.min.js"],
+];
 /** Comes along with one of them; no file imports it by its own name, and those of the start must not begin to. */
 const WITH_THEM = ["hono"];
 
@@ -48,6 +51,7 @@ Deno.test({
     assert(!importsAtOnce(sources["src/cli/serve.ts"]!).includes("../compose.ts"), "other verbs load what serves");
     const later = [
       "src/admin/routes.ts",
+      "src/admin/dashboard/files.ts",
       "src/admin/prometheus.ts",
       "src/deploy/config_file.ts",
       "src/access/oidc/provider.ts",

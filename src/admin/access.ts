@@ -25,7 +25,8 @@ export function checkBrowserSafety(host: string, origin: string | null, hostname
     throw new ClessError("forbidden", "The admin API is not called by this name; use its address or localhost");
   }
   // The scheme is not compared: behind a proxy that ends TLS, it is not known which scheme the browser used. So a page at
-  // http://NAME may call the API at https://NAME. It still needs a token, which browsers do not send by themselves.
+  // http://NAME may call the API at https://NAME. It still needs a token, which browsers do not send by themselves; and a
+  // session is for one scheme only.
   if (origin !== null && hostOf(origin) !== host.replace(/:(?:80|443)?$/, "")) {
     throw new ClessError("forbidden", "The admin API takes no requests of other origins");
   }
@@ -60,23 +61,46 @@ export function mayUseProxy(
   return config.adminHttps && secure && name !== LOCAL_ADMIN;
 }
 
+/** What is asked of the parts that know tokens. */
+export interface TokenCheck {
+  readonly attempts: Attempts;
+  readonly tokens: Pick<Tokens, "check">;
+}
+
 /**
- * The holder of a request's bearer token.
+ * The holder of a request's bearer token; `undefined` if it has none.
  *
  * @param peer The address that the request came from. Too many wrong tokens lock it out for a while.
  * @throws {ClessError} `unauthorized`, `too_many_attempts`
  */
-export async function authenticate(
+export async function holderOfBearer(
   headers: Headers,
-  { path }: Target,
+  target: Target,
   peer: string,
-  { attempts, tokens }: { readonly attempts: Attempts; readonly tokens: Pick<Tokens, "check"> },
-): Promise<Holder> {
+  check: TokenCheck,
+): Promise<Holder | undefined> {
+  const token = /^Bearer +(\S+)$/i.exec(headers.get("authorization") ?? "")?.[1];
+  return token === undefined ? undefined : await holderOfToken(token, peer, missingToken(target), check);
+}
+
+/** The error for a request without a valid token. */
+export function missingToken({ path }: Target): ClessError {
   // A request to the root without a token gets an explanation of what this is.
   const message = path === "/" ? PURPOSE : "The token is missing or wrong";
-  const refusal = new ClessError("unauthorized", message, { challenge: 'Bearer realm="cless"' });
-  const token = /^Bearer +(\S+)$/i.exec(headers.get("authorization") ?? "")?.[1];
-  if (token === undefined) throw refusal;
+  return new ClessError("unauthorized", message, { challenge: 'Bearer realm="cless"' });
+}
+
+/**
+ * The holder of a token. @param peer See {@linkcode holderOfBearer}.
+ *
+ * @throws {ClessError} The `refusal` if there is none, or `too_many_attempts`.
+ */
+export async function holderOfToken(
+  token: string,
+  peer: string,
+  refusal: ClessError,
+  { attempts, tokens }: TokenCheck,
+): Promise<Holder> {
   const holder = await tokens.check(token);
   // A correct token is accepted even from a locked-out address: it cannot be guessed, and otherwise others at the same
   // address could lock out its holder.

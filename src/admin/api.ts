@@ -1,11 +1,13 @@
 import { Attempts } from "../base/attempts.ts";
 import { adminHostnames } from "../routing/hosts.ts";
 import { ClessError, shuttingDown } from "../base/errors.ts";
-import { authenticate, checkBrowserSafety } from "./access.ts";
+import { checkBrowserSafety, holderOfBearer, missingToken } from "./access.ts";
 import { checkLength } from "./body.ts";
 import type { Collaborators } from "./collaborators.ts";
+import { Dashboard } from "./dashboard/dashboard.ts";
 import { problemOf } from "./problems.ts";
 import type { Routes } from "./routes.ts";
+import { answerSession, holderOfSession } from "./session.ts";
 import { targetOf } from "./target.ts";
 import { ask, health, isHealthPath, isOfThisMachine, type Via } from "./without_token.ts";
 
@@ -14,8 +16,9 @@ import { ask, health, isHealthPath, isOfThisMachine, type Via } from "./without_
  *
  * @param peer The address that it came from.
  * @param via Which of cless's addresses it was sent to; the admin address by default.
+ * @param secure Whether it is known to have come over HTTPS; by default it is not.
  */
-export type AdminApi = (request: Request, peer: string, via?: Via) => Promise<Response>;
+export type AdminApi = (request: Request, peer: string, via?: Via, secure?: boolean) => Promise<Response>;
 
 /** Loads the module that makes the routes. */
 export type LoadRoutes = () => Promise<(collaborators: Collaborators) => Routes>;
@@ -26,8 +29,9 @@ const loadRoutes: LoadRoutes = () => import("./routes.ts").then(({ makeRoutes })
  * take time and memory. If that fails, the request fails, and the next one tries again.
  */
 export function adminApi(collaborators: Collaborators, load: LoadRoutes = loadRoutes): AdminApi {
-  const { clock, config, stopping, tokens } = collaborators;
+  const { clock, config, sessions, stopping, tokens } = collaborators;
   const attempts = new Attempts(clock);
+  const dashboard = new Dashboard();
   const hostnames = [...adminHostnames(config), config.admin.hostname];
   let routes: Promise<Routes> | undefined;
   const loaded = () =>
@@ -36,7 +40,7 @@ export function adminApi(collaborators: Collaborators, load: LoadRoutes = loadRo
       throw error;
     });
 
-  const answer: AdminApi = async (request, peer, via = "admin") => {
+  const answer: AdminApi = async (request, peer, via = "admin", secure = false) => {
     const target = targetOf(request);
     if (isHealthPath(target.path)) return await health(target.path, request, collaborators);
     checkBrowserSafety(target.host, request.headers.get("origin"), hostnames);
@@ -44,7 +48,14 @@ export function adminApi(collaborators: Collaborators, load: LoadRoutes = loadRo
       if (!isOfThisMachine(request, peer, via)) throw new ClessError("not_found", "There is no such resource");
       return ask(target, request, collaborators);
     }
-    const holder = await authenticate(request.headers, target, peer, { attempts, tokens });
+    const page = await dashboard.answer(request, target);
+    if (page !== undefined) return page;
+    if (target.path === "/v1/session") {
+      return await answerSession(request, target, peer, secure, { attempts, sessions, tokens });
+    }
+    const holder = await holderOfBearer(request.headers, target, peer, { attempts, tokens }) ??
+      await holderOfSession(request, sessions);
+    if (holder === undefined) throw missingToken(target);
     if (stopping.aborted && request.method !== "GET" && request.method !== "HEAD") {
       // A change that starts now could neither be finished nor undone.
       throw shuttingDown();
@@ -53,8 +64,8 @@ export function adminApi(collaborators: Collaborators, load: LoadRoutes = loadRo
     return await (await loaded())(request, { holder, target });
   };
 
-  return async (request, peer, via) => {
-    const response = await answer(request, peer, via).catch(problemOf);
+  return async (request, peer, via, secure) => {
+    const response = await answer(request, peer, via, secure).catch(problemOf);
     return request.method === "HEAD" ? await withoutBody(response) : response;
   };
 }

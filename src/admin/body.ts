@@ -13,10 +13,10 @@ export function checkLength(headers: Headers): void {
 }
 
 /** Reads a request's body as JSON. @throws {ClessError} `too_large`, `unsupported_type` @throws {InvalidError} */
-export async function readJson(request: Request): Promise<unknown> {
+export async function readJson(request: Request, maxBytes = MAX_BODY_BYTES): Promise<unknown> {
   if (request.body === null) throw new InvalidError([], "is missing, and must be JSON");
   checkType(request.headers, ["application/json"]);
-  const bytes = await readBytes(request);
+  const bytes = await readBytes(request, maxBytes);
   let text: string;
   try {
     text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
@@ -40,7 +40,7 @@ export function checkType(headers: Headers, types: readonly string[]): void {
 }
 
 /** Reads a body to its end. Stops when it is too large. @throws {ClessError} `too_large` */
-export async function readBytes(request: Request): Promise<Uint8Array<ArrayBuffer>> {
+export async function readBytes(request: Request, maxBytes = MAX_BODY_BYTES): Promise<Uint8Array<ArrayBuffer>> {
   const chunks: Uint8Array[] = [];
   let length = 0;
   const reader = request.body?.getReader();
@@ -50,16 +50,17 @@ export async function readBytes(request: Request): Promise<Uint8Array<ArrayBuffe
     });
     if (chunk?.value === undefined) return concat(chunks);
     length += chunk.value.length;
-    if (length > MAX_BODY_BYTES) {
+    if (length > maxBytes) {
       await reader?.cancel().catch(() => {});
-      throw tooLarge();
+      throw tooLarge(maxBytes);
     }
     chunks.push(chunk.value);
   }
 }
 
-function tooLarge(): ClessError {
-  return new ClessError("too_large", "The body must be at most 1 MiB");
+function tooLarge(maxBytes = MAX_BODY_BYTES): ClessError {
+  const size = maxBytes < MAX_BODY_BYTES ? `${maxBytes / 1024} KiB` : `${maxBytes / 1024 / 1024} MiB`;
+  return new ClessError("too_large", `The body must be at most ${size}`);
 }
 
 /** The platform's message about invalid JSON. Leaves out its quote from the body, which could be secret. */

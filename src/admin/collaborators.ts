@@ -6,6 +6,7 @@ import type { Figures } from "../control/figures.ts";
 import type { ClessEvent, SubscribeOptions } from "../control/events.ts";
 import type { CertificateNames } from "../control/certificates/names.ts";
 import type { RunningDeploys } from "../control/running_deploys.ts";
+import type { Sessions } from "../control/access/sessions.ts";
 import type { Secrets } from "../control/secrets/secrets.ts";
 import type { Store } from "../control/store.ts";
 import type { Tokens } from "../control/access/tokens.ts";
@@ -40,6 +41,7 @@ export interface Collaborators {
   readonly dataDir: Pick<DataDir, "backup" | "rotateToken">;
   readonly secrets: Pick<Secrets, "set" | "list" | "delete">;
   readonly tokens: Pick<Tokens, "check" | "issue" | "list" | "revoke" | "setOwner">;
+  readonly sessions: Pick<Sessions, "begin" | "end" | "find">;
   readonly fleet: Pick<Fleet, "instances">;
   readonly events: { subscribe(options: SubscribeOptions): AsyncIterable<ClessEvent> };
   readonly logs: { read(service: string, options: ServiceLogOptions): AsyncIterable<ServiceLogLine> };

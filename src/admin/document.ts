@@ -8,7 +8,9 @@ import type { DocumentedAnswer, Operation } from "./operation.ts";
 import { MEANINGS } from "./problems.ts";
 import { serviceJsonSchema, trafficJsonSchema } from "./service_schema.ts";
 
-const DESCRIPTION = "Send the token from the data-dir, or another one that was made with it, as a bearer token. HEAD " +
+const DESCRIPTION =
+  "Send the token from the data-dir, or another one that was made with it, as a bearer token; a browser " +
+  "may sign in at /v1/session, and send the cookie that it gets there in place of the token. HEAD " +
   "is possible where GET is. Other methods are answered with 405 and Allow. Every error is application/problem+json, " +
   "with its code also in the header cless-error.";
 
@@ -24,6 +26,7 @@ const TAGS = {
   deploys: "How deploys ended, also those that failed",
   secrets: "Values for variables; they cannot be read here",
   tokens: "Who may use this API",
+  session: "Signing in with a browser",
   certificates: "Hostnames that a TLS proxy asks for",
   backup: "Copies of the data-dir",
   about: "cless itself",

@@ -14,6 +14,7 @@ import { logOperations } from "./operations/logs.ts";
 import { revisionOperations } from "./operations/revisions.ts";
 import { secretOperations } from "./operations/secrets.ts";
 import { serviceOperations, trafficOperations } from "./operations/services.ts";
+import { sessionOperations } from "./operations/session.ts";
 import { tokenOperations } from "./operations/tokens.ts";
 import { wakeOperations } from "./operations/wakes.ts";
 import type { Target } from "./target.ts";
@@ -42,6 +43,7 @@ export function operationsOf(collaborators: Collaborators): readonly Operation[]
     ...deployOperations(collaborators),
     ...secretOperations(collaborators),
     ...tokenOperations(collaborators),
+    ...sessionOperations(),
     ...certificateOperations(collaborators),
   ];
   operations.push(...aboutOperations(collaborators, operations));

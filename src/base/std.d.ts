@@ -32,6 +32,7 @@ declare module "@std/cli/parse-args" {
 
 declare module "@std/http/negotiation" {
   export function accepts(request: { headers: Headers }, ...types: string[]): string | undefined;
+  export function acceptsEncodings(request: { headers: Headers }, ...encodings: string[]): string | undefined;
 }
 
 declare module "@std/text/closest-string" {

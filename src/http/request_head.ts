@@ -1,6 +1,7 @@
 import { type Hostname, parseHostname } from "../model/host.ts";
 import type { Cidr } from "../model/ip.ts";
 import { ClessError } from "../base/errors.ts";
+import { withoutAdminCookie } from "./admin_cookie.ts";
 import { clientAddress } from "./client_address.ts";
 import { type Header, listItems, REQUEST_HOP_BY_HOP, splitList } from "./headers.ts";
 
@@ -41,8 +42,8 @@ const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const UNSAFE_TARGET = /[#\x00-\x20\x7f-\uffff]/;
 
 /**
- * Reads a request's head and makes the app's headers: adds `X-Forwarded-*`, and removes hop-by-hop headers and headers
- * that an app could mistake for others.
+ * Reads a request's head and makes the app's headers: adds `X-Forwarded-*`, and removes hop-by-hop headers, headers that
+ * an app could mistake for others, and the cookie of the admin API.
  *
  * @param peer The address of the client, or of the proxy before cless.
  * @param trusted Peers whose `X-Forwarded-*` and `Forwarded` are kept.
@@ -68,6 +69,11 @@ export function readHead(request: Request, peer: string, trusted: readonly Cidr[
         host = value;
         headers.push(header);
         break;
+      case "cookie": {
+        const kept = withoutAdminCookie(value);
+        if (kept !== undefined) headers.push(kept === value ? header : [name, kept]);
+        break;
+      }
       case "connection":
         connection = value;
         break;

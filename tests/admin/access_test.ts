@@ -43,9 +43,9 @@ Deno.test("only a bearer token gives access", async () => {
   }
 });
 
-Deno.test("without a token, the root says in one line what the address is for, in JSON also for a browser", async () => {
+Deno.test("without a token, the root says in one line what the address is for, in JSON", async () => {
   const { ask } = await newAdmin();
-  const answer = await ask("GET", "/", { token: undefined, headers: { accept: "text/html,*/*;q=0.8" } });
+  const answer = await ask("GET", "/", { token: undefined });
   const purpose = "This is the admin API of cless; send the token from the data-dir as `Authorization: Bearer TOKEN`";
   assertEquals(await problemOf(answer, 401, "unauthorized"), purpose);
   const { purpose: told, ...resources } = await (await ask("GET", "/")).json();

@@ -12,6 +12,7 @@ import type { ClessEvent } from "../../src/control/events.ts";
 import { showTemplate } from "../../src/control/schema/schema.ts";
 import { CertificateNames } from "../../src/control/certificates/names.ts";
 import { Secrets } from "../../src/control/secrets/secrets.ts";
+import { Sessions } from "../../src/control/access/sessions.ts";
 import { Tokens } from "../../src/control/access/tokens.ts";
 import { canonicalTemplate } from "../../src/model/template.ts";
 import { resolveTraffic } from "../../src/model/traffic.ts";
@@ -100,6 +101,7 @@ export async function newAdmin(
     control: { wake: (name) => control("wake", name), sleep: (name) => control("sleep", name) },
     secrets,
     tokens,
+    sessions: new Sessions(tokens, () => scene.time.now),
     store,
     dataDir: {
       rotateToken: () => "cless_new",

@@ -28,6 +28,21 @@ const CLAIMED: Header[] = [
   ["forwarded", "for=6.6.6.6;proto=https"],
 ];
 
+Deno.test("an app gets its cookies, but never the session of the admin API, whatever it is hidden in", () => {
+  for (
+    const [value, kept] of [
+      ["a=1; b=2", ["a=1; b=2"]],
+      ["my-cless-admin=1; cless-administrator=2", ["my-cless-admin=1; cless-administrator=2"]],
+      ["cless-admin=x", []],
+      ["__Host-cless-admin=x", []],
+      ["a=1; cless-admin=x; b=2;__Host-cless-admin=y", ["a=1; b=2"]],
+      ['a="1; cless-admin=x"; b=2', ['a="1; b=2']],
+      ["a=1, cless-admin=x", []],
+      ["a=1 cless-admin=x; b=2", ["b=2"]],
+    ] as const
+  ) assertEquals(all(read([["cookie", value]]), "cookie"), [...kept], value);
+});
+
 for (
   const [peer, trusted] of [
     ["10.0.0.1", []],

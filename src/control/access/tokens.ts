@@ -92,7 +92,12 @@ export class Tokens {
 
   /** The holder of a token; `undefined` if it is unknown or expired. */
   async check(text: string): Promise<Holder | undefined> {
-    const [shown, owner] = await Promise.all([hashOf(text), this.#owner]);
+    return await this.holderOf(await hashOf(text));
+  }
+
+  /** The holder of the token with this hash; `undefined` if it is unknown or expired. */
+  async holderOf(shown: Uint8Array): Promise<Holder | undefined> {
+    const owner = await this.#owner;
     const now = this.#now();
     let holder: Holder | undefined;
     // Compares with all tokens, so that the time taken reveals nothing.
@@ -115,7 +120,8 @@ async function ownerOf(text: string): Promise<Omit<TokenRecord, "createdAt">> {
   return { name: OWNER_NAME, scope: "admin", hash: await hashOf(text), expiresAt: undefined };
 }
 
-async function hashOf(text: string): Promise<Uint8Array> {
+/** The hash by which a token is known: all that is kept of it. */
+export async function hashOf(text: string): Promise<Uint8Array> {
   return new Uint8Array(await crypto.subtle.digest("SHA-256", encoder.encode(text)));
 }
 
