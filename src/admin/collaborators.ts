@@ -33,7 +33,10 @@ export interface Collaborators {
   /** Aborted when cless begins to stop: streams end, and changes are refused. */
   readonly stopping: AbortSignal;
   readonly catalog: Pick<Catalog, "after" | "get" | "revisions" | "served" | "status" | "statuses" | "userOf">;
-  readonly deployer: Pick<Deployer, "deploy" | "plan" | "setTraffic" | "rollback" | "delete" | "deleteRevision">;
+  readonly deployer: Pick<
+    Deployer,
+    "deploy" | "plan" | "setTraffic" | "rollback" | "delete" | "deleteTried" | "deleteRevision"
+  >;
   readonly running: Pick<RunningDeploys, "of">;
   readonly waits: Pick<Waits, "of">;
   readonly control: Pick<InstanceControl, "wake" | "sleep">;

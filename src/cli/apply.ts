@@ -48,7 +48,7 @@ export const apply = clientVerb({
     if (warning !== undefined) console.error(`warning: ${warning}`);
     const silent = call.on("json") || call.on("quiet");
     const plain = apiTarget(call.client, call.flags.get("wait") === false ? false : undefined);
-    const target = silent || !Deno.stderr.isTerminal() ? plain : shownTarget(plain, call.client, stderrScreen());
+    const target = silent ? plain : shownTarget(plain, call.client, stderrScreen());
     const width = Math.max(0, ...[...manifest.keys()].map((name) => name.length));
     const paint = paintFor(Deno.stdout, call.surroundings);
     const results = await applyManifest(manifest, file, target, {
@@ -97,7 +97,7 @@ export function shownTarget(target: ApplyTarget, client: Client, screen: Screen)
     ...target,
     deploy: async (name, declared, declaredBy) => {
       const own = passing(screen, name);
-      await using _ = await Progress.start(client, name, own);
+      await using _ = Progress.begin(client, name, own);
       return await whileShown("deploying…", () => target.deploy(name, declared, declaredBy), own);
     },
     remove: (name) =>

@@ -132,7 +132,7 @@ export const deploy = clientVerb({
     }
     const code = await untilInterrupted((signal) => deployShown(call, put, signal));
     if (code === INTERRUPTED) {
-      console.error(`the deploy continues; when it has ended, cless describe ${name} shows how`);
+      console.error(`the deploy continues; cless describe ${name} shows how far it is, and how it has ended`);
     }
     return code;
   },

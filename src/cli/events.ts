@@ -8,6 +8,9 @@ import { type Paint, paintFor, writeLine } from "./terminal.ts";
 import { plainText } from "./text.ts";
 import { clientVerb, JSON_FLAG } from "./verb.ts";
 
+/** The events that come each second, which are not worth a line. */
+const NOT_KEPT: ReadonlySet<string> = new Set(["stats", "service.waiting"]);
+
 /** `cless events`: prints what has happened, and what happens. */
 export const events = clientVerb({
   name: "events",
@@ -30,7 +33,7 @@ export const events = clientVerb({
     const isJson = call.on("json");
     const show = isJson ? jsonLine : shower(paintFor(Deno.stdout, call.surroundings));
     const isShown = isJson ? () => true : pullsOnce();
-    const isNews = (event: EventJson) => event.type !== "stats" && isShown(event);
+    const isNews = (event: EventJson) => !NOT_KEPT.has(event.type) && isShown(event);
     const tail = call.whole("tail") ?? Infinity;
     const query = { service: call.text("service") };
     return await untilInterrupted(async (signal) => {

@@ -1,7 +1,9 @@
 import { UsageError } from "../base/errors.ts";
-import { servicePath } from "./client.ts";
+import { ApiError, servicePath } from "./client.ts";
+import { deploysOf } from "./deploys.ts";
 import { flag } from "./flags.ts";
-import { confirmed, whileShown } from "./terminal.ts";
+import { Progress } from "./progress.ts";
+import { confirmed, onlyWaits, stderrScreen, whileShown } from "./terminal.ts";
 import { type Call, clientVerb, QUIET_FLAG } from "./verb.ts";
 
 /** `cless wake`: starts an instance before a request needs it. */
@@ -11,7 +13,11 @@ export const wake = clientVerb({
   args: ["NAME"],
   flags: [QUIET_FLAG],
   example: ["cless wake web"],
-  run: (call) => change(call, "POST", ["wake"], "starting an instance of NAME…", "is awake"),
+  run: async (call) => {
+    const screen = onlyWaits(stderrScreen());
+    await using _ = call.on("quiet") ? undefined : Progress.begin(call.client, call.args[0]!, screen);
+    await change(call, "POST", ["wake"], "starting an instance of NAME…", "is awake");
+  },
 });
 
 /** `cless sleep`: stops the instances of a service. */
@@ -42,19 +48,41 @@ export const deleteService = clientVerb({
   summary: "Delete a service with its revisions, and stop its instances",
   args: ["NAME"],
   flags: [YES_FLAG, QUIET_FLAG],
-  notes: ["It returns when the containers are gone. History, secrets and volumes stay."],
+  notes: [
+    "It returns when the containers are gone. History, secrets and volumes stay.",
+    "If the service never worked, it deletes what is kept of its deploys, and calls off its first deploy if that is running.",
+  ],
   example: ["cless delete web --yes"],
   run: async (call) => {
     const name = call.args[0]!;
-    if (!call.on("yes")) await call.client.get(servicePath(name)); // do not ask about a service that does not exist
-    if (!await mayDelete(call, `Delete the service ${name} and all of its revisions?`)) {
+    const [question, done] = await deletionOf(call, name);
+    if (!await mayDelete(call, question)) {
       console.error(`${name} is not deleted`);
       return 1;
     }
     const waiting = "waiting for the last requests of NAME, until its containers are gone…";
-    return await change(call, "DELETE", [], waiting, "is deleted");
+    return await change(call, "DELETE", [], waiting, done);
   },
 });
+
+/** What to ask before a deletion, and what it has done. @throws {ApiError} If there is nothing to delete. */
+async function deletionOf({ client }: Call, name: string): Promise<[question: string, done: string]> {
+  try {
+    await client.get(servicePath(name));
+    return [`Delete the service ${name} and all of its revisions?`, "is deleted"];
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.status !== 404) throw error;
+    const deploys = await deploysOf(client, name);
+    if (deploys.length === 0) throw error;
+    if (deploys[0]!.outcome === "running") {
+      return [`Call off the first deploy of ${name}?`, "is not deployed: its deploy is called off"];
+    }
+    return [
+      `${name} never worked. Delete what is kept of its deploys?`,
+      "never worked; what was kept of its deploys is deleted",
+    ];
+  }
+}
 
 /** Sends a change of a service. Without `--quiet`, shows what it waits for, and then what it has done. */
 async function change(call: Call, method: string, below: string[], waiting: string, done: string): Promise<void> {

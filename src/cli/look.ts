@@ -9,6 +9,7 @@ import type { TemplateJson } from "../control/schema/schema.ts";
 import { KNOWN_ROBOTS } from "../routing/known_robots.ts";
 import { accessText, limitsText } from "./access_text.ts";
 import { type Client, servicePath } from "./client.ts";
+import { waitingText } from "./waiting_text.ts";
 import { clauseOf, deploysOf, deployTable, endOf, failureText, hasFailed, outputText } from "./deploys.ts";
 import { flag } from "./flags.ts";
 import { age, ago, durationText, indented, pairs, plainText, sharesText, sizeText, table } from "./text.ts";
@@ -65,6 +66,12 @@ function costColumns(cost: ServiceJson["cost"], haveSwap: boolean): string[] {
 function savedText({ savedByteSeconds, usedByteSeconds }: NonNullable<ServiceJson["cost"]>): string {
   const all = savedByteSeconds + usedByteSeconds;
   return all === 0 ? "-" : `${Math.max(0, Math.floor(100 * savedByteSeconds / all))}%`;
+}
+
+/** The state of a service, with how long and why if it is failing, or what it waits for. */
+function wholeStateText(service: ServiceJson): string {
+  const { state, waiting } = service;
+  return waiting === undefined ? stateText(service) : `${state} for ${waitingText(waiting, Date.now())}`;
 }
 
 /** The state of a service, with how long and why if it is failing. */
@@ -224,8 +231,10 @@ function lastDeployText(deploy: DeployJson): string {
 /** Shows what is known of a service that has never worked: its deploys, the newest first. */
 async function describeTried(call: Call, deploys: readonly DeployJson[]): Promise<void> {
   const { args: [name = ""], client } = call;
-  if (call.on("json")) return printJson({ name, state: "never worked", deploys });
   const [last] = deploys;
+  const isRunning = last?.outcome === "running";
+  if (call.on("json")) return printJson({ name, state: isRunning ? "deploying" : "never worked", deploys });
+  if (isRunning) return describeFirstDeploy(name, last, deploys.slice(1));
   const changes = await client.find<HistoryJson[]>(servicePath(name, "history"), { query: { limit: 1 } }) ?? [];
   const [change] = changes;
   console.log([
@@ -236,6 +245,23 @@ async function describeTried(call: Call, deploys: readonly DeployJson[]): Promis
     ...(last === undefined ? [] : [section("Last deploy", lastDeployText(last))]),
     section("Deploys", deployTable(deploys)),
     `To try it again: cless deploy ${name} --image ${last?.image ?? "IMAGE"}, with the other flags as before`,
+  ].join("\n\n"));
+}
+
+/** Shows the first deploy of a service while it runs. */
+function describeFirstDeploy(name: string, running: DeployJson, before: readonly DeployJson[]): void {
+  const { by, durationMs, image, revision, waiting } = running;
+  const state = waiting === undefined ? durationText(durationMs) : waitingText(waiting, Date.now());
+  console.log([
+    pairs([
+      ["Name", name],
+      ["State", `deploying for ${state}`],
+      revision !== undefined && ["Revision", revision],
+      ["Image", image],
+      ["Deployed by", by],
+    ]),
+    ...(before.length === 0 ? [] : [section("Deploys before", deployTable(before))]),
+    `Its output: cless logs ${name} -f. To call it off: cless delete ${name}`,
   ].join("\n\n"));
 }
 
@@ -270,7 +296,7 @@ function serviceFacts(service: ServiceJson): (Fact | false)[] {
   const { userAgents = [], paths = [] } = wake?.except ?? {};
   return [
     ["Name", name],
-    ["State", stateText(service)],
+    ["State", wholeStateText(service)],
     ["URL", url],
     ...(cost === undefined ? [] : costFacts(cost)),
     ["Domains", domains.join(", ") || "none"],

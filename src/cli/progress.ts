@@ -4,35 +4,52 @@ import { ApiError, type Client } from "./client.ts";
 import { type EventJson, eventsOf } from "./streams.ts";
 import type { Screen } from "./terminal.ts";
 import { plainText } from "./text.ts";
+import { waitingText } from "./waiting_text.ts";
 
 /** After the answer to the deploy, the event of the ready revision may take this long. */
 const LATE_EVENT_MS = 250;
 /** The command waits at most this long for the events: a proxy in front of the admin API may delay the first ones. */
 const OPENING_MS = 2000;
+/** After this long without a line, it says what the deploy waits for. */
+const SILENCE_MS = 3000;
+/** Without a terminal, it says so at most this often, so that logs of CI stay readable. */
+const LINE_EVERY_MS = 10_000;
 
-/** Shows the progress of a deploy from its events, until it is disposed. */
+/** Shows the progress of a deploy, a start or a wake from its events, until it is disposed. */
 export class Progress implements AsyncDisposable {
   readonly #screen: Screen;
   readonly #aborter = new AbortController();
   readonly #ready = Promise.withResolvers<void>();
+  readonly #clock: Clock;
   #pulling: string | undefined;
+  /** When a line was shown last that stays, clock ms. */
+  #shownAt: number;
+  /** When it has last said what is waited for, clock ms. */
+  #saidAt = -Infinity;
   /** Resolves when there are no more events. */
   #done = Promise.resolve();
 
-  private constructor(screen: Screen) {
+  private constructor(screen: Screen, clock: Clock) {
     this.#screen = screen;
+    this.#clock = clock;
+    this.#shownAt = clock.now();
+  }
+
+  /** Begins to show events as soon as the API sends them. Shows none if the API refuses. */
+  static begin(client: Client, service: string, screen: Screen, clock: Clock = systemClock): Progress {
+    const progress = new Progress(screen, clock);
+    progress.#open(client, service).catch(() => {});
+    return progress;
   }
 
   /**
    * Starts to show events. Shows none if the API refuses or delays them. @throws {OperatorError} If nothing answers.
    */
   static async start(client: Client, service: string, screen: Screen, clock: Clock = systemClock): Promise<Progress> {
-    const progress = new Progress(screen);
-    const request = { query: { service }, accept: "text/event-stream", signal: progress.#aborter.signal };
-    const opened = client.send("GET", "/v1/events", request);
+    const progress = new Progress(screen, clock);
+    const opened = progress.#open(client, service);
     let refused: unknown;
     opened.catch((error) => refused = error);
-    progress.#done = opened.then(({ body }) => progress.#follow(body!), () => {});
     await atMost(opened, clock, OPENING_MS);
     if (refused !== undefined && !(refused instanceof ApiError)) throw refused;
     return progress;
@@ -49,6 +66,13 @@ export class Progress implements AsyncDisposable {
     this.#screen.clear();
   }
 
+  #open(client: Client, service: string): Promise<unknown> {
+    const request = { query: { service }, accept: "text/event-stream", signal: this.#aborter.signal };
+    const opened = client.send("GET", "/v1/events", request);
+    this.#done = opened.then(({ body }) => this.#follow(body!), () => {});
+    return opened;
+  }
+
   async #follow(body: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void> {
     try {
       for await (const event of eventsOf(body, this.#aborter.signal)) this.#show(event);
@@ -62,24 +86,46 @@ export class Progress implements AsyncDisposable {
     switch (type) {
       case "revision.pulling": {
         const image = text("image");
-        if (this.#pulling !== image) this.#screen.line(`pulling ${image}`);
+        if (this.#pulling !== image) this.#line(`pulling ${image}`);
         this.#pulling = image;
         const { done, total } = data;
         if (Number(total) > 0) this.#screen.live(`  ${Number(done)} of ${Number(total)} layers`);
         break;
       }
       case "revision.starting":
-        this.#screen.line(`starting ${text("revision")}`);
+        this.#line(`starting ${text("revision")}`);
         break;
       case "revision.warning":
-        this.#screen.line(`warning: ${text("warning")}`);
+        this.#line(`warning: ${text("warning")}`);
         break;
       case "revision.ready": {
         const ms = Number(data["ms"]);
-        this.#screen.line(`${text("revision")} is ready${Number.isFinite(ms) ? ` after ${Math.round(ms)} ms` : ""}`);
+        this.#line(`${text("revision")} is ready${Number.isFinite(ms) ? ` after ${Math.round(ms)} ms` : ""}`);
         this.#ready.resolve();
         break;
       }
+      case "service.waiting": {
+        const { at, output, since } = data;
+        const waiting = {
+          text: text("text"),
+          since: String(since),
+          ...(output === undefined ? {} : { output: text("output") }),
+        };
+        this.#wait(waitingText(waiting, Date.parse(String(at))));
+      }
     }
+  }
+
+  #line(text: string): void {
+    this.#screen.line(text);
+    this.#shownAt = this.#clock.now();
+  }
+
+  #wait(text: string): void {
+    const now = this.#clock.now();
+    if (now - this.#shownAt < SILENCE_MS) return;
+    if (!this.#screen.isTerminal && now - this.#saidAt < LINE_EVERY_MS) return;
+    this.#saidAt = now;
+    this.#screen.wait(`  ${text}`);
   }
 }

@@ -31,7 +31,17 @@ export function stderrScreen() {
     if (shown) Deno.stderr.writeSync(encoder.encode("\r\x1b[K"));
     shown = false;
   };
+  const live = (text: string) => {
+    if (!terminal) return;
+    clear();
+    // Cut to the terminal's width, since a wrapped line could not be removed.
+    const columns = Deno.consoleSize().columns || 80; // some terminals report 0
+    Deno.stderr.writeSync(encoder.encode(text.slice(0, columns - 1)));
+    shown = true;
+  };
   return {
+    /** Whether a line can be renewed. */
+    isTerminal: terminal,
     clear,
     /** Writes a line that stays. */
     line: (text: string) => {
@@ -39,21 +49,22 @@ export function stderrScreen() {
       console.error(text);
     },
     /** Shows a line until something else is shown. Does nothing without a terminal. */
-    live: (text: string) => {
-      if (!terminal) return;
-      clear();
-      // Cut to the terminal's width, since a wrapped line could not be removed.
-      const columns = Deno.consoleSize().columns || 80; // some terminals report 0
-      Deno.stderr.writeSync(encoder.encode(text.slice(0, columns - 1)));
-      shown = true;
-    },
+    live,
+    /** Shows a line until something else is shown; without a terminal, writes a line that stays. */
+    wait: (text: string) => terminal ? live(text) : console.error(text),
   };
+}
+
+/** A screen that shows only what is waited for. */
+export function onlyWaits(screen: Screen): Screen {
+  return { ...screen, line: () => {}, live: () => {} };
 }
 
 /** A screen on which every line begins with a name, and no line stays. */
 export function passing(screen: Screen, name: string): Screen {
   const live = (text: string) => screen.live(`${name}: ${text.trim()}`);
-  return { line: live, live, clear: () => screen.clear() };
+  const wait = (text: string) => screen.wait(`${name}: ${text.trim()}`);
+  return { isTerminal: screen.isTerminal, line: live, live, wait, clear: () => screen.clear() };
 }
 
 /** Shows a text during an action. */

@@ -65,6 +65,8 @@ export interface Store extends Disposable {
   deploys(service: string, limit: number): DeployRecord[];
   /** Stores how a deploy has ended, and removes deploys that are not kept: see `surplusDeploys`. */
   addDeploy(deploy: DeployRecord): void;
+  /** Removes the deploys of a service; it may not exist. */
+  deleteDeploys(service: string): void;
 
   /** What services have cost, as stored by {@linkcode addFigures}. */
   costs(): CostRecord[];

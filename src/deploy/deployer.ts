@@ -293,6 +293,23 @@ export class Deployer {
     this.#images.sweep();
   }
 
+  /**
+   * Calls off the first deploy of a service, or, if the service never worked, removes its deploys. Resolves with whether
+   * that was all there was of the service.
+   */
+  async deleteTried(name: string): Promise<boolean> {
+    const { publisher, store } = this.#options;
+    if (this.#states.has(name)) return false;
+    const wasRunning = this.#deploys.has(name);
+    await this.#deploys.cancel(name, wasDeleted(name));
+    await publisher.gone(name); // the pool on trial
+    if (this.#states.has(name)) return false; // the deploy had just worked
+    if (wasRunning) return true;
+    if (store.deploys(name, 1).length === 0) return false;
+    store.deleteDeploys(name);
+    return true;
+  }
+
   /** Removes a revision. @throws {Conflict} If it is the latest or in use. @throws {StaleError} @throws {NotFound} */
   async deleteRevision(name: string, revision: string, options: ChangeOptions): Promise<void> {
     await this.#change(name, "delete-revision", options, ({ service, revisions }) => {

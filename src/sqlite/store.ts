@@ -224,6 +224,10 @@ export class SqliteStore implements Store {
     });
   }
 
+  deleteDeploys(service: string): void {
+    this.#connection.write(() => this.#sql.deleteDeploys.run(service));
+  }
+
   costs(): CostRecord[] {
     return this.#connection.read(() => (this.#sql.costs.all() as unknown as CostRow[]).map(costOf));
   }

@@ -248,6 +248,8 @@ apiTest("apply shows what it waits for, and removes that afterwards", {
   const shown: string[] = [];
   const started = Promise.withResolvers<void>();
   const screen = {
+    isTerminal: true,
+    wait: (text: string) => void shown.push(text),
     line: (text: string) => void shown.push(`stays: ${text}`),
     live: (text: string) => {
       shown.push(text);

@@ -275,7 +275,7 @@ Deno.test({
     deployed.resolve(Response.json(AFTER));
     assertEquals([(await child.status).code, out], [130, ""]);
     const last = text.trimEnd().split("\n").at(-1);
-    assertEquals(last, "the deploy continues; when it has ended, cless describe web shows how");
+    assertEquals(last, "the deploy continues; cless describe web shows how far it is, and how it has ended");
   },
 });
 

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { ANSWERS, apiTest, problem } from "./fake_api.ts";
+import { ANSWERS, apiTest, DEPLOYS, events, problem } from "./fake_api.ts";
 import { withAnswer } from "./run_main.ts";
 
 apiTest("wake and sleep print what they have done", {
@@ -47,4 +47,26 @@ apiTest("delete asks on a terminal, and without one it needs --yes", {
   assertEquals(await api.run("delete", "web", "--yes"), { code: 0, out: "web is deleted", err: "" });
   assertEquals(await api.run("delete", "-q", "-y", "web"), { code: 0, out: "", err: "" });
   assertEquals(api.changes, Array(3).fill("DELETE /v1/services/web"));
+});
+
+apiTest("delete of a service that never worked says what it deletes", {
+  "GET /v1/services/web": problem(404, "There is no service web"),
+  "GET /v1/services/web/deploys": DEPLOYS.slice(0, 2),
+  "DELETE /v1/services/web": new Response(null, { status: 204 }),
+}, async (api) => {
+  const { out } = await api.run("delete", "web", "--yes");
+  assertEquals(out, "web never worked; what was kept of its deploys is deleted");
+  api.answers["GET /v1/services/web/deploys"] = [{ ...DEPLOYS[0], outcome: "running" }, DEPLOYS[1]!];
+  assertEquals((await api.run("delete", "web", "--yes")).out, "web is not deployed: its deploy is called off");
+});
+
+apiTest("wake follows the events of its service meanwhile, unless it is quiet", {
+  "GET /v1/events?service=web": events(),
+  "POST /v1/services/web/wake": new Response(null, { status: 204 }),
+}, async (api) => {
+  const followed = () => api.asked.filter(({ line }) => line.startsWith("GET /v1/events")).length;
+  assertEquals((await api.run("wake", "web", "-q")).code, 0);
+  assertEquals(followed(), 0);
+  assertEquals((await api.run("wake", "web")).out, "web is awake");
+  assertEquals(followed(), 1);
 });

@@ -376,3 +376,41 @@ apiTest("revisions --all has those that never worked, also if none did", {
   assertEquals((await api.run("revisions", "web", "--all", "-q")).out, "web-00003\nweb-00002");
   assertEquals((await api.run("revisions", "web")).err, "cless: There is no service web");
 });
+
+const WAITING = {
+  ...{ for: "answer", text: "nothing listens on port 8080 of web-00003 yet", since: ago("12s") },
+  ...{ revision: "web-00003", instance: "web-00003-x", probed: "refused", output: "migrating" },
+};
+
+apiTest("describe of a service whose first deploy is running says what it waits for, and what can be done", {
+  ...NEVER_WORKED,
+  "GET /v1/services/web/deploys": [
+    { ...DEPLOYS[0], outcome: "running", reason: undefined, output: [], waiting: WAITING },
+    DEPLOYS[1]!,
+  ],
+}, async (api) => {
+  assertEquals((await api.run("describe", "web")).out.split("\n"), [
+    "Name:         web",
+    "State:        deploying for 13s: nothing listens on port 8080 of web-00003 yet; last line: migrating",
+    "Revision:     web-00003",
+    "Image:        web:v3",
+    "Deployed by:  ci",
+    "",
+    "Deploys before",
+    "  ENDED   BY     REVISION  IMAGE   OUTCOME     TOOK  REASON",
+    "  2m ago  alice  -         web:v3  called off  5.0s  cless is shutting down",
+    "",
+    "Its output: cless logs web -f. To call it off: cless delete web",
+  ]);
+  const { name, state } = JSON.parse((await api.run("describe", "web", "--json")).out);
+  assertEquals([name, state], ["web", "deploying"]);
+});
+
+apiTest("describe of a service that is deploying or starting says what it waits for, and the list only its state", {
+  ...ANSWERS,
+  "GET /v1/services": [{ ...WEB, state: "deploying", waiting: WAITING }],
+  "GET /v1/services/web": { ...WEB, state: "deploying", waiting: WAITING },
+}, async (api) => {
+  assertStringIncludes((await api.run("describe", "web")).out, "\nState:        deploying for 13s: nothing listens");
+  assert((await api.run("services")).out.endsWith("deploying"));
+});

@@ -5,6 +5,8 @@ import { passing, whileShown } from "../../src/cli/terminal.ts";
 function newScreen() {
   const shown: string[] = [];
   const screen = {
+    isTerminal: true,
+    wait: (text: string) => void shown.push(`wait ${text}`),
     line: (text: string) => void shown.push(`line ${text}`),
     live: (text: string) => void shown.push(`live ${text}`),
     clear: () => void shown.push("clear"),
@@ -27,6 +29,7 @@ Deno.test("on a screen for one of many, each line begins with its name, and none
   const own = passing(screen, "web");
   own.line("starting");
   own.live("  1 of 3 layers");
+  own.wait("  12s: no answer yet");
   own.clear();
-  assertEquals(shown, ["live web: starting", "live web: 1 of 3 layers", "clear"]);
+  assertEquals(shown, ["live web: starting", "live web: 1 of 3 layers", "wait web: 12s: no answer yet", "clear"]);
 });

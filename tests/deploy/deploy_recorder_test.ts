@@ -134,3 +134,32 @@ Deno.test("after a restart of cless, no revision gets the name of one that never
   const { revision } = await second.deployer.deploy("app", input("two"), AT_ONCE);
   assertEquals(revision.name, "app-00002");
 });
+
+Deno.test("the first deploy of a service can be called off, and leaves the record of that", async () => {
+  const { deployer, retired, states, store, trials } = newScene();
+  const deployed = deployer.deploy("app", input("one"), WAITING);
+  deployed.catch(() => {});
+  await settle();
+  const deleted = deployer.deleteTried("app");
+  await settle();
+  trials[0]!.fail(new Error("stopped"));
+  assertEquals(await deleted, true);
+  await assertRejects(() => deployed, Conflict);
+  assertEquals([states.has("app"), retired], [false, ["app-00001"]]);
+  const reason = "the service app was deleted while it was being deployed";
+  assertEquals(deploysOf(store, "app"), [`called off | app-00001 | one | ci | ${reason}`]);
+});
+
+Deno.test("the deploys of a service that never worked can be removed, those of others and of one that works stay", async () => {
+  const { deployer, store, trials } = newScene();
+  const failing = deployer.deploy("app", input("one"), WAITING);
+  await settle();
+  trials[0]!.fail(couldNotStart("no answer"));
+  await assertRejects(() => failing, RevisionFailed);
+  await deployer.deploy("web", input("two"), AT_ONCE);
+  assertEquals(await deployer.deleteTried("nosuch"), false);
+  assertEquals(await deployer.deleteTried("web"), false);
+  assertEquals(await deployer.deleteTried("app"), true);
+  assertEquals([deploysOf(store, "app"), deploysOf(store, "web").length], [[], 1]);
+  assertEquals(await deployer.deleteTried("app"), false);
+});

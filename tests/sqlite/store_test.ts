@@ -413,4 +413,7 @@ storeTest("deploys are limited in number, and go with their service or when they
   store.addDeploy(deployOf("other", 30));
   store.delete("golang", 1, entryOf("golang", 31, "delete"));
   assertEquals([store.deploys("golang", 100).length, store.deploys("other", 100).length], [0, 1]);
+  store.addDeploy(deployOf("golang", 32));
+  store.deleteDeploys("other");
+  assertEquals([store.deploys("golang", 100).length, store.deploys("other", 100).length], [1, 0]);
 });

@@ -75,7 +75,7 @@ export class FakeStore implements Store {
   delete(name: string, expectedGeneration: number, history: HistoryEntry): void {
     this.#check(name, expectedGeneration);
     this.#services.delete(name);
-    for (const [id, { service }] of this.#deploys) if (service === name) this.#deploys.delete(id);
+    this.deleteDeploys(name);
     this.#costs.delete(name);
     this.#wakes = this.#wakes.filter(({ service }) => service !== name);
     this.#revisions = this.#revisions.filter(({ service }) => service !== name);
@@ -102,6 +102,10 @@ export class FakeStore implements Store {
     this.#deploys.set(++this.#lastDeploy, structuredClone(deploy));
     const marks = Array.from(this.#deploys, ([id, { outcome, service }]) => ({ id, outcome, service }));
     for (const id of surplusDeploys(marks)) this.#deploys.delete(id);
+  }
+
+  deleteDeploys(service: string): void {
+    for (const [id, deploy] of this.#deploys) if (deploy.service === service) this.#deploys.delete(id);
   }
 
   addSecret(name: string, sealed: Uint8Array, at: number): SecretRecord {

@@ -259,11 +259,17 @@ export function serviceOperations(parts: Collaborators) {
       route: "DELETE /v1/services/{name}",
       scope: "deploy",
       summary: "Remove a service with its revisions and instances",
+      description:
+        "If the service never worked, calls off its first deploy, or else removes what is kept of its deploys.",
       params,
       headers: IF_MATCH,
       answers: { 204: { description: "It is gone, and so are its containers" } },
       errors: ["not_found", "conflict", "stale", "store_unavailable"],
-      run: async (call) => await deployer.delete(call.params.name, changeOptions(catalog, call)),
+      run: async (call) => {
+        const { name } = call.params;
+        if (catalog.get(name) === undefined && await deployer.deleteTried(name)) return;
+        await deployer.delete(name, changeOptions(catalog, call));
+      },
     }),
   ];
 }

@@ -94,3 +94,12 @@ Deno.test("a service tells what it waits for while it is deploying or starting, 
   statuses.set("web", { state: "deploying" });
   assertEquals(await waiting(), "making the container of web-00001");
 });
+
+Deno.test("deleting a service that never worked removes its deploys, and is not found after that", async () => {
+  const { ask } = await withBadImage();
+  await problemOf(await ask("PUT", "/v1/services/web", { body: { image: "bad:1" } }), 422, "revision_failed");
+  await good(ask("DELETE", "/v1/services/web"), 204);
+  await problemOf(await ask("GET", "/v1/services/web/deploys"), 404, "not_found");
+  const detail = await problemOf(await ask("DELETE", "/v1/services/web"), 404, "not_found");
+  assertEquals(detail, "There is no service web");
+});

@@ -1,0 +1,16 @@
+import type { ServiceJson } from "../admin/operations/services.ts";
+import { durationText, plainText } from "./text.ts";
+
+/** What a deploy or a start waits for, as the admin API and the event `service.waiting` have it. */
+export type WaitingJson = Pick<NonNullable<ServiceJson["waiting"]>, "output" | "since" | "text">;
+
+/**
+ * Says what is waited for, and for how long: `12s: nothing listens on port 8080 of web-00002 yet; last line: loading`.
+ *
+ * @param now ms since 1970, by the clock of the cless that says it.
+ */
+export function waitingText({ output, since, text }: WaitingJson, now: number): string {
+  const passedMs = Math.max(0, now - Date.parse(since));
+  const line = output === undefined ? "" : `; last line: ${output}`;
+  return plainText(`${durationText(passedMs)}: ${text}${line}`);
+}
