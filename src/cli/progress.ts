@@ -36,7 +36,7 @@ export class Progress implements AsyncDisposable {
   }
 
   /** Begins to show events as soon as the API sends them. Shows none if the API refuses. */
-  static begin(client: Client, service: string, screen: Screen, clock: Clock = systemClock): Progress {
+  static begin(client: Pick<Client, "send">, service: string, screen: Screen, clock: Clock = systemClock): Progress {
     const progress = new Progress(screen, clock);
     progress.#open(client, service).catch(() => {});
     return progress;
@@ -45,7 +45,12 @@ export class Progress implements AsyncDisposable {
   /**
    * Starts to show events. Shows none if the API refuses or delays them. @throws {OperatorError} If nothing answers.
    */
-  static async start(client: Client, service: string, screen: Screen, clock: Clock = systemClock): Promise<Progress> {
+  static async start(
+    client: Pick<Client, "send">,
+    service: string,
+    screen: Screen,
+    clock: Clock = systemClock,
+  ): Promise<Progress> {
     const progress = new Progress(screen, clock);
     const opened = progress.#open(client, service);
     let refused: unknown;
@@ -66,7 +71,7 @@ export class Progress implements AsyncDisposable {
     this.#screen.clear();
   }
 
-  #open(client: Client, service: string): Promise<unknown> {
+  #open(client: Pick<Client, "send">, service: string): Promise<unknown> {
     const request = { query: { service }, accept: "text/event-stream", signal: this.#aborter.signal };
     const opened = client.send("GET", "/v1/events", request);
     this.#done = opened.then(({ body }) => this.#follow(body!), () => {});

@@ -62,9 +62,10 @@ const SINCE = "2026-11-25T10:00:00.000Z";
 /** A progress whose events and clock are the test's, and what it shows; `tell` resolves once an event is shown. */
 async function newProgress({ isTerminal }: { readonly isTerminal: boolean }) {
   const clock = new FakeClock();
-  let stream!: ReadableStreamDefaultController<Uint8Array>;
+  let stream!: ReadableByteStreamController;
   let asked = Promise.withResolvers<void>(); // for the next piece, so that what came before it is shown
-  const body = new ReadableStream<Uint8Array>({
+  const body = new ReadableStream({
+    type: "bytes",
     start: (controller) => void (stream = controller),
     pull: () => asked.resolve(),
   }, { highWaterMark: 0 });
@@ -72,7 +73,7 @@ async function newProgress({ isTerminal }: { readonly isTerminal: boolean }) {
   const shown: string[] = [];
   const note = (how: string) => (text: string) => void shown.push(`${how}: ${text}`);
   const screen = { isTerminal, line: note("line"), live: note("live"), wait: note("wait"), clear: () => {} };
-  const progress = await Progress.start({ send } as unknown as Client, "web", screen, clock);
+  const progress = await Progress.start({ send }, "web", screen, clock);
   const tell = async (type: string, data: object) => {
     await asked.promise;
     asked = Promise.withResolvers();
