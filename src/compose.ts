@@ -38,6 +38,7 @@ import { Statistics } from "./control/statistics.ts";
 import { StatusEvents } from "./control/status_events.ts";
 import { Supervision } from "./control/supervision.ts";
 import { Waits } from "./control/waits.ts";
+import { WakeLog } from "./control/wake_log.ts";
 import { Wakes } from "./control/wakes.ts";
 import { findPredecessor, lockAfter, type PredecessorLink, type Role, ROLES, TakeOver } from "./control/take_over.ts";
 import type { ConfigFile } from "./deploy/config_file.ts";
@@ -161,10 +162,11 @@ function makeParts(
   const adoption = new Adoption(launcher, clock, startTimeoutMs, predecessor);
   const executor = new Executor(launcher, clock, fleet, new Prober(clock, lag, choice.reserve));
   const wakes = new Wakes(Date.now);
+  const wakeLog = new WakeLog(Date.now);
   const requests = new RequestCounts(Date.now, services);
   const lastHour = new LastHour({ now: Date.now, requests, wakes });
   const figures = new Figures({
-    ...{ clock, launcher, fleet, store, wakes, requests, lastHour },
+    ...{ clock, launcher, fleet, store, wakes, wakeLog, requests, lastHour },
     costs: new Costs(Date.now),
     now: Date.now,
   });
@@ -180,8 +182,10 @@ function makeParts(
       statusEvents.check(pool.revision.service);
     },
     started: (revision, createMs, readyMs) => metrics.coldStart(revision, createMs, readyMs),
-    woken({ revision }, how, ms) {
+    woken(instance, how, ms, by) {
+      const { revision } = instance;
       wakes.woken(revision, how, ms);
+      wakeLog.woken(instance, how, ms, by);
       metrics.woken(revision, how, ms);
     },
     broke: (revision, how) => metrics.broke(revision, how),
@@ -284,6 +288,7 @@ function makeParts(
     metrics: counted,
     ...{ budget, limits, role, accessLog },
     exceptRobots: config.wakeExceptRobots,
+    wakeLog: config.wakeLog,
     trustedProxies: config.trustedProxies,
     callbackHost: config.oidcHost === undefined ? undefined : new CallbackHost(config.oidcHost, signIn),
     admin: (request, head) =>

@@ -49,7 +49,7 @@ export interface Collaborators {
   readonly events: { subscribe(options: SubscribeOptions): AsyncIterable<ClessEvent> };
   readonly logs: { read(service: string, options: ServiceLogOptions): AsyncIterable<ServiceLogLine> };
   readonly activity: Pick<Activity, "now">;
-  readonly figures: Pick<Figures, "costs" | "usages" | "wakes">;
+  readonly figures: Pick<Figures, "costs" | "usages" | "wakeLog" | "wakes">;
   readonly metrics: Pick<Metrics, "text">;
   readonly engine: {
     answers(): Promise<boolean>;

@@ -133,6 +133,8 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings) {
     convention: toggle("convention", true),
     /** Whether known robots wake no service. */
     wakeExceptRobots: toggle("wake-except-robots", false),
+    /** What is kept of a request that wakes a service. */
+    wakeLog: one("wake-log", choice("off", "path", "full"), "path"),
     /** The absolute folders of the host in which volumes may be. */
     allowHostPaths: all("allow-host-path", parseAbsolutePath),
     docker: one("docker", (text) => text, "docker"),

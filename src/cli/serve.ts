@@ -40,6 +40,8 @@ const FLAGS: readonly Flag[] = [
     "--[no-]convention": "Let the hostname label L mean the local image L-docker, port 8080",
     "--wake-except-robots":
       "Let the robots that cless robots lists wake no service; they get 503 while a service sleeps",
+    "--wake-log HOW = path":
+      "What cless wakes shows, for a day, of a request that woke a service: path keeps the path without its query and the client's network, full the query and the client's address too, off neither",
   }),
   ...inGroup("Limits", {
     "--start-timeout TIME = 30s": "How long a container may take from its start to its first answer",

@@ -18,12 +18,13 @@ import { serve } from "./serve.ts";
 import { token } from "./token.ts";
 import { rollback, traffic } from "./traffic.ts";
 import { upgrade } from "./upgrade.ts";
+import { wakes } from "./wakes.ts";
 import type { Verb, VerbGroups } from "./verb.ts";
 
 const OTHERS = {
   Run: [serve, https, upgrade, doctor],
   Change: [deploy, traffic, rollback, wake, sleep, deleteService, apply, secret, password],
-  Look: [services, describe, open, revisions, instances, logs, events, history, secrets, robots],
+  Look: [services, describe, open, revisions, instances, logs, events, wakes, history, secrets, robots],
   Keep: [exportServices, backup, token],
 };
 

@@ -10,6 +10,8 @@ import type { Cost, Costs } from "./costs.ts";
 import type { LastHour } from "./last_hour.ts";
 import type { RequestCounts } from "./request_counts.ts";
 import type { Store } from "./store.ts";
+import type { WakeRecord } from "./records.ts";
+import type { WakeLog } from "./wake_log.ts";
 import { minuteOf, summarize, type Wakes, type WakeSummary } from "./wakes.ts";
 
 const log = logger("figures");
@@ -25,6 +27,7 @@ const LOOK_TIMEOUT_MS = 1000;
 const TRIM_INTERVAL_MS = 3_600_000;
 /** Wakes are retained for this long. */
 const WAKE_MINUTES = 24 * 60;
+const MINUTE_MS = 60_000;
 
 /** What {@linkcode Figures} works with. */
 export interface FiguresOptions {
@@ -33,11 +36,12 @@ export interface FiguresOptions {
   readonly now: () => number;
   readonly launcher: Pick<Launcher, "usage">;
   readonly fleet: Pick<Fleet, "instances">;
-  readonly store: Pick<Store, "addFigures" | "costs" | "trimFigures" | "wakes">;
+  readonly store: Pick<Store, "addFigures" | "costs" | "trimFigures" | "wakeLog" | "wakes">;
   readonly costs: Costs;
   readonly wakes: Wakes;
   readonly requests: Pick<RequestCounts, "clean" | "forget" | "pending">;
   readonly lastHour: Pick<LastHour, "forget" | "stored">;
+  readonly wakeLog: WakeLog;
 }
 
 /**
@@ -89,8 +93,8 @@ export class Figures {
 
   /** Forgets a service that was deleted. */
   forget(service: string): void {
-    const { costs, lastHour, requests, wakes } = this.#options;
-    for (const figures of [costs, wakes, requests, lastHour]) figures.forget(service);
+    const { costs, lastHour, requests, wakeLog, wakes } = this.#options;
+    for (const figures of [costs, wakes, wakeLog, requests, lastHour]) figures.forget(service);
   }
 
   /** What services cost now, by a measurement of the last second that has all ready instances; without those that have never started. */
@@ -116,17 +120,37 @@ export class Figures {
     return summarize([...store.wakes(service, since), ...pending]);
   }
 
+  /**
+   * The wakes of the last minutes, of one service or of all, the newest first; at most `limit`. @throws
+   * {StoreUnavailable}
+   */
+  wakeLog({ limit, minutes, service }: { service?: string | undefined; minutes: number; limit: number }): WakeRecord[] {
+    const { now, store, wakeLog } = this.#options;
+    const since = now() - minutes * MINUTE_MS;
+    const pending = wakeLog.pending.filter((wake) =>
+      wake.at >= since && (service === undefined || wake.service === service)
+    );
+    const all = [...pending.toReversed(), ...store.wakeLog({ service, since, limit })];
+    return all.sort((a, b) => b.at - a.at).slice(0, limit);
+  }
+
   /** Stores what is new. If the store refuses, the next call tries again. */
   save(): void {
-    const { clock, costs, lastHour, now, requests, store, wakes } = this.#options;
-    const figures = { costs: costs.dirty, wakes: wakes.pending, requests: requests.pending };
-    if (figures.costs.length + figures.wakes.length + figures.requests.length === 0) return;
+    const { clock, costs, lastHour, now, requests, store, wakeLog, wakes } = this.#options;
+    const figures = {
+      costs: costs.dirty,
+      wakes: wakes.pending,
+      wakeLog: wakeLog.pending,
+      requests: requests.pending,
+    };
+    if (Object.values(figures).every(({ length }) => length === 0)) return;
     try {
       store.addFigures(figures);
       lastHour.stored(figures.requests, figures.wakes);
       costs.clean();
       wakes.clean();
       requests.clean();
+      wakeLog.clean();
       if (clock.now() - this.#trimmedMs < TRIM_INTERVAL_MS) return;
       this.#trimmedMs = clock.now();
       store.trimFigures(minuteOf(now()) - WAKE_MINUTES);

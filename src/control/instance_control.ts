@@ -19,9 +19,10 @@ export class InstanceControl {
    * Starts or resumes an instance of the revision with the largest share; resolves when it is ready.
    *
    * @param signal Ends the wait, but not the start.
+   * @param by The name of the operator's token.
    * @throws {NotFound} @throws {RevisionFailed} If the instance does not become ready. @throws The signal's reason.
    */
-  async wake(name: string, signal: AbortSignal): Promise<void> {
+  async wake(name: string, signal: AbortSignal, by: string): Promise<void> {
     const service = await this.#router.service(name);
     if (service === undefined) throw noSuchService(name);
     const pool = service.main();
@@ -29,7 +30,7 @@ export class InstanceControl {
     if (lease !== undefined) return lease.release(); // restarts its idle time
     if (pool.ready) return;
     try {
-      await pool.tryStart(signal);
+      await pool.tryStart(signal, () => ({ kind: "operator", name: by }));
     } catch (error) {
       signal.throwIfAborted();
       throw new RevisionFailed(pool.revision.name, error);

@@ -4,6 +4,7 @@ import type { AccessSettings, RequestLimits } from "../model/access.ts";
 import type { Loading, WakeSettings } from "../model/service.ts";
 import type { HostKind } from "../routing/hosts.ts";
 import type { Usage } from "../pool/launcher.ts";
+import type { Waker } from "../model/waker.ts";
 import type { Wake } from "../pool/wake_times.ts";
 import type { Histogram } from "./histogram.ts";
 
@@ -200,6 +201,27 @@ export interface RequestCount {
   readonly errors: number;
   /** How long it took to the answers' heads. */
   readonly latencies: Histogram;
+}
+
+/** A wake of an instance. */
+export interface WakeRecord {
+  readonly service: string;
+  readonly revision: string;
+  /** The instance's id. */
+  readonly instance: string;
+  /** When it was decided; wall-clock time, ms since 1970. */
+  readonly at: number;
+  readonly how: Wake;
+  /** How long it took. */
+  readonly ms: number;
+  readonly by: Waker;
+}
+
+/** Figures that are not stored yet. */
+export interface NewFigures {
+  readonly costs?: readonly CostRecord[];
+  readonly wakes?: readonly WakeCount[];
+  readonly wakeLog?: readonly WakeRecord[];
 }
 
 /** What a deploy would change. */

@@ -4,6 +4,7 @@ import type {
   CostRecord,
   DeployRecord,
   HistoryEntry,
+  NewFigures,
   RevisionMark,
   RevisionRecord,
   SecretRecord,
@@ -12,6 +13,7 @@ import type {
   ServiceRecord,
   TokenRecord,
   WakeCount,
+  WakeRecord,
 } from "./records.ts";
 
 /**
@@ -72,8 +74,13 @@ export interface Store extends Disposable {
   costs(): CostRecord[];
   /** The wakes of a service since a minute, one entry for each revision, kind and bucket, summed over the minutes. */
   wakes(service: string, sinceMinute: number): Omit<WakeCount, "minute">[];
-  /** Stores figures. A cost replaces that of the same service; wakes are added to those of the same minute. */
-  addFigures(figures: { costs: readonly CostRecord[]; wakes: readonly WakeCount[] }): void;
+  /** The single wakes, the newest first; at most `limit`. @param since Only later ones, wall-clock ms since 1970. */
+  wakeLog(options: { service?: string | undefined; since: number; limit: number }): WakeRecord[];
+  /**
+   * Stores figures. A cost replaces that of the same service; counts of wakes are added to those of the same minute. Of
+   * the single wakes of a service, the newest are retained.
+   */
+  addFigures(figures: NewFigures): void;
   /** Forgets wakes of earlier minutes, and the oldest costs and wakes if there are very many. */
   trimFigures(forgetBefore: number): void;
 

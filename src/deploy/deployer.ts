@@ -480,7 +480,7 @@ export class Deployer {
     const began = now();
     events.emit("revision.starting", service, { revision: name });
     try {
-      await pool.tryStart(signal);
+      await pool.tryStart(signal, () => ({ kind: "deploy" }));
       signal.throwIfAborted();
     } catch (error) {
       const failed = new RevisionFailed(name, signal.aborted ? signal.reason : error);

@@ -93,6 +93,20 @@ export function networkOf(address: string): string {
   return bytes.length === 4 ? bytes.join(".") : `${bytes.slice(0, 8).map((byte) => byte.toString(16)).join(":")}/64`;
 }
 
+/**
+ * The range of the first bits of an address, such as `203.0.113.0/24` or `2001:db8:1::/48`. Every text that is no
+ * address is returned unchanged.
+ */
+export function prefixOf(address: string, bits: { readonly v4: number; readonly v6: number }): string {
+  const bytes = parseIp(address);
+  if (bytes === undefined) return address;
+  const kept = bytes.length === 4 ? bits.v4 : bits.v6;
+  const base = bytes.map((byte, at) => byte & ~(0xff >> Math.max(0, Math.min(8, kept - at * 8))));
+  if (bytes.length === 4) return `${base.join(".")}/${kept}`;
+  const groups = Array.from({ length: 8 }, (_, at) => (base[2 * at]! * 256 + base[2 * at + 1]!).toString(16));
+  return `${new URL(`http://[${groups.join(":")}]/`).hostname.slice(1, -1)}/${kept}`;
+}
+
 const LOOPBACK = [parseCidr("127.0.0.0/8"), parseCidr("::1")];
 
 /** Whether an address is a loopback address. */

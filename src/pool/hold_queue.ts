@@ -1,6 +1,8 @@
 import { ClessError } from "../base/errors.ts";
+import type { Asker } from "../model/waker.ts";
 
 interface Held<T> {
+  readonly asker: Asker | undefined;
   resolve(value: T): void;
   reject(reason: unknown): void;
 }
@@ -25,6 +27,12 @@ export class HoldQueue<T> {
     return this.#held.size;
   }
 
+  /** Who has waited the longest; `undefined` if nobody waits, or that is not known. */
+  get first(): Asker | undefined {
+    const [first] = this.#held;
+    return first?.asker;
+  }
+
   emptied(): Promise<void> {
     if (this.#held.size === 0) return Promise.resolve();
     this.#empty ??= Promise.withResolvers();
@@ -34,7 +42,7 @@ export class HoldQueue<T> {
   /**
    * Waits in the queue until it is served or the signal is aborted. @throws {ClessError} `overloaded` when it is full.
    */
-  async wait(signal: AbortSignal): Promise<T> {
+  async wait(signal: AbortSignal, asker?: Asker): Promise<T> {
     signal.throwIfAborted();
     if (this.#held.size >= this.#limit) {
       throw tooMany();
@@ -50,6 +58,7 @@ export class HoldQueue<T> {
         this.#empty = undefined;
       };
       const held: Held<T> = {
+        asker,
         resolve: (value) => settle(() => resolve(value)),
         reject: (reason) => settle(() => reject(reason)),
       };

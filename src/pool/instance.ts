@@ -1,5 +1,6 @@
 import type { InstanceState } from "../model/instance_state.ts";
 import type { Revision, RevisionName } from "../model/revision.ts";
+import type { Waker } from "../model/waker.ts";
 import type { Clock } from "../base/clock.ts";
 import { SwapList, type Swappable } from "../base/swap_list.ts";
 import type { Probed } from "./probe.ts";
@@ -46,7 +47,14 @@ export class Instance {
   /** Why it did not become ready, or ended; for operators. */
   failure: string | undefined;
   /** Set from the decision to resume it until the app's first answer. Clock ms; `ranMs` is when it ran. */
-  waking: { readonly how: "resume" | "hibernated"; readonly beganMs: number; readonly ranMs?: number } | undefined;
+  waking:
+    | {
+      readonly how: "resume" | "hibernated";
+      readonly by: Waker;
+      readonly beganMs: number;
+      readonly ranMs?: number;
+    }
+    | undefined;
   /** Whether its memory was moved to swap at this pause, so that it wakes like a hibernated one. */
   isInSwap = false;
   /** How many answers the app has begun. */

@@ -4,6 +4,7 @@ import { ClessError } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import { type InstanceState, isAsleep } from "../model/instance_state.ts";
 import type { Revision } from "../model/revision.ts";
+import type { Asker, Waker } from "../model/waker.ts";
 import { type Action, decide, mayEvict, type Means, retiredError, type Tenure } from "./decide.ts";
 import type { Executor, Started } from "./executor.ts";
 import { endOf, Health } from "./health.ts";
@@ -170,17 +171,18 @@ export class InstancePool implements InstanceOwner {
   /**
    * Waits for a slot, and starts instances if there are too few. A start continues even if no request waits any more.
    *
+   * @param asker Who waits.
    * @throws {ClessError} `overloaded` if too many wait; `start_failed` or `start_timeout` for a failed start;
    * `crash_loop` after several failed starts; `draining` if the pool has retired.
    */
-  async hold(signal: AbortSignal): Promise<Grant> {
+  async hold(signal: AbortSignal, asker?: Asker): Promise<Grant> {
     const { backoff, retired, suspensions } = this.#state;
     if (retired) throw retiredError();
     if (suspensions === 0 && !this.awake && this.backoffMs > 0) throw crashLoop(backoff, this.#clock.now());
     if (!this.ready || comingCount(this.#state) > 0) this.#pace.restart();
     else if (this.waiting >= this.#pace.limit(this.waiting)) throw tooMany();
     const wakesBefore = this.#wakeTimes.count;
-    const granted = this.#slots.wait(signal);
+    const granted = this.#slots.wait(signal, asker);
     this.#take({ type: "asked" });
     const lease = await granted;
     const how = this.#wakeTimes.wakeSince(lease.instance, wakesBefore);
@@ -188,9 +190,9 @@ export class InstancePool implements InstanceOwner {
   }
 
   /** Waits for an instance without using it. @throws {ClessError} Why there is none, with the app's output. */
-  async tryStart(signal: AbortSignal): Promise<void> {
+  async tryStart(signal: AbortSignal, asker?: Asker): Promise<void> {
     try {
-      (await this.hold(signal)).lease.release();
+      (await this.hold(signal, asker)).lease.release();
     } catch (error) {
       if (!(error instanceof ClessError) || signal.aborted) throw error;
       const { code, detail = error.message, message, retryAfterS } = error;
@@ -456,7 +458,7 @@ export class InstancePool implements InstanceOwner {
     switch (action.do) {
       case "resume":
         this.#apply({ type: "resuming", id });
-        this.#wakeTimes.begin(instance);
+        this.#wakeTimes.resuming(instance, this.#wakerOf(instance));
         return void this.#order(instance, this.#executor.resume(instance, this.#memberOf(id)!.attempt));
       case "pause":
         this.#apply({ type: "pausing", id });
@@ -488,8 +490,15 @@ export class InstancePool implements InstanceOwner {
   #launch(): void {
     const { newId = newInstanceId } = this.#context;
     const instance = this.#newInstance(newId(this.revision));
+    this.#wakeTimes.launching(instance, this.#wakerOf(instance));
     this.#apply({ type: "launched", id: instance.id, use: instance });
     this.#follow(instance, this.#executor.start(instance));
+  }
+
+  /** For whom an instance is about to wake: for who has waited the longest, if anybody waits. */
+  #wakerOf({ inFlight }: Instance): Waker {
+    if (this.#queue.size > 0) return this.#queue.first?.() ?? { kind: "unknown" };
+    return { kind: inFlight > 0 ? "unknown" : "minimum" }; // somebody may have paused it while it had requests
   }
 
   #newInstance(id: string): Instance {

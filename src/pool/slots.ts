@@ -1,3 +1,4 @@
+import type { Asker } from "../model/waker.ts";
 import type { HoldQueue } from "./hold_queue.ts";
 import type { Instance, Lease } from "./instance.ts";
 
@@ -29,8 +30,8 @@ export class Slots {
   }
 
   /** Waits for a slot, until the signal is aborted. @throws {ClessError} `overloaded` if too many wait. */
-  wait(signal: AbortSignal): Promise<Lease> {
-    const granted = this.#queue.wait(signal);
+  wait(signal: AbortSignal, asker?: Asker): Promise<Lease> {
+    const granted = this.#queue.wait(signal, asker);
     this.#note();
     return granted;
   }

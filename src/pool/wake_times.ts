@@ -1,5 +1,6 @@
 import type { Clock } from "../base/clock.ts";
 import type { InstanceState } from "../model/instance_state.ts";
+import type { Waker } from "../model/waker.ts";
 import type { Instance } from "./instance.ts";
 
 /** The last cold starts are remembered, up to this many. */
@@ -13,17 +14,19 @@ export interface WakeObserver {
   /**
    * Called when an instance is awake. @param ms The time from the decision to start or resume it. A cold start takes
    * until the app answers at its readiness path; another wake takes until the app's first answer to a request, or until
-   * the app runs if it answers none.
+   * the app runs if it answers none. @param by Who has waited the longest when that was decided.
    */
-  woken?(instance: Instance, how: Wake, ms: number): void;
+  woken?(instance: Instance, how: Wake, ms: number, by: Waker): void;
 }
 
-/** Tells from what the instances of a pool woke, and measures how long they took. */
+/** Tells from what and for whom the instances of a pool woke, and measures how long they took. */
 export class WakeTimes {
   readonly #clock: Clock;
   readonly #observer: WakeObserver | undefined;
   /** For each instance that became ready: from what it woke, and the serial number of that wake. */
   readonly #woken = new WeakMap<Instance, { readonly how: Wake; readonly number: number }>();
+  /** For whom each instance was launched. */
+  readonly #launchedFor = new WeakMap<Instance, Waker>();
   #count = 0;
   /** How long the last ones took, ms; the latest comes last. */
   readonly #coldStarts: number[] = [];
@@ -52,16 +55,21 @@ export class WakeTimes {
     return woken !== undefined && woken.number > count ? woken.how : undefined;
   }
 
+  /** Notes the decision to launch an instance. */
+  launching(instance: Instance, by: Waker): void {
+    this.#launchedFor.set(instance, by);
+  }
+
   /** Notes a cold start. @param ms The time until the app answered, with that of the container. */
   started(instance: Instance, ms: number): void {
     this.#coldStarts.push(instance.coldStartMs!);
     if (this.#coldStarts.length > MAX_STARTS) this.#coldStarts.shift();
-    this.#observer?.woken?.(instance, "cold", ms);
+    this.#observer?.woken?.(instance, "cold", ms, this.#launchedFor.get(instance) ?? { kind: "unknown" });
   }
 
   /** Notes the decision to resume an instance. */
-  begin(instance: Instance): void {
-    instance.waking ??= { how: instance.isInSwap ? "hibernated" : "resume", beganMs: this.#clock.now() };
+  resuming(instance: Instance, by: Waker): void {
+    instance.waking ??= { how: instance.isInSwap ? "hibernated" : "resume", by, beganMs: this.#clock.now() };
   }
 
   /**
@@ -98,8 +106,8 @@ export class WakeTimes {
   }
 
   #woke(instance: Instance, endMs: number): void {
-    const { how, beganMs } = instance.waking!;
+    const { by, how, beganMs } = instance.waking!;
     instance.waking = undefined;
-    this.#observer?.woken?.(instance, how, endMs - beganMs);
+    this.#observer?.woken?.(instance, how, endMs - beganMs, by);
   }
 }

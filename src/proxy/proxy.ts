@@ -11,6 +11,7 @@ import type { StreamBudget } from "../http/stream_budget.ts";
 import { Upload, UploadPauses } from "../http/upload.ts";
 import { WebSocketBridge } from "../http/websocket/bridge.ts";
 import { type Cidr, withoutMapping } from "../model/ip.ts";
+import type { Asker } from "../model/waker.ts";
 import type { Lease } from "../pool/instance.ts";
 import type { Grant, InstancePool } from "../pool/pool.ts";
 import type { Activator } from "../routing/activator.ts";
@@ -23,6 +24,7 @@ import { refusal, type RequestMetrics, Responder } from "./responder.ts";
 import { Retries } from "./retries.ts";
 import { isForHealth, serviceHealth } from "./service_health.ts";
 import { WaitingRoom } from "./waiting_room.ts";
+import { type WakeLogDetail, wakerOf } from "./waker.ts";
 
 /** What a {@linkcode Proxy} works with. */
 export interface ProxyOptions {
@@ -45,6 +47,8 @@ export interface ProxyOptions {
   readonly budget: StreamBudget;
   /** Gets a line for each request; `undefined` if nobody wants any. */
   readonly accessLog?: AccessWriter | undefined;
+  /** What is kept of a request that wakes a service; nothing by default. */
+  readonly wakeLog?: WakeLogDetail;
   /** Whether each response closes its connection now, so that clients reconnect to the successor. */
   readonly role?: { readonly now: { readonly isLast: boolean } };
   /** Answers browsers that come back from a provider for sign-in; `undefined` if each service's own host does. */
@@ -206,7 +210,7 @@ export class Proxy implements Disposable {
       // A request that gets the waiting page loses its place in the queue, so it gets the page only while no instance
       // is ready.
       if (!waking.page || pool.ready || !isNavigation(request, head)) return await this.#hold(context, pool);
-      const page = await waitingRoom.enter(head, pool);
+      const page = await waitingRoom.enter(head, pool, this.#askerOf(head));
       return page === undefined ? await this.#begin(context) : this.#responder.forService(context, route.name, page);
     } catch (error) {
       return await this.#fail(context, error);
@@ -249,10 +253,14 @@ export class Proxy implements Disposable {
     const { activator, unanswered } = this.#options;
     unanswered.held++;
     try {
-      return await activator.hold(head.hostname, chosen, signal);
+      return await activator.hold(head.hostname, chosen, signal, this.#askerOf(head));
     } finally {
       unanswered.held--;
     }
+  }
+
+  #askerOf(head: RequestHead): Asker {
+    return () => wakerOf(head, this.#options.wakeLog ?? "off");
   }
 
   #send(context: RequestContext, lease: Lease): Promise<Response> {

@@ -2,6 +2,7 @@ import { atMost } from "../base/async.ts";
 import type { Clock } from "../base/clock.ts";
 import { ClessError, type ErrorCode } from "../base/errors.ts";
 import { pathOf, type RequestHead } from "../http/request_head.ts";
+import type { Asker } from "../model/waker.ts";
 import type { InstancePool } from "../pool/pool.ts";
 import type { Route } from "../routing/service.ts";
 import { failedPage, waitingPage } from "./waiting_page.ts";
@@ -30,9 +31,13 @@ export class WaitingRoom {
     this.#clock = clock;
   }
 
-  /** Starts an instance for a browser. Returns a page, or `undefined` if an instance is ready or the pool has ended. */
-  async enter(head: RequestHead, pool: InstancePool): Promise<Response | undefined> {
-    const wait = this.#currentWait(pool);
+  /**
+   * Starts an instance for a browser. Returns a page, or `undefined` if an instance is ready or the pool has ended.
+   *
+   * @param asker Who waits.
+   */
+  async enter(head: RequestHead, pool: InstancePool, asker?: Asker): Promise<Response | undefined> {
+    const wait = this.#currentWait(pool, asker);
     await atMost(wait.over, this.#clock, GRACE_MS);
     const { beganMs, endedMs, failure, id } = wait;
     const nowMs = this.#clock.now();
@@ -72,7 +77,7 @@ export class WaitingRoom {
     return target.startsWith(READY_PATH) && pathOf(target) === READY_PATH;
   }
 
-  #currentWait(pool: InstancePool): Wait {
+  #currentWait(pool: InstancePool, asker: Asker | undefined): Wait {
     const last = this.#waits.get(pool);
     if (last !== undefined) {
       const { endedMs = Infinity, failure } = last;
@@ -80,7 +85,7 @@ export class WaitingRoom {
       const isNews = failure !== undefined && FAILURES.has(failure.code) && this.#clock.now() < endedMs + NEWS_MS;
       if (endedMs === Infinity || isNews) return last;
     }
-    const wait = new Wait(pool, this.#clock);
+    const wait = new Wait(pool, this.#clock, asker);
     this.#waits.set(pool, wait);
     return wait;
   }
@@ -97,9 +102,9 @@ class Wait {
   failure: ClessError | undefined;
 
   /** Waits in the pool's queue, which starts an instance if there is none. */
-  constructor(pool: InstancePool, clock: Clock) {
+  constructor(pool: InstancePool, clock: Clock, asker: Asker | undefined) {
     this.beganMs = clock.now();
-    this.over = pool.hold(new AbortController().signal).then(
+    this.over = pool.hold(new AbortController().signal, asker).then(
       ({ lease }) => lease.release(),
       (error) => {
         this.failure = error instanceof ClessError

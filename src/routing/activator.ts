@@ -1,5 +1,6 @@
 import { abortable } from "@std/async/abortable";
 import type { Hostname } from "../model/host.ts";
+import type { Asker } from "../model/waker.ts";
 import { ClessError, shuttingDown } from "../base/errors.ts";
 import type { Grant, InstancePool } from "../pool/pool.ts";
 import type { Router } from "./router.ts";
@@ -55,9 +56,15 @@ export class Activator {
    * Waits for a slot, and starts an instance if there is none. Uses the chosen pool, or another one if the service has
    * changed.
    *
+   * @param asker Who waits.
    * @throws {ClessError} `unknown_host`, `overloaded`, `start_failed`, `start_timeout`, `crash_loop` or `draining`.
    */
-  async hold(hostname: Hostname, chosen: InstancePool | undefined, signal: AbortSignal): Promise<Grant> {
+  async hold(
+    hostname: Hostname,
+    chosen: InstancePool | undefined,
+    signal: AbortSignal,
+    asker?: Asker,
+  ): Promise<Grant> {
     for (let failures = 0, wanted = chosen;;) {
       if (this.draining) throw shuttingDown();
       // A thaw needs no engine, so a request for a sleeping instance does not wait for the engine's list of images.
@@ -67,7 +74,7 @@ export class Activator {
       const held = { pool };
       this.#held.add(held);
       try {
-        return await pool.hold(signal);
+        return await pool.hold(signal, asker);
       } catch (error) {
         // That a revision was replaced says nothing about the one that replaced it.
         const isReplaced = error instanceof ClessError && error.code === "draining";

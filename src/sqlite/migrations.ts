@@ -133,6 +133,20 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
   CREATE INDEX deploy_by_service ON deploy (service, outcome);
   CREATE INDEX deploy_by_time ON deploy (started_at);`,
+
+  // To version 7. wake_log has single wakes, with who made the instance wake as JSON; at is in ms since 1970.
+  `CREATE TABLE wake_log (
+    id INTEGER PRIMARY KEY,
+    service TEXT NOT NULL,
+    revision TEXT NOT NULL,
+    instance TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    how TEXT NOT NULL CHECK (how IN ('cold', 'resume', 'hibernated')),
+    ms REAL NOT NULL,
+    "by" TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX wake_log_by_service ON wake_log (service, at);
+  CREATE INDEX wake_log_by_time ON wake_log (at);`,
 ];
 
 /**

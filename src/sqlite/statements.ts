@@ -7,6 +7,7 @@ import type {
   RevisionRecord,
   ServiceRecord,
   TokenRecord,
+  WakeRecord,
 } from "../control/records.ts";
 import { parseTemplateText } from "../model/template.ts";
 
@@ -108,6 +109,25 @@ export function prepareStatements(db: DatabaseSync) {
     forgetWakes: db.prepare("DELETE FROM wake WHERE minute < ?"),
     trimWakes: db.prepare(
       "DELETE FROM wake WHERE minute <= (SELECT minute FROM wake ORDER BY minute DESC LIMIT 1 OFFSET ?)",
+    ),
+
+    wakeLog: db.prepare(`
+      SELECT service, revision, instance, at, how, ms, "by" FROM wake_log
+      WHERE at >= ? ORDER BY at DESC, id DESC LIMIT ?`),
+    wakeLogOf: db.prepare(`
+      SELECT service, revision, instance, at, how, ms, "by" FROM wake_log
+      WHERE service = ? AND at >= ? ORDER BY at DESC, id DESC LIMIT ?`),
+    addToWakeLog: db.prepare(`
+      INSERT INTO wake_log (service, revision, instance, at, how, ms, "by")
+      VALUES (:service, :revision, :instance, :at, :how, :ms, :by)`),
+    deleteWakeLog: db.prepare("DELETE FROM wake_log WHERE service = ?"),
+    forgetWakeLog: db.prepare("DELETE FROM wake_log WHERE at < ?"),
+    trimWakeLogOf: db.prepare(`
+      DELETE FROM wake_log WHERE id IN (
+        SELECT id FROM wake_log WHERE service = ? ORDER BY at DESC, id DESC LIMIT -1 OFFSET ?
+      )`),
+    trimWakeLog: db.prepare(
+      "DELETE FROM wake_log WHERE id IN (SELECT id FROM wake_log ORDER BY at DESC, id DESC LIMIT -1 OFFSET ?)",
     ),
 
     lastSecretVersion: db.prepare("SELECT last_version AS version FROM secret_name WHERE name = ?"),
@@ -219,6 +239,14 @@ export type CostRow = Row<CostRecord, { readonly readings: string }>;
 /** Converts a row to what a service has cost. */
 export function costOf(row: CostRow): CostRecord {
   return { ...row, readings: JSON.parse(row.readings) };
+}
+
+/** A single wake as a row. */
+export type WakeRow = Row<WakeRecord, { readonly by: string }>;
+
+/** Converts a row to a single wake. */
+export function wakeOf(row: WakeRow): WakeRecord {
+  return { ...row, by: JSON.parse(row.by) };
 }
 
 /** A revision's mark as a row. */

@@ -6,6 +6,7 @@ import type {
   CostRecord,
   DeployRecord,
   HistoryEntry,
+  NewFigures,
   RevisionMark,
   RevisionRecord,
   SecretRecord,
@@ -14,6 +15,7 @@ import type {
   ServiceRecord,
   TokenRecord,
   WakeCount,
+  WakeRecord,
 } from "../control/records.ts";
 import { DomainTakenError, StaleError, type Store } from "../control/store.ts";
 import { templateText } from "../model/template.ts";
@@ -35,6 +37,8 @@ import {
   serviceOf,
   type ServiceRow,
   type TokenRow,
+  wakeOf,
+  type WakeRow,
 } from "./statements.ts";
 
 const log = logger("store");
@@ -55,6 +59,11 @@ const PAGE_SIZE = 250;
 const MAX_COSTS = 20_000;
 /** At most this many rows of wakes, of about 100 bytes. */
 const MAX_WAKES = 200_000;
+
+/** At most this many single wakes of one service, and of all services, are retained, each of about 500 bytes. */
+const MAX_WAKE_LOG_OF_SERVICE = 1000;
+const MAX_WAKE_LOG = 20_000;
+const MINUTE_MS = 60_000;
 
 /** The store in an SQLite database. Only the process that has locked the data-dir may keep it open. */
 export class SqliteStore implements Store {
@@ -190,6 +199,7 @@ export class SqliteStore implements Store {
       this.#sql.deleteDeploys.run(name);
       this.#sql.deleteCost.run(name);
       this.#sql.deleteWakes.run(name);
+      this.#sql.deleteWakeLog.run(name);
       this.#addHistory(history);
     });
   }
@@ -239,16 +249,27 @@ export class SqliteStore implements Store {
     });
   }
 
-  addFigures({ costs, wakes }: { costs: readonly CostRecord[]; wakes: readonly WakeCount[] }): void {
+  wakeLog({ limit, service, since }: { service?: string | undefined; since: number; limit: number }): WakeRecord[] {
+    return this.#connection.read(() => {
+      const rows = service === undefined
+        ? this.#sql.wakeLog.all(since, limit)
+        : this.#sql.wakeLogOf.all(service, since, limit);
+      return (rows as unknown as WakeRow[]).map(wakeOf);
+    });
+  }
+
+  addFigures({ costs = [], wakeLog = [], wakes = [] }: NewFigures): void {
     this.#connection.write(() => {
       for (const cost of costs) this.#sql.putCost.run({ ...cost, readings: JSON.stringify(cost.readings) });
       for (const wake of wakes) this.#sql.addWakes.run({ ...wake });
+      this.#addToWakeLog(wakeLog);
     });
   }
 
   trimFigures(forgetBefore: number): void {
     this.#connection.write(() => {
       this.#sql.forgetWakes.run(forgetBefore);
+      this.#sql.forgetWakeLog.run(forgetBefore * MINUTE_MS);
       this.#sql.trimCosts.run(MAX_COSTS);
       this.#sql.trimWakes.run(MAX_WAKES);
     });
@@ -407,6 +428,15 @@ export class SqliteStore implements Store {
 
   #addHistory({ at, service, action, by, before, after }: HistoryEntry): void {
     this.#sql.addHistory.run(at, service, action, by, JSON.stringify(before) ?? null, JSON.stringify(after) ?? null);
+  }
+
+  #addToWakeLog(wakes: readonly WakeRecord[]): void {
+    if (wakes.length === 0) return;
+    for (const wake of wakes) this.#sql.addToWakeLog.run({ ...wake, by: JSON.stringify(wake.by) });
+    for (const service of new Set(wakes.map(({ service }) => service))) {
+      this.#sql.trimWakeLogOf.run(service, MAX_WAKE_LOG_OF_SERVICE);
+    }
+    this.#sql.trimWakeLog.run(MAX_WAKE_LOG);
   }
 
   #warnOfRetired(rows: readonly RevisionRow[]): void {

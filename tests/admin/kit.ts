@@ -7,7 +7,7 @@ import type { ServiceActivity } from "../../src/control/activity.ts";
 import type { Cost } from "../../src/control/costs.ts";
 import type { WakeSummary } from "../../src/control/wakes.ts";
 import { NotFound } from "../../src/control/deploy_error.ts";
-import type { DeployPreview } from "../../src/control/records.ts";
+import type { DeployPreview, WakeRecord } from "../../src/control/records.ts";
 import type { ClessEvent } from "../../src/control/events.ts";
 import { showTemplate } from "../../src/control/schema/schema.ts";
 import { CertificateNames } from "../../src/control/certificates/names.ts";
@@ -42,6 +42,8 @@ export interface Admin extends Scene {
   readonly costs: Map<string, Cost>;
   /** What services are doing; the API tells it as it is here. */
   readonly activity: ServiceActivity[];
+  /** The single wakes. */
+  readonly woken: WakeRecord[];
   /** The events for subscribers. */
   readonly happening: ClessEvent[];
   /** Asks the API, with the owner's token unless the request has one. */
@@ -74,6 +76,7 @@ export async function newAdmin(
   const happening: ClessEvent[] = [];
   const costs = new Map<string, Cost>();
   const activity: ServiceActivity[] = [];
+  const woken: WakeRecord[] = [];
   const wakes = (service: string, minutes: number): WakeSummary[] => {
     asked.push(`wakes of ${service} in ${minutes}`);
     return [{
@@ -85,20 +88,24 @@ export async function newAdmin(
       histogram: [{ upToMs: 4, count: 1 }],
     }];
   };
+  const wakeLog: Collaborators["figures"]["wakeLog"] = ({ limit, minutes, service = "all" }) => {
+    asked.push(`wake log of ${service} in ${minutes}, at most ${limit}`);
+    return woken;
+  };
   const tokens = new Tokens(store, OWNER, () => scene.time.now);
   await tokens.check(OWNER); // otherwise a test could end before the token's hash is computed
   const catalog = catalogOf(scene, found, { failures, statuses });
-  const control = async (what: string, name: string) => {
+  const control = async (what: string, name: string, by = "") => {
     await Promise.resolve();
     if (catalog.get(name) === undefined) throw new NotFound(`there is no service ${name}`);
-    asked.push(`${what} ${name}`);
+    asked.push(`${what} ${name}${by}`);
   };
   const parts: Collaborators = {
     catalog,
     deployer: Object.assign(deployer, { plan: (name: string) => Promise.resolve(previewOf(scene, name)) }),
     running,
     waits: { of: () => undefined },
-    control: { wake: (name) => control("wake", name), sleep: (name) => control("sleep", name) },
+    control: { wake: (name, _, by) => control("wake", name, ` for ${by}`), sleep: (name) => control("sleep", name) },
     secrets,
     tokens,
     sessions: new Sessions(tokens, () => scene.time.now),
@@ -113,7 +120,7 @@ export async function newAdmin(
     figures: {
       costs: () => Promise.resolve(costs),
       usages: () => Promise.resolve(new Map()),
-      wakes: (service, minutes) => wakes(service, minutes),
+      ...{ wakes, wakeLog },
     },
     activity: {
       now(minutes) {
@@ -158,6 +165,7 @@ export async function newAdmin(
     happening,
     costs,
     activity,
+    woken,
     ask,
     tokens: { read: await tokens.issue("reader", "read"), deploy: await tokens.issue("ci", "deploy") },
   };

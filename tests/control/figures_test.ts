@@ -3,6 +3,7 @@ import { Costs } from "../../src/control/costs.ts";
 import { Figures } from "../../src/control/figures.ts";
 import { LastHour } from "../../src/control/last_hour.ts";
 import { RequestCounts } from "../../src/control/request_counts.ts";
+import { WakeLog } from "../../src/control/wake_log.ts";
 import { Wakes } from "../../src/control/wakes.ts";
 import type { Usage } from "../../src/pool/launcher.ts";
 import { FakeStore } from "../support/fake_store.ts";
@@ -17,7 +18,10 @@ function newScene(store = new FakeStore()) {
   const kit = newKit({
     observer: {
       changed: (instance) => figures.changed(instance),
-      woken: ({ revision }, how, ms) => wakes.woken(revision, how, ms),
+      woken: (instance, how, ms, by) => {
+        wakes.woken(instance.revision, how, ms);
+        wakeLog.woken(instance, how, ms, by);
+      },
     },
   });
   const { clock, fleet } = kit;
@@ -30,10 +34,12 @@ function newScene(store = new FakeStore()) {
     },
   };
   const wakes = new Wakes(now);
+  const wakeLog = new WakeLog(now);
   const noting = {
     trimFigures: (before: number) => store.trimFigures(before),
     costs: () => store.costs(),
     wakes: (service: string, since: number) => store.wakes(service, since),
+    wakeLog: (...options: Parameters<FakeStore["wakeLog"]>) => store.wakeLog(...options),
     addFigures(...figures: Parameters<FakeStore["addFigures"]>) {
       store.addFigures(...figures);
       done.stored++;
@@ -42,7 +48,8 @@ function newScene(store = new FakeStore()) {
   const costs = new Costs(now);
   const requests = new RequestCounts(now, new Map([["app", true]]));
   const lastHour = new LastHour({ now, requests, wakes });
-  const figures = new Figures({ clock, now, launcher, fleet, store: noting, costs, wakes, requests, lastHour });
+  const parts = { costs, wakes, wakeLog, requests, lastHour };
+  const figures = new Figures({ clock, now, launcher, fleet, store: noting, ...parts });
   const use = (next: Usage) => usage = next;
   const pool = kit.newPool({ ...newRevision(), pauseAfterMs: 10_000, stopAfterMs: 10 * MINUTE_MS });
   return { clock, done, figures, kit, lastHour, pool, requests, store, use };

@@ -75,7 +75,10 @@ Deno.test("what an app does when it is probed is said in words", () => {
 
 Deno.test("a service without a deploy waits for an instance that starts, or for one that wakes", () => {
   const asleep = (how: "resume" | "hibernated") =>
-    instance({ state: how === "resume" ? "paused" : "hibernated", waking: { how, beganMs: 0 } });
+    instance({
+      state: how === "resume" ? "paused" : "hibernated",
+      waking: { how, by: { kind: "unknown" }, beganMs: 0 },
+    });
   assertEquals(waitingOf(undefined, [instance({ state: "paused" }), instance({ state: "ready" })]), undefined);
   assertEquals(waitingOf(undefined, [asleep("resume")])?.text, "web-00002 is being resumed");
   const fromSwap = waitingOf(undefined, [asleep("hibernated")]);

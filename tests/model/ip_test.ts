@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { isLoopback, parseCidr, parseIp, parseRanges, withoutMapping } from "../../src/model/ip.ts";
+import { isLoopback, parseCidr, parseIp, parseRanges, prefixOf, withoutMapping } from "../../src/model/ip.ts";
 
 /** Whether a range has each of the addresses. */
 function contained(range: string, ...addresses: string[]): boolean[] {
@@ -170,4 +170,17 @@ Deno.test("an IPv4 address mapped into IPv6 is written in dotted form, and every
   for (const address of ["10.0.0.7", "::1", "::ffff:0:0:1", "fe80::1%eth0", "::10.0.0.7"]) {
     assertEquals(withoutMapping(address), address);
   }
+});
+
+Deno.test("the range of an address has its first bits, and no other", () => {
+  const bits = { v4: 24, v6: 48 };
+  assertEquals(prefixOf("203.0.113.255", bits), "203.0.113.0/24");
+  assertEquals(prefixOf("203.0.113.255", { v4: 20, v6: 48 }), "203.0.112.0/20");
+  assertEquals(prefixOf("203.0.113.255", { v4: 32, v6: 48 }), "203.0.113.255/32");
+  assertEquals(prefixOf("203.0.113.255", { v4: 0, v6: 48 }), "0.0.0.0/0");
+  assertEquals(prefixOf("::ffff:203.0.113.255", bits), "203.0.113.0/24");
+  assertEquals(prefixOf("2001:db8:ffff:ffff::1", bits), "2001:db8:ffff::/48");
+  assertEquals(prefixOf("2001:db8:ffff:ffff::1", { v4: 24, v6: 36 }), "2001:db8:f000::/36");
+  assertEquals(prefixOf("::1", bits), "::/48");
+  assertEquals(prefixOf("unknown", bits), "unknown");
 });

@@ -69,3 +69,18 @@ Deno.test("waiting until the queue is empty works each time that it has filled, 
   queue.fail(new Error("no"));
   await Promise.all(both);
 });
+
+Deno.test("the first is who has waited the longest of those that still wait", async () => {
+  const queue = new HoldQueue<number>(5);
+  assertEquals(queue.first, undefined);
+  const impatient = new AbortController();
+  const [one, two] = [() => ({ kind: "deploy" }) as const, () => ({ kind: "unknown" }) as const];
+  const left = queue.wait(impatient.signal, one);
+  const stays = queue.wait(never(), two);
+  assertEquals(queue.first, one);
+  impatient.abort(new Error("gone"));
+  await assertRejects(() => left, Error, "gone");
+  assertEquals(queue.first, two);
+  queue.serve(() => 1);
+  assertEquals([await stays, queue.first], [1, undefined]);
+});

@@ -14,6 +14,7 @@ import type {
   ServiceChange,
   TokenRecord,
   WakeCount,
+  WakeRecord,
 } from "../../src/control/records.ts";
 import type { Store } from "../../src/control/store.ts";
 import { MIGRATIONS } from "../../src/sqlite/migrations.ts";
@@ -31,6 +32,17 @@ const FIGURES = {
     { service: "golang", revision: "golang-00001", how: "cold", minute: 28_333_334, bucket: 31, count: 1 },
   ],
 } as const;
+
+const WAKE_LOG: readonly WakeRecord[] = [
+  {
+    ...{ service: "golang", revision: "golang-00002", instance: "cless-golang-1", at: 1_700_000_000_013 },
+    ...{ how: "resume", ms: 3.5, by: { kind: "request", method: "GET", host: "golang.localhost", path: "/it's" } },
+  },
+  {
+    ...{ service: "undeclared", revision: "undeclared-1f", instance: "cless-undeclared-1", at: 1_700_000_000_014 },
+    ...{ how: "cold", ms: 312.25, by: { kind: "operator", name: "ci" } },
+  },
+];
 
 const CERTIFICATE_NAMES = [
   { name: "golang.example.org", domain: "example.org", kind: "convention", grantedAt: 3, askedAt: 4 },
@@ -93,7 +105,7 @@ export function fill(store: Store, version = MIGRATIONS.length): void {
   store.addSecret("key", Uint8Array.of(1, 0, 255), 1_700_000_000_006);
   store.addSecret("key", Uint8Array.of(2), 1_700_000_000_007);
   if (version >= 3) store.putOlderImages(["sha256:1f"]);
-  if (version >= 4) store.addFigures(FIGURES);
+  if (version >= 4) store.addFigures({ ...FIGURES, wakeLog: version >= 8 ? WAKE_LOG : [] });
   if (version >= 5) { for (const name of CERTIFICATE_NAMES) store.putCertificateName(name, []); }
   if (version >= 6) { for (const deploy of DEPLOYS) store.addDeploy(deploy); }
   store.putToken({ name: "ci", scope: "deploy", hash: Uint8Array.of(7), expiresAt: 1_800_000_000_000, createdAt: 1 });
@@ -110,6 +122,7 @@ export function contentOf(store: Store): ReturnType<typeof loaded> & {
   olderImages: readonly string[] | undefined;
   costs: CostRecord[];
   wakes: Omit<WakeCount, "minute">[];
+  wakeLog: WakeRecord[];
 } {
   return {
     ...loaded(store),
@@ -121,6 +134,7 @@ export function contentOf(store: Store): ReturnType<typeof loaded> & {
     olderImages: store.olderImages(),
     costs: store.costs(),
     wakes: store.wakes("golang", 0),
+    wakeLog: store.wakeLog({ since: 0, limit: 100 }),
   };
 }
 

@@ -1,7 +1,7 @@
 import { OPEN, UNLIMITED } from "../../src/model/access.ts";
 import { DatabaseSync } from "node:sqlite";
 import { assertEquals, assertThrows } from "@std/assert";
-import type { DeployRecord, ServiceChange, TokenRecord } from "../../src/control/records.ts";
+import type { DeployRecord, ServiceChange, TokenRecord, WakeRecord } from "../../src/control/records.ts";
 import { DomainTakenError, StaleError } from "../../src/control/store.ts";
 import { SqliteStore } from "../../src/sqlite/store.ts";
 import { prepareStatements } from "../../src/sqlite/statements.ts";
@@ -381,6 +381,42 @@ folderTest("figures do not grow for ever: the oldest are forgotten", (folder) =>
   sql.trimWakes.run(5);
   assertEquals(store.costs().map(({ at }) => at), [4, 5, 6, 7, 8]);
   assertEquals([store.wakes("golang", 0)[0]?.count, store.wakes("golang", 4)[0]?.count], [10, 10]);
+});
+
+const LOGGED: WakeRecord = {
+  ...{ service: "golang", revision: "golang-00001", instance: "cless-golang-1", at: 1 },
+  ...{ how: "cold", ms: 2.5, by: { kind: "request", path: "/it's" } },
+};
+
+storeTest("single wakes come newest first, of one service or of all, across restarts", (store, again) => {
+  const other = { ...LOGGED, service: "other", at: 3 };
+  store.addFigures({ wakeLog: [LOGGED, { ...LOGGED, at: 4 }, other] });
+  store.addFigures({ wakeLog: [{ ...LOGGED, at: 2, by: { kind: "operator", name: "ci" } }] });
+  store = again();
+  const times = (options: Parameters<typeof store.wakeLog>[0]) => store.wakeLog(options).map(({ at }) => at);
+  assertEquals(times({ since: 0, limit: 9 }), [4, 3, 2, 1]);
+  assertEquals(times({ service: "golang", since: 2, limit: 9 }), [4, 2]);
+  assertEquals(store.wakeLog({ service: "golang", since: 0, limit: 9 }).at(-1), LOGGED);
+  assertEquals(times({ since: 0, limit: 2 }), [4, 3]);
+  store.trimFigures(1);
+  assertEquals(times({ since: 0, limit: 9 }), []);
+});
+
+storeTest("a deleted service loses its single wakes, and no other", (store) => {
+  store.change(creationOf("golang"));
+  store.addFigures({ wakeLog: [LOGGED, { ...LOGGED, service: "other" }] });
+  store.delete("golang", 1, entryOf("golang", 5, "delete"));
+  assertEquals(store.wakeLog({ since: 0, limit: 9 }).map(({ service }) => service), ["other"]);
+});
+
+folderTest("of a service that wakes all the time, the newest wakes are retained, and all of the others", (folder) => {
+  using store = SqliteStore.open(folder);
+  const wakes = Array.from({ length: 700 }, (_, at) => ({ ...LOGGED, at }));
+  store.addFigures({ wakeLog: [{ ...LOGGED, service: "other", at: 0 }, ...wakes] });
+  store.addFigures({ wakeLog: wakes.map((wake) => ({ ...wake, at: wake.at + 700 })) });
+  const own = store.wakeLog({ service: "golang", since: 0, limit: 5000 }).map(({ at }) => at);
+  assertEquals([own.length, own[0], own.at(-1)], [1000, 1399, 400]);
+  assertEquals(store.wakeLog({ service: "other", since: 0, limit: 9 }).length, 1);
 });
 
 /** A deploy of a service that started at a time. */

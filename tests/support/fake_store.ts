@@ -5,6 +5,7 @@ import {
   type DeployRecord,
   type HistoryEntry,
   markOf,
+  type NewFigures,
   type RevisionMark,
   type RevisionRecord,
   type SecretRecord,
@@ -13,6 +14,7 @@ import {
   type ServiceRecord,
   type TokenRecord,
   type WakeCount,
+  type WakeRecord,
 } from "../../src/control/records.ts";
 import { DomainTakenError, StaleError, type Store } from "../../src/control/store.ts";
 
@@ -30,6 +32,7 @@ export class FakeStore implements Store {
   #secrets: SecretRecord[] = [];
   readonly #costs = new Map<string, CostRecord>();
   #wakes: WakeCount[] = [];
+  #wakeLog: WakeRecord[] = [];
   #olderImages: readonly string[] | undefined;
   readonly #lastVersions = new Map<string, number>();
   readonly #certificateNames = new Map<string, CertificateName>();
@@ -78,6 +81,7 @@ export class FakeStore implements Store {
     this.deleteDeploys(name);
     this.#costs.delete(name);
     this.#wakes = this.#wakes.filter(({ service }) => service !== name);
+    this.#wakeLog = this.#wakeLog.filter(({ service }) => service !== name);
     this.#revisions = this.#revisions.filter(({ service }) => service !== name);
     this.#history.push(structuredClone(history));
   }
@@ -176,14 +180,23 @@ export class FakeStore implements Store {
     return structuredClone(this.#wakes.filter((wake) => wake.service === service && wake.minute >= sinceMinute));
   }
 
-  addFigures({ costs, wakes }: { costs: readonly CostRecord[]; wakes: readonly WakeCount[] }): void {
+  wakeLog({ limit, service, since }: { service?: string | undefined; since: number; limit: number }): WakeRecord[] {
+    const wakes = this.#wakeLog.filter((wake) =>
+      wake.at >= since && (service === undefined || wake.service === service)
+    );
+    return structuredClone(wakes.toReversed().sort((a, b) => b.at - a.at).slice(0, limit));
+  }
+
+  addFigures({ costs = [], wakeLog = [], wakes = [] }: NewFigures): void {
     if (this.failure !== undefined) throw this.failure;
     for (const cost of structuredClone(costs)) this.#costs.set(cost.service, cost);
     this.#wakes = [...this.#wakes, ...structuredClone(wakes)];
+    this.#wakeLog = [...this.#wakeLog, ...structuredClone(wakeLog)];
   }
 
   trimFigures(forgetBefore: number): void {
     this.#wakes = this.#wakes.filter(({ minute }) => minute >= forgetBefore);
+    this.#wakeLog = this.#wakeLog.filter(({ at }) => at >= forgetBefore * 60_000);
   }
 
   backup(): void {

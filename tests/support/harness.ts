@@ -17,7 +17,7 @@ import { type ClientMetrics, SlowClients } from "../../src/http/slow_clients.ts"
 import { StreamBudget } from "../../src/http/stream_budget.ts";
 import type { Forwarder } from "../../src/http/forwarder.ts";
 import type { Instance } from "../../src/pool/instance.ts";
-import { InstancePool } from "../../src/pool/pool.ts";
+import { InstancePool, type PoolObserver } from "../../src/pool/pool.ts";
 import type { Ask, Asking } from "../../src/pool/probe.ts";
 import { Proxy, type ProxyOptions } from "../../src/proxy/proxy.ts";
 import { type RequestContext, UnansweredRequests } from "../../src/proxy/request_context.ts";
@@ -64,6 +64,9 @@ export interface HarnessOptions {
   readonly callbackHost?: ProxyOptions["callbackHost"];
   readonly accessLog?: ProxyOptions["accessLog"];
   readonly metrics?: ProxyOptions["metrics"];
+  readonly wakeLog?: ProxyOptions["wakeLog"];
+  /** Is told of each wake. */
+  readonly woken?: PoolObserver["woken"];
   /** Admits every request where it is missing. */
   readonly admission?: ProxyOptions["admission"];
   /** Lets the first request find the service by the image of its name, in place of a declared one. */
@@ -125,6 +128,7 @@ export class Harness implements AsyncDisposable {
           if (before === undefined) instances.push(instance);
           if (before === "ready") forwarder.leave(instance.origin);
         },
+        ...(options.woken === undefined ? {} : { woken: options.woken }),
       },
     });
     const services = new ServiceMap({ retire: () => {} });
@@ -155,6 +159,7 @@ export class Harness implements AsyncDisposable {
       callbackHost: options.callbackHost,
       accessLog: options.accessLog,
       ...(options.metrics === undefined ? {} : { metrics: options.metrics }),
+      ...(options.wakeLog === undefined ? {} : { wakeLog: options.wakeLog }),
       admin: options.admin ?? (() => undefined),
     });
     this.#server = new Server(

@@ -77,7 +77,8 @@ export function instanceOperations({ control, engine, fleet }: Collaborators) {
       params,
       answers: { 204: { description: "One is ready" } },
       errors: ["not_found", "revision_failed", "image_unavailable", "store_unavailable"],
-      run: async ({ request, params: { name } }) => await control.wake(checked(name), request.signal),
+      run: async ({ holder, request, params: { name } }) =>
+        await control.wake(checked(name), request.signal, holder.name),
     }),
     operation({
       id: "sleepService",

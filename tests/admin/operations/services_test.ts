@@ -351,7 +351,7 @@ Deno.test("a service is woken, put to sleep and removed", async () => {
   await good(ask("PUT", "/v1/services/web", { body: { image: "web" } }), 201);
   await good(ask("POST", "/v1/services/web/wake"), 204);
   await good(ask("POST", "/v1/services/web/sleep"), 204);
-  assertEquals(asked, ["wake web", "sleep web"]);
+  assertEquals(asked, ["wake web for admin", "sleep web"]);
   await good(ask("DELETE", "/v1/services/web"), 204);
   assertEquals(services.get("web"), undefined);
   for (const action of ["wake", "sleep"]) {
