@@ -51,6 +51,11 @@ export class Client implements Disposable {
     this.#direct?.close();
   }
 
+  /** The URL of the admin API, without a slash at the end. */
+  get server(): string {
+    return this.#settings.server;
+  }
+
   /** The file that the token was read from; `undefined` if the token was given. */
   async tokenFile(): Promise<string | undefined> {
     return (await this.#readToken()).file;

@@ -1,31 +1,46 @@
 import type { ServiceJson } from "../admin/operations/services.ts";
 import { atMost } from "../base/async.ts";
 import { systemClock } from "../base/clock.ts";
-import { OperatorError } from "../base/errors.ts";
+import { OperatorError, UsageError } from "../base/errors.ts";
 import { servicePath } from "./client.ts";
+import { dashboardUrl } from "./dashboard_url.ts";
 import { flag } from "./flags.ts";
 import { plainText } from "./text.ts";
-import { clientVerb } from "./verb.ts";
+import { type Call, clientVerb } from "./verb.ts";
 
 /** The programs that open an address in the browser: of freedesktop.org, of WSL, and of macOS. */
 const OPENERS = { linux: ["xdg-open", "wslview"], darwin: ["open"] };
 /** A program that still runs after this time has become the browser itself. */
 const OPENING_MS = 3000;
 
-/** `cless open`: opens a service in the browser. */
+/** `cless open`: opens a service or the dashboard in the browser. */
 export const open = clientVerb({
   name: "open",
-  summary: "Open a service in the browser, or print its address if there is no browser",
-  args: ["NAME"],
+  summary: "Open a service or the dashboard in the browser, or print the address",
+  args: ["[NAME]"],
   flags: [flag("--tag TAG", "Open the revision with this tag")],
-  notes: ["The address is the one that cless services shows. The browser's request wakes the service."],
-  example: ["cless open web", "cless open web --tag canary"],
+  notes: [
+    "The address is the one that cless services shows. The browser's request wakes the service.",
+    "Without NAME, it is the dashboard, which asks for the token that cless token prints.",
+  ],
+  example: ["cless open", "cless open web", "cless open web --tag canary"],
   run: async (call) => {
-    const url = addressOf(await call.client.get<ServiceJson>(servicePath(call.args[0]!)), call.text("tag"));
+    const [name] = call.args;
+    const tag = call.text("tag");
+    if (name === undefined && tag !== undefined) throw new UsageError("--tag needs the NAME of a service");
+    const url = name === undefined
+      ? await dashboardOf(call)
+      : addressOf(await call.client.get<ServiceJson>(servicePath(name)), tag);
     if (await isOpened(url)) console.error(`${url} is opened in the browser`);
     else console.log(url);
   },
 });
+
+/** @throws {OperatorError} If no cless answers there. */
+async function dashboardOf({ client }: Call): Promise<string> {
+  await client.get("/");
+  return dashboardUrl(client.server);
+}
 
 /** @throws {OperatorError} If there is no such tag, or if the address is not one for a browser. */
 function addressOf({ name, tagUrls = {}, url }: ServiceJson, tag: string | undefined): string {

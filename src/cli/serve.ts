@@ -7,6 +7,7 @@ import { portHolder } from "../base/machine.ts";
 import { VERSION } from "../base/version.ts";
 import type { Cless } from "../compose.ts";
 import { formatEndpoint } from "../model/host.ts";
+import { dashboardUrl } from "./dashboard_url.ts";
 import { type Flag, inGroup, nearest } from "./flags.ts";
 import type { Call, Verb } from "./verb.ts";
 
@@ -22,7 +23,7 @@ const FLAGS: readonly Flag[] = [
   ...inGroup("Addresses", {
     "--listen HOST:PORT… = 0.0.0.0:80": "Where requests for services arrive",
     "--admin HOST:PORT = 127.0.0.1:1323":
-      "Where the admin API answers; on the proxy it is also the host admin.localhost",
+      "Where the admin API and the dashboard answer; on the proxy they are also the host admin.localhost",
     "--admin-public":
       "Answer on the admin hosts of the proxy for everybody, not only for this machine, also over plain HTTP",
     "--admin-https": "Answer on admin.NAME for everybody whose request a trusted proxy got over HTTPS",
@@ -220,7 +221,8 @@ function announce(cless: Cless, config: Config): void {
   const { endpoints: { listen, admin }, tokenFile } = cless;
   const labels = cless.labels();
   const example = cless.urlOf(labels.includes("golang") ? "golang" : labels[0] ?? "NAME");
-  const facts = { listen: listen.map(formatEndpoint), admin: formatEndpoint(admin), tokenFile, example };
+  const dashboard = dashboardUrl(`http://${formatEndpoint(admin)}`);
+  const facts = { listen: listen.map(formatEndpoint), admin: formatEndpoint(admin), dashboard, tokenFile, example };
   if (config.logFormat === "json") {
     log.info("serving", { version: VERSION, ...facts });
     return;
@@ -233,6 +235,7 @@ function announce(cless: Cless, config: Config): void {
     `cless ${VERSION}`,
     `  serving     ${facts.listen.map((address) => `http://${address}`).join("  ")}`,
     `  admin API   http://${facts.admin}  (token: ${tokenFile})`,
+    `  dashboard   ${dashboard}`,
     images,
   ].join("\n"));
 }

@@ -63,8 +63,9 @@ serveTest(
     const [, first] = /^ {2}serving {5}http:\/\/127\.0\.0\.1:(\d+) {2}http:\/\/127\.0\.0\.1:\d+$/.exec(lines[1]!) ?? [];
     assertMatch(lines[2]!, /^ {2}admin API {3}http:\/\/127\.0\.0\.1:\d+ {2}\(token: .*\)$/);
     assert(lines[2]!.endsWith(`(token: ${dataDir}/admin-token)`));
+    assertMatch(lines[3]!, /^ {2}dashboard {3}http:\/\/admin\.localhost:\d+\/$/);
     const example = `http://rust.localhost:${first}`;
-    assertEquals(lines.slice(3), [`  try it      ${example}`, `              curl ${example}`, ""]);
+    assertEquals(lines.slice(4), [`  try it      ${example}`, `              curl ${example}`, ""]);
     assertEquals((await docker.calls("network rm")).length, 1);
   },
 );
