@@ -1,5 +1,5 @@
 import type { ServiceJson } from "../admin/operations/services.ts";
-import { durationText, plainText } from "./text.ts";
+import { plainText } from "./text.ts";
 
 /** What a deploy or a start waits for, as the admin API and the event `service.waiting` have it. */
 export type WaitingJson = Pick<NonNullable<ServiceJson["waiting"]>, "output" | "since" | "text">;
@@ -10,7 +10,8 @@ export type WaitingJson = Pick<NonNullable<ServiceJson["waiting"]>, "output" | "
  * @param now ms since 1970, by the clock of the cless that says it.
  */
 export function waitingText({ output, since, text }: WaitingJson, now: number): string {
-  const passedMs = Math.max(0, now - Date.parse(since));
+  const passedS = Math.max(0, Math.floor((now - Date.parse(since)) / 1000));
+  const length = passedS < 60 ? `${passedS}s` : `${Math.floor(passedS / 60)}m ${passedS % 60}s`;
   const line = output === undefined ? "" : `; last line: ${output}`;
-  return plainText(`${durationText(passedMs)}: ${text}${line}`);
+  return plainText(`${length}: ${text}${line}`);
 }

@@ -298,11 +298,12 @@ export class Deployer {
    * that was all there was of the service.
    */
   async deleteTried(name: string): Promise<boolean> {
-    const { publisher, store } = this.#options;
+    const { launcher, publisher, store } = this.#options;
     if (this.#states.has(name)) return false;
     const wasRunning = this.#deploys.has(name);
     await this.#deploys.cancel(name, wasDeleted(name));
     await publisher.gone(name); // the pool on trial
+    await launcher.untilGone(({ service }) => service === name);
     if (this.#states.has(name)) return false; // the deploy had just worked
     if (wasRunning) return true;
     if (store.deploys(name, 1).length === 0) return false;

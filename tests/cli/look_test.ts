@@ -391,7 +391,7 @@ apiTest("describe of a service whose first deploy is running says what it waits 
 }, async (api) => {
   assertEquals((await api.run("describe", "web")).out.split("\n"), [
     "Name:         web",
-    "State:        deploying for 13s: nothing listens on port 8080 of web-00003 yet; last line: migrating",
+    "State:        deploying for 12s: nothing listens on port 8080 of web-00003 yet; last line: migrating",
     "Revision:     web-00003",
     "Image:        web:v3",
     "Deployed by:  ci",
@@ -411,6 +411,6 @@ apiTest("describe of a service that is deploying or starting says what it waits 
   "GET /v1/services": [{ ...WEB, state: "deploying", waiting: WAITING }],
   "GET /v1/services/web": { ...WEB, state: "deploying", waiting: WAITING },
 }, async (api) => {
-  assertStringIncludes((await api.run("describe", "web")).out, "\nState:        deploying for 13s: nothing listens");
+  assertStringIncludes((await api.run("describe", "web")).out, "\nState:        deploying for 12s: nothing listens");
   assert((await api.run("services")).out.endsWith("deploying"));
 });

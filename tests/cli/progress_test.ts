@@ -97,7 +97,8 @@ Deno.test("after three seconds without a line, the progress says each second wha
   await clock.advance(2999);
   assertEquals(await wait(4), []);
   await clock.advance(1);
-  assertEquals(await wait(5), ["wait:   5.0s: no answer on port 8080 of web-00002 yet"]);
+  assertEquals(await wait(5), ["wait:   5s: no answer on port 8080 of web-00002 yet"]);
+  assertEquals(await wait(72), ["wait:   1m 12s: no answer on port 8080 of web-00002 yet"]);
   assertEquals(await wait(12, "GET / on port 8080 of web-00002 gives 503", { output: "migrating\x1b[2J 3" }), [
     "wait:   12s: GET / on port 8080 of web-00002 gives 503; last line: migrating 3",
   ]);
