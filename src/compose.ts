@@ -78,6 +78,7 @@ import { AccessLog, openAccessFile } from "./proxy/access_log.ts";
 import { Admission } from "./proxy/admission.ts";
 import { drain, finish } from "./proxy/drain.ts";
 import { Proxy } from "./proxy/proxy.ts";
+import { Tracing } from "./proxy/tracing.ts";
 import { UnansweredRequests } from "./proxy/request_context.ts";
 import type { RequestMetrics } from "./proxy/responder.ts";
 import { Activator } from "./routing/activator.ts";
@@ -147,12 +148,13 @@ function makeParts(
   const engineCalls = new EngineCalls();
   const metrics = new Metrics({ lag, shed: admission.shed, engineCalls, accessLog, store });
   store.observe(metrics);
+  const tracing = Tracing.ofPlatform(clock, Date.now);
   const clientSockets = new KernelSockets();
   const budget = new StreamBudget(config.streamBudgetBytes);
   const slowClients = new SlowClients(clock, clientSockets, metrics);
   const forwarder = config.forward === "exact"
     ? new ExactForwarder(clock, slowClients, budget)
-    : new FetchForwarder(slowClients, budget);
+    : new FetchForwarder(slowClients, budget, tracing !== undefined);
 
   // Containers and the pools of instances.
   const engine = new Engine({ ...choice, api: engineCalls.counting(choice.api) }, config, dataDir, clock);
@@ -286,7 +288,7 @@ function makeParts(
   const proxy = new Proxy({
     ...{ activator, unanswered, forwarder, clock, reconciler, admission, slowClients },
     metrics: counted,
-    ...{ budget, limits, role, accessLog },
+    ...{ budget, limits, role, accessLog, tracing },
     exceptRobots: config.wakeExceptRobots,
     wakeLog: config.wakeLog,
     trustedProxies: config.trustedProxies,

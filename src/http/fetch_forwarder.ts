@@ -16,6 +16,9 @@ const CASE_FOLDED = /^(?:delete|get|head|options|post|put)$/i;
 /** `fetch` decodes compressed bodies, unless the first `accept-encoding` line is this one. */
 const NO_DECODING: Header = ["accept-encoding", "identity"];
 
+/** What `fetch` adds while the platform's tracing is on. */
+const TRACED: ReadonlySet<string> = new Set(["traceparent", "baggage"]);
+
 /** `fetch` removes `transfer-encoding` itself. */
 const TO_DROP = [...RESPONSE_HOP_BY_HOP].filter((name) => name !== "transfer-encoding");
 
@@ -29,11 +32,14 @@ export class FetchForwarder implements Forwarder {
 
   readonly #slowClients: SlowClients;
   readonly #budget: StreamBudget;
+  readonly #isTraced: boolean;
   #isOver = false;
 
-  constructor(slowClients: SlowClients, budget = new StreamBudget()) {
+  /** @param isTraced Whether the platform's tracing is on. */
+  constructor(slowClients: SlowClients, budget = new StreamBudget(), isTraced = false) {
     this.#slowClients = slowClients;
     this.#budget = budget;
+    this.#isTraced = isTraced;
   }
 
   check({ method, target }: RequestHead): void {
@@ -53,7 +59,9 @@ export class FetchForwarder implements Forwarder {
     signal: AbortSignal,
     client?: Client,
   ): Promise<Response> {
-    const { method, target, headers } = head;
+    const { method, target } = head;
+    // `fetch` adds its own, and does not replace one that is there.
+    const headers = this.#isTraced ? head.headers.filter(([name]) => !TRACED.has(name)) : head.headers;
     return fetch(origin + target, {
       method,
       headers: [NO_DECODING, ...headers],

@@ -9,7 +9,7 @@ import { ALLOW, isServerWide, readHead, type RequestHead } from "../http/request
 import type { SlowClients } from "../http/slow_clients.ts";
 import type { StreamBudget } from "../http/stream_budget.ts";
 import { Upload, UploadPauses } from "../http/upload.ts";
-import { WebSocketBridge } from "../http/websocket/bridge.ts";
+import { type Bridge, WebSocketBridge } from "../http/websocket/bridge.ts";
 import { type Cidr, withoutMapping } from "../model/ip.ts";
 import type { Asker } from "../model/waker.ts";
 import type { Lease } from "../pool/instance.ts";
@@ -23,6 +23,7 @@ import { type ClientLimits, type Info, RequestContext, type UnansweredRequests }
 import { refusal, type RequestMetrics, Responder } from "./responder.ts";
 import { Retries } from "./retries.ts";
 import { isForHealth, serviceHealth } from "./service_health.ts";
+import type { Tracing } from "./tracing.ts";
 import { WaitingRoom } from "./waiting_room.ts";
 import { type WakeLogDetail, wakerOf } from "./waker.ts";
 
@@ -49,6 +50,8 @@ export interface ProxyOptions {
   readonly accessLog?: AccessWriter | undefined;
   /** What is kept of a request that wakes a service; nothing by default. */
   readonly wakeLog?: WakeLogDetail;
+  /** Adds to the traces of requests; `undefined` if nobody traces. */
+  readonly tracing?: Tracing | undefined;
   /** Whether each response closes its connection now, so that clients reconnect to the successor. */
   readonly role?: { readonly now: { readonly isLast: boolean } };
   /** Answers browsers that come back from a provider for sign-in; `undefined` if each service's own host does. */
@@ -102,6 +105,7 @@ export class Proxy implements Disposable {
     }
     if (isForHealth(head)) return this.#responder.withoutService(request, info, this.#health(request, head), head);
     const context = new RequestContext(request, info, head, this.#options.clock.now(), this.#options.limits);
+    context.trace = this.#options.tracing?.begin();
     this.#options.unanswered.add(context);
     const { bodyLength } = head;
     if (bodyLength === undefined) return this.#beginWithoutLength(context);
@@ -234,7 +238,8 @@ export class Proxy implements Disposable {
         await activator.resolve(context.head.hostname, context.signal);
         return await this.#begin(context);
       }
-      const grant = await this.#wait(context, chosen);
+      const wait = () => this.#wait(context, chosen);
+      const grant = await (context.trace === undefined ? wait() : context.trace.hold(wait));
       const ms = this.#options.clock.now() - beganMs;
       this.#options.metrics?.waited(grant.lease.instance.revision, ms);
       if (grant.how !== undefined) context.start = { how: grant.how, ms };
@@ -264,7 +269,7 @@ export class Proxy implements Disposable {
   }
 
   #send(context: RequestContext, lease: Lease): Promise<Response> {
-    const { head, info } = context;
+    const { head, info, trace } = context;
     const { instance } = lease;
     context.choose(instance.revision);
     context.sendTo(instance);
@@ -273,7 +278,10 @@ export class Proxy implements Disposable {
     if (head.websocket) {
       // The platform makes a WebSocket even of a connection that the client has closed, and would never end it.
       context.watchClient();
-      return this.#websockets.open(context.request, head, instance.origin, context.signal, context).then(
+      const open = (sent: RequestHead) =>
+        this.#websockets.open(context.request, sent, instance.origin, context.signal, context);
+      const opening = trace === undefined ? open(head) : trace.forward(instance, head, open, statusOfOpened);
+      return opening.then(
         ({ response, ended }) => {
           lease.answered(response.status);
           if (ended === undefined) info.completed.then(lease.release, lease.release);
@@ -283,7 +291,16 @@ export class Proxy implements Disposable {
         (error) => this.#retry(context, lease, error),
       );
     }
-    return this.#options.forwarder.forward(instance.origin, head, context.upload, context.signal, context).then(
+    const { forwarder } = this.#options;
+    const answer = trace === undefined
+      ? forwarder.forward(instance.origin, head, context.upload, context.signal, context)
+      : trace.forward(
+        instance,
+        head,
+        (traced) => forwarder.forward(instance.origin, traced, context.upload, context.signal, context),
+        statusOf,
+      );
+    return answer.then(
       (response) => {
         if (lease.answered(response.status)) info.completed.then(lease.release, lease.release);
         return this.#responder.fromApp(context, response);
@@ -311,4 +328,12 @@ export class Proxy implements Disposable {
     const service = context.instance?.revision.service ?? this.#options.activator.serviceOf(context.head.hostname);
     return this.#responder.failed(context, service, error);
   }
+}
+
+function statusOf({ status }: Response): number {
+  return status;
+}
+
+function statusOfOpened({ response }: Pick<Bridge, "response">): number {
+  return response.status;
 }

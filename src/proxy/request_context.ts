@@ -8,6 +8,7 @@ import type { Upload } from "../http/upload.ts";
 import type { Instance, Lease } from "../pool/instance.ts";
 import type { Revision, RevisionName } from "../model/revision.ts";
 import type { Wake } from "../pool/wake_times.ts";
+import type { RequestTrace } from "./tracing.ts";
 
 const TICK_MS = 100;
 
@@ -36,6 +37,8 @@ export class RequestContext implements Client, Timed {
   admittedBy: Gate | undefined;
   /** The revision that was last chosen for the request. */
   revision: RevisionName | undefined;
+  /** Its spans; `undefined` if nobody traces. */
+  trace: RequestTrace | undefined;
   /** What the request had to wait for. */
   start: { readonly how: Wake; readonly ms: number } | undefined;
   /** The instance that the request was last sent to. */

@@ -125,6 +125,7 @@ export class Responder {
 
   #end(context: RequestContext, service: string | undefined, response: Response): void {
     this.#unanswered.delete(context);
+    context.trace?.end(context, service, response);
     const ms = this.#clock.now() - context.arrivedMs;
     this.#metrics?.requested(service, context.revision?.name, response.status, ms);
     if (this.#isLogging) this.#log(context, response);

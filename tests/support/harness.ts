@@ -67,6 +67,7 @@ export interface HarnessOptions {
   readonly wakeLog?: ProxyOptions["wakeLog"];
   /** Is told of each wake. */
   readonly woken?: PoolObserver["woken"];
+  readonly tracing?: ProxyOptions["tracing"];
   /** Admits every request where it is missing. */
   readonly admission?: ProxyOptions["admission"];
   /** Lets the first request find the service by the image of its name, in place of a declared one. */
@@ -158,6 +159,7 @@ export class Harness implements AsyncDisposable {
       budget,
       callbackHost: options.callbackHost,
       accessLog: options.accessLog,
+      tracing: options.tracing,
       ...(options.metrics === undefined ? {} : { metrics: options.metrics }),
       ...(options.wakeLog === undefined ? {} : { wakeLog: options.wakeLog }),
       admin: options.admin ?? (() => undefined),
