@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { build, noDocker } from "../support/docker.ts";
+import { build, docker, noDocker } from "../support/docker.ts";
 import { FORWARDERS } from "../support/forwarders.ts";
 import { OtlpReceiver, type ReceivedSpan } from "../support/otlp_receiver.ts";
 import { Program } from "../support/program.ts";
@@ -47,7 +47,7 @@ for (const forward of FORWARDERS) {
       await using _app = await build("traced-docker", APP);
       await using receiver = new OtlpReceiver();
       await using program = await Program.start({
-        flags: ["--forward", forward, "--pause-after", "200ms"],
+        flags: ["--forward", forward],
         env: receiver.env,
       });
       let revision = "";
@@ -84,6 +84,8 @@ for (const forward of FORWARDERS) {
       });
 
       await t.step("a request that wakes it", async () => {
+        const [container] = await program.containers("traced");
+        await docker("pause", container!); // at a time that the test chooses
         await until(async () => (await program.api("/v1/instances"))[0]?.state === "paused");
         const { id, headers } = newTrace();
         assertEquals((await program.get("traced", "/", { headers })).status, 200);
