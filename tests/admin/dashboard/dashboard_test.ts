@@ -158,6 +158,16 @@ Deno.test("the page has no script or style of its own, and names only files that
   }
 });
 
+Deno.test("no module makes elements of text, or code of it", () => {
+  for (const [name, source] of FILES) {
+    if (name.startsWith("lib/")) continue;
+    const found = source.match(
+      /\b(?:dangerouslySetInnerHTML|innerHTML|outerHTML|insertAdjacentHTML|eval|Function)\b|\bdocument\.write/,
+    );
+    assertEquals(found, null, name);
+  }
+});
+
 Deno.test({
   name: "every file of the dashboard is served, and every module is checked",
   ignore: noRead,

@@ -1,0 +1,95 @@
+/// <reference lib="dom" />
+import { assert, assertEquals } from "@std/assert";
+import { barriers } from "../../support/chromium.ts";
+import { dashboardTest } from "../../support/dashboard.ts";
+
+const REFUSED = /^Failed to load resource: .* 401 /;
+
+dashboardTest("a person signs in with the token and Enter, stays signed in, and signs out", {}, async (rig) => {
+  const { page } = rig;
+  await rig.open();
+  await page.reload();
+  await page.getByRole("button", { name: "Sign out" }).waitFor();
+  const other = await page.context().newPage();
+  await other.goto(rig.url);
+  await other.getByRole("button", { name: "Sign out" }).waitFor();
+
+  const [cookie] = await page.context().cookies();
+  assertEquals([cookie?.httpOnly, cookie?.sameSite], [true, "Strict"]);
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByLabel("Token").waitFor();
+  assertEquals(await page.context().cookies(), []);
+  // Who has kept the cookie has nothing.
+  await page.context().addCookies([cookie!]);
+  await page.reload();
+  await page.getByLabel("Token").waitFor();
+});
+
+dashboardTest("a wrong token is told as such, and can be corrected at once", { expected: REFUSED }, async (rig) => {
+  const { page } = rig;
+  await page.goto(rig.url);
+  const field = page.getByLabel("Token");
+  assertEquals(await field.getAttribute("type"), "password");
+  await field.fill("cless_wrong");
+  await page.keyboard.press("Enter");
+  await page.getByRole("alert").filter({ hasText: "This token is not valid" }).waitFor();
+  assertEquals(await page.context().cookies(), []);
+  await page.keyboard.press("ControlOrMeta+A");
+  await page.keyboard.type(await rig.token());
+  await page.keyboard.press("Enter");
+  await page.getByRole("button", { name: "Sign out" }).waitFor();
+});
+
+dashboardTest("a page does not outlive its token", { expected: REFUSED }, async (rig) => {
+  const { page, program } = rig;
+  await rig.open({ token: await rig.newToken("tv", "read") });
+  await program.send("DELETE", "/v1/tokens/tv");
+  await page.reload();
+  await page.getByLabel("Token").waitFor();
+});
+
+for (const colorScheme of ["dark", "light"] as const) {
+  for (
+    const [device, viewport] of [["desk", { width: 1280, height: 800 }], ["phone", {
+      width: 360,
+      height: 740,
+    }]] as const
+  ) {
+    dashboardTest(`nothing keeps anybody from signing in: ${colorScheme}, ${device}`, {
+      colorScheme,
+      viewport,
+      expected: REFUSED,
+    }, async (rig) => {
+      const { page } = rig;
+      await page.goto(rig.url);
+      await page.getByLabel("Token").waitFor();
+      assertEquals(await barriers(page), []);
+      await page.getByLabel("Token").fill("wrong");
+      await page.keyboard.press("Enter");
+      await page.getByRole("alert").filter({ hasText: /./ }).waitFor();
+      assertEquals(await barriers(page), []);
+      const width = await page.evaluate(() => document.documentElement.scrollWidth);
+      assert(width <= viewport.width, `the page is ${width} px wide`);
+    });
+  }
+}
+
+dashboardTest("the browser keeps the page from scripts and styles that are not cless's own", {
+  expected: /Content Security Policy/,
+}, async (rig) => {
+  const { page } = rig;
+  await page.goto(rig.url);
+  await page.getByLabel("Token").waitFor();
+  const ran = await page.evaluate(async () => {
+    const script = document.createElement("script");
+    script.textContent = "globalThis.ran = true";
+    document.head.append(script);
+    const image = document.createElement("img");
+    image.setAttribute("onerror", "globalThis.ran = true");
+    image.src = "data:,";
+    document.body.append(image);
+    const sent = await fetch("http://127.0.0.1:9/").then(() => true, () => false);
+    return sent || "ran" in globalThis;
+  });
+  assertEquals(ran, false);
+});

@@ -1,0 +1,80 @@
+/// <reference lib="dom" />
+import { assertEquals } from "@std/assert";
+import type { BrowserContextOptions, Page } from "playwright-core";
+import { browserTest } from "./chromium.ts";
+import { noDocker } from "./docker.ts";
+import { Program } from "./program.ts";
+
+/** Options of a {@linkcode dashboardTest}. */
+export interface DashboardOptions extends BrowserContextOptions {
+  /** Prepares the data-dir before the program starts; it does not exist yet. */
+  readonly prepare?: (dataDir: string) => Promise<void>;
+  readonly flags?: readonly string[];
+  /** Errors that the browser reports for a reason, such as an answer that the test provokes. */
+  readonly expected?: RegExp;
+}
+
+/** What the browser reports when it asks whether there is a session, and there is none. */
+const NO_SESSION = /^Failed to load resource: .* 401 .*\/v1\/session$/;
+
+/** The real program, and its dashboard in a browser. */
+export class DashboardRig {
+  readonly program: Program;
+  readonly page: Page;
+
+  constructor(program: Program, page: Page) {
+    this.program = program;
+    this.page = page;
+  }
+
+  /** Where the dashboard is. */
+  get url(): string {
+    return `http://admin.localhost:${this.program.admin.port}/`;
+  }
+
+  /** The owner's token. */
+  async token(): Promise<string> {
+    return (await Deno.readTextFile(`${this.program.dataDir}/admin-token`)).trim();
+  }
+
+  /** Makes a token. */
+  async newToken(name: string, scope: "read" | "deploy"): Promise<string> {
+    const { json } = await this.program.send("POST", "/v1/tokens", { name, scope });
+    return json.token;
+  }
+
+  /** Opens a page and signs in, as its owner if the test names no other token. @param hash The screen, as `#/…`. */
+  async open({ token, hash = "" }: { token?: string; hash?: string } = {}): Promise<void> {
+    const { page } = this;
+    await page.goto(this.url + hash);
+    await page.getByLabel("Token").fill(token ?? await this.token());
+    await page.keyboard.press("Enter");
+    await page.getByRole("button", { name: "Sign out" }).waitFor();
+  }
+}
+
+/** A test with the dashboard of the real program. It fails if the browser reports anything that is not expected. */
+export function dashboardTest(name: string, options: DashboardOptions, fn: (rig: DashboardRig) => Promise<void>): void {
+  const { expected, flags = [], prepare, ...context } = options;
+  if (noDocker) return Deno.test({ name, ignore: true, fn: () => {} });
+  browserTest(name, context, async ({ page }) => {
+    const reports: string[] = [];
+    page.on("pageerror", (error) => reports.push(`${error}`));
+    page.on("console", (message) => {
+      const report = `${message.text()} ${message.location().url}`;
+      const isFine = NO_SESSION.test(report) || expected?.test(report);
+      if (["error", "warning"].includes(message.type()) && !isFine) reports.push(report);
+    });
+    const folder = await Deno.makeTempDir({ prefix: "dashboard-" });
+    const dataDir = `${folder}/data`;
+    await prepare?.(dataDir);
+    try {
+      await using program = await Program.start({ dataDir, flags, logLevel: "info" });
+      await fn(new DashboardRig(program, page));
+      await page.close(); // its streams would keep the program from ending
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+    assertEquals(reports, []);
+  });
+}
