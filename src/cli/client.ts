@@ -19,6 +19,18 @@ export class ApiError extends OperatorError {
   }
 }
 
+/** Nothing answers a request. */
+export class NoAnswerError extends OperatorError {
+  /** Why not, in a few words: `connection refused`. */
+  readonly reason: string;
+
+  /** @param where What does not answer. */
+  constructor(where: string, reason: string) {
+    super(`${where} does not answer (${reason}); start it with cless serve, or name another one with --server`);
+    this.reason = reason;
+  }
+}
+
 /** A request's query; leaves out `undefined` values. */
 export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 
@@ -112,8 +124,7 @@ export class Client implements Disposable {
       );
     } catch (error) {
       if (signal?.aborted) throw error;
-      const remedy = "start it with cless serve, or name another one with --server";
-      throw new OperatorError(`${this.#where()} does not answer (${reasonOf(error)}); ${remedy}`);
+      throw new NoAnswerError(this.#where(), reasonOf(error));
     }
     if (!response.ok) throw await this.#refusal(response);
     return response;

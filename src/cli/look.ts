@@ -12,7 +12,7 @@ import { type Client, servicePath } from "./client.ts";
 import { waitingText } from "./waiting_text.ts";
 import { clauseOf, deploysOf, deployTable, endOf, failureText, hasFailed, outputText } from "./deploys.ts";
 import { flag } from "./flags.ts";
-import { age, ago, durationText, indented, pairs, plainText, sharesText, sizeText, table } from "./text.ts";
+import { age, ago, durationText, indented, pairs, plainText, sharesText, sizeText, stateText, table } from "./text.ts";
 import { trafficTable } from "./traffic.ts";
 import { type Call, clientVerb, JSON_FLAG, NAMES_FLAG, printJson, printList } from "./verb.ts";
 
@@ -72,13 +72,6 @@ function savedText({ savedByteSeconds, usedByteSeconds }: NonNullable<ServiceJso
 function wholeStateText(service: ServiceJson): string {
   const { state, waiting } = service;
   return waiting === undefined ? stateText(service) : `${state} for ${waitingText(waiting, Date.now())}`;
-}
-
-/** The state of a service, with how long and why if it is failing. */
-function stateText({ state, failure, failingSince }: Pick<ServiceJson, "state" | "failure" | "failingSince">): string {
-  if (failure === undefined) return state;
-  const length = age(failingSince);
-  return `${state}${/\d/.test(length) ? ` for ${length}` : ""}: ${plainText(failure)}`;
 }
 
 /** `cless revisions`: lists the revisions of a service, the newest first. */

@@ -3,11 +3,11 @@ import type { Surroundings } from "../base/config.ts";
 const encoder = new TextEncoder();
 
 /** The colours that are readable on dark and light backgrounds, as SGR codes of ECMA-48. */
-const CODES = { red: 31, green: 32, yellow: 33, blue: 34, magenta: 35, cyan: 36 };
+export const COLOUR_CODES = { red: 31, green: 32, yellow: 33, blue: 34, magenta: 35, cyan: 36 };
 
-export type Colour = keyof typeof CODES;
+export type Colour = keyof typeof COLOUR_CODES;
 
-export const COLOURS = Object.keys(CODES) as Colour[];
+export const COLOURS = Object.keys(COLOUR_CODES) as Colour[];
 
 export type Paint = (text: string, colour: Colour) => string;
 
@@ -16,8 +16,13 @@ export type Paint = (text: string, colour: Colour) => string;
  * (https://no-color.org). Otherwise the function returns texts unchanged.
  */
 export function paintFor(stream: { isTerminal(): boolean }, surroundings: Pick<Surroundings, "env">): Paint {
-  const painted = stream.isTerminal() && !surroundings.env("NO_COLOR") && surroundings.env("TERM") !== "dumb";
-  return painted ? (text, colour) => `\x1b[${CODES[colour]}m${text}\x1b[0m` : (text) => text;
+  const painted = stream.isTerminal() && isColoured(surroundings) && surroundings.env("TERM") !== "dumb";
+  return painted ? (text, colour) => `\x1b[${COLOUR_CODES[colour]}m${text}\x1b[0m` : (text) => text;
+}
+
+/** Whether a terminal may show colours (https://no-color.org). */
+export function isColoured(surroundings: Pick<Surroundings, "env">): boolean {
+  return !surroundings.env("NO_COLOR");
 }
 
 /** Shows progress. */

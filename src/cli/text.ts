@@ -22,10 +22,14 @@ export function indented(text: string): string {
   return text.replaceAll(/^(?=.)/gm, GAP);
 }
 
+/** Escape sequences: of ECMA-48, those that a terminal takes a text with, such as its title, and choices of a charset. */
+// deno-lint-ignore no-control-regex
+const ESCAPES = /\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]+[0-~])/g;
+
 /** Removes escape sequences, and control characters except tabs, from a foreign text. */
 export function plainText(text: string): string {
   // deno-lint-ignore no-control-regex
-  return text.replaceAll(/\x1b\[[0-?]*[ -/]*[@-~]/g, "").replaceAll(/[\x00-\x08\x0a-\x1f\x7f-\x9f]/g, "");
+  return text.replaceAll(ESCAPES, "").replaceAll(/[\x00-\x08\x0a-\x1f\x7f-\x9f]/g, "");
 }
 
 /** Writes an age in its largest unit, such as `3m ago`; `-` unless `at` is ISO 8601. `now` is in ms since 1970. */
@@ -53,6 +57,16 @@ function lengthOf(ms: number): string {
   if (seconds >= 86_400) return `${Math.floor(seconds / 86_400)}d`;
   if (seconds >= 3600) return `${Math.floor(seconds / 3600)}h`;
   return seconds >= 60 ? `${Math.floor(seconds / 60)}m` : `${seconds}s`;
+}
+
+/** The state of a service, with for how long and why if it is failing. `now` is in ms since 1970. */
+export function stateText(
+  { state, failure, failingSince }: { state: string; failure?: string | undefined; failingSince?: string | undefined },
+  now = Date.now(),
+): string {
+  if (failure === undefined) return state;
+  const length = age(failingSince, now);
+  return `${state}${/\d/.test(length) ? ` for ${length}` : ""}: ${plainText(failure)}`;
 }
 
 /** Writes how long something took: `3.7ms`, `41ms`, `1.2s`; from a minute on, in its largest unit. */

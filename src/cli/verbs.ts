@@ -16,6 +16,7 @@ import { password } from "./password.ts";
 import { secret, secrets } from "./secrets.ts";
 import { serve } from "./serve.ts";
 import { token } from "./token.ts";
+import { top } from "./top.ts";
 import { rollback, traffic } from "./traffic.ts";
 import { upgrade } from "./upgrade.ts";
 import { wakes } from "./wakes.ts";
@@ -24,7 +25,7 @@ import type { Verb, VerbGroups } from "./verb.ts";
 const OTHERS = {
   Run: [serve, https, upgrade, doctor],
   Change: [deploy, traffic, rollback, wake, sleep, deleteService, apply, secret, password],
-  Look: [services, describe, open, revisions, instances, logs, events, wakes, history, secrets, robots],
+  Look: [services, top, describe, open, revisions, instances, logs, events, wakes, history, secrets, robots],
   Keep: [exportServices, backup, token],
 };
 
