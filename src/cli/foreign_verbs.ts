@@ -15,7 +15,7 @@ export const FOREIGN_VERBS: Readonly<Record<string, string>> = {
   info: SHOW,
   inspect: SHOW,
   show: SHOW,
-  stats: "cless services and cless instances show what each uses",
+  stats: "cless top shows what each service does and uses, and cless instances what each container uses",
   rm: DELETE,
   remove: DELETE,
   destroy: DELETE,
@@ -33,6 +33,6 @@ export const FOREIGN_VERBS: Readonly<Record<string, string>> = {
   env: "cless deploy NAME --env KEY=VALUE sets a variable, and cless describe NAME lists them",
   tail: "cless logs NAME -f follows the output of a service",
   browse: "cless open NAME opens a service in the browser",
-  watch: "cless events -f follows what happens to all services",
+  watch: "cless top shows what all services do, and cless events -f what happens to them",
   undo: "cless rollback NAME undoes the last change of a service's traffic",
 };

@@ -1,8 +1,9 @@
+import type { ActivityJson } from "../admin/operations/activity.ts";
 import { UsageError } from "../base/errors.ts";
 import { flag } from "./flags.ts";
 import { isColoured } from "./terminal.ts";
 import { table } from "./text.ts";
-import { type Activity, ORDER_NAMES, parseOrder, selected } from "./top/activity.ts";
+import { ORDER_NAMES, parseOrder, selected } from "./top/activity.ts";
 import { readActivity } from "./top/feed.ts";
 import { showLive } from "./top/live.ts";
 import { firstState } from "./top/state.ts";
@@ -13,7 +14,7 @@ import { clientVerb, JSON_FLAG, printJson } from "./verb.ts";
 /** `cless top`: shows what all services do now. */
 export const top = clientVerb({
   name: "top",
-  summary: "Watch what all services do: requests, times, memory and wakes; or one service with its log",
+  summary: "Watch what all services do, or one of them with its log",
   flags: [
     flag("--sort ORDER = state", `What to sort by: ${ORDER_NAMES.join(", ")}`),
     flag("--filter TEXT", "Only services whose name or state contains it; several words must all be found"),
@@ -49,7 +50,7 @@ export const top = clientVerb({
 });
 
 /** What there is as a text. @param shown The services of the table. */
-function pageOf(services: readonly Activity[], shown: readonly Activity[]): string {
+function pageOf(services: readonly ActivityJson[], shown: readonly ActivityJson[]): string {
   const columns = allColumns();
   const rows = shown.map((service) => columns.map(({ text }) => text(service)));
   return [

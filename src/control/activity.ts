@@ -19,6 +19,8 @@ export interface ServiceActivity extends ServiceStatus, RecentRequests, HourOfSe
   /** What its instances use now. */
   readonly memoryBytes: number;
   readonly swapBytes: number;
+  /** What one of its instances takes while it is awake; 0 if it is not known. */
+  readonly awakeBytes: number;
 }
 
 /** What {@linkcode Activity} works with. */
@@ -54,7 +56,7 @@ export class Activity {
     const hourOf = lastHour.read(minutes);
     return [...services.names()].sort().map((service) => {
       const own = instances.get(service) ?? [];
-      const { memoryBytes = 0, swapBytes = 0 } = costs.get(service) ?? {};
+      const { awakeBytes = 0, memoryBytes = 0, swapBytes = 0 } = costs.get(service) ?? {};
       const counts: Partial<Record<InstanceState, number>> = {};
       for (const { state } of own) counts[state] = (counts[state] ?? 0) + 1;
       return {
@@ -67,6 +69,7 @@ export class Activity {
         instances: counts,
         memoryBytes,
         swapBytes,
+        awakeBytes,
       };
     });
   }

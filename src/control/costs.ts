@@ -12,6 +12,8 @@ export interface Cost {
   /** What its instances use now. */
   readonly memoryBytes: number;
   readonly swapBytes: number;
+  /** What one of its instances takes while it is awake, by the last measurement; 0 before the first one. */
+  readonly awakeBytes: number;
   /** The rest counts from the first start. */
   readonly cpuSeconds: number;
   /** RAM, multiplied by the time. */
@@ -67,12 +69,13 @@ export class Costs {
   of(service: string): Cost | undefined {
     const record = this.#records.get(service);
     if (record === undefined) return undefined;
-    const { processorNs, readings, savedByteS, since, usedByteS } = charged(record, this.#now());
+    const { processorNs, readings, savedByteS, since, usedByteS, wholeBytes } = charged(record, this.#now());
     const now = Object.values(readings);
     return {
       since,
       memoryBytes: now.reduce((sum, { bytes }) => sum + bytes, 0),
       swapBytes: now.reduce((sum, { swapBytes = 0 }) => sum + swapBytes, 0),
+      awakeBytes: wholeBytes,
       cpuSeconds: processorNs / 1e9,
       usedByteSeconds: usedByteS,
       savedByteSeconds: savedByteS,

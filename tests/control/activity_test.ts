@@ -9,7 +9,15 @@ import { Service } from "../../src/routing/service.ts";
 import { newFront, newKit, newRevision, started } from "../support/kit.ts";
 
 const COST: Cost = {
-  ...{ since: 0, memoryBytes: 70, swapBytes: 3, cpuSeconds: 1, usedByteSeconds: 1, savedByteSeconds: 1 },
+  ...{
+    since: 0,
+    memoryBytes: 70,
+    swapBytes: 3,
+    awakeBytes: 80,
+    cpuSeconds: 1,
+    usedByteSeconds: 1,
+    savedByteSeconds: 1,
+  },
 };
 
 /** A service with a pool, one that sleeps, and what is told of them. */
@@ -48,12 +56,12 @@ Deno.test("a look tells of every service what it does and how busy it is, and me
   const [app, web] = await activity.now(2);
   assertEquals(app, {
     ...{ service: "app", state: "ready", requestsPerSecond: 2, errorsPerSecond: 0.5, p50Ms: 3.67, p99Ms: 3.67 },
-    ...{ inFlight: 1, waiting: 1, instances: { ready: 1 }, memoryBytes: 70, swapBytes: 3 },
+    ...{ inFlight: 1, waiting: 1, instances: { ready: 1 }, memoryBytes: 70, swapBytes: 3, awakeBytes: 80 },
     ...{ wakes: { cold: 1, resume: 0, hibernated: 0 }, perMinute: [0, 20] },
   });
   assertEquals(web, {
     ...{ service: "web", state: "asleep", requestsPerSecond: 0, errorsPerSecond: 0, p50Ms: undefined },
-    ...{ p99Ms: undefined, inFlight: 0, waiting: 0, instances: {}, memoryBytes: 0, swapBytes: 0 },
+    ...{ p99Ms: undefined, inFlight: 0, waiting: 0, instances: {}, memoryBytes: 0, swapBytes: 0, awakeBytes: 0 },
     ...{ wakes: { cold: 0, resume: 0, hibernated: 0 }, perMinute: [0, 0] },
   });
   assertEquals(asked, [["app", "web"]]);

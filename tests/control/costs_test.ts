@@ -36,7 +36,7 @@ Deno.test("a service that has never started has no cost", () => {
   const scene = new Scene();
   assertEquals(scene.costs.of("app"), undefined);
   scene.become("one", "starting");
-  assertEquals(scene.costs.of("app")?.since, 10_000);
+  assertEquals([scene.costs.of("app")?.since, scene.costs.of("app")?.awakeBytes], [10_000, 0]);
 });
 
 Deno.test("memory counts by time, and what is paused, hibernated or stopped saves what one that is awake would use", () => {
@@ -57,6 +57,7 @@ Deno.test("memory counts by time, and what is paused, hibernated or stopped save
   scene.now += 10_000;
   scene.measure({});
   assertEquals(scene.cost, [0, 0, 3, 1050, 1950]);
+  assertEquals(scene.costs.of("app")?.awakeBytes, 100);
 });
 
 Deno.test("an app that is still starting says nothing about the memory of one that is awake", () => {

@@ -74,7 +74,7 @@ export class VirtualScreen {
     this.#rest = "";
     // deno-lint-ignore no-control-regex
     for (const [part] of text.matchAll(/\x1b\[[0-?]*[@-~]|\x1b(?:\[[0-?]*)?$|[^]/gu)) {
-      if (/^\x1b(\[[0-?]*)?$/.test(part)) this.#rest = part;
+      if (part.startsWith("\x1b") && !/[@-~]$/.test(part.slice(2))) this.#rest = part;
       else if (part.startsWith("\x1b")) this.#obey(part.slice(2, -1), part.at(-1)!);
       else this.#put(part);
     }

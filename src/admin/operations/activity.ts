@@ -33,6 +33,7 @@ const activityView = z.strictObject({
   }),
   memoryBytes: count.meta({ description: "What its instances use now, without caches" }),
   swapBytes: count.meta({ description: "How much of their memory is in the machine's swap" }),
+  awakeBytes: count.meta({ description: "What one instance takes while it is awake; 0 if it is not known" }),
   wakes: wakes.meta({ description: "Of the last 60 minutes, by what the instances woke from" }),
   perMinute: z.array(count).meta({
     description: "The requests of each of the last minutes, oldest first; the last one is under way",
@@ -51,10 +52,14 @@ const activityView = z.strictObject({
     instances: { ready: 1 },
     memoryBytes: 25165824,
     swapBytes: 0,
+    awakeBytes: 25165824,
     wakes: { cold: 0, resume: 2, hibernated: 1 },
     perMinute: [0, 0, 0, 0, 0, 0, 310, 742, 690, 125],
   }],
 });
+
+/** What a service is doing now, as JSON. */
+export type ActivityJson = z.output<typeof activityView>;
 
 /** How busy services are. */
 export function activityOperations({ activity }: Collaborators) {

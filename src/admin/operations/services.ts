@@ -57,6 +57,7 @@ const costSchema = z.strictObject({
   since: time.meta({ description: "When its first instance started" }),
   memoryBytes: z.int().min(0).meta({ description: "What its instances use now, without caches" }),
   swapBytes: z.int().min(0).meta({ description: "How much of their memory is in the machine's swap" }),
+  awakeBytes: z.int().min(0).meta({ description: "What one instance takes while it is awake; 0 if it is not known" }),
   cpuSeconds: count.meta({ description: "The processor time of all its instances since the first start" }),
   usedByteSeconds: count.meta({ description: "Its memory since the first start, multiplied by the time" }),
   savedByteSeconds: z.number().meta({
@@ -124,6 +125,7 @@ const serviceSchema = z.strictObject({
       since: "2026-11-25T10:00:03.000Z",
       memoryBytes: 25165824,
       swapBytes: 0,
+      awakeBytes: 25165824,
       cpuSeconds: 1.25,
       usedByteSeconds: 1.5e11,
       savedByteSeconds: 2.1e12,

@@ -1,26 +1,6 @@
-import type { SERVICE_STATES } from "../../control/service_status.ts";
+import type { ActivityJson } from "../../admin/operations/activity.ts";
 
-/** What a service does now, as the admin API has it. */
-export interface Activity {
-  readonly service: string;
-  readonly state: typeof SERVICE_STATES[number];
-  readonly failure?: string;
-  readonly failingSince?: string;
-  readonly requestsPerSecond: number;
-  readonly errorsPerSecond: number;
-  readonly p50Ms?: number;
-  readonly p99Ms?: number;
-  readonly inFlight: number;
-  readonly waiting: number;
-  readonly instances: Readonly<Record<string, number>>;
-  readonly memoryBytes: number;
-  readonly swapBytes: number;
-  readonly awakeBytes?: number;
-  readonly wakes: { readonly cold: number; readonly resume: number; readonly hibernated: number };
-  readonly perMinute: readonly number[];
-}
-
-type State = Activity["state"];
+type State = ActivityJson["state"];
 
 /** What needs attention comes first, then what is awake. */
 const STATE_ORDER: readonly State[] = ["failing", "deploying", "starting", "ready", "paused", "hibernated", "asleep"];
@@ -36,7 +16,7 @@ const ORDERS = {
   memory: ({ memoryBytes }) => [-memoryBytes],
   swap: ({ swapBytes }) => [-swapBytes],
   wakes: (service) => [-wakesOf(service)],
-} satisfies Record<string, (service: Activity) => readonly number[]>;
+} satisfies Record<string, (service: ActivityJson) => readonly number[]>;
 
 /** What services can be sorted by. */
 export type Order = keyof typeof ORDERS;
@@ -59,7 +39,10 @@ export interface Selection {
 }
 
 /** The services that are shown, in their order. */
-export function selected<T extends Activity>(services: readonly T[], { filter, isReversed, order }: Selection): T[] {
+export function selected<T extends ActivityJson>(
+  services: readonly T[],
+  { filter, isReversed, order }: Selection,
+): T[] {
   const words = filter.toLowerCase().split(/\s+/);
   const shown = services.filter(({ service, state }) =>
     words.every((word) => service.includes(word) || state.includes(word))
@@ -74,6 +57,6 @@ function compared(a: readonly number[], b: readonly number[]): number {
 }
 
 /** How often a service woke within the last hour, from any tier. */
-export function wakesOf({ wakes: { cold, hibernated, resume } }: Activity): number {
+export function wakesOf({ wakes: { cold, hibernated, resume } }: ActivityJson): number {
   return cold + hibernated + resume;
 }

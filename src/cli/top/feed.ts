@@ -1,3 +1,4 @@
+import type { ActivityJson } from "../../admin/operations/activity.ts";
 import type { InstanceJson } from "../../admin/operations/instances.ts";
 import { delay } from "../../base/async.ts";
 import { type Clock, systemClock } from "../../base/clock.ts";
@@ -6,7 +7,6 @@ import { linesOf } from "../../base/streams.ts";
 import type { ServiceLogLine } from "../../logs/instance_output.ts";
 import { ApiError, type Client, NoAnswerError, servicePath } from "../client.ts";
 import { parseObject } from "../streams.ts";
-import type { Activity } from "./activity.ts";
 
 /** How many minutes the sparkline has. */
 const MINUTES = 10;
@@ -18,8 +18,8 @@ const ANSWER_MS = 10_000;
 const TAIL = 200;
 
 /** What all services do now. @throws {OperatorError} */
-export function readActivity(client: Client, signal?: AbortSignal): Promise<Activity[]> {
-  return client.get<Activity[]>("/v1/activity", { query: { minutes: MINUTES }, signal });
+export function readActivity(client: Client, signal?: AbortSignal): Promise<ActivityJson[]> {
+  return client.get<ActivityJson[]>("/v1/activity", { query: { minutes: MINUTES }, signal });
 }
 
 /** What changes on the screen. */
@@ -27,7 +27,7 @@ export interface Audience {
   /** The service whose instances are needed. */
   readonly opened: string | undefined;
   /** Takes an answer. */
-  answered(services: Activity[], instances: InstanceJson[]): void;
+  answered(services: ActivityJson[], instances: InstanceJson[]): void;
   /** There is no answer, for this reason. */
   lost(reason: string): void;
 }

@@ -1,4 +1,5 @@
-import { type Activity, selected } from "./activity.ts";
+import type { ActivityJson } from "../../admin/operations/activity.ts";
+import { selected } from "./activity.ts";
 import { type Ink, type Line, span } from "./frame.ts";
 import type { Size } from "./screen.ts";
 import type { TopState } from "./state.ts";
@@ -7,7 +8,7 @@ import { type Column, fittingColumns, GAP } from "./table.ts";
 
 /** What the views draw. */
 export interface Data {
-  readonly services: readonly Activity[];
+  readonly services: readonly ActivityJson[];
   /** Why the services are not those of now; `undefined` if they are. */
   readonly lost?: string | undefined;
   /** In ms since 1970. */
@@ -95,7 +96,7 @@ function headLine(columns: readonly Placed[]): Line {
 
 function serviceLine(
   columns: readonly Placed[],
-  service: Activity,
+  service: ActivityJson,
   { isMarked, isOld, width }: { isMarked: boolean; isOld: boolean; width: number },
 ): Line {
   const inks = (ink: Ink | undefined): Ink[] => {

@@ -1,9 +1,10 @@
+import type { ActivityJson } from "../../admin/operations/activity.ts";
 import type { InstanceJson } from "../../admin/operations/instances.ts";
 import { delay } from "../../base/async.ts";
 import { systemClock } from "../../base/clock.ts";
 import type { Client } from "../client.ts";
 import { INTERRUPTED } from "../streams.ts";
-import { type Activity, selected } from "./activity.ts";
+import { selected } from "./activity.ts";
 import { type Audience, followLog, poll } from "./feed.ts";
 import { frameOf } from "./frame.ts";
 import { type Key, lateKeys, readKeys } from "./keys.ts";
@@ -24,7 +25,7 @@ const ENDING = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 export interface LiveOptions {
   readonly state: TopState;
   /** What is shown until the next answer. */
-  readonly services: readonly Activity[];
+  readonly services: readonly ActivityJson[];
   readonly isColoured: boolean;
 }
 
@@ -47,7 +48,7 @@ class Live implements Audience {
   readonly #isColoured: boolean;
   readonly #ended = new AbortController();
   #state: TopState;
-  #services: readonly Activity[];
+  #services: readonly ActivityJson[];
   #lost: string | undefined;
   #instances: readonly InstanceJson[] = [];
   #log = new LogLines();
@@ -99,7 +100,7 @@ class Live implements Audience {
     return this.#state.opened;
   }
 
-  answered(services: Activity[], instances: InstanceJson[]): void {
+  answered(services: ActivityJson[], instances: InstanceJson[]): void {
     this.#services = services;
     this.#instances = instances;
     // The connection of the log may be dead as well, without a sign of it.

@@ -1,8 +1,8 @@
+import type { ActivityJson } from "../../admin/operations/activity.ts";
 import type { InstanceJson } from "../../admin/operations/instances.ts";
 import type { ServiceLogLine } from "../../logs/instance_output.ts";
 import { age, ago, durationText, plainText, sizeText, stateText, table } from "../text.ts";
 import { COLOURS } from "../terminal.ts";
-import type { Activity } from "./activity.ts";
 import { type Line, span } from "./frame.ts";
 import { type Data, hints, withLast } from "./list_view.ts";
 import type { LogLines } from "./log_lines.ts";
@@ -54,7 +54,7 @@ function headLines(name: string, data: ServiceData, { rows }: Size): Line[] {
   return [[...title, ...state], ...(isShort ? [] : factLines(service)), ...instances, []];
 }
 
-function factLines(service: Activity): Line[] {
+function factLines(service: ActivityJson): Line[] {
   const { errorsPerSecond, memoryBytes, p50Ms, p99Ms, perMinute, requestsPerSecond, swapBytes, wakes } = service;
   const times = p50Ms === undefined || p99Ms === undefined
     ? "no answers in the last minute"

@@ -1,5 +1,6 @@
+import type { ActivityJson } from "../../admin/operations/activity.ts";
 import { durationText, plainText, sizeText } from "../text.ts";
-import { type Activity, wakesOf } from "./activity.ts";
+import { wakesOf } from "./activity.ts";
 import type { Ink } from "./frame.ts";
 
 /** A column of the list of services. */
@@ -12,11 +13,11 @@ export interface Column {
   /** It is at least as wide as that, so that it stays in its place when its values change. */
   readonly minWidth: number;
   readonly isNumber: boolean;
-  readonly text: (service: Activity) => string;
-  readonly ink?: (service: Activity) => Ink | undefined;
+  readonly text: (service: ActivityJson) => string;
+  readonly ink?: (service: ActivityJson) => Ink | undefined;
 }
 
-const STATE_INKS: Partial<Record<Activity["state"], Ink>> = {
+const STATE_INKS: Partial<Record<ActivityJson["state"], Ink>> = {
   failing: "red",
   deploying: "magenta",
   starting: "cyan",
@@ -105,7 +106,7 @@ export function allColumns(): Column[] {
 }
 
 /** The columns that fit, each with its width. @param columns The width of the terminal. */
-export function fittingColumns(services: readonly Activity[], columns: number): (Column & { width: number })[] {
+export function fittingColumns(services: readonly ActivityJson[], columns: number): (Column & { width: number })[] {
   const shown = new Set<Name>(NAMES);
   for (const step of STEPS) {
     for (const name of step.without) shown.delete(name);
@@ -123,7 +124,7 @@ function columnsOf(names: ReadonlySet<Name>): Column[] {
   return NAMES.filter((name) => names.has(name)).map((name): Column => COLUMNS[name]);
 }
 
-function widthOf({ head, minWidth, text }: Column, services: readonly Activity[]): number {
+function widthOf({ head, minWidth, text }: Column, services: readonly ActivityJson[]): number {
   return services.reduce((width, service) => Math.max(width, text(service).length), Math.max(minWidth, head.length));
 }
 
@@ -144,11 +145,11 @@ export function rateText(perSecond: number): string {
 }
 
 /** Writes how many requests are in flight, and how many wait: `3`, `3+12`. */
-export function inFlightText({ inFlight, waiting }: Activity): string {
+export function inFlightText({ inFlight, waiting }: ActivityJson): string {
   return waiting > 0 ? `${inFlight}+${waiting}` : String(inFlight);
 }
 
 /** Writes a size; `-` for nothing. */
-export function bytesText(bytes: number): string {
+function bytesText(bytes: number): string {
   return bytes === 0 ? "-" : sizeText(bytes);
 }

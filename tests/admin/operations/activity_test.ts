@@ -4,7 +4,7 @@ import { good, newAdmin, problemOf } from "../kit.ts";
 
 const QUIET: ServiceActivity = {
   ...{ service: "web", state: "asleep", requestsPerSecond: 0, errorsPerSecond: 0, p50Ms: undefined, p99Ms: undefined },
-  ...{ inFlight: 0, waiting: 0, instances: {}, memoryBytes: 0, swapBytes: 0 },
+  ...{ inFlight: 0, waiting: 0, instances: {}, memoryBytes: 0, swapBytes: 0, awakeBytes: 0 },
   ...{ wakes: { cold: 0, resume: 0, hibernated: 0 }, perMinute: [0, 0] },
 };
 

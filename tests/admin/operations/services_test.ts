@@ -363,7 +363,14 @@ Deno.test("a service is woken, put to sleep and removed", async () => {
 Deno.test("a service says what it costs, where it is listed and where it is shown, if it has ever started", async () => {
   const { ask, costs } = await newAdmin();
   await good(ask("PUT", "/v1/services/web", { body: { image: "web:1" } }), 201);
-  const cost = { memoryBytes: 1, swapBytes: 2, cpuSeconds: 3.5, usedByteSeconds: 4, savedByteSeconds: 5 };
+  const cost = {
+    memoryBytes: 1,
+    swapBytes: 2,
+    awakeBytes: 6,
+    cpuSeconds: 3.5,
+    usedByteSeconds: 4,
+    savedByteSeconds: 5,
+  };
   const show = async () => [
     (await good(ask("GET", "/v1/services")))[0].cost,
     (await good(ask("GET", "/v1/services/web"))).cost,

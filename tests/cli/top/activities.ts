@@ -1,7 +1,7 @@
-import type { Activity } from "../../../src/cli/top/activity.ts";
+import type { ActivityJson } from "../../../src/admin/operations/activity.ts";
 
 /** A service that sleeps, but for what is given. */
-export function newActivity(service: string, given: Partial<Activity> = {}): Activity {
+export function newActivity(service: string, given: Partial<ActivityJson> = {}): ActivityJson {
   return {
     service,
     state: "asleep",
@@ -12,6 +12,7 @@ export function newActivity(service: string, given: Partial<Activity> = {}): Act
     instances: {},
     memoryBytes: 0,
     swapBytes: 0,
+    awakeBytes: 0,
     wakes: { cold: 0, resume: 0, hibernated: 0 },
     perMinute: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
     ...given,
@@ -45,7 +46,7 @@ export const SHOP = newActivity("shop", {
 });
 
 /** Services in several states. */
-export const SERVICES: readonly Activity[] = [
+export const SERVICES: readonly ActivityJson[] = [
   newActivity("api", { state: "paused", memoryBytes: 2 ** 22, swapBytes: 2 ** 25, awakeBytes: 2 ** 26 }),
   BLOG,
   newActivity("docs"),
