@@ -31,6 +31,7 @@ import { OlderImages } from "./control/older_images.ts";
 import { RequestCounts } from "./control/request_counts.ts";
 import { RevisionEnv } from "./control/runtime_revision.ts";
 import { Secrets } from "./control/secrets/secrets.ts";
+import { RevisionLimits } from "./control/revision_limits.ts";
 import { RunningDeploys } from "./control/running_deploys.ts";
 import { ServiceStates } from "./control/service_states.ts";
 import { ServiceStatuses } from "./control/service_status.ts";
@@ -274,6 +275,9 @@ function makeParts(
     certificateNames: new CertificateNames({ store, clock, now: Date.now }),
     control: new InstanceControl(router, services, drainTimeoutMs),
     ...{ tokens, sessions: new Sessions(tokens) },
+    revisionLimits: new RevisionLimits(limits, defaults, config.sources),
+    imageNames: engine.names,
+    noRobots: config.wakeExceptRobots ? config.sources.get("wake-except-robots") : undefined,
     logs: new ServiceLogs(engine.launcher.outputs),
   });
 

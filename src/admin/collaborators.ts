@@ -5,6 +5,7 @@ import type { Activity } from "../control/activity.ts";
 import type { Figures } from "../control/figures.ts";
 import type { ClessEvent, SubscribeOptions } from "../control/events.ts";
 import type { CertificateNames } from "../control/certificates/names.ts";
+import type { RevisionLimits } from "../control/revision_limits.ts";
 import type { RunningDeploys } from "../control/running_deploys.ts";
 import type { Sessions } from "../control/access/sessions.ts";
 import type { Secrets } from "../control/secrets/secrets.ts";
@@ -56,6 +57,13 @@ export interface Collaborators {
     /** Each instance's memory by id; instances for which it is unknown are missing. */
     usage(): Promise<ReadonlyMap<string, Usage>>;
   };
+  readonly imageNames: {
+    /** The id of the image that a name means on this machine; `undefined` if it means none, or nobody knows. */
+    idOf(name: string): Promise<string | undefined>;
+  };
+  readonly revisionLimits: Pick<RevisionLimits, "of">;
+  /** The flag or variable by which no known robot wakes a service, if there is one. */
+  readonly noRobots?: string | undefined;
   readonly certificateNames: Pick<CertificateNames, "grant" | "counts" | "refused">;
   readonly hosts: Pick<Hosts, "kindOf" | "urlOf">;
   readonly signInAddresses: Pick<SignInAddresses, "callbacksOf">;

@@ -76,6 +76,8 @@ export function variableOf(flag: string): string {
  * @throws {UsageError} If a value is wrong; it names the flag or variable, and what is allowed.
  */
 export function readConfig(given: GivenFlags, surroundings: Surroundings) {
+  /** Where each flag was given: `--FLAG` or the name of its variable. */
+  const sources = new Map<string, string>();
   /** All values of a flag; `split` splits the text of a variable. */
   const values = <T>(flag: string, parse: (text: string) => T, split: (text: string) => string[]): T[] => {
     const onCommandLine = given.get(flag);
@@ -83,6 +85,7 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings) {
     const [source, texts] = Array.isArray(onCommandLine)
       ? [`--${flag}`, onCommandLine]
       : [variableOf(flag), variable ? split(variable) : []];
+    if (texts.length > 0) sources.set(flag, source);
     return texts.map((text) => {
       try {
         return parse(text);
@@ -97,7 +100,10 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings) {
     values(flag, parse, (text) => [text])[0] ?? fallback;
   const toggle = (flag: string, fallback: boolean): boolean => {
     const onCommandLine = given.get(flag);
-    if (typeof onCommandLine === "boolean") return onCommandLine;
+    if (typeof onCommandLine === "boolean") {
+      sources.set(flag, onCommandLine ? `--${flag}` : `--no-${flag}`);
+      return onCommandLine;
+    }
     return one(flag, (text) => choice("true", "false", "1", "0")(text) === "true" || text === "1", fallback);
   };
 
@@ -113,6 +119,8 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings) {
   }
   const memoryBudgetBytes = one("memory-budget", parseMemoryBudget, undefined) ?? Math.floor(surroundings.memory() / 2);
   return Object.freeze({
+    /** The flags that were given, each with where: `--FLAG`, or the name of its variable. */
+    sources: sources as ReadonlyMap<string, string>,
     listen: listen.length > 0 ? listen : [{ hostname: "0.0.0.0", port: 80 }],
     admin: one("admin", parseEndpoint, { hostname: "127.0.0.1", port: 1323 }),
     adminPublic: toggle("admin-public", false),

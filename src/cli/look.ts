@@ -6,6 +6,7 @@ import type { ServiceJson } from "../admin/operations/services.ts";
 import type { WakesJson } from "../admin/operations/wakes.ts";
 import { UsageError } from "../base/errors.ts";
 import type { TemplateJson } from "../control/schema/schema.ts";
+import { parseMemory } from "../model/memory.ts";
 import { KNOWN_ROBOTS } from "../routing/known_robots.ts";
 import { accessText, limitsText } from "./access_text.ts";
 import { type Client, servicePath } from "./client.ts";
@@ -193,7 +194,15 @@ export const describe = clientVerb({
     if (call.on("json")) {
       const { env, ...template } = latest.template;
       const shown = showEnv ? latest.template : { ...template, envNames: Object.keys(env) };
-      return printJson({ ...service, revisions, template: shown, instances: own, wakes, deploys });
+      return printJson({
+        ...service,
+        revisions,
+        template: shown,
+        limits: latest.limits,
+        instances: own,
+        wakes,
+        deploys,
+      });
     }
     const [last] = deploys;
     const isNews = last !== undefined && hasFailed(last) && Date.parse(last.startedAt) > Date.parse(latest.createdAt);
@@ -201,7 +210,8 @@ export const describe = clientVerb({
     console.log([
       pairs(serviceFacts(service)),
       section("Traffic", trafficTable(service)),
-      section(`Template of ${service.latestRevision}`, pairs(templateFacts(latest.template, showEnv))),
+      section(`Template of ${service.latestRevision}`, pairs(templateFacts(latest, showEnv))),
+      ...(latest.limits === undefined ? [] : [section("Limits", limitTable(latest.limits))]),
       section("Revisions", revisionTable(revisions)),
       ...(isNews ? [section("Last deploy", lastDeployText(last))] : []),
       ...(failures.length === 0 ? [] : [section("Failures", failures.join("\n"))]),
@@ -287,13 +297,20 @@ function serviceFacts(service: ServiceJson): (Fact | false)[] {
   const { name, url, cost, domains, createdAt, updatedAt, declaredBy, convention, revisionHistory } = service;
   const { access, limits, loading, maintenance, wake } = service;
   const { userAgents = [], paths = [] } = wake?.except ?? {};
+  const { noRobots } = service;
+  const notWoken = [
+    ...userAgents.map(agentText),
+    ...(noRobots === undefined ? [] : [`${agentText(KNOWN_ROBOTS)}, by ${noRobots}`]),
+  ];
   return [
     ["Name", name],
     ["State", wholeStateText(service)],
     ["URL", url],
     ...(cost === undefined ? [] : costFacts(cost)),
     ["Domains", domains.join(", ") || "none"],
-    userAgents.length > 0 && ["Not woken by", userAgents.map(agentText).join(", ")],
+    notWoken.length > 0 && ["Not woken by", notWoken.join(", ")],
+    service.imageChanged === true &&
+    ["Image", `rebuilt since ${service.latestRevision} was made: cless deploy ${name} takes it`],
     paths.length > 0 && ["Not woken at", paths.map(valueText).join(", ")],
     access !== undefined && ["May use it", accessText(access)],
     access?.except !== undefined && ["Without a lock", access.except.join(", ")],
@@ -322,11 +339,13 @@ function costFacts(cost: NonNullable<ServiceJson["cost"]>): Fact[] {
   ];
 }
 
-function templateFacts(template: TemplateJson, showEnv: boolean): (Fact | false)[] {
+function templateFacts({ limits = {}, template }: Limited, showEnv: boolean): (Fact | false)[] {
   const { env, secretEnv = {}, volumes = [], command = [], readiness, liveness, capabilities, ...fields } = template;
   const names = Object.keys(env).join(", ");
   return [
-    ...Object.entries(fields).map(([name, value]): Fact => [name, String(value)]),
+    ...Object.entries(fields).filter(([name]) => !Object.hasOwn(limits, name)).map((
+      [name, value],
+    ): Fact => [name, String(value)]),
     ["readiness", readiness.path],
     liveness !== undefined && ["liveness", `${liveness.path} every ${liveness.every}`],
     ...Object.entries(capabilities ?? {}).map(([change, names]): Fact | false =>
@@ -338,6 +357,29 @@ function templateFacts(template: TemplateJson, showEnv: boolean): (Fact | false)
     ...Object.entries(secretEnv).map(([name, secret]): Fact => [`env ${name}`, `the secret ${secret}`]),
     ...volumes.map(({ source, path, readOnly }): Fact => [`volume ${path}`, source + (readOnly ? ", read-only" : "")]),
   ];
+}
+
+/** A revision with the limits that hold; an older server tells only those of the template. */
+interface Limited {
+  readonly template: TemplateJson;
+  readonly limits?: Partial<RevisionJson["limits"]>;
+}
+
+/** The limits that hold, with where each comes from. */
+function limitTable(limits: RevisionJson["limits"]): string {
+  const rows = Object.entries(limits).map(([name, { value, from }]) => [name, limitText(name, value), from]);
+  return table(["LIMIT", "VALUE", "FROM"], rows);
+}
+
+/** The limits of which 0 means that there is none; of the others, it means never. */
+const AMOUNTS: ReadonlySet<string> = new Set(["concurrency", "memory", "cpus"]);
+
+function limitText(name: string, value: string | number | readonly string[]): string {
+  if (typeof value === "object") return value.join(", ") || "none";
+  if (AMOUNTS.has(name) && Number(value) === 0) return "no limit";
+  if (value === "0") return "never";
+  // What is not given is computed from the machine's memory, and is no round number.
+  return name === "memory" && /[bk]$/.test(String(value)) ? sizeText(parseMemory(String(value))) : String(value);
 }
 
 function valueText(value: string): string {

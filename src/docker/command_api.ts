@@ -204,20 +204,23 @@ export class CommandApi implements EngineApi {
     return image;
   }
 
+  async imageNames(): Promise<Map<string, string>> {
+    const images = await this.#images();
+    return new Map(images.flatMap(({ id, name, tag }) => tag === "<none>" ? [] : [[`${name}:${tag}`, id]]));
+  }
+
   async conventionImages(): Promise<Map<string, string>> {
-    const output = await this.#run([
-      "image",
-      "ls",
-      "--no-trunc",
-      "--filter=reference=*-docker:latest",
-      '--format={"id":{{json .ID}},"name":{{json .Repository}},"tag":{{json .Tag}}}',
-    ]);
-    type Entry = { id: string; name: string; tag: string };
-    const entryOf = ({ id, name, tag }: Entry) => {
+    const images = await this.#images("--filter=reference=*-docker:latest");
+    return new Map(images.flatMap(({ id, name, tag }) => {
       const short = shortName(name);
-      return tag === "latest" && short !== undefined ? [short, id] as const : undefined;
-    };
-    return new Map(jsonLines(output, entryOf, "id"));
+      return tag === "latest" && short !== undefined ? [[short, id]] : [];
+    }));
+  }
+
+  async #images(...filters: string[]): Promise<{ id: string; name: string; tag: string }[]> {
+    const format = '--format={"id":{{json .ID}},"name":{{json .Repository}},"tag":{{json .Tag}}}';
+    const output = await this.#run(["image", "ls", "--no-trunc", ...filters, format]);
+    return [...jsonLines(output, (image: { id: string; name: string; tag: string }) => image, "id")];
   }
 
   async removeImage(reference: string): Promise<void> {

@@ -15,6 +15,7 @@ import { findHelper, makeHelper } from "./freezer/helper_choice.ts";
 import type { FreezerHelper } from "./freezer/helper.ts";
 import { ImageSource } from "./images/image_source.ts";
 import { LocalImages } from "./images/local_images.ts";
+import { NamedImages } from "./images/named_images.ts";
 import { DockerLauncher } from "./launcher.ts";
 import { ContainerOutputs } from "./logs/outputs.ts";
 import { Addresses } from "./network/addresses.ts";
@@ -42,6 +43,8 @@ export interface EngineListener {
 export class Engine {
   readonly launcher: DockerLauncher;
   readonly images: LocalImages;
+  /** What the names of images mean now. */
+  readonly names: NamedImages;
   /** Finds and pulls images by their full names. */
   readonly source: ImageSource;
   readonly #api: EngineApi;
@@ -90,6 +93,7 @@ export class Engine {
     this.launcher = new DockerLauncher(api, this.source, addresses, outputs, freezer, this.#hibernator);
     this.#events = new EventStream(api, clock);
     this.images = new LocalImages(api, clock, this.#events);
+    this.names = new NamedImages(api, clock, this.#events);
     log.debug("engine chosen", { via: api.via, whyNotSocket, whyNotFreezer: helperPlace.whyNot });
   }
 
@@ -134,6 +138,7 @@ export class Engine {
         this.#thaw(this.launcher.frozen, listener); // an engine that ends stops its containers
         this.#repairWall();
         this.images.changed();
+        this.names.changed();
         listener.gap();
       },
     });
@@ -225,8 +230,10 @@ export class Engine {
   }
 
   #take({ action, attributes, engineId, type }: EngineEvent, listener: EngineListener): void {
-    if (type === "image") this.images.changed();
-    else if (attributes[LABEL.owner] === this.#network.owner) {
+    if (type === "image") {
+      this.names.changed();
+      this.images.changed();
+    } else if (attributes[LABEL.owner] === this.#network.owner) {
       const { name } = attributes;
       if (action === "start" && name !== undefined) this.launcher.started(name, engineId);
       if (action === "kill" && name !== undefined) this.#thaw([name], listener);

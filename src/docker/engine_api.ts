@@ -131,6 +131,8 @@ export interface EngineApi extends Disposable {
 
   /** Inspects the image of a name or id; fails with `no_such_image`. */
   image(reference: string, options?: CallOptions): Promise<EngineImage>;
+  /** The ids of all images that have a name, by name with its tag. */
+  imageNames(): Promise<Map<string, string>>;
   /** The images named `…-docker:latest`, ids by name. */
   conventionImages(): Promise<Map<string, string>>;
   /** Removes a name of an image, or an image by its id; fails with `in_use` or `tagged` if it must stay. */

@@ -54,6 +54,12 @@ interface ApiContainer {
   readonly Labels: Readonly<Record<string, string>>;
 }
 
+/** What `GET /images/json` says of an image. */
+interface ApiImage {
+  readonly Id: string;
+  readonly RepoTags?: readonly string[] | null;
+}
+
 /** What `GET /containers/ID/stats` says. */
 interface ApiStats {
   readonly memory_stats?: { readonly usage?: number; readonly stats?: Readonly<Record<string, number>> };
@@ -215,9 +221,14 @@ export class SocketApi implements EngineApi {
     return image;
   }
 
+  async imageNames(): Promise<Map<string, string>> {
+    const images = await this.#get<ApiImage[]>("/images/json");
+    return new Map(images.flatMap(({ Id, RepoTags }) => (RepoTags ?? []).map((tag) => [tag, Id] as const)));
+  }
+
   async conventionImages(): Promise<Map<string, string>> {
     const filters = json({ reference: ["*-docker:latest"] });
-    const images = await this.#get<{ Id: string; RepoTags?: string[] | null }[]>(`/images/json?filters=${filters}`);
+    const images = await this.#get<ApiImage[]>(`/images/json?filters=${filters}`);
     const tags = images.flatMap(({ Id, RepoTags }) => (RepoTags ?? []).map((tag) => [tag, Id] as const));
     return new Map(tags.flatMap(([tag, id]) => {
       const [, name] = /^([^:]*-docker):latest$/.exec(shortName(tag) ?? "") ?? [];

@@ -16,7 +16,9 @@ import { Sessions } from "../../src/control/access/sessions.ts";
 import { Tokens } from "../../src/control/access/tokens.ts";
 import { canonicalTemplate } from "../../src/model/template.ts";
 import { resolveTraffic } from "../../src/model/traffic.ts";
-import { newScene, type Scene, type SceneOptions } from "../deploy/deployer_kit.ts";
+import { LIMITS, newScene, type Scene, type SceneOptions } from "../deploy/deployer_kit.ts";
+import { NEW_DEFAULTS } from "../support/kit.ts";
+import { RevisionLimits } from "../../src/control/revision_limits.ts";
 import { FakeStore } from "../support/fake_store.ts";
 
 /** The owner's token. */
@@ -104,6 +106,8 @@ export async function newAdmin(
     catalog,
     deployer: Object.assign(deployer, { plan: (name: string) => Promise.resolve(previewOf(scene, name)) }),
     running,
+    imageNames: { idOf: () => Promise.resolve(undefined) },
+    revisionLimits: new RevisionLimits(LIMITS, NEW_DEFAULTS, new Map([["pause-after", "--pause-after"]])),
     waits: { of: () => undefined },
     control: { wake: (name, _, by) => control("wake", name, ` for ${by}`), sleep: (name) => control("sleep", name) },
     secrets,

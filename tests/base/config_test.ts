@@ -30,9 +30,9 @@ function read(flags: Flags = {}, variables: Record<string, string> = {}, around:
   });
 }
 
-/** Replaces the ranges of a setting by what they contain, for comparison. */
+/** The settings for comparison: without where they were given, and with what ranges contain in place of the ranges. */
 function plain(config: Config) {
-  const { trustedProxies, ...rest } = config;
+  const { sources: _, trustedProxies, ...rest } = config;
   return { ...rest, trustedProxies: trustedProxies.map((range) => range.contains("10.1.2.3")) };
 }
 
@@ -199,6 +199,19 @@ for (const [flag, [text, setting]] of Object.entries(SETTINGS)) {
     assertEquals(plain(read(given, { [variableOf(flag)]: "\0" })), { ...DEFAULTS, ...setting });
   });
 }
+
+Deno.test("it is known which settings were given, and whether by a flag or a variable", () => {
+  const variables = { CLESS_STOP_AFTER: "1h", CLESS_PAUSE_AFTER: "1m", CLESS_CONVENTION: "false", CLESS_CPUS: "" };
+  const { sources } = read({ "pause-after": "5s", "wake-except-robots": true, "take-over": false }, variables);
+  assertEquals(Object.fromEntries(sources), {
+    "pause-after": "--pause-after",
+    "stop-after": "CLESS_STOP_AFTER",
+    "convention": "CLESS_CONVENTION",
+    "wake-except-robots": "--wake-except-robots",
+    "take-over": "--no-take-over",
+  });
+  assertEquals(read().sources.size, 0);
+});
 
 Deno.test("an empty variable counts as missing", () => {
   const variables = Object.fromEntries(Object.keys(SETTINGS).map((flag) => [variableOf(flag), ""]));

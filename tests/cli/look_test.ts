@@ -414,3 +414,41 @@ apiTest("describe of a service that is deploying or starting says what it waits 
   assertStringIncludes((await api.run("describe", "web")).out, "\nState:        deploying for 12s: nothing listens");
   assert((await api.run("services")).out.endsWith("deploying"));
 });
+
+apiTest("describe shows the limits that hold, with where each comes from, and says when the image was rebuilt", {
+  ...ANSWERS,
+  "GET /v1/services/web": { ...WEB, imageChanged: true, noRobots: "--wake-except-robots" },
+  "GET /v1/services/web/revisions/web-00002": {
+    ...REVISIONS[0],
+    template: TEMPLATE,
+    limits: {
+      concurrency: { value: 0, from: "default" },
+      maxInstances: { value: 3, from: "service" },
+      pauseAfter: { value: "0", from: "--pause-after" },
+      stopAfter: { value: "10m", from: "CLESS_STOP_AFTER" },
+      memory: { value: "4123456789b", from: "default" },
+      cpus: { value: 0, from: "default" },
+      droppedCapabilities: { value: ["MKNOD", "NET_RAW"], from: "default" },
+    },
+  },
+}, async (api) => {
+  const { out } = await api.run("describe", "web");
+  assertStringIncludes(out, "\nNot woken by:  known-robots (cless robots lists them), by --wake-except-robots\n");
+  assertStringIncludes(out, "\nImage:         rebuilt since web-00002 was made: cless deploy web takes it\n");
+  assertStringIncludes(
+    out,
+    [
+      "Limits",
+      "  LIMIT                VALUE           FROM",
+      "  concurrency          no limit        default",
+      "  maxInstances         3               service",
+      "  pauseAfter           never           --pause-after",
+      "  stopAfter            10m             CLESS_STOP_AFTER",
+      "  memory               3.8 GiB         default",
+      "  cpus                 no limit        default",
+      "  droppedCapabilities  MKNOD, NET_RAW  default",
+    ].join("\n"),
+  );
+  assert(!/^ +memory: /m.test(out), "a limit is shown once");
+  assertEquals(JSON.parse((await api.run("describe", "web", "--json")).out).limits.maxInstances.value, 3);
+});

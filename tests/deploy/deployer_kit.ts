@@ -9,7 +9,7 @@ import { RevisionEnv } from "../../src/control/runtime_revision.ts";
 import { RevisionLauncher } from "../../src/deploy/revision_launcher.ts";
 import type { TemplateInput } from "../../src/model/template.ts";
 import { parseHostname } from "../../src/model/host.ts";
-import type { Revision } from "../../src/model/revision.ts";
+import type { Limits, Revision } from "../../src/model/revision.ts";
 import type { InstancePool } from "../../src/pool/pool.ts";
 import { RetiringPools } from "../../src/fleet/retiring_pools.ts";
 import { ServiceStates } from "../../src/control/service_states.ts";
@@ -18,6 +18,17 @@ import { FakeStore } from "../support/fake_store.ts";
 import { type Kit, NEW_DEFAULTS, newKit } from "../support/kit.ts";
 import { loaded } from "../support/loaded.ts";
 import { signInParts } from "../support/sign_in.ts";
+
+/** The limits of revisions whose templates name none. */
+export const LIMITS: Limits = {
+  startTimeoutMs: 30_000,
+  requestTimeoutMs: 10_000,
+  clientTimeoutMs: 60_000,
+  pauseAfterMs: Infinity,
+  hibernateAfterMs: Infinity,
+  stopAfterMs: 60_000,
+  stopHibernatedAfterMs: 60_000,
+};
 
 /** A trial whose outcome the test decides. */
 export interface Trial {
@@ -136,15 +147,7 @@ export function newScene(options: SceneOptions = {}): Scene {
   const publisher = new Publisher({
     gates: new Gates({ clock: kit.clock, signIn: signInParts({ clock: kit.clock }) }),
     services,
-    limits: {
-      startTimeoutMs: 30_000,
-      requestTimeoutMs: 10_000,
-      clientTimeoutMs: 60_000,
-      pauseAfterMs: Infinity,
-      hibernateAfterMs: Infinity,
-      stopAfterMs: 60_000,
-      stopHibernatedAfterMs: 60_000,
-    },
+    limits: LIMITS,
     defaults: NEW_DEFAULTS,
     env,
     store,

@@ -369,6 +369,9 @@ bothWays(
     assertEquals([id, exposedPorts.toSorted((a, b) => a - b)], [exposing.id, [3000, 9000]]);
     assertEquals((await api.conventionImages()).get(`${owner}-docker`), imageId);
     assertEquals((await api.conventionImages()).has(`${owner}-exposing`), false);
+    const names = await api.imageNames();
+    const ids = ["docker", "exposing", "none"].map((name) => names.get(`${owner}-${name}:latest`));
+    assertEquals(ids, [imageId, exposing.id, undefined]);
     for (const reference of [`${owner}-none`, `127.0.0.1:1/${owner}/none:1`, NO_ID]) {
       await fails("no_such_image", () => api.image(reference));
     }

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { allows } from "../../control/access/tokens.ts";
+import { type HoldingLimit, LIMIT_NAMES } from "../../control/revision_limits.ts";
 import { showTemplate, type TemplateJson, templateSchema } from "../../control/schema/schema.ts";
 import type { FailureView, RevisionView } from "../../control/catalog.ts";
 import { ClessError } from "../../base/errors.ts";
@@ -70,6 +71,23 @@ const revisionSummary = z.strictObject({
 /** A revision in JSON, as a list shows it. */
 export type RevisionSummaryJson = z.output<typeof revisionSummary>;
 
+const limitSchema = z.strictObject({
+  value: z.union([z.string(), z.number(), z.array(z.string())]).meta({
+    description: "As in a template; 0 is never for a time, and no limit for concurrency, memory and cpus",
+  }),
+  from: z.string().meta({
+    description: "`service` if the template names it, `default`, or the flag or variable of the program",
+    examples: ["--pause-after"],
+  }),
+}).meta({ id: "HoldingLimit" });
+
+const limitsSchema = z.strictObject(
+  Object.fromEntries(LIMIT_NAMES.map((name) => [name, limitSchema])) as Record<
+    typeof LIMIT_NAMES[number],
+    typeof limitSchema
+  >,
+).meta({ id: "HoldingLimits", description: "The limits that hold for its instances, each with where it comes from" });
+
 const revisionSchema = z.strictObject({
   ...revisionFields,
   template: templateSchema.meta({
@@ -77,6 +95,7 @@ const revisionSchema = z.strictObject({
     description:
       'How a container is started; for tokens that may not deploy, each value of env and each word of command is "***"',
   }),
+  limits: limitsSchema,
   failure: failureSchema.optional(),
 }).meta({ id: "Revision" });
 
@@ -84,7 +103,7 @@ const revisionSchema = z.strictObject({
 export type RevisionJson = z.output<typeof revisionSchema>;
 
 /** The operations on the revisions of a service. */
-export function revisionOperations({ catalog, deployer }: Collaborators) {
+export function revisionOperations({ catalog, deployer, revisionLimits }: Collaborators) {
   const revisionsOf = (name: string): readonly RevisionView[] => {
     serviceOf(catalog, name);
     return catalog.revisions(name) ?? [];
@@ -116,7 +135,8 @@ export function revisionOperations({ catalog, deployer }: Collaborators) {
         if (found === undefined) {
           throw new ClessError("not_found", `The service ${name} has no revision ${shown(revision)}`);
         }
-        return json(show(found, !allows(holder.scope, "deploy")));
+        const limits = revisionLimits.of(found);
+        return json({ ...show(found, !allows(holder.scope, "deploy")), limits: showLimits(limits) });
       },
     }),
     operation({
@@ -147,13 +167,20 @@ function summarize(revision: RevisionView, masked: boolean): z.input<typeof revi
 }
 
 /** @param masked Whether to hide the values of its variables, and the words of its command. */
-function show(revision: RevisionView, masked: boolean): z.input<typeof revisionSchema> {
+function show(revision: RevisionView, masked: boolean): Omit<z.input<typeof revisionSchema>, "limits"> {
   const { failure } = revision;
   return {
     ...showFields(revision),
     template: shownTemplate(revision, masked),
     failure: failure && { ...showFailure(failure), output: [...failure.output] },
   };
+}
+
+function showLimits(limits: Readonly<Record<typeof LIMIT_NAMES[number], HoldingLimit>>): z.input<typeof limitsSchema> {
+  const shown = Object.entries(limits).map(([name, { value, from }]) =>
+    [name, { value: typeof value === "object" ? [...value] : value, from }] as const
+  );
+  return Object.fromEntries(shown) as z.input<typeof limitsSchema>;
 }
 
 /** @param masked Whether values that may be secret are hidden: those of variables, and the words of the command. */

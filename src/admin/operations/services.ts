@@ -91,6 +91,10 @@ const serviceSchema = z.strictObject({
   }),
   revisionHistory: z.int().optional().meta({ description: "How many revisions without traffic or tag are retained" }),
   wake: wakeSchema.optional().meta({ description: "Which requests do not wake it" }),
+  noRobots: z.string().optional().meta({
+    description: "The flag or variable of the program by which no known robot wakes it, whatever `wake` says; " +
+      "missing without one",
+  }),
   loading: z.enum(["hold", "page"]).optional().meta({ description: "What a browser gets while it starts" }),
   access: accessSchema.optional().meta({
     description: "Who may use it; missing if everybody may. A token of scope read does not see the hashes of passwords",
@@ -102,6 +106,11 @@ const serviceSchema = z.strictObject({
   maintenance: z.string().optional().meta({ description: "What requests are told during maintenance" }),
   declaredBy: z.string().optional().meta({ description: "The file that declared it" }),
   cost: costSchema.optional(),
+  imageChanged: z.literal(true).optional().meta({
+    description:
+      "The name of its latest revision's image means another image on this machine now: a deploy takes it. " +
+      "Missing in lists, and if that is not so",
+  }),
   convention: z.literal(true).optional().meta({
     description: "It is not declared: its image was found by the service's name",
   }),
@@ -197,7 +206,9 @@ export function serviceOperations(parts: Collaborators) {
         const page = found.slice(0, limit);
         const headers = found.length > limit ? { link: nextLink(target, cursorOf(page.at(-1)!.name)) } : {};
         const costs = await figures.costs(page.map(({ name }) => name));
-        return json(page.map((service) => showService(parts, holder, service, costs.get(service.name))), { headers });
+        return json(page.map((service) => showService(parts, holder, service, { cost: costs.get(service.name) })), {
+          headers,
+        });
       },
     }),
     operation({
@@ -210,8 +221,9 @@ export function serviceOperations(parts: Collaborators) {
       errors: ["not_found"],
       run: async ({ holder, params: { name } }) => {
         serviceOf(catalog, name); // refuses unknown ones at once; others may be deleted during the measurement
-        const costs = await figures.costs([name]);
-        return answerService(parts, holder, serviceOf(catalog, name), 200, costs.get(name));
+        const [costs, imageChanged] = await Promise.all([figures.costs([name]), isImageChanged(parts, name)]);
+        const service = serviceOf(catalog, name);
+        return answerService(parts, holder, service, 200, { cost: costs.get(name), imageChanged });
       },
     }),
     operation({
@@ -360,23 +372,37 @@ export function changeOptions(
   return defined({ by: holder.name, ifMatch: readIfMatch(request.headers, service) });
 }
 
+/** Whether the name of a declared service's latest image means another image now. */
+async function isImageChanged({ catalog, imageNames }: Collaborators, name: string): Promise<boolean> {
+  if (serviceOf(catalog, name).convention) return false; // a rebuilt image takes over by itself
+  const latest = catalog.revisions(name)?.find((revision) => revision.latest);
+  const imageId = latest && await imageNames.idOf(latest.template.image);
+  return imageId !== undefined && imageId !== latest?.imageId;
+}
+
+/** What is shown of one service only when it is looked up. */
+interface Found {
+  readonly cost?: Cost | undefined;
+  readonly imageChanged?: boolean;
+}
+
 function answerService(
   parts: Collaborators,
   holder: Holder,
   service: ServiceView,
   status = 200,
-  cost?: Cost,
+  found: Found = {},
 ): Response {
   const { generation } = service;
   const headers = generation === undefined ? {} : { etag: etagOf(generation) };
-  return json(showService(parts, holder, service, cost), { status, headers });
+  return json(showService(parts, holder, service, found), { status, headers });
 }
 
 function showService(
-  { catalog, hosts, signInAddresses, waits }: Collaborators,
+  { catalog, hosts, noRobots, signInAddresses, waits }: Collaborators,
   { scope }: Holder,
   service: ServiceView,
-  cost?: Cost,
+  { cost, imageChanged = false }: Found = {},
 ): ServiceJson {
   const { convention, createdAt, generation, name, updatedAt } = service;
   const { domains, latestRevision, traffic, revisionHistory, wake, loading, declaredBy } = service;
@@ -392,12 +418,14 @@ function showService(
     tagUrls: tags.length === 0 ? undefined : Object.fromEntries(tags.map((tag) => [tag, hosts.urlOf(name, tag)])),
     etag: generation?.toString(),
     ...{ revisionHistory, wake, loading },
+    noRobots,
     access: access && shownTo(scope, showAccess(access)),
     oidcCallbacks: access?.oidc && signInAddresses.callbacksOf(name, domains),
     limits: limits && showLimits(limits),
     maintenance: maintenance || undefined,
     declaredBy,
     cost: cost && { ...cost, since: timeOf(cost.since) },
+    imageChanged: imageChanged || undefined,
     convention: convention || undefined,
     createdAt: timeOf(createdAt),
     updatedAt: timeOf(updatedAt),

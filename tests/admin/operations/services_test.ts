@@ -394,3 +394,42 @@ Deno.test("the wakes of a service are told, of the last day or of fewer minutes"
     await answer.body?.cancel();
   }
 });
+
+Deno.test("one service says when the name of its latest image means another image now, and a list does not ask", async () => {
+  const ids = new Map([["web:1", "sha256:web:1"]]);
+  let asked = 0;
+  const idOf = (name: string) => (asked++, Promise.resolve(ids.get(name)));
+  const { ask, found } = await newAdmin({ imageNames: { idOf } });
+  found.push(foundService("blog"));
+  await good(ask("PUT", "/v1/services/web", { body: { image: "web:1" } }), 201);
+  const changed = async (name = "web") => (await good(ask("GET", `/v1/services/${name}`))).imageChanged;
+  assertEquals(await changed(), undefined);
+  ids.set("web:1", "sha256:rebuilt");
+  assertEquals(await changed(), true);
+  ids.delete("web:1"); // nobody knows
+  assertEquals([await changed(), asked], [undefined, 3]);
+  assertEquals([await changed("blog"), asked], [undefined, 3]);
+  await good(ask("GET", "/v1/services"));
+  assertEquals(asked, 3);
+});
+
+Deno.test("a revision has the limits that hold, with where each comes from", async () => {
+  const { ask, tokens } = await newAdmin();
+  await good(ask("PUT", "/v1/services/web", { body: { image: "web:1", memory: "256m", stopAfter: "0" } }), 201);
+  const { limits } = await good(ask("GET", "/v1/services/web/revisions/web-00001", { token: tokens.read }));
+  assertEquals([limits.memory, limits.stopAfter, limits.pauseAfter, limits.concurrency], [
+    { value: "256m", from: "service" },
+    { value: "0", from: "service" },
+    { value: "0", from: "--pause-after" },
+    { value: 0, from: "default" },
+  ]);
+});
+
+Deno.test("a service says by which flag no known robot wakes it", async () => {
+  const noRobots = async (parts: { readonly noRobots?: string }) => {
+    const { ask } = await newAdmin(parts);
+    return (await good(ask("PUT", "/v1/services/web", { body: { image: "web:1" } }), 201)).noRobots;
+  };
+  assertEquals(await noRobots({}), undefined);
+  assertEquals(await noRobots({ noRobots: "CLESS_WAKE_EXCEPT_ROBOTS" }), "CLESS_WAKE_EXCEPT_ROBOTS");
+});
