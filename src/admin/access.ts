@@ -67,20 +67,9 @@ export interface TokenCheck {
   readonly tokens: Pick<Tokens, "check">;
 }
 
-/**
- * The holder of a request's bearer token; `undefined` if it has none.
- *
- * @param peer The address that the request came from. Too many wrong tokens lock it out for a while.
- * @throws {ClessError} `unauthorized`, `too_many_attempts`
- */
-export async function holderOfBearer(
-  headers: Headers,
-  target: Target,
-  peer: string,
-  check: TokenCheck,
-): Promise<Holder | undefined> {
-  const token = /^Bearer +(\S+)$/i.exec(headers.get("authorization") ?? "")?.[1];
-  return token === undefined ? undefined : await holderOfToken(token, peer, missingToken(target), check);
+/** A request's bearer token; `undefined` if it has none. */
+export function bearerOf(headers: Headers): string | undefined {
+  return /^Bearer +(\S+)$/i.exec(headers.get("authorization") ?? "")?.[1];
 }
 
 /** The error for a request without a valid token. */
@@ -91,8 +80,9 @@ export function missingToken({ path }: Target): ClessError {
 }
 
 /**
- * The holder of a token. @param peer See {@linkcode holderOfBearer}.
+ * The holder of a token.
  *
+ * @param peer The address that the request came from. Too many wrong tokens lock it out for a while.
  * @throws {ClessError} The `refusal` if there is none, or `too_many_attempts`.
  */
 export async function holderOfToken(

@@ -1,13 +1,14 @@
 import { Attempts } from "../base/attempts.ts";
 import { adminHostnames } from "../routing/hosts.ts";
 import { ClessError, shuttingDown } from "../base/errors.ts";
-import { checkBrowserSafety, holderOfBearer, missingToken } from "./access.ts";
+import { bearerOf, checkBrowserSafety, holderOfToken, missingToken } from "./access.ts";
 import { checkLength } from "./body.ts";
 import type { Collaborators } from "./collaborators.ts";
 import { Dashboard } from "./dashboard/dashboard.ts";
 import { problemOf } from "./problems.ts";
 import type { Routes } from "./routes.ts";
 import { answerSession, holderOfSession } from "./session.ts";
+import { whileAllowed } from "./stream.ts";
 import { targetOf } from "./target.ts";
 import { ask, health, isHealthPath, isOfThisMachine, type Via } from "./without_token.ts";
 
@@ -53,15 +54,21 @@ export function adminApi(collaborators: Collaborators, load: LoadRoutes = loadRo
     if (target.path === "/v1/session") {
       return await answerSession(request, target, peer, secure, { attempts, sessions, tokens });
     }
-    const holder = await holderOfBearer(request.headers, target, peer, { attempts, tokens }) ??
-      await holderOfSession(request, sessions);
+    const token = bearerOf(request.headers);
+    const holder = token === undefined
+      ? await holderOfSession(request, sessions)
+      : await holderOfToken(token, peer, missingToken(target), { attempts, tokens });
     if (holder === undefined) throw missingToken(target);
     if (stopping.aborted && request.method !== "GET" && request.method !== "HEAD") {
       // A change that starts now could neither be finished nor undone.
       throw shuttingDown();
     }
     checkLength(request.headers);
-    return await (await loaded())(request, { holder, target });
+    const response = await (await loaded())(request, { holder, target });
+    if (response.body === null || response.headers.has("content-length")) return response;
+    const isAllowed = async () =>
+      (token === undefined ? await holderOfSession(request, sessions) : await tokens.check(token)) !== undefined;
+    return new Response(whileAllowed(response.body, isAllowed, clock), response);
   };
 
   return async (request, peer, via, secure) => {

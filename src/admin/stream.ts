@@ -1,3 +1,4 @@
+import type { Clock } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 
@@ -6,6 +7,9 @@ const encoder = new TextEncoder();
 
 /** The header that asks proxies such as nginx not to buffer the answer. */
 export const NO_BUFFERING = { "x-accel-buffering": "no" };
+
+/** A stream asks again after this time whether its reader may go on. */
+const CHECK_MS = 10_000;
 
 /** Gives the pieces of a body. The signal is aborted when the client has gone. */
 export type Source = (signal: AbortSignal) => AsyncIterable<string>;
@@ -25,6 +29,34 @@ export async function begunStreamOf(source: Source): Promise<ReadableStream<Uint
   const gone = new AbortController();
   const pieces = source(gone.signal)[Symbol.asyncIterator]();
   return readable(pieces, gone, await pieces.next());
+}
+
+/**
+ * A body that ends when its reader may not have it any more, since the token was revoked or the session has ended. It
+ * asks before a piece, so that a silent stream costs nothing.
+ */
+export function whileAllowed(
+  body: ReadableStream<Uint8Array<ArrayBuffer>>,
+  isAllowed: () => Promise<boolean>,
+  clock: Pick<Clock, "now">,
+): ReadableStream<Uint8Array<ArrayBuffer>> {
+  const reader = body.getReader();
+  let checkedAt = clock.now();
+  return new ReadableStream<Uint8Array<ArrayBuffer>>({
+    async pull(controller) {
+      const { done, value } = await reader.read();
+      if (done) return controller.close();
+      if (clock.now() - checkedAt >= CHECK_MS) {
+        checkedAt = clock.now();
+        if (!await isAllowed()) {
+          await reader.cancel();
+          return controller.close();
+        }
+      }
+      controller.enqueue(value);
+    },
+    cancel: (reason) => reader.cancel(reason),
+  }, { highWaterMark: 0 });
 }
 
 function readable(pieces: AsyncIterator<string>, gone: AbortController, first?: IteratorResult<string>) {

@@ -42,6 +42,31 @@ function piecesOf(answer: Response) {
   return { next: async () => (await reader.read()).value, cancel: () => reader.cancel() };
 }
 
+Deno.test("a stream ends soon after the token was revoked or the browser has signed out, before it tells more", async () => {
+  const wire = new Wire();
+  const { ask, kit, parts: { sessions, tokens } } = await newAdmin({ events: wire });
+  const secret = await sessions.begin(await tokens.issue("browser", "read"), "http://127.0.0.1:1323");
+  const cookie = { token: undefined, headers: { cookie: `cless-admin=${secret}` } };
+  for (
+    const [options, end] of [
+      [{ token: await tokens.issue("tv", "read") }, () => tokens.revoke("tv")],
+      [cookie, () => sessions.end(secret)],
+    ] as const
+  ) {
+    const pieces = piecesOf(await ask("GET", "/v1/events", options));
+    assertEquals(await pieces.next(), ": cless\n\n");
+    await kit.clock.advance(10_000);
+    wire.send(event(1, "web"));
+    assert(await pieces.next());
+    await end();
+    await kit.clock.advance(10_000);
+    wire.send(event(2, "web"));
+    assertEquals(await pieces.next(), undefined);
+    await settle();
+    assertEquals(wire.asked?.signal.aborted, true);
+  }
+});
+
 Deno.test("events come as they happen, with their ids, and the subscription ends with the reader", async () => {
   const wire = new Wire();
   const { ask } = await newAdmin({ events: wire });
