@@ -28,6 +28,7 @@ import { HandoverServer, type OwnFacts } from "./control/handover.ts";
 import { InstanceControl } from "./control/instance_control.ts";
 import { LastHour } from "./control/last_hour.ts";
 import { OlderImages } from "./control/older_images.ts";
+import { Past } from "./control/past.ts";
 import { RequestCounts } from "./control/request_counts.ts";
 import { RevisionEnv } from "./control/runtime_revision.ts";
 import { Secrets } from "./control/secrets/secrets.ts";
@@ -35,8 +36,10 @@ import { RevisionLimits } from "./control/revision_limits.ts";
 import { RunningDeploys } from "./control/running_deploys.ts";
 import { ServiceStates } from "./control/service_states.ts";
 import { ServiceStatuses } from "./control/service_status.ts";
+import { Spells } from "./control/spells.ts";
 import { Statistics } from "./control/statistics.ts";
 import { StatusEvents } from "./control/status_events.ts";
+import { StatusWatch } from "./control/status_watch.ts";
 import { Supervision } from "./control/supervision.ts";
 import { Waits } from "./control/waits.ts";
 import { WakeLog } from "./control/wake_log.ts";
@@ -138,7 +141,8 @@ function makeParts(
   const deploys = new DeployQueue();
   const running = new RunningDeploys();
   const statuses = new ServiceStatuses(services, deploys);
-  const statusEvents = new StatusEvents(events, statuses);
+  const spells = new Spells(Date.now);
+  const statusWatch = new StatusWatch(statuses, [spells, new StatusEvents(events)]);
   const reserve = new FileReserve(clock, RESERVED_FILES);
   const freedMemory = new FreedMemory(clock);
   const loopback = new Loopback();
@@ -167,9 +171,9 @@ function makeParts(
   const wakes = new Wakes(Date.now);
   const wakeLog = new WakeLog(Date.now);
   const requests = new RequestCounts(Date.now, services);
-  const lastHour = new LastHour({ now: Date.now, requests, wakes });
+  const lastHour = new LastHour({ now: Date.now, store, requests, wakes });
   const figures = new Figures({
-    ...{ clock, launcher, fleet, store, wakes, wakeLog, requests, lastHour },
+    ...{ clock, launcher, fleet, store, wakes, wakeLog, requests, lastHour, spells, statusWatch },
     costs: new Costs(Date.now),
     now: Date.now,
   });
@@ -177,12 +181,12 @@ function makeParts(
     changed(instance, before) {
       if (before === "ready") forwarder.leave(instance.origin);
       instanceEvents.changed(instance);
-      statusEvents.check(instance.revision.service);
+      statusWatch.check(instance.revision.service);
       figures.changed(instance);
     },
     failed(failure, pool) {
       instanceEvents.revisionFailed(pool.revision, failure);
-      statusEvents.check(pool.revision.service);
+      statusWatch.check(pool.revision.service);
     },
     started: (revision, createMs, readyMs) => metrics.coldStart(revision, createMs, readyMs),
     woken(instance, how, ms, by) {
@@ -241,7 +245,7 @@ function makeParts(
   });
   const deployer = new Deployer({
     ...{ store, states, publisher, images: engine.source, secrets, launcher, drainTimeoutMs, deploys, running },
-    statusEvents,
+    statusWatch,
     rules: {
       checkEnv: envProblem,
       hostPaths,
@@ -254,8 +258,8 @@ function makeParts(
       tell: (type, service, data) => events.tell(type, service, data),
       emit(type, service, data) {
         events.emit(type, service, data);
-        if (type !== "service.deleted") return statusEvents.check(service);
-        statusEvents.forget(service);
+        if (type !== "service.deleted") return statusWatch.check(service);
+        statusWatch.forget(service);
         metrics.forget(service);
         figures.forget(service);
         gates.forget(service);
@@ -271,6 +275,7 @@ function makeParts(
   const api = adminApi({
     ...{ config, clock, stopping: stopping.signal, catalog, deployer, store, dataDir, secrets, fleet, events },
     ...{ metrics, engine, figures, hosts, signInAddresses, activator, running, waits, statistics },
+    past: new Past({ now: Date.now, services, store, figures, requests, wakes, spells }),
     activity: new Activity({ services, statuses, fleet, statistics, figures, requests, lastHour }),
     certificateNames: new CertificateNames({ store, clock, now: Date.now }),
     control: new InstanceControl(router, services, drainTimeoutMs),
@@ -338,6 +343,7 @@ function makeParts(
       engineReserve: choice.reserve,
       clientSockets,
       slowClients,
+      statusWatch,
     },
     ...{ freedMemory, supervision, handoverServer, accessLog },
   };
@@ -508,7 +514,7 @@ export class Cless {
     this.#parts.freedMemory.stop();
     if (engine.found) await whileItMoves(this.#endContainers(), () => fleet.size, clock, STOP_TIMEOUT_MS);
     await atMost(admin.shutdown(), clock, ADMIN_STOP_TIMEOUT_MS);
-    if (this.#parts.role.now.isOwner) this.#parts.figures.save();
+    if (this.#parts.role.now.isOwner) this.#parts.figures.finish();
     reserve.release();
     engineReserve.release();
     await loopback[Symbol.asyncDispose]();
@@ -532,7 +538,8 @@ export class Cless {
   async #start(answer: Promise<unknown>): Promise<void> {
     const { admin, adoption, clientSockets, config, dataDir, deployer, engine, engineReserve, figures, fleet } =
       this.#parts;
-    const { freedMemory, handoverServer, hosts, reconciler, reserve, servers, supervision, takeOver } = this.#parts;
+    const { freedMemory, handoverServer, hosts, reconciler, reserve, servers, statusWatch, supervision, takeOver } =
+      this.#parts;
     const manifest = await this.#configFile?.read();
     await engine.start(answer, {
       apply: (event) => fleet.apply(event),
@@ -541,10 +548,11 @@ export class Cless {
       gap: () => void (adoption.known && reconciler.reconcile()),
     });
     deployer.load();
-    figures.load();
     const { isSuccessor } = takeOver;
+    figures.load(isSuccessor);
     if (isSuccessor) {
       await this.#adopt();
+      statusWatch.checkAll(); // some may have changed while neither process recorded it
       await takeOver.install();
     }
     for (const server of [admin, ...servers]) server.listen(isSuccessor);

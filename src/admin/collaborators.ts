@@ -2,6 +2,7 @@ import type { SignInAddresses } from "../access/oidc/addresses.ts";
 import type { Usage } from "../pool/launcher.ts";
 import type { DataDir } from "../control/data_dir.ts";
 import type { Activity } from "../control/activity.ts";
+import type { Past } from "../control/past.ts";
 import type { Figures } from "../control/figures.ts";
 import type { ClessEvent, SubscribeOptions } from "../control/events.ts";
 import type { CertificateNames } from "../control/certificates/names.ts";
@@ -50,6 +51,7 @@ export interface Collaborators {
   readonly events: { subscribe(options: SubscribeOptions): AsyncIterable<ClessEvent> };
   readonly logs: { read(service: string, options: ServiceLogOptions): AsyncIterable<ServiceLogLine> };
   readonly activity: Pick<Activity, "now">;
+  readonly past: Pick<Past, "hours" | "minutes" | "timelines">;
   readonly figures: Pick<Figures, "costs" | "usages" | "wakeLog" | "wakes">;
   readonly metrics: Pick<Metrics, "text">;
   readonly engine: {

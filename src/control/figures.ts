@@ -8,7 +8,10 @@ import type { Instance } from "../pool/instance.ts";
 import type { Launcher, Usage } from "../pool/launcher.ts";
 import type { Cost, Costs } from "./costs.ts";
 import type { LastHour } from "./last_hour.ts";
+import { hourOf } from "./periods.ts";
 import type { RequestCounts } from "./request_counts.ts";
+import type { Spells } from "./spells.ts";
+import type { StatusWatch } from "./status_watch.ts";
 import type { Store } from "./store.ts";
 import type { WakeRecord } from "./records.ts";
 import type { WakeLog } from "./wake_log.ts";
@@ -25,8 +28,10 @@ const MAX_AGE_MS = 1000;
 const LOOK_TIMEOUT_MS = 1000;
 /** The oldest figures are forgotten at this interval. */
 const TRIM_INTERVAL_MS = 3_600_000;
-/** Wakes are retained for this long. */
-const WAKE_MINUTES = 24 * 60;
+/** What is told by minute is retained for this long, and so are spells and single wakes. */
+const DAY_MINUTES = 24 * 60;
+/** What is told by hour is retained for 90 days. */
+const RETAINED_HOURS = 90 * 24;
 const MINUTE_MS = 60_000;
 
 /** What {@linkcode Figures} works with. */
@@ -36,12 +41,14 @@ export interface FiguresOptions {
   readonly now: () => number;
   readonly launcher: Pick<Launcher, "usage">;
   readonly fleet: Pick<Fleet, "instances">;
-  readonly store: Pick<Store, "addFigures" | "costs" | "trimFigures" | "wakeLog" | "wakes">;
+  readonly store: Pick<Store, "addFigures" | "costs" | "runs" | "spells" | "trimFigures" | "wakeLog" | "wakes">;
   readonly costs: Costs;
   readonly wakes: Wakes;
   readonly requests: Pick<RequestCounts, "clean" | "forget" | "pending">;
   readonly lastHour: Pick<LastHour, "forget" | "stored">;
   readonly wakeLog: WakeLog;
+  readonly spells: Spells;
+  readonly statusWatch: Pick<StatusWatch, "resume">;
 }
 
 /**
@@ -64,10 +71,18 @@ export class Figures {
     this.#options = options;
   }
 
-  /** Takes what an earlier process has stored. */
-  load(): void {
-    const { costs, store } = this.#options;
+  /**
+   * Takes what an earlier process has stored.
+   *
+   * @param isSuccessor Whether that process hands over to this one now, so that services go on with what they do.
+   */
+  load(isSuccessor = false): void {
+    const { costs, now, spells, statusWatch, store } = this.#options;
     costs.load(store.costs());
+    const run = isSuccessor ? store.runs().at(-1) : undefined;
+    if (run === undefined) return;
+    spells.resume(run, store.spells(now()));
+    statusWatch.resume(spells.current);
   }
 
   /** Begins to measure. Call it when all instances of an earlier process are known. */
@@ -93,8 +108,8 @@ export class Figures {
 
   /** Forgets a service that was deleted. */
   forget(service: string): void {
-    const { costs, lastHour, requests, wakeLog, wakes } = this.#options;
-    for (const figures of [costs, wakes, wakeLog, requests, lastHour]) figures.forget(service);
+    const { costs, lastHour, requests, spells, wakeLog, wakes } = this.#options;
+    for (const figures of [costs, wakes, wakeLog, requests, spells, lastHour]) figures.forget(service);
   }
 
   /** What services cost now, by a measurement of the last second that has all ready instances; without those that have never started. */
@@ -136,24 +151,40 @@ export class Figures {
 
   /** Stores what is new. If the store refuses, the next call tries again. */
   save(): void {
-    const { clock, costs, lastHour, now, requests, store, wakeLog, wakes } = this.#options;
-    const figures = {
-      costs: costs.dirty,
-      wakes: wakes.pending,
-      wakeLog: wakeLog.pending,
-      requests: requests.pending,
-    };
-    if (Object.values(figures).every(({ length }) => length === 0)) return;
+    const { clock, spells } = this.#options;
+    const isTrimDue = clock.now() - this.#trimmedMs >= TRIM_INTERVAL_MS;
+    spells.charge("awake");
+    if (this.#hasPending()) this.#store(isTrimDue);
+  }
+
+  /** Stores everything, also that cless ran until now. Call it before this process ends or hands over. */
+  finish(): void {
+    this.#store(true);
+  }
+
+  #hasPending(): boolean {
+    const { costs, requests, spells, wakeLog, wakes } = this.#options;
+    const pending = [costs.dirty, wakes.pending, wakeLog.pending, requests.pending, spells.pending, spells.times];
+    return pending.some(({ length }) => length > 0);
+  }
+
+  /** @param isWhole Whether to store also for how long services have slept, and to forget what is too old. */
+  #store(isWhole: boolean): void {
+    const { clock, costs, lastHour, now, requests, spells, store, wakeLog, wakes } = this.#options;
+    if (isWhole) spells.charge("all");
+    const counts = { requests: requests.pending, wakes: wakes.pending };
+    const doings = { stateTimes: spells.times, spells: spells.pending, run: spells.run };
     try {
-      store.addFigures(figures);
-      lastHour.stored(figures.requests, figures.wakes);
-      costs.clean();
-      wakes.clean();
-      requests.clean();
-      wakeLog.clean();
-      if (clock.now() - this.#trimmedMs < TRIM_INTERVAL_MS) return;
+      store.addFigures({ costs: costs.dirty, wakeLog: wakeLog.pending, ...counts, ...doings });
+      lastHour.stored(counts.requests, counts.wakes);
+      for (const stored of [costs, wakes, wakeLog, requests, spells]) stored.clean();
+      if (!isWhole) return;
       this.#trimmedMs = clock.now();
-      store.trimFigures(minuteOf(now()) - WAKE_MINUTES);
+      store.trimFigures({
+        minute: minuteOf(now()) - DAY_MINUTES,
+        hour: hourOf(now()) - RETAINED_HOURS,
+        spells: now() - DAY_MINUTES * MINUTE_MS,
+      });
     } catch (error) {
       log.debug("cannot store figures", { reason: messageOf(error) });
     }

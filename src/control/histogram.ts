@@ -11,6 +11,14 @@ export function bucketOf(ms: number, first: number): number {
   return Math.min(LAST_BUCKET, Math.max(first, Math.ceil(BUCKETS_PER_DOUBLING * Math.log2(ms))));
 }
 
+/** The sum of two histograms. */
+export function merged(one: Histogram, other: Histogram): Histogram {
+  if (one.length === 0 || other.length === 0) return [...one, ...other];
+  const counts = new Map(one);
+  for (const [bucket, count] of other) counts.set(bucket, (counts.get(bucket) ?? 0) + count);
+  return [...counts].sort(([a], [b]) => a - b);
+}
+
 /** The longest time in a bucket, ms. */
 export function endOf(bucket: number): number {
   return roundMs(2 ** (bucket / BUCKETS_PER_DOUBLING));

@@ -7,6 +7,7 @@ import type { Usage } from "../pool/launcher.ts";
 import type { Waker } from "../model/waker.ts";
 import type { Wake } from "../pool/wake_times.ts";
 import type { Histogram } from "./histogram.ts";
+import type { ServiceStatus } from "./service_status.ts";
 
 /** A service as it is stored. */
 export interface ServiceRecord {
@@ -107,6 +108,9 @@ export interface DeployRecord {
   /** The last lines that the app wrote, if it failed. */
   readonly output: readonly string[];
 }
+
+/** How a deploy ended, in short. */
+export type DeployEnd = Pick<DeployRecord, "service" | "startedAt" | "outcome" | "revision" | "by">;
 
 /** One change of one service, stored as a whole or not at all. */
 export interface ServiceChange {
@@ -217,11 +221,76 @@ export interface WakeRecord {
   readonly by: Waker;
 }
 
+/** How many requests a service had within a minute. */
+export type RequestSum = Pick<RequestCount, "service" | "minute" | "requests">;
+
+/** How many wakes of one kind a service had within a minute. */
+export type WakeSum = Pick<WakeCount, "service" | "minute" | "how" | "count">;
+
+/** A figure for each state in which a service uses the machine. */
+export interface ByState {
+  readonly ready: number;
+  readonly starting: number;
+  readonly paused: number;
+  readonly hibernated: number;
+}
+
+/** For how long a service was in each state within a period, ms. */
+export interface StateTime extends ByState {
+  readonly service: string;
+  /** The number of the period since 1970; an hour unless it says otherwise. */
+  readonly at: number;
+}
+
+/** A figure for each kind of wakes. */
+export type ByWake = Readonly<Record<Wake, number>>;
+
+/** What a service did within a minute or an hour. */
+export interface Period extends Omit<RequestCount, "minute"> {
+  /** Minutes or hours since 1970. */
+  readonly at: number;
+  readonly wakes: ByWake;
+  /** For how long it was in each state, ms. */
+  readonly times: ByState;
+}
+
+/** The begin of a state of a service. The state lasts until the next one, or until cless ends. */
+export interface SpellRecord {
+  readonly service: string;
+  /** Wall-clock time, ms since 1970. */
+  readonly at: number;
+  readonly state: ServiceStatus["state"];
+  /** Why it fails; only in the state `failing`. */
+  readonly failure: string | undefined;
+}
+
+/** The time in which a process of cless ran, or several that took over from each other. */
+export interface RunRecord {
+  /** Wall-clock times, ms since 1970. */
+  readonly since: number;
+  /** Until when it is known to have run. */
+  readonly until: number;
+}
+
 /** Figures that are not stored yet. */
 export interface NewFigures {
   readonly costs?: readonly CostRecord[];
   readonly wakes?: readonly WakeCount[];
   readonly wakeLog?: readonly WakeRecord[];
+  readonly requests?: readonly RequestCount[];
+  readonly stateTimes?: readonly StateTime[];
+  readonly spells?: readonly SpellRecord[];
+  readonly run?: RunRecord;
+}
+
+/** What is forgotten of the figures: all that is older than these times, and not needed for what is newer. */
+export interface FigureAges {
+  /** The first minute of which something stays, since 1970. */
+  readonly minute: number;
+  /** The first hour of which something stays, since 1970. */
+  readonly hour: number;
+  /** When the spells begin, wall-clock ms since 1970. */
+  readonly spells: number;
 }
 
 /** What a deploy would change. */

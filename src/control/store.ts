@@ -2,18 +2,26 @@ import { OperatorError } from "../base/errors.ts";
 import type {
   CertificateName,
   CostRecord,
+  DeployEnd,
   DeployRecord,
+  FigureAges,
   HistoryEntry,
   NewFigures,
+  Period,
+  RequestCount,
+  RequestSum,
   RevisionMark,
   RevisionRecord,
+  RunRecord,
   SecretRecord,
   SecretVersion,
   ServiceChange,
   ServiceRecord,
+  SpellRecord,
   TokenRecord,
   WakeCount,
   WakeRecord,
+  WakeSum,
 } from "./records.ts";
 
 /**
@@ -65,6 +73,8 @@ export interface Store extends Disposable {
 
   /** The deploys of a service that have ended, the newest first; at most `limit`. The service may not exist. */
   deploys(service: string, limit: number): DeployRecord[];
+  /** The deploys of all services that began after a wall-clock time, ms since 1970, oldest first. */
+  deploysSince(at: number): DeployEnd[];
   /** Stores how a deploy has ended, and removes deploys that are not kept: see `surplusDeploys`. */
   addDeploy(deploy: DeployRecord): void;
   /** Removes the deploys of a service; it may not exist. */
@@ -76,13 +86,28 @@ export interface Store extends Disposable {
   wakes(service: string, sinceMinute: number): Omit<WakeCount, "minute">[];
   /** The single wakes, the newest first; at most `limit`. @param since Only later ones, wall-clock ms since 1970. */
   wakeLog(options: { service?: string | undefined; since: number; limit: number }): WakeRecord[];
+  /** The requests and wakes of all services since a minute. */
+  sumsByMinute(sinceMinute: number): { requests: RequestSum[]; wakes: WakeSum[] };
+  /** The requests and wakes of a service since a minute; only minutes that had some. */
+  minutes(service: string, sinceMinute: number): { requests: RequestCount[]; wakes: WakeSum[] };
+  /** What a service did since an hour; only hours in which it did something. */
+  hours(service: string, sinceHour: number): Period[];
   /**
-   * Stores figures. A cost replaces that of the same service; counts of wakes are added to those of the same minute. Of
+   * The spells of all services or of one, by service, oldest first, with the last one of each before `since`.
+   *
+   * @param since Wall-clock time, ms since 1970.
+   */
+  spells(since: number, service?: string): SpellRecord[];
+  /** When cless ran, oldest first. */
+  runs(): RunRecord[];
+  /**
+   * Stores figures. A cost replaces that of the same service, and a run the one that began then. Wakes and requests are
+   * added to those of the same minute and hour, and the time in each state to that of the same hour. Of
    * the single wakes of a service, the newest are retained.
    */
   addFigures(figures: NewFigures): void;
-  /** Forgets wakes of earlier minutes, and the oldest costs and wakes if there are very many. */
-  trimFigures(forgetBefore: number): void;
+  /** Forgets what is older, and the oldest figures if there are very many. */
+  trimFigures(ages: FigureAges): void;
 
   /** Stores a new value of a secret as its {@linkcode nextSecretVersion}. */
   addSecret(name: string, sealed: Uint8Array, at: number): SecretRecord;

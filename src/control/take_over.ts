@@ -66,7 +66,7 @@ export interface TakeOverOptions<Position> {
   readonly stopping: AbortController;
   readonly dataDir: Pick<DataDir, "path" | "lock" | "unlock" | "leave">;
   readonly store: { seal(): void; unseal(): void; install(): void; confirm(): void };
-  readonly figures: Pick<Figures, "save">;
+  readonly figures: Pick<Figures, "finish">;
   readonly deployer: { pause(reason: Error): Promise<void>; resume(): void; close(reason: Error): Promise<void> };
   /** Its launcher gives out the addresses of containers. */
   readonly engine: {
@@ -116,7 +116,7 @@ export class TakeOver<Position> implements RunningProcess<Position> {
     try {
       await atMost(deployer.pause(error), clock, config.drainTimeoutMs);
       await deployer.close(error); // cancels what takes longer
-      figures.save();
+      figures.finish();
       store.seal();
     } catch (error) {
       role.now = ROLES.owner;

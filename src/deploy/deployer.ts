@@ -4,7 +4,7 @@ import { Conflict, NotFound, RevisionFailed } from "../control/deploy_error.ts";
 import { lastTried } from "../control/deploy_record.ts";
 import { HISTORY_DAYS, historyOf, lastNumbers } from "../control/history.ts";
 import type { EventLog } from "../control/events.ts";
-import type { StatusEvents } from "../control/status_events.ts";
+import type { StatusWatch } from "../control/status_watch.ts";
 import {
   type DeployPreview,
   markOf,
@@ -63,7 +63,7 @@ export interface DeployerOptions {
   readonly deploys: DeployQueue;
   /** How far they are. */
   readonly running: RunningDeploys;
-  readonly statusEvents: Pick<StatusEvents, "check">;
+  readonly statusWatch: Pick<StatusWatch, "check">;
   readonly rules: DeployRules;
   /** Wall-clock time, ms since 1970. */
   readonly now: () => number;
@@ -219,17 +219,17 @@ export class Deployer {
    * @throws {Conflict} If the service is deleted meanwhile, or two revisions would have a common volume.
    */
   async deploy(name: string, input: DeployInput, options: DeployOptions): Promise<Deployed> {
-    const { statusEvents } = this.#options;
+    const { statusWatch } = this.#options;
     const deployed = this.#deploys.run(
       name,
       options.signal,
       (signal) => this.#deploy(name, input, options, signal),
     );
-    statusEvents.check(name);
+    statusWatch.check(name);
     try {
       return await deployed;
     } finally {
-      statusEvents.check(name);
+      statusWatch.check(name);
     }
   }
 

@@ -147,6 +147,47 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
   CREATE INDEX wake_log_by_service ON wake_log (service, at);
   CREATE INDEX wake_log_by_time ON wake_log (at);`,
+
+  // To version 8. minute and hour count from 1970; latencies is a histogram in JSON, [[bucket, count], …]; the other
+  // times are in ms. A spell lasts until the next one of its service; run has when cless ran.
+  `CREATE TABLE request_minute (
+    service TEXT NOT NULL,
+    minute INTEGER NOT NULL,
+    requests INTEGER NOT NULL,
+    errors INTEGER NOT NULL,
+    latencies TEXT NOT NULL,
+    PRIMARY KEY (service, minute)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX request_minute_by_minute ON request_minute (minute);
+  CREATE TABLE service_hour (
+    service TEXT NOT NULL,
+    hour INTEGER NOT NULL,
+    requests INTEGER NOT NULL,
+    errors INTEGER NOT NULL,
+    latencies TEXT NOT NULL,
+    ready_ms INTEGER NOT NULL,
+    starting_ms INTEGER NOT NULL,
+    paused_ms INTEGER NOT NULL,
+    hibernated_ms INTEGER NOT NULL,
+    cold INTEGER NOT NULL,
+    resume INTEGER NOT NULL,
+    hibernated INTEGER NOT NULL,
+    PRIMARY KEY (service, hour)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX service_hour_by_hour ON service_hour (hour);
+  INSERT INTO service_hour
+    SELECT service, minute / 60, 0, 0, '[]', 0, 0, 0, 0,
+      sum(iif(how = 'cold', count, 0)), sum(iif(how = 'resume', count, 0)), sum(iif(how = 'hibernated', count, 0))
+    FROM wake GROUP BY service, minute / 60;
+  CREATE TABLE spell (
+    service TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    failure TEXT,
+    PRIMARY KEY (service, at)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX spell_by_time ON spell (at);
+  CREATE TABLE run (since INTEGER PRIMARY KEY, until INTEGER NOT NULL) STRICT;`,
 ];
 
 /**

@@ -1,13 +1,12 @@
 import type { DatabaseSync } from "node:sqlite";
 import type {
-  CostRecord,
+  DeployEnd,
   DeployRecord,
   HistoryEntry,
   RevisionMark,
   RevisionRecord,
   ServiceRecord,
   TokenRecord,
-  WakeRecord,
 } from "../control/records.ts";
 import { parseTemplateText } from "../model/template.ts";
 
@@ -77,6 +76,8 @@ export function prepareStatements(db: DatabaseSync) {
     deploys: db.prepare(`
       SELECT service, outcome, revision, image, "by", started_at AS startedAt, duration_ms AS durationMs, reason, output
       FROM deploy WHERE service = ? ORDER BY id DESC LIMIT ?`),
+    deploysSince: db.prepare(`
+      SELECT service, outcome, revision, "by", started_at AS startedAt FROM deploy WHERE started_at > ? ORDER BY id`),
     // Reads only the index.
     deployMarks: db.prepare("SELECT id, service, outcome FROM deploy"),
     addDeploy: db.prepare(`
@@ -85,50 +86,6 @@ export function prepareStatements(db: DatabaseSync) {
     removeDeploy: db.prepare("DELETE FROM deploy WHERE id = ?"),
     deleteDeploys: db.prepare("DELETE FROM deploy WHERE service = ?"),
     forgetDeploys: db.prepare("DELETE FROM deploy WHERE started_at < ?"),
-
-    costs: db.prepare(`
-      SELECT service, since, at, processor_ns AS processorNs, used_byte_s AS usedByteS, saved_byte_s AS savedByteS,
-        whole_bytes AS wholeBytes, readings
-      FROM cost`),
-    putCost: db.prepare(`
-      REPLACE INTO cost VALUES (
-        :service, :since, :at, :processorNs, :usedByteS, :savedByteS, :wholeBytes, :readings
-      )`),
-    deleteCost: db.prepare("DELETE FROM cost WHERE service = ?"),
-    trimCosts: db.prepare(`
-      DELETE FROM cost WHERE service IN (SELECT service FROM cost ORDER BY at DESC LIMIT -1 OFFSET ?)`),
-    wakes: db.prepare(`
-      SELECT service, revision, how, bucket, sum(count) AS count
-      FROM wake WHERE service = ? AND minute >= ?
-      GROUP BY revision, how, bucket ORDER BY revision, how, bucket`),
-    addWakes: db.prepare(`
-      INSERT INTO wake (service, revision, how, minute, bucket, count)
-      VALUES (:service, :revision, :how, :minute, :bucket, :count)
-      ON CONFLICT DO UPDATE SET count = count + excluded.count`),
-    deleteWakes: db.prepare("DELETE FROM wake WHERE service = ?"),
-    forgetWakes: db.prepare("DELETE FROM wake WHERE minute < ?"),
-    trimWakes: db.prepare(
-      "DELETE FROM wake WHERE minute <= (SELECT minute FROM wake ORDER BY minute DESC LIMIT 1 OFFSET ?)",
-    ),
-
-    wakeLog: db.prepare(`
-      SELECT service, revision, instance, at, how, ms, "by" FROM wake_log
-      WHERE at >= ? ORDER BY at DESC, id DESC LIMIT ?`),
-    wakeLogOf: db.prepare(`
-      SELECT service, revision, instance, at, how, ms, "by" FROM wake_log
-      WHERE service = ? AND at >= ? ORDER BY at DESC, id DESC LIMIT ?`),
-    addToWakeLog: db.prepare(`
-      INSERT INTO wake_log (service, revision, instance, at, how, ms, "by")
-      VALUES (:service, :revision, :instance, :at, :how, :ms, :by)`),
-    deleteWakeLog: db.prepare("DELETE FROM wake_log WHERE service = ?"),
-    forgetWakeLog: db.prepare("DELETE FROM wake_log WHERE at < ?"),
-    trimWakeLogOf: db.prepare(`
-      DELETE FROM wake_log WHERE id IN (
-        SELECT id FROM wake_log WHERE service = ? ORDER BY at DESC, id DESC LIMIT -1 OFFSET ?
-      )`),
-    trimWakeLog: db.prepare(
-      "DELETE FROM wake_log WHERE id IN (SELECT id FROM wake_log ORDER BY at DESC, id DESC LIMIT -1 OFFSET ?)",
-    ),
 
     lastSecretVersion: db.prepare("SELECT last_version AS version FROM secret_name WHERE name = ?"),
     // The names are kept when the values are deleted, so that no version number is used twice. Otherwise a revision
@@ -227,26 +184,13 @@ export type DeployRow = Row<
   { readonly revision: string | null; readonly reason: string | null; readonly output: string }
 >;
 
+/** How a deploy ended, as a row. */
+export type DeployEndRow = Row<DeployEnd, { readonly revision: string | null }>;
+
 /** Converts a row to a deploy. */
 export function deployOf(row: DeployRow): DeployRecord {
   const { output, reason, revision } = row;
   return { ...row, revision: revision ?? undefined, reason: reason ?? undefined, output: JSON.parse(output) };
-}
-
-/** What a service has cost, as a row. */
-export type CostRow = Row<CostRecord, { readonly readings: string }>;
-
-/** Converts a row to what a service has cost. */
-export function costOf(row: CostRow): CostRecord {
-  return { ...row, readings: JSON.parse(row.readings) };
-}
-
-/** A single wake as a row. */
-export type WakeRow = Row<WakeRecord, { readonly by: string }>;
-
-/** Converts a row to a single wake. */
-export function wakeOf(row: WakeRow): WakeRecord {
-  return { ...row, by: JSON.parse(row.by) };
 }
 
 /** A revision's mark as a row. */

@@ -4,27 +4,35 @@ import { type DeployMark, surplusDeploys } from "../control/deploy_record.ts";
 import type {
   CertificateName,
   CostRecord,
+  DeployEnd,
   DeployRecord,
+  FigureAges,
   HistoryEntry,
   NewFigures,
+  Period,
+  RequestCount,
+  RequestSum,
   RevisionMark,
   RevisionRecord,
+  RunRecord,
   SecretRecord,
   SecretVersion,
   ServiceChange,
   ServiceRecord,
+  SpellRecord,
   TokenRecord,
   WakeCount,
   WakeRecord,
+  WakeSum,
 } from "../control/records.ts";
 import { DomainTakenError, StaleError, type Store } from "../control/store.ts";
 import { templateText } from "../model/template.ts";
 import { Connection, type ConnectionObserver } from "./connection.ts";
 import { unavailable } from "./fault.ts";
+import { FigureTables } from "./figure_tables.ts";
 import { isEmpty, migrate } from "./migrations.ts";
 import {
-  costOf,
-  type CostRow,
+  type DeployEndRow,
   deployOf,
   type DeployRow,
   entryOf,
@@ -37,8 +45,6 @@ import {
   serviceOf,
   type ServiceRow,
   type TokenRow,
-  wakeOf,
-  type WakeRow,
 } from "./statements.ts";
 
 const log = logger("store");
@@ -55,20 +61,11 @@ const BUSY_TIMEOUT_MS = 100;
  */
 const PAGE_SIZE = 250;
 
-/** Figures are retained for this many services, since undeclared ones that are gone have figures too. */
-const MAX_COSTS = 20_000;
-/** At most this many rows of wakes, of about 100 bytes. */
-const MAX_WAKES = 200_000;
-
-/** At most this many single wakes of one service, and of all services, are retained, each of about 500 bytes. */
-const MAX_WAKE_LOG_OF_SERVICE = 1000;
-const MAX_WAKE_LOG = 20_000;
-const MINUTE_MS = 60_000;
-
 /** The store in an SQLite database. Only the process that has locked the data-dir may keep it open. */
 export class SqliteStore implements Store {
   #connection: Connection;
   #sql: ReturnType<typeof prepareStatements>;
+  #figures: FigureTables;
   /** Whether it has warned of a retired field; one warning is enough. */
   #hasWarned = false;
 
@@ -76,6 +73,7 @@ export class SqliteStore implements Store {
   constructor(connection: Connection) {
     this.#connection = connection;
     this.#sql = prepareStatements(connection.db);
+    this.#figures = new FigureTables(connection.db);
   }
 
   /**
@@ -197,9 +195,7 @@ export class SqliteStore implements Store {
       this.#checkGeneration(name, expectedGeneration);
       this.#sql.deleteService.run(name); // foreign keys also delete its domains and revisions
       this.#sql.deleteDeploys.run(name);
-      this.#sql.deleteCost.run(name);
-      this.#sql.deleteWakes.run(name);
-      this.#sql.deleteWakeLog.run(name);
+      this.#figures.delete(name);
       this.#addHistory(history);
     });
   }
@@ -225,6 +221,13 @@ export class SqliteStore implements Store {
     });
   }
 
+  deploysSince(at: number): DeployEnd[] {
+    return this.#connection.read(() => {
+      const rows = this.#sql.deploysSince.all(at) as unknown as DeployEndRow[];
+      return rows.map((row) => ({ ...row, revision: row.revision ?? undefined }));
+    });
+  }
+
   addDeploy(deploy: DeployRecord): void {
     const { output, reason = null, revision = null } = deploy;
     this.#connection.write(() => {
@@ -239,40 +242,43 @@ export class SqliteStore implements Store {
   }
 
   costs(): CostRecord[] {
-    return this.#connection.read(() => (this.#sql.costs.all() as unknown as CostRow[]).map(costOf));
+    return this.#connection.read(() => this.#figures.costs());
   }
 
   wakes(service: string, sinceMinute: number): Omit<WakeCount, "minute">[] {
-    return this.#connection.read(() => {
-      const rows = this.#sql.wakes.all(service, sinceMinute) as unknown as Omit<WakeCount, "minute">[];
-      return rows.map((row) => ({ ...row }));
-    });
+    return this.#connection.read(() => this.#figures.wakes(service, sinceMinute));
   }
 
-  wakeLog({ limit, service, since }: { service?: string | undefined; since: number; limit: number }): WakeRecord[] {
-    return this.#connection.read(() => {
-      const rows = service === undefined
-        ? this.#sql.wakeLog.all(since, limit)
-        : this.#sql.wakeLogOf.all(service, since, limit);
-      return (rows as unknown as WakeRow[]).map(wakeOf);
-    });
+  wakeLog(options: { service?: string | undefined; since: number; limit: number }): WakeRecord[] {
+    return this.#connection.read(() => this.#figures.wakeLog(options));
   }
 
-  addFigures({ costs = [], wakeLog = [], wakes = [] }: NewFigures): void {
-    this.#connection.write(() => {
-      for (const cost of costs) this.#sql.putCost.run({ ...cost, readings: JSON.stringify(cost.readings) });
-      for (const wake of wakes) this.#sql.addWakes.run({ ...wake });
-      this.#addToWakeLog(wakeLog);
-    });
+  sumsByMinute(sinceMinute: number): { requests: RequestSum[]; wakes: WakeSum[] } {
+    return this.#connection.read(() => this.#figures.sumsByMinute(sinceMinute));
   }
 
-  trimFigures(forgetBefore: number): void {
-    this.#connection.write(() => {
-      this.#sql.forgetWakes.run(forgetBefore);
-      this.#sql.forgetWakeLog.run(forgetBefore * MINUTE_MS);
-      this.#sql.trimCosts.run(MAX_COSTS);
-      this.#sql.trimWakes.run(MAX_WAKES);
-    });
+  minutes(service: string, sinceMinute: number): { requests: RequestCount[]; wakes: WakeSum[] } {
+    return this.#connection.read(() => this.#figures.minutes(service, sinceMinute));
+  }
+
+  hours(service: string, sinceHour: number): Period[] {
+    return this.#connection.read(() => this.#figures.hours(service, sinceHour));
+  }
+
+  spells(since: number, service?: string): SpellRecord[] {
+    return this.#connection.read(() => this.#figures.spells(since, service));
+  }
+
+  runs(): RunRecord[] {
+    return this.#connection.read(() => this.#figures.runs());
+  }
+
+  addFigures(figures: NewFigures): void {
+    this.#connection.write(() => this.#figures.add(figures));
+  }
+
+  trimFigures(ages: FigureAges): void {
+    this.#connection.write(() => this.#figures.trim(ages));
   }
 
   addSecret(name: string, sealed: Uint8Array, at: number): SecretRecord {
@@ -370,6 +376,7 @@ export class SqliteStore implements Store {
     connection.observer = this.#connection.observer;
     this.#connection = connection;
     this.#sql = prepareStatements(connection.db);
+    this.#figures = new FigureTables(connection.db);
   }
 
   #page(after: string, limit: number): ServiceRecord[] {
@@ -428,15 +435,6 @@ export class SqliteStore implements Store {
 
   #addHistory({ at, service, action, by, before, after }: HistoryEntry): void {
     this.#sql.addHistory.run(at, service, action, by, JSON.stringify(before) ?? null, JSON.stringify(after) ?? null);
-  }
-
-  #addToWakeLog(wakes: readonly WakeRecord[]): void {
-    if (wakes.length === 0) return;
-    for (const wake of wakes) this.#sql.addToWakeLog.run({ ...wake, by: JSON.stringify(wake.by) });
-    for (const service of new Set(wakes.map(({ service }) => service))) {
-      this.#sql.trimWakeLogOf.run(service, MAX_WAKE_LOG_OF_SERVICE);
-    }
-    this.#sql.trimWakeLog.run(MAX_WAKE_LOG);
   }
 
   #warnOfRetired(rows: readonly RevisionRow[]): void {

@@ -6,8 +6,9 @@ import type { ServiceStatus } from "../../src/control/service_status.ts";
 import type { ServiceActivity } from "../../src/control/activity.ts";
 import type { Cost } from "../../src/control/costs.ts";
 import type { WakeSummary } from "../../src/control/wakes.ts";
+import type { Timeline } from "../../src/control/past.ts";
 import { NotFound } from "../../src/control/deploy_error.ts";
-import type { DeployPreview, WakeRecord } from "../../src/control/records.ts";
+import type { DeployPreview, Period, WakeRecord } from "../../src/control/records.ts";
 import type { ClessEvent } from "../../src/control/events.ts";
 import { showTemplate } from "../../src/control/schema/schema.ts";
 import { CertificateNames } from "../../src/control/certificates/names.ts";
@@ -46,6 +47,8 @@ export interface Admin extends Scene {
   readonly activity: ServiceActivity[];
   /** The single wakes. */
   readonly woken: WakeRecord[];
+  /** What services did; the API tells it as it is here. */
+  readonly past: { readonly periods: Period[]; readonly timelines: Timeline[] };
   /** The events for subscribers. */
   readonly happening: ClessEvent[];
   /** Asks the API, with the owner's token unless the request has one. */
@@ -78,6 +81,7 @@ export async function newAdmin(
   const happening: ClessEvent[] = [];
   const costs = new Map<string, Cost>();
   const activity: ServiceActivity[] = [];
+  const past: Admin["past"] = { periods: [], timelines: [] };
   const woken: WakeRecord[] = [];
   const wakes = (service: string, minutes: number): WakeSummary[] => {
     asked.push(`wakes of ${service} in ${minutes}`);
@@ -132,6 +136,7 @@ export async function newAdmin(
         return Promise.resolve(activity);
       },
     },
+    past: { hours: () => past.periods, minutes: () => past.periods, timelines: () => past.timelines },
     metrics: { text: () => Promise.resolve("# HELP x y\n") },
     engine: { answers: () => Promise.resolve(true), usage: () => kit.launcher.usage() },
     certificateNames: new CertificateNames({ store, clock: kit.clock, now: () => scene.time.now }),
@@ -169,6 +174,7 @@ export async function newAdmin(
     happening,
     costs,
     activity,
+    past,
     woken,
     ask,
     tokens: { read: await tokens.issue("reader", "read"), deploy: await tokens.issue("ci", "deploy") },

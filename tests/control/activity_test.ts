@@ -6,6 +6,7 @@ import { RequestCounts } from "../../src/control/request_counts.ts";
 import { ServiceStatuses } from "../../src/control/service_status.ts";
 import { Wakes } from "../../src/control/wakes.ts";
 import { Service } from "../../src/routing/service.ts";
+import { FakeStore } from "../support/fake_store.ts";
 import { newFront, newKit, newRevision, started } from "../support/kit.ts";
 
 const COST: Cost = {
@@ -43,7 +44,7 @@ function newScene() {
         return Promise.resolve(new Map([["app", COST]]));
       },
     },
-    lastHour: new LastHour({ now, requests, wakes }),
+    lastHour: new LastHour({ now, store: new FakeStore(), requests, wakes }),
   });
   return { activity, asked, deploys, kit, pool, requests };
 }

@@ -3,6 +3,7 @@ import { Costs } from "../../src/control/costs.ts";
 import { Figures } from "../../src/control/figures.ts";
 import { LastHour } from "../../src/control/last_hour.ts";
 import { RequestCounts } from "../../src/control/request_counts.ts";
+import { Spells } from "../../src/control/spells.ts";
 import { WakeLog } from "../../src/control/wake_log.ts";
 import { Wakes } from "../../src/control/wakes.ts";
 import type { Usage } from "../../src/pool/launcher.ts";
@@ -36,7 +37,9 @@ function newScene(store = new FakeStore()) {
   const wakes = new Wakes(now);
   const wakeLog = new WakeLog(now);
   const noting = {
-    trimFigures: (before: number) => store.trimFigures(before),
+    trimFigures: (...ages: Parameters<FakeStore["trimFigures"]>) => store.trimFigures(...ages),
+    runs: () => store.runs(),
+    spells: (since: number) => store.spells(since),
     costs: () => store.costs(),
     wakes: (service: string, since: number) => store.wakes(service, since),
     wakeLog: (...options: Parameters<FakeStore["wakeLog"]>) => store.wakeLog(...options),
@@ -47,8 +50,10 @@ function newScene(store = new FakeStore()) {
   };
   const costs = new Costs(now);
   const requests = new RequestCounts(now, new Map([["app", true]]));
-  const lastHour = new LastHour({ now, requests, wakes });
-  const parts = { costs, wakes, wakeLog, requests, lastHour };
+  const lastHour = new LastHour({ now, store, requests, wakes });
+  const spells = new Spells(now);
+  const statusWatch = { resume: () => {} };
+  const parts = { costs, wakes, wakeLog, requests, lastHour, spells, statusWatch };
   const figures = new Figures({ clock, now, launcher, fleet, store: noting, ...parts });
   const use = (next: Usage) => usage = next;
   const pool = kit.newPool({ ...newRevision(), pauseAfterMs: 10_000, stopAfterMs: 10 * MINUTE_MS });

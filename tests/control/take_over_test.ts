@@ -74,7 +74,7 @@ class Rig {
         stopHibernating: () => step("no more hibernation"),
       },
       reconciler: { reconcile: () => Promise.resolve().then(() => step("reconcile")).then(() => true) },
-      figures: { save: () => step("figures") },
+      figures: { finish: () => step("figures") },
       supervision: { start: () => step("start"), stop: () => step("stop") },
     });
   }

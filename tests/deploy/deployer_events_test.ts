@@ -19,7 +19,7 @@ Deno.test("the state of a service is looked at when a deploy of it begins and wh
   const checks: [service: string, isDeploying: boolean][] = [];
   const { deployer, trials } = newScene({
     deploys,
-    statusEvents: { check: (service) => void checks.push([service, deploys.has(service)]) },
+    statusWatch: { check: (service) => void checks.push([service, deploys.has(service)]) },
   });
   await deployer.deploy("app", input("one"), AT_ONCE);
   assertEquals(checks.splice(0), [["app", true], ["app", false]]);

@@ -181,7 +181,7 @@ export function newScene(options: SceneOptions = {}): Scene {
     },
     deploys: new DeployQueue(),
     running,
-    statusEvents: { check: () => {} },
+    statusWatch: { check: () => {} },
     events: {
       emit: (type, service, { ms: _, ...data }) => void events.push([type, service, data]),
       tell: (type, service, data) => void events.push([type, service, { ...data, told: true }]),

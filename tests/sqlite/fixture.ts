@@ -9,9 +9,13 @@ import type {
   CostRecord,
   DeployRecord,
   HistoryEntry,
+  Period,
+  RequestCount,
+  RunRecord,
   SecretRecord,
   SecretVersion,
   ServiceChange,
+  SpellRecord,
   TokenRecord,
   WakeCount,
   WakeRecord,
@@ -43,6 +47,21 @@ const WAKE_LOG: readonly WakeRecord[] = [
     ...{ how: "cold", ms: 312.25, by: { kind: "operator", name: "ci" } },
   },
 ];
+
+const ACTIVITY = {
+  requests: [
+    { service: "golang", minute: 28_333_333, requests: 3, errors: 1, latencies: [[-12, 2], [9, 1]] },
+    { service: "golang", minute: 28_333_334, requests: 1, errors: 0, latencies: [[9, 1]] },
+  ],
+  stateTimes: [
+    { service: "golang", at: 472_222, ready: 1000, starting: 200, paused: 3_000_000, hibernated: 4 },
+  ],
+  spells: [
+    { service: "golang", at: 1_700_000_000_010, state: "ready", failure: undefined },
+    { service: "golang", at: 1_700_000_000_020, state: "failing", failure: "it can't start" },
+  ],
+  run: { since: 1_700_000_000_000, until: 1_700_000_000_030 },
+} as const;
 
 const CERTIFICATE_NAMES = [
   { name: "golang.example.org", domain: "example.org", kind: "convention", grantedAt: 3, askedAt: 4 },
@@ -105,7 +124,8 @@ export function fill(store: Store, version = MIGRATIONS.length): void {
   store.addSecret("key", Uint8Array.of(1, 0, 255), 1_700_000_000_006);
   store.addSecret("key", Uint8Array.of(2), 1_700_000_000_007);
   if (version >= 3) store.putOlderImages(["sha256:1f"]);
-  if (version >= 4) store.addFigures({ ...FIGURES, wakeLog: version >= 8 ? WAKE_LOG : [] });
+  if (version >= 4) store.addFigures({ ...FIGURES, wakeLog: version >= 7 ? WAKE_LOG : [] });
+  if (version >= 8) store.addFigures(ACTIVITY);
   if (version >= 5) { for (const name of CERTIFICATE_NAMES) store.putCertificateName(name, []); }
   if (version >= 6) { for (const deploy of DEPLOYS) store.addDeploy(deploy); }
   store.putToken({ name: "ci", scope: "deploy", hash: Uint8Array.of(7), expiresAt: 1_800_000_000_000, createdAt: 1 });
@@ -123,6 +143,10 @@ export function contentOf(store: Store): ReturnType<typeof loaded> & {
   costs: CostRecord[];
   wakes: Omit<WakeCount, "minute">[];
   wakeLog: WakeRecord[];
+  requests: RequestCount[];
+  hours: Period[];
+  spells: SpellRecord[];
+  runs: RunRecord[];
 } {
   return {
     ...loaded(store),
@@ -135,6 +159,10 @@ export function contentOf(store: Store): ReturnType<typeof loaded> & {
     costs: store.costs(),
     wakes: store.wakes("golang", 0),
     wakeLog: store.wakeLog({ since: 0, limit: 100 }),
+    requests: store.minutes("golang", 0).requests,
+    hours: store.hours("golang", 0),
+    spells: store.spells(0),
+    runs: store.runs(),
   };
 }
 

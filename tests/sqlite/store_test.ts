@@ -4,7 +4,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import type { DeployRecord, ServiceChange, TokenRecord, WakeRecord } from "../../src/control/records.ts";
 import { DomainTakenError, StaleError } from "../../src/control/store.ts";
 import { SqliteStore } from "../../src/sqlite/store.ts";
-import { prepareStatements } from "../../src/sqlite/statements.ts";
+import { FigureTables } from "../../src/sqlite/figure_tables.ts";
 import { changeAfter, creationOf, entryOf, fileIn, folderTest, revisionOf } from "./kit.ts";
 import { loaded } from "../support/loaded.ts";
 
@@ -337,7 +337,7 @@ storeTest("costs replace those before, and wakes of the same minute add up, acro
   const { minute: _, ...wake } = WAKE;
   assertEquals(store.wakes("golang", 0), [{ ...wake, how: "cold" }, { ...wake, count: 6 }]);
   assertEquals(store.wakes("golang", 101), [wake]);
-  store.trimFigures(101);
+  store.trimFigures({ minute: 101, hour: 0, spells: 0 });
   assertEquals([store.wakes("golang", 0), store.wakes("other", 0)], [[wake], []]);
 });
 
@@ -373,12 +373,10 @@ folderTest("figures do not grow for ever: the oldest are forgotten", (folder) =>
   const wakes = Array.from({ length: 9 }, (_, minute) => ({ ...WAKE, minute }));
   store.addFigures({ costs, wakes });
   using db = new DatabaseSync(fileIn(folder));
-  const sql = prepareStatements(db);
-  sql.trimCosts.run(9);
-  sql.trimWakes.run(9);
+  const tables = new FigureTables(db);
+  tables.limit({ costs: 9, rows: 9, runs: 9 });
   assertEquals([store.costs().length, store.wakes("golang", 0)[0]?.count], [9, 18]);
-  sql.trimCosts.run(5);
-  sql.trimWakes.run(5);
+  tables.limit({ costs: 5, rows: 5, runs: 5 });
   assertEquals(store.costs().map(({ at }) => at), [4, 5, 6, 7, 8]);
   assertEquals([store.wakes("golang", 0)[0]?.count, store.wakes("golang", 4)[0]?.count], [10, 10]);
 });
@@ -398,7 +396,7 @@ storeTest("single wakes come newest first, of one service or of all, across rest
   assertEquals(times({ service: "golang", since: 2, limit: 9 }), [4, 2]);
   assertEquals(store.wakeLog({ service: "golang", since: 0, limit: 9 }).at(-1), LOGGED);
   assertEquals(times({ since: 0, limit: 2 }), [4, 3]);
-  store.trimFigures(1);
+  store.trimFigures({ minute: 1, hour: 0, spells: 0 });
   assertEquals(times({ since: 0, limit: 9 }), []);
 });
 

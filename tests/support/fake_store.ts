@@ -2,20 +2,29 @@ import { surplusDeploys } from "../../src/control/deploy_record.ts";
 import {
   type CertificateName,
   type CostRecord,
+  type DeployEnd,
   type DeployRecord,
+  type FigureAges,
   type HistoryEntry,
   markOf,
   type NewFigures,
+  type Period,
+  type RequestCount,
+  type RequestSum,
   type RevisionMark,
   type RevisionRecord,
+  type RunRecord,
   type SecretRecord,
   type SecretVersion,
   type ServiceChange,
   type ServiceRecord,
+  type SpellRecord,
   type TokenRecord,
   type WakeCount,
   type WakeRecord,
+  type WakeSum,
 } from "../../src/control/records.ts";
+import { periodsOf, summed } from "../../src/control/periods.ts";
 import { DomainTakenError, StaleError, type Store } from "../../src/control/store.ts";
 
 /** A store that forgets everything when the process ends. What it gives out are copies, as from a disk. */
@@ -32,6 +41,10 @@ export class FakeStore implements Store {
   #secrets: SecretRecord[] = [];
   readonly #costs = new Map<string, CostRecord>();
   #wakes: WakeCount[] = [];
+  #requests: RequestCount[] = [];
+  #hours: Period[] = [];
+  #spells: SpellRecord[] = [];
+  readonly #runs = new Map<number, RunRecord>();
   #wakeLog: WakeRecord[] = [];
   #olderImages: readonly string[] | undefined;
   readonly #lastVersions = new Map<string, number>();
@@ -80,7 +93,11 @@ export class FakeStore implements Store {
     this.#services.delete(name);
     this.deleteDeploys(name);
     this.#costs.delete(name);
-    this.#wakes = this.#wakes.filter(({ service }) => service !== name);
+    const others = ({ service }: { readonly service: string }) => service !== name;
+    this.#wakes = this.#wakes.filter(others);
+    this.#requests = this.#requests.filter(others);
+    this.#hours = this.#hours.filter(others);
+    this.#spells = this.#spells.filter(others);
     this.#wakeLog = this.#wakeLog.filter(({ service }) => service !== name);
     this.#revisions = this.#revisions.filter(({ service }) => service !== name);
     this.#history.push(structuredClone(history));
@@ -100,6 +117,11 @@ export class FakeStore implements Store {
   deploys(service: string, limit: number): DeployRecord[] {
     const own = [...this.#deploys.values()].filter((deploy) => deploy.service === service);
     return structuredClone(own.reverse().slice(0, limit));
+  }
+
+  deploysSince(at: number): DeployEnd[] {
+    return [...this.#deploys.values()].filter(({ startedAt }) => startedAt > at)
+      .map(({ by, outcome, revision, service, startedAt }) => ({ by, outcome, revision, service, startedAt }));
   }
 
   addDeploy(deploy: DeployRecord): void {
@@ -187,16 +209,52 @@ export class FakeStore implements Store {
     return structuredClone(wakes.toReversed().sort((a, b) => b.at - a.at).slice(0, limit));
   }
 
-  addFigures({ costs = [], wakeLog = [], wakes = [] }: NewFigures): void {
+  sumsByMinute(sinceMinute: number): { requests: RequestSum[]; wakes: WakeSum[] } {
+    const those = ({ minute }: { readonly minute: number }) => minute >= sinceMinute;
+    return structuredClone({ requests: this.#requests.filter(those), wakes: this.#wakes.filter(those) });
+  }
+
+  minutes(service: string, sinceMinute: number): { requests: RequestCount[]; wakes: WakeSum[] } {
+    const those = (one: { readonly service: string; readonly minute: number }) =>
+      one.service === service && one.minute >= sinceMinute;
+    return structuredClone({ requests: this.#requests.filter(those), wakes: this.#wakes.filter(those) });
+  }
+
+  hours(service: string, sinceHour: number): Period[] {
+    return structuredClone(this.#hours.filter((hour) => hour.service === service && hour.at >= sinceHour));
+  }
+
+  spells(since: number, service?: string): SpellRecord[] {
+    const own = this.#spells.filter((spell) => service === undefined || spell.service === service);
+    const byService = Map.groupBy(own, (spell) => spell.service);
+    return structuredClone([...byService.values()].flatMap((spells) => {
+      const before = spells.findLastIndex(({ at }) => at < since);
+      return spells.slice(Math.max(0, before));
+    }));
+  }
+
+  runs(): RunRecord[] {
+    return [...this.#runs.values()];
+  }
+
+  addFigures(figures: NewFigures): void {
+    const { costs = [], requests = [], run, spells = [], wakeLog = [], wakes = [] } = figures;
     if (this.failure !== undefined) throw this.failure;
+    this.#requests = [...this.#requests, ...structuredClone(requests)];
+    this.#hours = summed([...this.#hours, ...structuredClone(periodsOf(figures, 60))]);
+    this.#spells = [...this.#spells, ...structuredClone(spells)];
+    if (run !== undefined) this.#runs.set(run.since, run);
     for (const cost of structuredClone(costs)) this.#costs.set(cost.service, cost);
     this.#wakes = [...this.#wakes, ...structuredClone(wakes)];
     this.#wakeLog = [...this.#wakeLog, ...structuredClone(wakeLog)];
   }
 
-  trimFigures(forgetBefore: number): void {
-    this.#wakes = this.#wakes.filter(({ minute }) => minute >= forgetBefore);
-    this.#wakeLog = this.#wakeLog.filter(({ at }) => at >= forgetBefore * 60_000);
+  trimFigures(ages: FigureAges): void {
+    this.#wakes = this.#wakes.filter(({ minute }) => minute >= ages.minute);
+    this.#wakeLog = this.#wakeLog.filter(({ at }) => at >= ages.minute * 60_000);
+    this.#requests = this.#requests.filter(({ minute }) => minute >= ages.minute);
+    this.#hours = this.#hours.filter(({ at }) => at >= ages.hour);
+    this.#spells = this.#spells.filter(({ at }) => at >= ages.spells);
   }
 
   backup(): void {

@@ -11,7 +11,7 @@ const DAY_MINUTES = 24 * 60;
 const ms = z.number().min(0);
 
 /** From what an instance woke. */
-const how = z.enum(["cold", "resume", "hibernated"]).meta({
+export const how = z.enum(["cold", "resume", "hibernated"]).meta({
   description:
     "`cold`: a container was started. `resume`: a paused one went on. `hibernated`: its memory was in the swap",
 });
@@ -45,7 +45,8 @@ const wakesView = z.strictObject({
 /** How often and how fast the instances of a revision woke, in JSON. */
 export type WakesJson = z.output<typeof wakesView>;
 
-const wakerView = z.strictObject({
+/** Who has made an instance wake. */
+export const wakerView = z.strictObject({
   kind: z.enum(["request", "operator", "deploy", "minimum", "unknown"]).meta({
     description:
       "`request`: the one that waited the longest. `operator`: somebody with a token. `deploy`: it tried the new " +

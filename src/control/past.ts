@@ -1,0 +1,113 @@
+import type { ServiceMap } from "../routing/service_map.ts";
+import type { Figures } from "./figures.ts";
+import { hourOf, periodsOf, summed } from "./periods.ts";
+import type { DeployEnd, Period, RunRecord, WakeRecord } from "./records.ts";
+import type { RequestCounts } from "./request_counts.ts";
+import type { Spells } from "./spells.ts";
+import type { Store } from "./store.ts";
+import { type Spell, thinned, timelineOf, timesIn } from "./timeline.ts";
+import { minuteOf, type Wakes } from "./wakes.ts";
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 3_600_000;
+const HOUR_MINUTES = 60;
+/** Of more spells of a service, the shortest are left out. */
+const MAX_SPELLS = 500;
+/** Of more wakes of a service, the oldest are left out. */
+const MAX_WAKES = 200;
+/** At most this many wakes of all services are read: all that are retained. */
+const MAX_WAKE_LOG = 20_000;
+
+/** What a service did in a time. */
+export interface Timeline {
+  readonly service: string;
+  /** Wall-clock time, ms since 1970. */
+  readonly from: number;
+  readonly spells: readonly Spell[];
+  /** Oldest first, as are the wakes. */
+  readonly deploys: readonly DeployEnd[];
+  readonly wakes: readonly WakeRecord[];
+}
+
+/** What {@linkcode Past} works with. */
+export interface PastOptions {
+  /** Wall-clock time, ms since 1970. */
+  readonly now: () => number;
+  readonly services: Pick<ServiceMap, "names">;
+  readonly store: Pick<Store, "deploysSince" | "hours" | "minutes" | "runs" | "spells">;
+  readonly figures: Pick<Figures, "wakeLog">;
+  readonly requests: Pick<RequestCounts, "pending">;
+  readonly wakes: Pick<Wakes, "pending">;
+  readonly spells: Pick<Spells, "pending" | "run" | "timesOf">;
+}
+
+/** What services did in the last day and in the last months: what is stored, and what is not stored yet. */
+export class Past {
+  readonly #options: PastOptions;
+
+  constructor(options: PastOptions) {
+    this.#options = options;
+  }
+
+  /** The last minutes of a service in which it did something, oldest first. @throws {StoreUnavailable} */
+  minutes(service: string, minutes: number): Period[] {
+    const { now, store } = this.#options;
+    const first = minuteOf(now()) - minutes + 1;
+    const stored = store.minutes(service, first);
+    const pending = this.#pending(service);
+    const stateTimes = timesIn(service, this.#spellsOf(service, first * MINUTE_MS), MINUTE_MS, now());
+    const requests = [...stored.requests, ...pending.requests];
+    const wakes = [...stored.wakes, ...pending.wakes];
+    return periodsOf({ requests, wakes, stateTimes }, 1).filter(({ at }) => at >= first);
+  }
+
+  /** The last hours of a service in which it did something, oldest first. @throws {StoreUnavailable} */
+  hours(service: string, hours: number): Period[] {
+    const { now, spells, store } = this.#options;
+    const first = hourOf(now()) - hours + 1;
+    const pending = { ...this.#pending(service), stateTimes: spells.timesOf(service) };
+    const all = summed([...store.hours(service, first), ...periodsOf(pending, HOUR_MINUTES)]);
+    return all.filter(({ at }) => at >= first);
+  }
+
+  /**
+   * What services did in the last hours, by name; also what was tried to be deployed and never worked.
+   *
+   * @param only One service; all by default.
+   * @throws {StoreUnavailable}
+   */
+  timelines(hours: number, only?: string): Timeline[] {
+    const { figures, now, services, spells, store } = this.#options;
+    const from = now() - hours * HOUR_MS;
+    const runs = this.#runs();
+    const records = Map.groupBy([...store.spells(from, only), ...spells.pending], ({ service }) => service);
+    const deploys = Map.groupBy(store.deploysSince(from), ({ service }) => service);
+    const log = figures.wakeLog({ service: only, minutes: hours * HOUR_MINUTES, limit: MAX_WAKE_LOG });
+    const wakes = Map.groupBy(log, ({ service }) => service);
+    const names = new Set([...services.names(), ...records.keys(), ...deploys.keys()]);
+    return [...names].filter((name) => only === undefined || name === only).sort().map((service) => ({
+      service,
+      from,
+      spells: thinned(timelineOf(records.get(service) ?? [], runs, from), MAX_SPELLS),
+      deploys: deploys.get(service) ?? [],
+      wakes: (wakes.get(service) ?? []).slice(0, MAX_WAKES).reverse(),
+    }));
+  }
+
+  #pending(service: string) {
+    const { requests, wakes } = this.#options;
+    const isOwn = (one: { readonly service: string }) => one.service === service;
+    return { requests: requests.pending.filter(isOwn), wakes: wakes.pending.filter(isOwn) };
+  }
+
+  #spellsOf(service: string, from: number): Spell[] {
+    const { spells, store } = this.#options;
+    const pending = spells.pending.filter((spell) => spell.service === service);
+    return timelineOf([...store.spells(from, service), ...pending], this.#runs(), from);
+  }
+
+  #runs(): RunRecord[] {
+    const { spells: { run }, store } = this.#options;
+    return [...store.runs().filter(({ since }) => since !== run.since), run];
+  }
+}

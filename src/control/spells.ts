@@ -1,0 +1,139 @@
+import { NO_TIMES, sumOfTimes } from "./periods.ts";
+import type { RunRecord, SpellRecord, StateTime } from "./records.ts";
+import type { ServiceStatus } from "./service_status.ts";
+import { isUse, type Spell, thinned, timesIn } from "./timeline.ts";
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 3_600_000;
+/** Of more changes of a service within a minute, the shortest spells are left out. */
+const MAX_PER_MINUTE = 6;
+/** While nothing can be stored, at most this many spells of a service are retained. */
+const MAX_PENDING = 360;
+
+/** What a service did or does, for certain. */
+type KnownSpell = Spell & Pick<ServiceStatus, "state">;
+
+/** What a service does now. */
+interface Current {
+  readonly spell: KnownSpell;
+  /** Until when its time is in the sums. */
+  readonly chargedMs: number;
+}
+
+/**
+ * Records what services do and for how long, until it is stored: see `Figures`.
+ *
+ * It records also when cless runs. A run is known to last until the last write: each minute in which something happens,
+ * and when cless ends in order. After a crash or a kill, the time from the last write to the next start is unknown, even
+ * if cless ran for most of it while all services slept.
+ */
+export class Spells {
+  readonly #now: () => number;
+  /** When this run began. */
+  #sinceMs: number;
+  /** The services that do not sleep. */
+  readonly #current = new Map<string, Current>();
+  readonly #pending = new Map<string, KnownSpell[]>();
+  /** By service and hour. */
+  readonly #times = new Map<string, Map<number, StateTime>>();
+
+  /** @param now Wall-clock time, ms since 1970. */
+  constructor(now: () => number) {
+    this.#now = now;
+    this.#sinceMs = now();
+  }
+
+  /** Continues the run of a predecessor. @param last The last spell of each service. */
+  resume({ since, until }: RunRecord, last: readonly SpellRecord[]): void {
+    this.#sinceMs = since;
+    for (const { at, failure, service, state } of last) {
+      if (at < since || state === "asleep") continue;
+      this.#current.set(service, { spell: { state, from: at, failure }, chargedMs: until });
+    }
+  }
+
+  /** What each service does that does not sleep. */
+  get current(): [service: string, status: ServiceStatus][] {
+    return Array.from(this.#current, ([service, { spell: { failure, state } }]) => {
+      return [service, failure === undefined ? { state } : { state, failure }];
+    });
+  }
+
+  /** Begins a spell of a service. */
+  changed(service: string, { failure, state }: ServiceStatus): void {
+    const now = this.#now();
+    const before = this.#current.get(service)?.spell ?? { state: "asleep", failure: undefined };
+    if (before.state === state && before.failure === failure) return;
+    this.#charge(service, now);
+    const spell: KnownSpell = { state, from: now, failure };
+    if (state === "asleep") this.#current.delete(service);
+    else this.#current.set(service, { spell, chargedMs: now });
+    const spells = this.#pending.getOrInsertComputed(service, () => []);
+    spells.push(spell);
+    if (spells.length > MAX_PENDING) spells.shift();
+    const last = spells.slice(-MAX_PER_MINUTE - 1);
+    if (last.length <= MAX_PER_MINUTE || now - last[0]!.from >= MINUTE_MS) return;
+    spells.splice(-last.length, last.length, ...thinned(last, MAX_PER_MINUTE));
+  }
+
+  /**
+   * Adds the time until now to the sums. @param those `awake` to leave those alone that sleep: what sleeps is to cause
+   * no write.
+   */
+  charge(those: "awake" | "all"): void {
+    const now = this.#now();
+    for (const [service, { spell }] of this.#current) {
+      if (those === "all" || spell.state === "ready" || spell.state === "starting") this.#charge(service, now);
+    }
+  }
+
+  /** The present run. */
+  get run(): RunRecord {
+    return { since: this.#sinceMs, until: this.#now() };
+  }
+
+  /** The spells that are not stored yet, by service, oldest first. */
+  get pending(): SpellRecord[] {
+    return Array.from(this.#pending, ([service, spells]) => {
+      return spells.map(({ failure, from, state }) => ({ service, at: from, state, failure }));
+    }).flat();
+  }
+
+  /** The times in states that are not stored yet, by hour. */
+  get times(): StateTime[] {
+    return [...this.#times.values()].flatMap((byHour) => [...byHour.values()]);
+  }
+
+  /** The times of a service that are not stored yet, with the state that goes on. */
+  timesOf(service: string): StateTime[] {
+    return [...this.#times.get(service)?.values() ?? [], ...this.#uncharged(service, this.#now())];
+  }
+
+  /** Notes that all is stored. */
+  clean(): void {
+    this.#pending.clear();
+    this.#times.clear();
+  }
+
+  forget(service: string): void {
+    this.#current.delete(service);
+    this.#pending.delete(service);
+    this.#times.delete(service);
+  }
+
+  #charge(service: string, now: number): void {
+    const times = this.#uncharged(service, now);
+    if (times.length === 0) return;
+    const byHour = this.#times.getOrInsertComputed(service, () => new Map());
+    for (const time of times) {
+      byHour.set(time.at, { ...time, ...sumOfTimes(byHour.get(time.at) ?? NO_TIMES, time) });
+    }
+    this.#current.set(service, { ...this.#current.get(service)!, chargedMs: now });
+  }
+
+  #uncharged(service: string, now: number): StateTime[] {
+    const current = this.#current.get(service);
+    if (current === undefined || !isUse(current.spell.state)) return [];
+    return timesIn(service, [{ state: current.spell.state, from: current.chargedMs }], HOUR_MS, now);
+  }
+}
