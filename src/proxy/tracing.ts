@@ -15,6 +15,8 @@ const SPAN = Symbol.for("OpenTelemetry Context Key SPAN");
 const INTERNAL = 0;
 const CLIENT = 2;
 const ERROR = 2;
+/** The flag of a trace that is recorded: https://www.w3.org/TR/trace-context/#sampled-flag */
+const SAMPLED = 1;
 
 type Attributes = Readonly<Record<string, string | number>>;
 
@@ -108,15 +110,21 @@ export class Tracing {
 export class RequestTrace {
   readonly #tracing: Tracing;
   readonly #context: Context;
+  readonly #own: Span | undefined;
+  /** Whether the trace goes on without being recorded. Then spans of cless would only cost. */
+  readonly #isIgnored: boolean;
 
   /** @param context Its span is that of the request. */
   constructor(tracing: Tracing, context: Context) {
     this.#tracing = tracing;
     this.#context = context;
+    this.#own = context.getValue(SPAN) as Span | undefined;
+    this.#isIgnored = this.#own !== undefined && (this.#own.spanContext().traceFlags & SAMPLED) === 0;
   }
 
   /** Waits for a slot on an instance. */
   async hold(wait: () => Promise<Grant>): Promise<Grant> {
+    if (this.#isIgnored) return await wait();
     const span = this.#tracing.start("hold", this.#context, INTERNAL);
     const context = this.#context.setValue(SPAN, span);
     try {
@@ -134,7 +142,8 @@ export class RequestTrace {
   }
 
   /**
-   * Sends the request to an instance. The app's `traceparent` names the span of this attempt.
+   * Sends the request to an instance. The app's `traceparent` names the span of this attempt, or that of the request if
+   * the trace is not recorded.
    *
    * @param send Sends the request with the head that it gets.
    * @param statusOf The status of the answer.
@@ -145,6 +154,7 @@ export class RequestTrace {
     send: (head: RequestHead) => Promise<T>,
     statusOf: (answer: T) => number,
   ): Promise<T> {
+    if (this.#isIgnored) return await send(withTraceparent(head, this.#own!));
     const span = this.#tracing.start("forward", this.#context, CLIENT, attributesOf(instance));
     try {
       const traced = withTraceparent(head, span);
@@ -163,8 +173,8 @@ export class RequestTrace {
 
   /** Says in the span of the request how it was answered. The platform ends that span, as failed if the status is 5xx. */
   end({ head, instance, revision, start }: Answered, service: string | undefined, response: Response): void {
-    const span = this.#context.getValue(SPAN) as Span | undefined;
-    if (span === undefined) return;
+    const span = this.#own;
+    if (span === undefined || this.#isIgnored) return;
     const error = response.headers.get("cless-error");
     if (service !== undefined) span.updateName(`${head.method} ${service}`);
     span.setAttributes({

@@ -7,6 +7,7 @@ import { openLoop } from "./open_loop/open_loop.ts";
 import { growth } from "./growth/growth.ts";
 import { hibernate } from "./hibernate/hibernate.ts";
 import { https } from "./https/https.ts";
+import { observe } from "./observe/observe.ts";
 import { HELP, type Options, readOptions, type ScenarioId } from "./options.ts";
 import type { Outcome, Scenario } from "./scenario.ts";
 import { coldStart } from "./starts/cold_start.ts";
@@ -25,6 +26,7 @@ import { howToInstall, TOOLS, versionOf } from "./support/tool.ts";
 const SCENARIOS: Record<ScenarioId, Scenario> = {
   forward,
   https,
+  observe,
   cold: coldStart,
   wake,
   hibernate,

@@ -8,6 +8,7 @@ import { type Load, LOADS } from "./forward/loads.ts";
 const SCENARIO_IDS = [
   "forward",
   "https",
+  "observe",
   "cold",
   "wake",
   "hibernate",

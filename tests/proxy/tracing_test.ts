@@ -80,12 +80,13 @@ netTest(
   },
 );
 
-netTest("a trace that is not recorded goes on as one that is not", async () => {
+netTest("a trace that is not recorded goes on as one that is not, without spans of cless", async () => {
   await using app = Origin.answering();
   const { spans, tracing } = newTracing(new FakeClock(), 0);
   await using cless = await Harness.warm({ forward: "exact", origin: app, tracing });
   await cless.ask(requestText());
-  assertEquals(app.requests[0]!.one("traceparent"), `00-${TRACE_ID}-${spans[1]!.id}-00`);
+  assertEquals(namesOf(spans), ["request < nothing"]);
+  assertEquals(app.requests[0]!.one("traceparent"), `00-${TRACE_ID}-${spans[0]!.id}-00`);
 });
 
 netTest("a request that waits for a start has a span for the wait and one for the start", async () => {

@@ -33,6 +33,8 @@ export interface ClessOptions {
   readonly env?: Record<string, string>;
   /** A command that runs it, such as `prlimit --nofile=256`. */
   readonly runner?: readonly string[];
+  /** What runs in place of `main.ts` where it is run from source. */
+  readonly entry?: string;
   /** The executable; missing where it is run from source. By default the one that CLESS_BIN names. */
   readonly executable?: string | undefined;
   /** A file that its log is added to. */
@@ -90,7 +92,7 @@ export class ClessUnderTest implements AsyncDisposable {
   ): Promise<ClessUnderTest> {
     const url = `http://127.0.0.1:${freePorts(1)}/`;
     const adminUrl = `http://127.0.0.1:${freePorts(1)}`;
-    const { env = {}, flags: more = [], forward, log, runner = [] } = options;
+    const { entry = "main.ts", env = {}, flags: more = [], forward, log, runner = [] } = options;
     const executable = "executable" in options ? options.executable : Deno.env.get("CLESS_BIN");
     const flags = [
       "serve",
@@ -105,7 +107,7 @@ export class ClessUnderTest implements AsyncDisposable {
     const [command, ...args] = [
       ...runner,
       path,
-      ...(executable ? [] : ["run", "--quiet", "-P", "--no-prompt", "main.ts"]),
+      ...(executable ? [] : ["run", "--quiet", "-P", "--no-prompt", entry]),
     ];
     const launch = (last: readonly string[]) =>
       Program.start("cless", command!, {
