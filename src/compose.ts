@@ -279,7 +279,7 @@ function makeParts(
     activity: new Activity({ services, statuses, fleet, statistics, figures, requests, lastHour }),
     certificateNames: new CertificateNames({ store, clock, now: Date.now }),
     control: new InstanceControl(router, services, drainTimeoutMs),
-    ...{ tokens, sessions: new Sessions(tokens) },
+    ...{ tokens, sessions: new Sessions(store, tokens) },
     revisionLimits: new RevisionLimits(limits, defaults, config.sources),
     imageNames: engine.names,
     noRobots: config.wakeExceptRobots ? config.sources.get("wake-except-robots") : undefined,

@@ -151,6 +151,20 @@ export interface TokenRecord {
   readonly createdAt: number;
 }
 
+/** A session: a browser in which somebody has signed in with a token. */
+export interface SessionRecord {
+  /** The hash of its secret, in hexadecimal: whoever reads it cannot use the session. */
+  readonly id: string;
+  /** The hash of its token. */
+  readonly token: Uint8Array;
+  /** Of the page that it is for, such as `https://admin.example.org`. */
+  readonly origin: string;
+  /** Wall-clock time, ms since 1970. */
+  readonly createdAt: number;
+  /** When it was used last, wall-clock time, ms since 1970. */
+  readonly usedAt: number;
+}
+
 /** A hostname that a TLS proxy may have certificates made for: see `CertificateNames`. */
 export interface CertificateName {
   /** Lower case. */

@@ -17,6 +17,7 @@ import type {
   SecretVersion,
   ServiceChange,
   ServiceRecord,
+  SessionRecord,
   SpellRecord,
   TokenRecord,
   WakeCount,
@@ -121,6 +122,12 @@ export interface Store extends Disposable {
   putToken(token: TokenRecord): void;
   tokens(): TokenRecord[];
   deleteToken(name: string): boolean;
+
+  /** The sessions of browsers, in no order. */
+  sessions(): SessionRecord[];
+  /** Stores a session in place of the one with the same id. */
+  putSession(session: SessionRecord): void;
+  deleteSession(id: string): void;
 
   /** The names that were granted certificates, those that were asked for the longest ago first. */
   certificateNames(): CertificateName[];

@@ -188,6 +188,15 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX spell_by_time ON spell (at);
   CREATE TABLE run (since INTEGER PRIMARY KEY, until INTEGER NOT NULL) STRICT;`,
+
+  // To version 9. session has the browsers that have signed in; id and token are hashes, times are in ms since 1970.
+  `CREATE TABLE session (
+    id TEXT PRIMARY KEY,
+    token BLOB NOT NULL,
+    origin TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    used_at INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;`,
 ];
 
 /**

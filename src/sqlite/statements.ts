@@ -118,6 +118,11 @@ export function prepareStatements(db: DatabaseSync) {
     tokens: db.prepare(`
       SELECT name, scope, hash, expires_at AS expiresAt, created_at AS createdAt FROM token ORDER BY name`),
     deleteToken: db.prepare("DELETE FROM token WHERE name = ?"),
+    sessions: db.prepare(
+      "SELECT id, token, origin, created_at AS createdAt, used_at AS usedAt FROM session",
+    ),
+    putSession: db.prepare("REPLACE INTO session VALUES (:id, :token, :origin, :createdAt, :usedAt)"),
+    deleteSession: db.prepare("DELETE FROM session WHERE id = ?"),
   };
 }
 

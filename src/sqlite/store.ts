@@ -19,6 +19,7 @@ import type {
   SecretVersion,
   ServiceChange,
   ServiceRecord,
+  SessionRecord,
   SpellRecord,
   TokenRecord,
   WakeCount,
@@ -327,6 +328,21 @@ export class SqliteStore implements Store {
 
   deleteToken(name: string): boolean {
     return this.#connection.write(() => this.#sql.deleteToken.run(name).changes > 0);
+  }
+
+  sessions(): SessionRecord[] {
+    return this.#connection.read(() => {
+      const rows = this.#sql.sessions.all() as unknown as SessionRecord[];
+      return rows.map((row) => ({ ...row }));
+    });
+  }
+
+  putSession(session: SessionRecord): void {
+    this.#connection.write(() => this.#sql.putSession.run({ ...session }));
+  }
+
+  deleteSession(id: string): void {
+    this.#connection.write(() => this.#sql.deleteSession.run(id));
   }
 
   certificateNames(): CertificateName[] {

@@ -116,7 +116,7 @@ export async function newAdmin(
     control: { wake: (name, _, by) => control("wake", name, ` for ${by}`), sleep: (name) => control("sleep", name) },
     secrets,
     tokens,
-    sessions: new Sessions(tokens, () => scene.time.now),
+    sessions: new Sessions(store, tokens, () => scene.time.now),
     store,
     dataDir: {
       rotateToken: () => "cless_new",

@@ -15,6 +15,7 @@ import type {
   SecretRecord,
   SecretVersion,
   ServiceChange,
+  SessionRecord,
   SpellRecord,
   TokenRecord,
   WakeCount,
@@ -62,6 +63,11 @@ const ACTIVITY = {
   ],
   run: { since: 1_700_000_000_000, until: 1_700_000_000_030 },
 } as const;
+
+const SESSION: SessionRecord = {
+  ...{ id: "0123456789abcdef", token: Uint8Array.of(7), origin: "https://admin.example.org" },
+  ...{ createdAt: 1_700_000_000_015, usedAt: 1_700_000_000_016 },
+};
 
 const CERTIFICATE_NAMES = [
   { name: "golang.example.org", domain: "example.org", kind: "convention", grantedAt: 3, askedAt: 4 },
@@ -128,6 +134,7 @@ export function fill(store: Store, version = MIGRATIONS.length): void {
   if (version >= 8) store.addFigures(ACTIVITY);
   if (version >= 5) { for (const name of CERTIFICATE_NAMES) store.putCertificateName(name, []); }
   if (version >= 6) { for (const deploy of DEPLOYS) store.addDeploy(deploy); }
+  if (version >= 9) store.putSession(SESSION);
   store.putToken({ name: "ci", scope: "deploy", hash: Uint8Array.of(7), expiresAt: 1_800_000_000_000, createdAt: 1 });
   store.putToken({ name: "eyes", scope: "read", hash: Uint8Array.of(8), expiresAt: undefined, createdAt: 2 });
 }
@@ -138,6 +145,7 @@ export function contentOf(store: Store): ReturnType<typeof loaded> & {
   deploys: DeployRecord[];
   secrets: (SecretRecord | SecretVersion | undefined)[];
   tokens: TokenRecord[];
+  sessions: SessionRecord[];
   certificateNames: CertificateName[];
   olderImages: readonly string[] | undefined;
   costs: CostRecord[];
@@ -154,6 +162,7 @@ export function contentOf(store: Store): ReturnType<typeof loaded> & {
     deploys: ["golang", "never"].flatMap((service) => store.deploys(service, 100)),
     secrets: [...store.secretVersions(), store.secret("key", 1)],
     tokens: store.tokens(),
+    sessions: store.sessions(),
     certificateNames: store.certificateNames(),
     olderImages: store.olderImages(),
     costs: store.costs(),

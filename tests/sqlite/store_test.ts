@@ -305,6 +305,16 @@ storeTest("a token takes the place of one of the same name", (store, again) => {
   assertEquals(store.tokens().map(({ name }) => name), ["a"]);
 });
 
+storeTest("a session takes the place of one with the same id", (store, again) => {
+  const first = { id: "a", token: Uint8Array.of(1), origin: "https://admin.example.org", createdAt: 1, usedAt: 2 };
+  store.putSession(first);
+  store.putSession({ ...first, id: "b" });
+  store.putSession({ ...first, usedAt: 3 });
+  store.deleteSession("b");
+  store.deleteSession("nosuch");
+  assertEquals(again().sessions(), [{ ...first, usedAt: 3 }]);
+});
+
 storeTest("a mark tells a revision that demands something before its first request", (store, again) => {
   const demands = [
     {},

@@ -43,10 +43,14 @@ export class DashboardRig {
     return json.token;
   }
 
-  /** Opens a page and signs in, as its owner if the test names no other token. @param hash The screen, as `#/…`. */
-  async open({ token, hash = "" }: { token?: string; hash?: string } = {}): Promise<void> {
+  /**
+   * Opens the page and signs in. @param options The owner's token, the first screen (`#/`) and the program's own port if
+   * the test names no others.
+   */
+  async open(options: { token?: string; hash?: string; port?: number } = {}): Promise<void> {
     const { page } = this;
-    await page.goto(this.url + hash);
+    const { hash = "", port = this.program.admin.port, token } = options;
+    await page.goto(`http://admin.localhost:${port}/${hash}`);
     await page.getByLabel("Token").fill(token ?? await this.token());
     await page.keyboard.press("Enter");
     await page.getByRole("button", { name: "Sign out" }).waitFor();

@@ -18,6 +18,7 @@ import {
   type SecretVersion,
   type ServiceChange,
   type ServiceRecord,
+  type SessionRecord,
   type SpellRecord,
   type TokenRecord,
   type WakeCount,
@@ -50,6 +51,7 @@ export class FakeStore implements Store {
   readonly #lastVersions = new Map<string, number>();
   readonly #certificateNames = new Map<string, CertificateName>();
   readonly #tokens = new Map<string, TokenRecord>();
+  readonly #sessions = new Map<string, SessionRecord>();
 
   load(each: (service: ServiceRecord, marks: readonly RevisionMark[]) => void): void {
     for (const service of [...this.#services.values()].sort(byName)) {
@@ -179,6 +181,18 @@ export class FakeStore implements Store {
 
   deleteToken(name: string): boolean {
     return this.#tokens.delete(name);
+  }
+
+  sessions(): SessionRecord[] {
+    return [...this.#sessions.values()];
+  }
+
+  putSession(session: SessionRecord): void {
+    this.#sessions.set(session.id, session);
+  }
+
+  deleteSession(id: string): void {
+    this.#sessions.delete(id);
   }
 
   certificateNames(): CertificateName[] {

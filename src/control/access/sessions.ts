@@ -1,4 +1,10 @@
+import { messageOf } from "../../base/errors.ts";
+import { logger } from "../../base/log.ts";
+import type { SessionRecord } from "../records.ts";
+import type { Store } from "../store.ts";
 import { hashOf, type Holder, type Tokens } from "./tokens.ts";
+
+const log = logger("sessions");
 
 /** A session ends this long after it has begun, whatever happens in it. */
 export const SESSION_MS = 7 * 86_400_000;
@@ -7,17 +13,12 @@ const IDLE_MS = 12 * 3_600_000;
 /** At most this many sessions of a token; the one that has not been used for the longest time ends. */
 const MAX_OF_TOKEN = 20;
 const SECRET_BYTES = 32;
+/** The use of a session is stored when this much time has passed since it was stored last. */
+const STORE_USE_MS = 10 * 60_000;
 
-/** A session: a browser in which somebody has signed in with a token. */
-export interface SessionRecord {
-  /** The hash of its secret, in hexadecimal: whoever reads it cannot use the session. */
-  readonly id: string;
-  /** The hash of its token. */
-  readonly token: Uint8Array;
-  /** Of the page that it is for, such as `https://admin.example.org`. */
-  readonly origin: string;
-  /** Wall-clock time, ms since 1970. */
-  readonly createdAt: number;
+interface Session {
+  /** As it was stored last. */
+  stored: SessionRecord;
   /** Wall-clock time, ms since 1970. */
   usedAt: number;
 }
@@ -30,18 +31,26 @@ export interface FoundSession {
 
 /**
  * The sessions of browsers. A session has exactly the rights of its token. It ends with the token: when that is revoked,
- * replaced or expires.
+ * replaced or expires. Sessions are kept in memory, so that a request does not need the store, and in the store, so that
+ * they outlive a restart. If the store cannot be written, a session begins all the same, and ends with the process.
  */
 export class Sessions {
+  readonly #store: Pick<Store, "sessions" | "putSession" | "deleteSession">;
   readonly #tokens: Pick<Tokens, "holderOf">;
   readonly #now: () => number;
   /** By id. */
-  readonly #sessions = new Map<string, SessionRecord>();
+  readonly #sessions: Map<string, Session>;
 
   /** @param now Wall-clock time, ms since 1970. */
-  constructor(tokens: Pick<Tokens, "holderOf">, now: () => number = Date.now) {
+  constructor(
+    store: Pick<Store, "sessions" | "putSession" | "deleteSession">,
+    tokens: Pick<Tokens, "holderOf">,
+    now: () => number = Date.now,
+  ) {
+    this.#store = store;
     this.#tokens = tokens;
     this.#now = now;
+    this.#sessions = new Map(store.sessions().map((stored) => [stored.id, { stored, usedAt: stored.usedAt }]));
   }
 
   /** How many there are, with those that have ended unnoticed. */
@@ -56,44 +65,73 @@ export class Sessions {
     const [id, hash] = [await idOf(secret), await hashOf(token)];
     const now = this.#now();
     this.#makeRoom(hash, now);
-    this.#sessions.set(id, { id, token: hash, origin, createdAt: now, usedAt: now });
+    const stored = { id, token: hash, origin, createdAt: now, usedAt: now };
+    this.#sessions.set(id, { stored, usedAt: now });
+    this.#keep(stored);
     return secret;
   }
 
   /** The session with this secret; `undefined` if there is none, or if it has ended. It counts as used now. */
   async find(secret: string): Promise<FoundSession | undefined> {
-    const session = this.#sessions.get(await idOf(secret));
+    const id = await idOf(secret);
+    const session = this.#sessions.get(id);
     if (session === undefined) return undefined;
-    const holder = hasEnded(session, this.#now()) ? undefined : await this.#tokens.holderOf(session.token);
-    // It may have ended in the meantime.
-    if (!this.#sessions.has(session.id)) return undefined;
+    const holder = hasEnded(session, this.#now()) ? undefined : await this.#tokens.holderOf(session.stored.token);
+    if (this.#sessions.get(id) !== session) return undefined; // it has ended in the meantime
     if (holder === undefined) {
-      this.#sessions.delete(session.id);
+      this.#forget(id);
       return undefined;
     }
-    session.usedAt = this.#now();
-    return { holder, origin: session.origin };
+    const usedAt = session.usedAt = this.#now();
+    if (usedAt - session.stored.usedAt >= STORE_USE_MS) {
+      session.stored = { ...session.stored, usedAt };
+      this.#keep(session.stored);
+    }
+    return { holder, origin: session.stored.origin };
   }
 
-  /** Ends a session, if there is one with this secret. */
+  /**
+   * Ends a session, if there is one with this secret.
+   *
+   * @throws {StoreUnavailable} Then it has ended, but after a restart it would be there again.
+   */
   async end(secret: string): Promise<void> {
-    this.#sessions.delete(await idOf(secret));
+    const id = await idOf(secret);
+    if (this.#sessions.delete(id)) this.#store.deleteSession(id);
   }
 
   /** Removes sessions that have ended, and the oldest ones of a token that has too many. */
   #makeRoom(token: Uint8Array, now: number): void {
-    for (const session of this.#sessions.values()) {
-      if (hasEnded(session, now)) this.#sessions.delete(session.id);
+    for (const [id, session] of this.#sessions) {
+      if (hasEnded(session, now)) this.#forget(id);
     }
     const name = token.toHex();
-    const same = [...this.#sessions.values()].filter((session) => session.token.toHex() === name);
+    const same = [...this.#sessions.values()].filter(({ stored }) => stored.token.toHex() === name);
     const excess = same.sort((a, b) => b.usedAt - a.usedAt).slice(MAX_OF_TOKEN - 1);
-    for (const { id } of excess) this.#sessions.delete(id);
+    for (const { stored } of excess) this.#forget(stored.id);
+  }
+
+  #keep(session: SessionRecord): void {
+    try {
+      this.#store.putSession(session);
+    } catch (error) {
+      log.warning("a session cannot be stored; it ends with this process", { reason: messageOf(error) });
+    }
+  }
+
+  /** Removes a session that would not be found any more in any case. */
+  #forget(id: string): void {
+    this.#sessions.delete(id);
+    try {
+      this.#store.deleteSession(id);
+    } catch (error) {
+      log.warning("a session that has ended cannot be removed from the store", { reason: messageOf(error) });
+    }
   }
 }
 
-function hasEnded({ createdAt, usedAt }: SessionRecord, now: number): boolean {
-  return now - createdAt >= SESSION_MS || now - usedAt >= IDLE_MS;
+function hasEnded({ stored, usedAt }: Session, now: number): boolean {
+  return now - stored.createdAt >= SESSION_MS || now - usedAt >= IDLE_MS;
 }
 
 async function idOf(secret: string): Promise<string> {

@@ -2,6 +2,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { barriers } from "../../support/chromium.ts";
 import { dashboardTest } from "../../support/dashboard.ts";
+import { Program } from "../../support/program.ts";
+import { Relay } from "../../support/relay.ts";
 
 const REFUSED = /^Failed to load resource: .* 401 /;
 
@@ -23,6 +25,30 @@ dashboardTest("a person signs in with the token and Enter, stays signed in, and 
   await page.context().addCookies([cookie!]);
   await page.reload();
   await page.getByLabel("Token").waitFor();
+});
+
+dashboardTest("a restart of cless signs nobody out, and who has signed out before stays out", {}, async (rig) => {
+  const { page, program } = rig;
+  using relay = new Relay(program.admin.port);
+  await rig.open({ port: relay.port });
+  const [cookie] = await page.context().cookies();
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByLabel("Token").waitFor();
+  await rig.open({ port: relay.port });
+  await page.goto("about:blank");
+  await program.end();
+  const next = await Program.start({ dataDir: program.dataDir, logLevel: "info" });
+  try {
+    relay.turn(next.admin.port);
+    await page.goto(`http://admin.localhost:${relay.port}/`);
+    await page.getByRole("button", { name: "Sign out" }).waitFor();
+    await page.context().addCookies([cookie!]);
+    await page.reload();
+    await page.getByLabel("Token").waitFor();
+    await page.goto("about:blank");
+  } finally {
+    await next.end();
+  }
 });
 
 dashboardTest("a wrong token is told as such, and can be corrected at once", { expected: REFUSED }, async (rig) => {

@@ -1,6 +1,7 @@
-import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { Sessions } from "../../../src/control/access/sessions.ts";
 import { Tokens } from "../../../src/control/access/tokens.ts";
+import { StoreUnavailable } from "../../../src/control/store.ts";
 import { FakeStore } from "../../support/fake_store.ts";
 
 const OWNER = "the owner's token";
@@ -9,8 +10,11 @@ const HOUR_MS = 3_600_000;
 
 function newSessions() {
   const time = { now: 1_000_000 };
-  const tokens = new Tokens(new FakeStore(), OWNER, () => time.now);
-  return { time, tokens, sessions: new Sessions(tokens, () => time.now) };
+  const store = new FakeStore();
+  const tokens = new Tokens(store, OWNER, () => time.now);
+  /** The sessions of a process that starts now. */
+  const again = () => new Sessions(store, tokens, () => time.now);
+  return { again, store, time, tokens, sessions: again() };
 }
 
 Deno.test("a session has the name and scope of its token, and is found by its secret alone", async () => {
@@ -87,4 +91,59 @@ Deno.test("sessions that have ended unnoticed are forgotten when one begins", as
   time.now += 12 * HOUR_MS;
   await sessions.begin(OWNER, ORIGIN);
   assertEquals(sessions.size, 1);
+});
+
+Deno.test("sessions outlive a restart, with their times", async () => {
+  const { again, sessions, time } = newSessions();
+  const [used, idle] = [await sessions.begin(OWNER, ORIGIN), await sessions.begin(OWNER, ORIGIN)];
+  time.now += 11 * HOUR_MS;
+  assert(await sessions.find(used));
+  time.now += 2 * HOUR_MS;
+  const next = again();
+  assertEquals(await next.find(used), { holder: { name: "admin", scope: "admin" }, origin: ORIGIN });
+  assertEquals(await next.find(idle), undefined);
+});
+
+Deno.test("what has ended is not there again after a restart", async () => {
+  const { again, sessions, store, time, tokens } = newSessions();
+  const out = await sessions.begin(OWNER, ORIGIN);
+  const revoked = await sessions.begin(await tokens.issue("tv", "read"), ORIGIN);
+  await sessions.end(out);
+  tokens.revoke("tv");
+  assertEquals(await sessions.find(revoked), undefined);
+  assertEquals(store.sessions(), []);
+  await sessions.begin(OWNER, ORIGIN);
+  time.now += 12 * HOUR_MS;
+  await again().begin(OWNER, ORIGIN);
+  assertEquals(store.sessions().length, 1);
+});
+
+Deno.test("the store has neither the secret nor the token, and is written every ten minutes at most", async () => {
+  const { sessions, store, time } = newSessions();
+  let writes = 0;
+  const put = store.putSession.bind(store);
+  store.putSession = (session) => {
+    writes++;
+    put(session);
+  };
+  const secret = await sessions.begin(OWNER, ORIGIN);
+  const text = JSON.stringify(store.sessions());
+  assert(!text.includes(secret) && !text.includes(OWNER));
+  for (let minute = 0; minute < 60; minute++) {
+    time.now += 60_000;
+    assert(await sessions.find(secret));
+  }
+  assertEquals(writes, 7);
+});
+
+Deno.test("without a store that can be written, sessions begin and go on, and an end that is not stored is told", async () => {
+  const { sessions, store, time } = newSessions();
+  store.putSession = store.deleteSession = () => {
+    throw new StoreUnavailable("the disk is full");
+  };
+  const secret = await sessions.begin(OWNER, ORIGIN);
+  time.now += HOUR_MS;
+  assert(await sessions.find(secret));
+  await assertRejects(() => sessions.end(secret), StoreUnavailable, "the disk is full");
+  assertEquals(await sessions.find(secret), undefined);
 });
