@@ -22,6 +22,7 @@ import { Catalog } from "./control/catalog.ts";
 import { CertificateNames } from "./control/certificates/names.ts";
 import { Costs } from "./control/costs.ts";
 import { type DataDir, openDataDir, type ServeCall } from "./control/data_dir.ts";
+import { ExecSessions } from "./control/exec/sessions.ts";
 import { EventLog, InstanceEvents } from "./control/events.ts";
 import { Figures } from "./control/figures.ts";
 import { HandoverServer, type OwnFacts } from "./control/handover.ts";
@@ -272,9 +273,10 @@ function makeParts(
   events.onTick(() => waits.tell());
   const statistics = new Statistics(catalog, fleet, activator);
   const tokens = new Tokens(store, dataDir.token);
+  const exec = new ExecSessions({ router, fleet, engine: engine.launcher, events, clock });
   const api = adminApi({
     ...{ config, clock, stopping: stopping.signal, catalog, deployer, store, dataDir, secrets, fleet, events },
-    ...{ metrics, engine, figures, hosts, signInAddresses, activator, running, waits, statistics },
+    ...{ exec, metrics, engine, figures, hosts, signInAddresses, activator, running, waits, statistics },
     past: new Past({ now: Date.now, services, store, figures, requests, wakes, spells }),
     activity: new Activity({ services, statuses, fleet, statistics, figures, requests, lastHour }),
     certificateNames: new CertificateNames({ store, clock, now: Date.now }),
@@ -345,7 +347,7 @@ function makeParts(
       slowClients,
       statusWatch,
     },
-    ...{ freedMemory, supervision, handoverServer, accessLog },
+    ...{ freedMemory, exec, supervision, handoverServer, accessLog },
   };
 }
 
@@ -480,9 +482,9 @@ export class Cless {
 
   /** Ends this process after a successor has taken over: finishes the requests in flight, and leaves the containers. */
   async leave(): Promise<void> {
-    const { activator, clock, fleet, servers, unanswered } = this.#parts;
+    const { activator, clock, exec, fleet, servers, unanswered } = this.#parts;
     this.#configFile?.stop();
-    await finish({ servers, activator, fleet, unanswered }, clock, this.#parts.config.drainTimeoutMs);
+    await finish({ servers, activator, fleet, sessions: exec, unanswered }, clock, this.#parts.config.drainTimeoutMs);
     await this.#close();
   }
 
@@ -492,7 +494,7 @@ export class Cless {
    */
   async stop(): Promise<void> {
     const { clock, config: { drainTimeoutMs }, stopping, activator, deployer, engine, fleet } = this.#parts;
-    const { servers, supervision, takeOver, unanswered } = this.#parts;
+    const { exec, servers, supervision, takeOver, unanswered } = this.#parts;
     if (await within(takeOver.handedOver(), clock, drainTimeoutMs) === true) return await this.leave();
     const deadline = clock.now() + drainTimeoutMs;
     this.#configFile?.stop();
@@ -500,7 +502,7 @@ export class Cless {
     supervision.stop();
     await Promise.all([
       deployer.close(shuttingDown()),
-      drain({ servers, activator, fleet, unanswered }, clock, drainTimeoutMs),
+      drain({ servers, activator, fleet, sessions: exec, unanswered }, clock, drainTimeoutMs),
     ]);
     engine.launcher.hurry(deadline - clock.now());
     await this.#close();

@@ -11,6 +11,7 @@ import type { RunningDeploys } from "../control/running_deploys.ts";
 import type { Sessions } from "../control/access/sessions.ts";
 import type { Secrets } from "../control/secrets/secrets.ts";
 import type { Store } from "../control/store.ts";
+import type { ExecSessions } from "../control/exec/sessions.ts";
 import type { Tokens } from "../control/access/tokens.ts";
 import type { Waits } from "../control/waits.ts";
 import type { Catalog } from "../control/catalog.ts";
@@ -42,6 +43,7 @@ export interface Collaborators {
   readonly running: Pick<RunningDeploys, "of">;
   readonly waits: Pick<Waits, "of">;
   readonly control: Pick<InstanceControl, "wake" | "sleep">;
+  readonly exec: Pick<ExecSessions, "find" | "run">;
   readonly store: Pick<Store, "backup" | "deploys" | "history">;
   readonly dataDir: Pick<DataDir, "backup" | "rotateToken">;
   readonly secrets: Pick<Secrets, "set" | "list" | "delete">;

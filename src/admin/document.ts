@@ -19,6 +19,7 @@ const TAGS = {
   revisions: "The versions of services; they never change",
   traffic: "The revisions' shares of the traffic",
   instances: "Running containers",
+  exec: "Commands in running containers",
   activity: "How busy services are",
   events: "What happens, as it happens",
   logs: "The output of apps",

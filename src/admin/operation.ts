@@ -80,6 +80,7 @@ export function tagged(tag: string) {
   return <P extends string, S extends QueryShape = typeof NO_QUERY>(spec: OperationSpec<P, S>): Operation => {
     const { route, run, ...described } = spec;
     const { query = NO_QUERY as S, scope } = described;
+    const lists = Object.keys(query).filter((name) => isList(query[name]!));
     const [method, path] = route.split(" ") as [Method, string];
     return {
       ...described,
@@ -89,9 +90,14 @@ export function tagged(tag: string) {
           const { name, scope: allowed } = call.holder;
           throw new ClessError("forbidden", `The token ${name} allows ${allowed}, and this needs ${scope}`);
         }
-        const values = check(z.object(query), { ...queryValues(call.target.query, Object.keys(query)) });
+        const values = check(z.object(query), { ...queryValues(call.target.query, Object.keys(query), lists) });
         return await run({ ...call, query: values } as Call<P, S>) ?? noContent();
       },
     };
   };
+}
+
+/** Whether a parameter of a query may be given several times. */
+function isList(schema: z.ZodType): boolean {
+  return schema instanceof z.ZodOptional ? isList(schema.unwrap() as z.ZodType) : schema instanceof z.ZodArray;
 }

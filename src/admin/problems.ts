@@ -37,6 +37,7 @@ export const MEANINGS = {
   image_unavailable: "the image cannot be found or pulled; nothing has changed",
   revision_failed: "the revision does not work; traffic is as before",
   too_many_attempts: "too many wrong tokens came from this address; Retry-After says when to try again",
+  overloaded: "there is too much of it already; Retry-After says when to try again",
   internal: "cless has failed, and its log says why",
   store_unavailable: "the database cannot be read or written now; the detail says what to do",
 } satisfies Partial<Record<ErrorCode, string>>;

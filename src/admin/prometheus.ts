@@ -56,7 +56,7 @@ export interface WaitingPool {
 /** A service, and what it is doing. */
 export type StatedService = Pick<ServiceStatus, "state"> & { readonly service: string };
 
-type PresentInstance = Pick<Instance, "id" | "inFlight" | "state"> & { readonly revision: RevisionName };
+type PresentInstance = Pick<Instance, "id" | "requests" | "state"> & { readonly revision: RevisionName };
 
 /** What there is when the metrics are read. */
 export interface Present {
@@ -310,8 +310,8 @@ export class PrometheusMetrics {
       for (const state of STATES) {
         this.#instances.inc({ ...labels, state }, own.filter((instance) => instance.state === state).length);
       }
-      for (const { id, inFlight } of own) {
-        this.#inFlight.inc(labels, inFlight);
+      for (const { id, requests } of own) {
+        this.#inFlight.inc(labels, requests);
         const usage = usages.get(id);
         if (usage === undefined) continue;
         this.#memory.inc({ ...labels, kind: "ram" }, usage.bytes);

@@ -8,6 +8,7 @@ import { activityOperations } from "./operations/activity.ts";
 import { certificateOperations } from "./operations/certificates.ts";
 import { deployOperations } from "./operations/deploys.ts";
 import { eventOperations } from "./operations/events.ts";
+import { execOperations } from "./operations/exec.ts";
 import { historyOperations } from "./operations/history.ts";
 import { instanceOperations } from "./operations/instances.ts";
 import { logOperations } from "./operations/logs.ts";
@@ -35,6 +36,7 @@ export function operationsOf(collaborators: Collaborators): readonly Operation[]
     ...revisionOperations(collaborators),
     ...trafficOperations(collaborators),
     ...instanceOperations(collaborators),
+    ...execOperations(collaborators),
     ...wakeOperations(collaborators),
     ...activityOperations(collaborators),
     ...eventOperations(collaborators),

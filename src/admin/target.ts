@@ -17,13 +17,30 @@ export function targetOf({ headers, url }: Pick<Request, "headers" | "url">): Ta
   return { host: (headers.get("host") ?? authority).toLowerCase(), path: path || "/", query };
 }
 
-/** The parameters of a query by name. @throws {InvalidError} For the first one that is not `known`, or given twice. */
-export function queryValues(query: string, known: readonly string[]): Record<string, string> {
-  const values: Record<string, string> = Object.create(null);
+/**
+ * The parameters of a query by name.
+ *
+ * @param lists Those that may be given several times; their values are lists.
+ * @throws {InvalidError} For the first one that is not `known`, or given twice.
+ */
+export function queryValues(query: string, known: readonly string[]): Record<string, string>;
+export function queryValues(
+  query: string,
+  known: readonly string[],
+  lists: readonly string[],
+): Record<string, string | string[]>;
+export function queryValues(
+  query: string,
+  known: readonly string[],
+  lists: readonly string[] = [],
+): Record<string, string | string[]> {
+  const values: Record<string, string | string[]> = Object.create(null);
   for (const [name, value] of new URLSearchParams(query)) {
     if (!known.includes(name)) throw new InvalidError([name], unknown(name, known), true);
-    if (name in values) throw new InvalidError([name], "is given twice");
-    values[name] = value;
+    const before = values[name];
+    if (Array.isArray(before)) before.push(value);
+    else if (before !== undefined) throw new InvalidError([name], "is given twice");
+    else values[name] = lists.includes(name) ? [value] : value;
   }
   return values;
 }

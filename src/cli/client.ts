@@ -130,6 +130,29 @@ export class Client implements Disposable {
     return response;
   }
 
+  /**
+   * Requests a WebSocket, which gives binary messages as `ArrayBuffer`. Set its handlers at once. `opened` rejects as
+   * {@linkcode send} does.
+   */
+  async webSocket(path: string): Promise<{ socket: WebSocket; opened: Promise<void> }> {
+    const headers = { authorization: `Bearer ${(await this.#readToken()).text}` };
+    const url = this.#settings.server.replace(/^http/, "ws") + path;
+    const options: unknown = defined({ headers, client: this.#direct });
+    const socket = new WebSocket(url, options as string[]); // as a browser's types have it, which some tests load
+    socket.binaryType = "arraybuffer";
+    const isOpen = new Promise<boolean>((resolve) => {
+      socket.addEventListener("open", () => resolve(true));
+      socket.addEventListener("error", () => resolve(false));
+    });
+    return { socket, opened: isOpen.then((isOpen) => isOpen ? undefined : this.#refuseWebSocket(path)) };
+  }
+
+  /** The platform does not tell why there is no WebSocket. The same request without an upgrade has the same refusal. */
+  async #refuseWebSocket(path: string): Promise<never> {
+    await this.do("GET", path);
+    throw new OperatorError(`${this.#where()} opens no WebSocket; what is in front of it may not let any through`);
+  }
+
   #readToken(): Promise<Token> {
     return this.#token ??= this.#settings.token();
   }

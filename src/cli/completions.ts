@@ -50,8 +50,8 @@ function wordsOf({ name, summary, flags: own, args: [first = ""] = [] }: Verb) {
     summary,
     flags,
     /** All flags as they are written on the command line. */
-    written: flags.flatMap(({ name, value, default: preset }) =>
-      value === undefined && preset === "on" ? [`--${name}`, `--no-${name}`] : [`--${name}`]
+    written: flags.flatMap(({ label, name }) =>
+      label.includes("--[no-]") ? [`--${name}`, `--no-${name}`] : [`--${name}`]
     ),
     valued: followedBy(/./),
     files: followedBy(/^FILE$/),

@@ -43,6 +43,12 @@ export function eventText({ type, data }: EventJson): string {
       return `${instance} has stopped${reason}`;
     case "instance.failed":
       return `${instance} has failed${reason}`;
+    case "exec.started":
+      return `${text("by")} runs ${text("command")} in ${instance}`;
+    case "exec.ended":
+      return `${text("command")} of ${text("by")} has ended in ${instance}${after(data["ms"])}${
+        codeText(data["code"])
+      }`;
     default: // of a later version
       return plainText([type, ...Object.entries(data).flatMap(otherField)].join(" "));
   }
@@ -50,6 +56,10 @@ export function eventText({ type, data }: EventJson): string {
 
 function changedText(changed: unknown): string {
   return Array.isArray(changed) && changed.length > 0 ? `: ${plainText(fieldsText(changed.map(String)))}` : "";
+}
+
+function codeText(code: unknown): string {
+  return typeof code === "number" ? `, with code ${code}` : "";
 }
 
 function after(ms: unknown): string {

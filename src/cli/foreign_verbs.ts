@@ -4,6 +4,7 @@ const DELETE = "cless delete NAME deletes a service";
 const DEPLOY = "cless deploy NAME --image IMAGE makes a service, and cless apply --file FILE those of a file";
 const START = "cless wake NAME starts an instance of a service, and cless serve starts cless itself";
 const STOP = "cless sleep NAME stops the instances of a service, and cless delete NAME deletes it";
+const EXEC = "cless exec NAME opens a shell in an instance of a service, or runs the command after --";
 
 /** What verbs of other tools are called here, as the end of an error message. */
 export const FOREIGN_VERBS: Readonly<Record<string, string>> = {
@@ -34,5 +35,9 @@ export const FOREIGN_VERBS: Readonly<Record<string, string>> = {
   tail: "cless logs NAME -f follows the output of a service",
   browse: "cless open NAME opens a service in the browser",
   watch: "cless top shows what all services do, and cless events -f what happens to them",
+  ssh: EXEC,
+  shell: EXEC,
+  attach: EXEC,
+  console: EXEC,
   undo: "cless rollback NAME undoes the last change of a service's traffic",
 };

@@ -4,6 +4,7 @@ import { completionsOf } from "./completions.ts";
 import { deploy } from "./deploy.ts";
 import { doctor } from "./doctor.ts";
 import { events } from "./events.ts";
+import { exec } from "./exec.ts";
 import { exportServices } from "./export.ts";
 import { history } from "./history.ts";
 import { https } from "./https.ts";
@@ -24,7 +25,7 @@ import type { Verb, VerbGroups } from "./verb.ts";
 
 const OTHERS = {
   Run: [serve, https, upgrade, doctor],
-  Change: [deploy, traffic, rollback, wake, sleep, deleteService, apply, secret, password],
+  Change: [deploy, traffic, rollback, wake, sleep, exec, deleteService, apply, secret, password],
   Look: [services, top, describe, open, revisions, instances, logs, events, wakes, history, secrets, robots],
   Keep: [exportServices, backup, token],
 };

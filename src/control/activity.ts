@@ -64,7 +64,7 @@ export class Activity {
         ...statuses.of(service),
         ...requests.recent(service),
         ...hourOf(service),
-        inFlight: own.reduce((sum, { inFlight }) => sum + inFlight, 0),
+        inFlight: own.reduce((sum, { requests }) => sum + requests, 0),
         waiting: pools.get(service)?.reduce((sum, { waiting }) => sum + waiting, 0) ?? 0,
         instances: counts,
         memoryBytes,

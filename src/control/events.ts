@@ -33,6 +33,8 @@ export type EventType =
   | "instance.draining"
   | "instance.stopped"
   | "instance.failed"
+  | "exec.started"
+  | "exec.ended"
   | "stats";
 
 /** Something that has happened. */

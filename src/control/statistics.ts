@@ -31,7 +31,7 @@ export class Statistics {
     return {
       services: this.#catalog.size,
       instances: Object.fromEntries([...states].map(([state, those]) => [state, those.length])),
-      inFlight: instances.reduce((sum, { inFlight }) => sum + inFlight, 0),
+      inFlight: instances.reduce((sum, { requests }) => sum + requests, 0),
       pending: [...this.pools()].reduce((sum, { waiting }) => sum + waiting, 0),
     };
   }

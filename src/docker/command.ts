@@ -51,8 +51,12 @@ export class DockerCommand {
    * @throws {EngineError} If it cannot be run: `away` if this machine has run out of file descriptors, memory or
    * processes, else `refused`.
    */
-  spawn(args: readonly string[], stderr: "null" | "piped" = "null"): Deno.ChildProcess {
-    return this.#start(args, { stderr }, this.#hasSetsid);
+  spawn(
+    args: readonly string[],
+    stderr: "null" | "piped" = "null",
+    stdin: "null" | "piped" = "null",
+  ): Deno.ChildProcess {
+    return this.#start(args, { stderr, stdin }, this.#hasSetsid);
   }
 
   async #finish(args: readonly string[], options: CommandOptions, setsid: boolean): Promise<string> {

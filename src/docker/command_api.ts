@@ -2,6 +2,7 @@ import { MuxAsyncIterator } from "@std/async/mux-async-iterator";
 import { Limiter } from "../base/async.ts";
 import { messageOf } from "../base/errors.ts";
 import { linesOf, piecesOf } from "../base/streams.ts";
+import type { ExecCommand, ExecProcess } from "../control/exec/process.ts";
 import type { Revision } from "../model/revision.ts";
 import type { Usage } from "../pool/launcher.ts";
 import { type CommandOptions, type DockerCommand, killGroup, problemLine } from "./command.ts";
@@ -23,6 +24,7 @@ import {
 } from "./engine_api.ts";
 import { EngineError, kindOf, kindOfMessage } from "./engine_error.ts";
 import { containerOf, eventOf, imageOf, infoOf, jsonLines, networkOf, shortName } from "./engine_json.ts";
+import { CommandExec } from "./exec/command_exec.ts";
 import { LogSplitter } from "./logs/log_lines.ts";
 
 /** At most this many commands stop or remove containers at once. Each process takes some 30 MB. */
@@ -109,6 +111,20 @@ export class CommandApi implements EngineApi {
       "usage",
     );
     return new Map(entries);
+  }
+
+  // deno-lint-ignore require-await -- what it throws has to become a rejection
+  async exec(id: string, { command, terminal, user }: ExecCommand): Promise<ExecProcess> {
+    if (terminal !== undefined) {
+      const remedy = "do without (--no-tty), or serve with --engine-api socket";
+      throw new EngineError(
+        "refused",
+        `a terminal needs the socket of the engine, and cless uses ${this.via}; ${remedy}`,
+      );
+    }
+    const as = user === undefined ? [] : [`--user=${user}`];
+    const args = ["exec", "--interactive", ...as, "--", id, ...command];
+    return new CommandExec(this.#docker.spawn(args, "piped", "piped"));
   }
 
   async *logs(id: string, options: LogOptions = {}): AsyncGenerator<LogLine, void, void> {

@@ -1,3 +1,4 @@
+import type { ExecCommand, ExecProcess } from "../control/exec/process.ts";
 import type { OutputLine, OutputOptions } from "../logs/instance_output.ts";
 import type { Revision } from "../model/revision.ts";
 import type { Container, Usage } from "../pool/launcher.ts";
@@ -117,6 +118,11 @@ export interface EngineApi extends Disposable {
   containers(filter: ContainerFilter): Promise<ListedContainer[]>;
   /** What running containers use, by the engine's ids. Leaves out those that have ended. */
   usage(engineIds: readonly string[]): Promise<Map<string, Usage>>;
+  /**
+   * Runs a command in a running container. @param signal Ends the wait for it.
+   * @throws {EngineError} `gone`; `refused` if the command is to have a terminal and cannot.
+   */
+  exec(id: string, command: ExecCommand, signal: AbortSignal): Promise<ExecProcess>;
   /** The app's output, each stream in order, until the container ends, the signal is aborted or the reader stops. */
   logs(id: string, options?: LogOptions): AsyncGenerator<LogLine, void, void>;
   /**

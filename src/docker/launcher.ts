@@ -1,3 +1,4 @@
+import { type ExecCommand, ExecError, type ExecProcess } from "../control/exec/process.ts";
 import { messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import type { Revision } from "../model/revision.ts";
@@ -174,6 +175,16 @@ export class DockerLauncher implements Launcher {
     if (await this.#freezer.thaw(id)) await this.#api.stop(id, this.#graceS).catch(() => {});
     await this.outputs.retain(id);
     await this.#remove(id);
+  }
+
+  /** Runs a command in a running container. @throws {ExecError} @throws The signal's reason. */
+  async exec(id: string, command: ExecCommand, signal: AbortSignal): Promise<ExecProcess> {
+    try {
+      return await this.#api.exec(id, command, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      throw new ExecError(`the command cannot be run: ${messageOf(error)}`, { cause: error });
+    }
   }
 
   usage(): Promise<ReadonlyMap<string, Usage>> {

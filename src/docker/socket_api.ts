@@ -4,6 +4,7 @@ import { isExhausted } from "../base/file_reserve.ts";
 import { messageOf, plainMessageOf } from "../base/errors.ts";
 import { linesOf, piecesOf, readText } from "../base/streams.ts";
 import { defined } from "../model/defined.ts";
+import type { ExecCommand, ExecProcess } from "../control/exec/process.ts";
 import { canonicalTime } from "../model/time.ts";
 import type { Revision } from "../model/revision.ts";
 import type { Usage } from "../pool/launcher.ts";
@@ -24,6 +25,8 @@ import {
 } from "./engine_api.ts";
 import { EngineError, type FailureKind, kindOfMessage } from "./engine_error.ts";
 import { containerOf, eventOf, imageOf, infoOf, jsonLines, networkOf, shortName } from "./engine_json.ts";
+import { hijack } from "./exec/hijack.ts";
+import { type ExecState, SocketExec } from "./exec/socket_exec.ts";
 import { LogSplitter } from "./logs/log_lines.ts";
 
 /** After this time, a request counts as stuck. It is long, since an engine under load may need many seconds. */
@@ -40,6 +43,12 @@ const MAX_STATS = 4;
 const ENGINE = "http://192.0.2.1";
 /** The head of each frame of a log: its stream, three zeros, and its length. */
 const FRAME_HEAD_BYTES = 8;
+
+/**
+ * What the user would have to type to leave a command that goes on. The engine's default begins with Ctrl-P, and it holds
+ * back the first keys of such a sequence. It cannot be switched off, so this one begins with a key that few programs use.
+ */
+const DETACH_KEYS = "ctrl-^,ctrl-@,ctrl-^,ctrl-@";
 
 /** The failures that statuses mean for one kind of request. Used if the answer's message is unknown. */
 type Kinds = Readonly<Record<number, FailureKind>>;
@@ -166,6 +175,34 @@ export class SocketApi implements EngineApi {
       })
     ));
     return usage;
+  }
+
+  async exec(id: string, { command, terminal, user }: ExecCommand, signal: AbortSignal): Promise<ExecProcess> {
+    const size = terminal && [terminal.rows, terminal.columns];
+    const kinds = CONTAINER_KINDS;
+    const path = `${container(id)}/exec`;
+    const body = defined({
+      ...{ AttachStdin: true, AttachStdout: true, AttachStderr: true, DetachKeys: DETACH_KEYS },
+      ...{ Tty: terminal !== undefined, ConsoleSize: size, Cmd: command, User: user },
+    });
+    const { Id } = parse<{ Id?: unknown }>(path, await this.#ask("POST", path, { body, kinds, signal }));
+    if (typeof Id !== "string") {
+      throw new EngineError("refused", "the engine does not name the command that it is to run");
+    }
+    const start = defined({ Detach: false, Tty: terminal !== undefined, ConsoleSize: size });
+    try {
+      const given = await this.#lending(() => hijack(this.#path, `/exec/${Id}/start`, start, signal));
+      if ("body" in given) throw refusal(given.status, given.body, kinds);
+      return new SocketExec(given, {
+        state: () => this.#get<ExecState>(`/exec/${Id}/json`, { kinds }),
+        resize: async ({ columns, rows }) => {
+          await this.#ask("POST", `/exec/${Id}/resize?h=${rows}&w=${columns}`, { kinds });
+        },
+      }, { clock: this.#clock, hasTerminal: terminal !== undefined });
+    } catch (error) {
+      signal.throwIfAborted();
+      throw this.#explain(error);
+    }
   }
 
   async *logs(id: string, options: LogOptions = {}): AsyncGenerator<LogLine, void, void> {

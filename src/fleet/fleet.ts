@@ -32,6 +32,11 @@ export class Fleet {
     return this.#entries.get(id)?.instance;
   }
 
+  /** The pool of an instance; `undefined` if its container is removed. */
+  poolOf({ id }: Instance): InstancePool | undefined {
+    return this.#entries.get(id)?.pool;
+  }
+
   /** All instances that have not ended, oldest first. */
   instances(): Instance[] {
     return [...this.#entries.values()].map(({ instance }) => instance).filter(({ gone }) => !gone.aborted);

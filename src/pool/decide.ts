@@ -325,7 +325,7 @@ function awaitHealth({ backoff, members }: PoolState, moment: Moment): Action[] 
 
 /** How many requests are on ready instances or waiting. */
 function demandOf({ members, queue }: PoolState): number {
-  return members.reduce((sum, { phase, use }) => phase === "ready" ? sum + use.inFlight : sum, queue.size);
+  return members.reduce((sum, { phase, use }) => phase === "ready" ? sum + use.requests : sum, queue.size);
 }
 
 /** How many instances `demand` simultaneous requests need. */

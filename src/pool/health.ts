@@ -211,6 +211,6 @@ function isDead(probed: Probed): boolean {
   return probed === "closed" || probed === "refused" || probed === "silent";
 }
 
-function isFull({ inFlight, revision: { concurrency } }: Instance): boolean {
-  return concurrency > 0 && inFlight >= concurrency;
+function isFull({ requests, revision: { concurrency } }: Instance): boolean {
+  return concurrency > 0 && requests >= concurrency;
 }

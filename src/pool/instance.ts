@@ -42,7 +42,7 @@ export class Instance {
   oom = false;
   /** Whether somebody stopped or killed the container. Also true if nobody observed how it ended. */
   byHand = false;
-  /** How many leases were open when it ended. */
+  /** How many requests it served when it ended. */
   inFlightAtEnd = 0;
   /** Why it did not become ready, or ended; for operators. */
   failure: string | undefined;
@@ -72,6 +72,8 @@ export class Instance {
   readonly #owner: InstanceOwner | undefined;
   /** How many leases do not keep the instance awake. */
   #quiet = 0;
+  /** How many leases are those of operators' sessions. */
+  #sessions = 0;
   #idle: PromiseWithResolvers<void> | undefined;
   #moved: PromiseWithResolvers<void> | undefined;
   readonly #gone = new AbortController();
@@ -89,8 +91,24 @@ export class Instance {
     return this.#state;
   }
 
+  /** How many leases are open: its requests and the sessions of operators. */
   get inFlight(): number {
     return this.#leases.size;
+  }
+
+  /** How many requests it serves. */
+  get requests(): number {
+    return this.#leases.size - this.#sessions;
+  }
+
+  /** How many sessions of operators are open in it. */
+  get sessions(): number {
+    return this.#sessions;
+  }
+
+  /** The operator with the oldest session; `undefined` if none is open. */
+  get visitor(): Waker | undefined {
+    return this.#sessions === 0 ? undefined : this.#leases.list().find(({ session }) => session !== undefined)?.session;
   }
 
   /** How many open leases keep the instance awake. */
@@ -98,8 +116,11 @@ export class Instance {
     return this.#leases.size - this.#quiet;
   }
 
+  /** The leases of its requests. */
   get leases(): readonly Lease[] {
-    return this.#leases.list();
+    return this.#sessions === 0
+      ? this.#leases.list()
+      : this.#leases.list().filter(({ session }) => session === undefined);
   }
 
   /** Aborted when the container has ended, for whatever reason. */
@@ -121,7 +142,7 @@ export class Instance {
     this.#moved?.resolve();
     this.#moved = undefined;
     if (state !== "stopped" && state !== "failed") return;
-    this.inFlightAtEnd = this.#leases.size;
+    this.inFlightAtEnd = this.requests;
     this.#gone.abort();
     for (const lease of this.#leases.list()) lease.holder?.instanceGone(false);
   }
@@ -149,6 +170,17 @@ export class Instance {
     return lease;
   }
 
+  /**
+   * Opens a session of an operator. Until its lease is released, it keeps the instance as a request does, but takes no
+   * slot. If the instance sleeps, its pool resumes it the next time that it decides. @param by The operator.
+   */
+  enter(by: Waker): Lease {
+    const lease = new Lease(this, false, by);
+    this.#leases.add(lease);
+    this.#sessions++;
+    return lease;
+  }
+
   /** Aborts the requests in flight, since the app hangs. */
   letGo(): void {
     for (const lease of this.#leases.list()) lease.holder?.instanceGone(true);
@@ -170,26 +202,29 @@ export class Instance {
   /** Frees the slot of a lease: see {@linkcode Lease.release}. */
   takeBack(lease: Lease): void {
     if (!this.#leases.delete(lease)) return;
+    if (lease.session !== undefined) this.#sessions--;
     if (lease.quiet) this.#quiet--;
     // The lease may be the last one that keeps the instance awake, even if quiet ones are still open.
     else if (this.#leases.size === this.#quiet) {
       this.idleSince = this.#clock.now();
       this.lastUsedAt = new Date();
     }
+    if (this.waking !== undefined && this.requests === 0) this.#owner?.unansweredAfterWake(this);
     if (this.#leases.size === 0) {
-      if (this.waking !== undefined) this.#owner?.unansweredAfterWake(this);
       this.#idle?.resolve();
       this.#idle = undefined;
     }
-    this.#owner?.freed();
+    if (lease.session === undefined) this.#owner?.freed();
   }
 }
 
-/** One claimed slot on an instance. */
+/** One claimed slot on an instance, or the session of an operator, which needs no slot. */
 export class Lease implements Swappable {
   readonly instance: Instance;
   /** Whether it does not keep the instance awake. */
   readonly quiet: boolean;
+  /** Whose session it is; `undefined` for a request. */
+  readonly session: Waker | undefined;
   /** Gives the slot back; only the first call counts. */
   readonly release = (): void => this.instance.takeBack(this);
   #isAnswered = false;
@@ -198,9 +233,10 @@ export class Lease implements Swappable {
   holder: { instanceGone(isHung: boolean): void } | undefined;
   place = -1;
 
-  constructor(instance: Instance, quiet: boolean) {
+  constructor(instance: Instance, quiet: boolean, session?: Waker) {
     this.instance = instance;
     this.quiet = quiet;
+    this.session = session;
   }
 
   /**

@@ -189,17 +189,24 @@ export class InstancePool implements InstanceOwner {
     return how === undefined ? { lease } : { lease, how };
   }
 
+  /**
+   * Opens a session of an operator on an instance, and starts or resumes one if none is ready. A session takes no slot,
+   * so that it neither waits for requests nor keeps any from the app.
+   *
+   * @param by The operator. @throws {ClessError} As {@linkcode tryStart}.
+   */
+  async enter(signal: AbortSignal, by: Waker): Promise<Lease> {
+    return this.#slots.enter(by) ?? await this.#explained(signal, async () => {
+      const { lease } = await this.hold(signal, () => by);
+      const session = lease.instance.enter(by);
+      lease.release();
+      return session;
+    });
+  }
+
   /** Waits for an instance without using it. @throws {ClessError} Why there is none, with the app's output. */
   async tryStart(signal: AbortSignal, asker?: Asker): Promise<void> {
-    try {
-      (await this.hold(signal, asker)).lease.release();
-    } catch (error) {
-      if (!(error instanceof ClessError) || signal.aborted) throw error;
-      const { code, detail = error.message, message, retryAfterS } = error;
-      const output = error.output ?? await this.#executor.outputOf(error);
-      const hint = retryAfterS === undefined ? {} : { retryAfterS };
-      throw new ClessError(code, message, { detail, output, ...hint, cause: error });
-    }
+    await this.#explained(signal, async () => (await this.hold(signal, asker)).lease.release());
   }
 
   /** Starts or resumes an instance, unless one is ready or coming up, or the last start has just failed. */
@@ -367,6 +374,19 @@ export class InstancePool implements InstanceOwner {
     return this.#health.answers(instance, withinMs);
   }
 
+  /** Waits for an instance. If there is none, the error tells operators why, with the app's output. */
+  async #explained<T>(signal: AbortSignal, wait: () => Promise<T>): Promise<T> {
+    try {
+      return await wait();
+    } catch (error) {
+      if (!(error instanceof ClessError) || signal.aborted) throw error;
+      const { code, detail = error.message, message, retryAfterS } = error;
+      const output = error.output ?? await this.#executor.outputOf(error);
+      const hint = retryAfterS === undefined ? {} : { retryAfterS };
+      throw new ClessError(code, message, { detail, output, ...hint, cause: error });
+    }
+  }
+
   /** Takes every event. An event that arrives while another is being handled is queued. */
   #take(...events: PoolEvent[]): void {
     this.#events.push(...events);
@@ -496,9 +516,9 @@ export class InstancePool implements InstanceOwner {
   }
 
   /** For whom an instance is about to wake: for who has waited the longest, if anybody waits. */
-  #wakerOf({ inFlight }: Instance): Waker {
+  #wakerOf({ inFlight, visitor }: Instance): Waker {
     if (this.#queue.size > 0) return this.#queue.first?.() ?? { kind: "unknown" };
-    return { kind: inFlight > 0 ? "unknown" : "minimum" }; // somebody may have paused it while it had requests
+    return visitor ?? { kind: inFlight > 0 ? "unknown" : "minimum" }; // somebody may have paused it while it had requests
   }
 
   #newInstance(id: string): Instance {

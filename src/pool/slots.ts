@@ -1,4 +1,4 @@
-import type { Asker } from "../model/waker.ts";
+import type { Asker, Waker } from "../model/waker.ts";
 import type { HoldQueue } from "./hold_queue.ts";
 import type { Instance, Lease } from "./instance.ts";
 
@@ -27,6 +27,11 @@ export class Slots {
   /** Claims a slot if one is free and no request waits. @param quiet See {@linkcode Lease.quiet}. */
   claim(quiet: boolean): Lease | undefined {
     return this.#queue.size > 0 ? undefined : this.#claim(quiet);
+  }
+
+  /** Opens a session on a ready instance, full or not; `undefined` if there is none. */
+  enter(by: Waker): Lease | undefined {
+    return choose(this.#ready, Infinity, this.#random)?.enter(by);
   }
 
   /** Waits for a slot, until the signal is aborted. @throws {ClessError} `overloaded` if too many wait. */
@@ -92,12 +97,12 @@ export function choose(ready: readonly Instance[], limit: number, random: () => 
     const first = Math.floor(random() * ready.length);
     const other = Math.floor(random() * (ready.length - 1));
     const [a, b] = [ready[first]!, ready[other < first ? other : other + 1]!];
-    const better = b.inFlight < a.inFlight ? b : a;
-    if (better.inFlight < limit) return better;
+    const better = b.requests < a.requests ? b : a;
+    if (better.requests < limit) return better;
   }
   let best: Instance | undefined;
   for (const instance of ready) {
-    if (best === undefined || instance.inFlight < best.inFlight) best = instance;
+    if (best === undefined || instance.requests < best.requests) best = instance;
   }
-  return best !== undefined && best.inFlight < limit ? best : undefined;
+  return best !== undefined && best.requests < limit ? best : undefined;
 }

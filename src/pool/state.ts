@@ -37,7 +37,7 @@ import {
  */
 
 /** How an instance is used. The instance counts this itself, since requests do not go through {@linkcode reduce}. */
-export type Use = Readonly<Pick<Instance, "inFlight" | "inUse" | "idleSince" | "hasServed">>;
+export type Use = Readonly<Pick<Instance, "inFlight" | "inUse" | "requests" | "idleSince" | "hasServed">>;
 
 /** An instance in its pool's state. Times are clock ms. */
 export interface Member {

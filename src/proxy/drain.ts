@@ -10,6 +10,8 @@ export interface Drained {
   readonly servers: readonly { shutdown(): Promise<void> }[];
   readonly activator: Pick<Activator, "drain" | "holding">;
   readonly fleet: Pick<Fleet, "instances" | "pools">;
+  /** The commands that operators run in instances. */
+  readonly sessions: { close(why: string): Promise<void> };
   readonly unanswered: Pick<UnansweredRequests, "abortAll" | "list" | "total">;
 }
 
@@ -28,7 +30,7 @@ const LOOK_MS = 50;
  * accepted. Waits up to `timeoutMs` for the requests in flight, refuses the rest, and closes the connections.
  */
 export async function finish(drained: Drained, clock: Clock, timeoutMs: number): Promise<void> {
-  const { servers, fleet, unanswered } = drained;
+  const { servers, fleet, sessions, unanswered } = drained;
   const began = clock.now();
   const deadline = began + timeoutMs;
   let requests = unanswered.total;
@@ -43,13 +45,15 @@ export async function finish(drained: Drained, clock: Clock, timeoutMs: number):
     await delay(clock, Math.min(LOOK_MS, deadline - clock.now()));
   }
   refuse(drained);
+  await sessions.close("the session is over, since a new process of cless has taken over; it can be opened again");
   await atMost(Promise.all(servers.map((server) => server.shutdown())), clock, deadline - clock.now());
 }
 
 /** Refuses new requests, waits up to `timeoutMs` for those in flight, and refuses the rest with `draining`. */
 export async function drain(drained: Drained, clock: Clock, timeoutMs: number): Promise<void> {
-  const { servers, activator, fleet } = drained;
+  const { servers, activator, fleet, sessions } = drained;
   activator.drain();
+  sessions.close("the session is over, since cless is stopping"); // a shell that somebody has left open must not keep all services away
   const answered = Promise.all(servers.map((server) => server.shutdown()));
   // A WebSocket counts as answered long before its instance is idle.
   const idle = answered.then(() => Promise.all(fleet.instances().map((instance) => instance.untilIdle())));

@@ -93,7 +93,7 @@ export class Retries {
     const last = this.#lastBroken.get(instance);
     this.#lastBroken.set(instance, { context, at });
     const isOther = last !== undefined && last.context !== context && at - last.at <= TOGETHER_MS;
-    return isOther || Math.max(instance.inFlight, instance.inFlightAtEnd) > 1;
+    return isOther || Math.max(instance.requests, instance.inFlightAtEnd) > 1;
   }
 
   /** Waits a short time until it is known whether the instance has ended or still answers. */

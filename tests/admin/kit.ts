@@ -12,6 +12,8 @@ import type { DeployPreview, Period, WakeRecord } from "../../src/control/record
 import type { ClessEvent } from "../../src/control/events.ts";
 import { showTemplate } from "../../src/control/schema/schema.ts";
 import { CertificateNames } from "../../src/control/certificates/names.ts";
+import { ExecSessions } from "../../src/control/exec/sessions.ts";
+import { Router } from "../../src/routing/router.ts";
 import { Secrets } from "../../src/control/secrets/secrets.ts";
 import { Sessions } from "../../src/control/access/sessions.ts";
 import { Tokens } from "../../src/control/access/tokens.ts";
@@ -20,6 +22,7 @@ import { resolveTraffic } from "../../src/model/traffic.ts";
 import { LIMITS, newScene, type Scene, type SceneOptions } from "../deploy/deployer_kit.ts";
 import { NEW_DEFAULTS } from "../support/kit.ts";
 import { RevisionLimits } from "../../src/control/revision_limits.ts";
+import { FakeExecEngine } from "../support/fake_exec.ts";
 import { FakeStore } from "../support/fake_store.ts";
 
 /** The owner's token. */
@@ -49,6 +52,8 @@ export interface Admin extends Scene {
   readonly woken: WakeRecord[];
   /** What services did; the API tells it as it is here. */
   readonly past: { readonly periods: Period[]; readonly timelines: Timeline[] };
+  /** The engine of the commands that are run in instances. */
+  readonly exec: FakeExecEngine;
   /** The events for subscribers. */
   readonly happening: ClessEvent[];
   /** Asks the API, with the owner's token unless the request has one. */
@@ -98,6 +103,7 @@ export async function newAdmin(
     asked.push(`wake log of ${service} in ${minutes}, at most ${limit}`);
     return woken;
   };
+  const exec = new FakeExecEngine();
   const tokens = new Tokens(store, OWNER, () => scene.time.now);
   await tokens.check(OWNER); // otherwise a test could end before the token's hash is computed
   const catalog = catalogOf(scene, found, { failures, statuses });
@@ -114,6 +120,12 @@ export async function newAdmin(
     revisionLimits: new RevisionLimits(LIMITS, NEW_DEFAULTS, new Map([["pause-after", "--pause-after"]])),
     waits: { of: () => undefined },
     control: { wake: (name, _, by) => control("wake", name, ` for ${by}`), sleep: (name) => control("sleep", name) },
+    exec: new ExecSessions({
+      ...kit,
+      router: new Router(scene.services, undefined),
+      engine: exec,
+      events: { emit() {} },
+    }),
     secrets,
     tokens,
     sessions: new Sessions(store, tokens, () => scene.time.now),
@@ -167,6 +179,7 @@ export async function newAdmin(
     ...scene,
     handle,
     parts,
+    exec,
     asked,
     found,
     failures,

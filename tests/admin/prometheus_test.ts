@@ -27,7 +27,7 @@ async function allMetrics(): Promise<string> {
   metrics.wrote(0.3);
   metrics.failed("write");
   return await metrics.text({
-    instances: [{ id: "one", inFlight: 1, state: "ready", revision }],
+    instances: [{ id: "one", requests: 1, state: "ready", revision }],
     pools: [{ revision, waiting: 1 }],
     served: [revision],
     statuses: [{ service: "web", state: "ready" }, { service: "shop", state: "asleep" }],

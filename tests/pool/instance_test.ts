@@ -224,3 +224,27 @@ Deno.test("in an instance's id, every random character is as likely as any other
   const favoured = [..."0123"].reduce((sum, character) => sum + counts.get(character)!, 0);
   assert(favoured < 4300, `${favoured}`);
 });
+
+const BY = { kind: "operator", name: "ci" } as const;
+
+Deno.test("a session of an operator keeps an instance in use, and is no request", async () => {
+  const clock = new FakeClock();
+  const instance = newInstance(clock);
+  const [session, request] = [instance.enter(BY), instance.claim()];
+  assertEquals([instance.inFlight, instance.inUse, instance.requests, instance.sessions], [2, 2, 1, 1]);
+  assertEquals([instance.leases, instance.visitor], [[request], BY]);
+  request.release();
+  let isIdle = false;
+  const idle = instance.untilIdle().then(() => isIdle = true);
+  await clock.advance(1000);
+  assertEquals([instance.requests, isIdle], [0, false]);
+  session.release();
+  session.release();
+  await idle;
+  assertEquals([instance.inFlight, instance.sessions, instance.visitor, instance.idleSince], [
+    0,
+    0,
+    undefined,
+    clock.now(),
+  ]);
+});

@@ -15,9 +15,16 @@ function newScene() {
   const shutdown = Promise.withResolvers<void>();
   let isClosing = false;
   const servers = [{ shutdown: () => (isClosing = true, shutdown.promise) }];
-  const parts = { servers, activator: front.activator, fleet: kit.fleet, unanswered };
+  const closed: string[] = [];
+  const sessions = {
+    close(why: string) {
+      closed.push(why);
+      return Promise.resolve();
+    },
+  };
+  const parts = { servers, activator: front.activator, fleet: kit.fleet, sessions, unanswered };
   return {
-    ...{ kit, front, unanswered, shutdown },
+    ...{ kit, front, unanswered, shutdown, closed },
     drained: drain.bind(null, parts, kit.clock),
     finished: finish.bind(null, parts, kit.clock),
     /** Whether the server has been told to close its connections. */
@@ -153,4 +160,30 @@ Deno.test("a superseded process ends after its timeout, however short, and whate
       assertEquals(done.isDone, true, `${timeoutMs} ms, ${isInUse ? "in use" : "idle"}`);
     }
   }
+});
+
+Deno.test("a program that stops closes the sessions of operators at once, before anything else is waited for", async () => {
+  const { closed, drained, kit, shutdown } = newScene();
+  const over = drained(10_000);
+  assertEquals(closed, ["the session is over, since cless is stopping"]);
+  shutdown.resolve();
+  await settle();
+  await kit.clock.advance(10_000);
+  await over;
+});
+
+Deno.test("a superseded program lets sessions of operators go on until the time is up, as it does requests", async () => {
+  const { closed, finished, front, kit, shutdown } = newScene();
+  const pool = (await front.activator.resolve(hostOf("app"), new AbortController().signal)).route();
+  const { lease } = await started(kit, pool);
+  const session = lease.instance.enter({ kind: "operator", name: "ci" });
+  lease.release();
+  const over = finished(10_000);
+  await kit.clock.advance(9_999);
+  assertEquals(closed, []);
+  await kit.clock.advance(1);
+  assertEquals(closed, ["the session is over, since a new process of cless has taken over; it can be opened again"]);
+  session.release();
+  shutdown.resolve();
+  await over;
 });

@@ -9,7 +9,7 @@ export const NOW = 100_000;
 export function memberOf(id: string, { use, ...changes }: Partial<Omit<Member, "use">> & { use?: Partial<Use> } = {}) {
   const member: Member = {
     id,
-    use: { inFlight: 0, inUse: 0, idleSince: NOW, hasServed: false, ...use },
+    use: { inFlight: 0, inUse: 0, requests: use?.inFlight ?? 0, idleSince: NOW, hasServed: false, ...use },
     phase: "ready",
     coming: false,
     attempt: 0,

@@ -19,6 +19,9 @@ const instanceView = z.strictObject({
   }),
   address: z.string().meta({ description: "Where the host reaches it; empty until its container runs" }),
   inFlight: z.int().min(0).meta({ description: "How many requests it serves now" }),
+  sessions: z.int().min(1).optional().meta({
+    description: "How many sessions of operators are open in it, which keep it awake; missing if there are none",
+  }),
   memoryBytes: z.int().min(0).optional().meta({
     description:
       "How much memory it uses now, without caches that the kernel could drop at once; missing if it is not known",
@@ -101,14 +104,15 @@ function checked(name: string): string {
 }
 
 function showInstance(instance: Instance, usage: Usage | undefined): z.input<typeof instanceView> {
-  const { id, state, inFlight, failure, coldStartMs } = instance;
+  const { id, state, requests, sessions, failure, coldStartMs } = instance;
   return {
     id,
     service: instance.revision.service,
     revision: instance.revision.name,
     state,
     address: instance.origin.replace(/^http:\/\//, ""),
-    inFlight,
+    inFlight: requests,
+    sessions: sessions === 0 ? undefined : sessions,
     memoryBytes: usage?.bytes,
     swapBytes: usage?.swapBytes,
     startedAt: instance.startedAt.toISOString(),

@@ -1,0 +1,111 @@
+import { systemClock } from "../base/clock.ts";
+import { OperatorError } from "../base/errors.ts";
+import { EXEC_CODE, type TerminalSize } from "../control/exec/process.ts";
+import { defined } from "../model/defined.ts";
+import { servicePath } from "./client.ts";
+import { ExecSession } from "./exec_session.ts";
+import { flag } from "./flags.ts";
+import { terminalSize, whileRaw } from "./raw_terminal.ts";
+import { stderrScreen } from "./terminal.ts";
+import { plainText } from "./text.ts";
+import { type Call, clientVerb } from "./verb.ts";
+
+/** Of a terminal that does not know its size. */
+const USUAL_SIZE: TerminalSize = { columns: 80, rows: 24 };
+/** If the command does not run after this time, the user is told why. */
+const NOTICE_MS = 300;
+/** The signals that end a session, with their numbers. */
+const ENDING: readonly (readonly [Deno.Signal, number])[] = [["SIGHUP", 1], ["SIGINT", 2], ["SIGTERM", 15]];
+
+/** `cless exec`: runs a command in an instance of a service. */
+export const exec = clientVerb({
+  name: "exec",
+  summary: "Run a command in an instance of a service, or a shell",
+  args: ["NAME", "[CMD…]"],
+  flags: [
+    flag("--instance ID", "Run it in this instance, as cless instances lists them"),
+    flag("--revision REVISION", "Run it in an instance of this revision"),
+    flag("-u, --user USER", "Run it as this user of the image, such as root or 1000:1000"),
+    {
+      ...flag("-t, --[no-]tty", "Give it a terminal"),
+      default: "if standard input and output are terminals",
+    },
+    flag("-i, --[no-]stdin", "Pass standard input on to it"),
+  ],
+  notes: [
+    "Without a command, it runs bash, or sh if the image has no bash. Write -- before a command with flags of its own.",
+    "The service is woken if it sleeps, and the instance stays awake until the command ends. A deploy or cless sleep waits for it as for a request, up to the drain timeout.",
+    "The exit code is that of the command; 127 if the image does not have it, 126 if it cannot be run, and 125 if something else has failed. If this program is killed, the command gets the end of its input and goes on, as with docker exec.",
+  ],
+  example: ["cless exec web", "cless exec db -- pg_dump shop >shop.sql", "cless exec web --user root -- id"],
+  run: async (call) => {
+    const isAtTerminal = Deno.stdin.isTerminal() && Deno.stdout.isTerminal();
+    const hasTerminal = call.flags.has("tty") ? call.on("tty") : isAtTerminal;
+    try {
+      return await run(call, hasTerminal ? terminalSize() ?? USUAL_SIZE : undefined);
+    } catch (error) {
+      if (!(error instanceof OperatorError)) throw error;
+      error.lines.forEach((line) => console.error(`cless: ${line}`));
+      return EXEC_CODE.failed;
+    }
+  },
+});
+
+async function run(call: Call, terminal: TerminalSize | undefined): Promise<number> {
+  const [name = ""] = call.args;
+  const { opened, socket } = await call.client.webSocket(`${servicePath(name, "exec")}?${queryOf(call, terminal)}`);
+  const screen = stderrScreen();
+  const cancelNotice = systemClock.after(NOTICE_MS, () => screen.live(`waking ${name}`));
+  const started = () => {
+    cancelNotice();
+    screen.clear();
+  };
+  const { stderr, stdin, stdout } = Deno;
+  const hasInput = !call.flags.has("stdin") || call.on("stdin");
+  const session = new ExecSession(socket, { stdin: hasInput ? stdin : undefined, stdout, stderr }, started);
+  const run = async () => {
+    await opened;
+    return await (terminal === undefined ? session.run() : whileRaw(() => session.run()));
+  };
+  const { code, output = [], reason } = await withSignals(session, terminal !== undefined, run).finally(started);
+  if (reason !== undefined) console.error(`cless: ${plainText(reason)}`);
+  output.forEach((line) => console.error(`  ${plainText(line)}`));
+  return code;
+}
+
+function queryOf(call: Call, terminal: TerminalSize | undefined): URLSearchParams {
+  const query = new URLSearchParams(call.args.slice(1).map((word) => ["command", word]));
+  const { columns, rows } = terminal ?? {};
+  const named = { ...values(call), ...defined({ tty: terminal && true, columns, rows }) };
+  for (const [name, value] of Object.entries(named)) query.set(name, String(value));
+  return query;
+}
+
+function values(call: Call): Record<string, string> {
+  return Object.fromEntries(["instance", "revision", "user"].flatMap((flag) => {
+    const value = call.text(flag);
+    return value === undefined ? [] : [[flag, value]];
+  }));
+}
+
+/**
+ * Runs a session while signals are passed to it: a new size of the terminal, and those that would end this program
+ * before it has restored the terminal.
+ */
+async function withSignals<T>(session: ExecSession, hasTerminal: boolean, act: () => Promise<T>): Promise<T> {
+  const listeners: [Deno.Signal, () => void][] = ENDING.map(([signal, number]) => [
+    signal,
+    () => session.leave(128 + number),
+  ]);
+  const resize = () => {
+    const size = terminalSize();
+    if (size !== undefined) session.resize(size);
+  };
+  if (hasTerminal) listeners.push(["SIGWINCH", resize]);
+  for (const [signal, listener] of listeners) Deno.addSignalListener(signal, listener);
+  try {
+    return await act();
+  } finally {
+    for (const [signal, listener] of listeners) Deno.removeSignalListener(signal, listener);
+  }
+}

@@ -1,0 +1,90 @@
+import { MuxAsyncIterator } from "@std/async/mux-async-iterator";
+import { piecesOf } from "../../base/streams.ts";
+import {
+  EXEC_CODE,
+  type ExecEnd,
+  type ExecPiece,
+  type ExecProcess,
+  type TerminalSize,
+} from "../../control/exec/process.ts";
+import { killGroup } from "../command.ts";
+import { failedStart, isFailedStart } from "./failed_start.ts";
+
+/** A text of an engine that is longer is the output of the command. */
+const MAX_REASON_LENGTH = 4096;
+/** How the docker command reports that it could not even ask the engine. */
+const DOCKER_FAILURE = /^(Error response from daemon: |Error: |Cannot connect to the Docker daemon)/;
+
+/** A command in a container, by `docker exec`. It has no terminal. */
+export class CommandExec implements ExecProcess {
+  readonly #child: Deno.ChildProcess;
+  readonly #input: WritableStreamDefaultWriter<Uint8Array>;
+  #hasEnded = false;
+
+  /** @param child All its streams are piped. */
+  constructor(child: Deno.ChildProcess) {
+    this.#child = child;
+    this.#input = child.stdin.getWriter();
+    this.#input.closed.catch(() => {}); // `write` reports it
+  }
+
+  async *run(): AsyncGenerator<ExecPiece, ExecEnd, void> {
+    const both = new MuxAsyncIterator<ExecPiece>();
+    both.add(piecesOfStream("stdout", this.#child.stdout));
+    both.add(piecesOfStream("stderr", this.#child.stderr));
+    // What may be the reason of a failure is held back until the command ends, or writes more.
+    let held: ExecPiece | undefined;
+    let isFirst = true;
+    for await (const piece of both) {
+      const isReason = isFirst && mayBeReason(piece);
+      isFirst = false;
+      if (isReason) {
+        held = piece;
+        continue;
+      }
+      if (held !== undefined) yield held;
+      held = undefined;
+      yield piece;
+    }
+    const { code } = await this.#child.status;
+    this.#hasEnded = true;
+    const reason = held === undefined ? "" : new TextDecoder().decode(held.bytes);
+    if (isFailedStart(reason) && (code === EXEC_CODE.notRunnable || code === EXEC_CODE.notFound)) {
+      return failedStart(reason);
+    }
+    if (held?.stream === "stderr" && code === 1) {
+      return { code: EXEC_CODE.failed, problem: reason.trim().replace(DOCKER_FAILURE, "") };
+    }
+    if (held !== undefined) yield held;
+    return { code };
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    await this.#input.write(bytes);
+  }
+
+  async endInput(): Promise<void> {
+    await this.#input.close();
+  }
+
+  async resize(_size: TerminalSize): Promise<void> {}
+
+  [Symbol.dispose](): void {
+    this.#input.abort().catch(() => {});
+    if (!this.#hasEnded) killGroup(this.#child, "SIGKILL");
+  }
+}
+
+function mayBeReason({ bytes, stream }: ExecPiece): boolean {
+  if (bytes.length > MAX_REASON_LENGTH) return false;
+  const text = new TextDecoder().decode(bytes);
+  return stream === "stdout" ? isFailedStart(text) : DOCKER_FAILURE.test(text);
+}
+
+/** One of the two streams. Each piece is a copy, since the next one is read before this one is used. */
+async function* piecesOfStream(
+  stream: ExecPiece["stream"],
+  bytes: ReadableStream<Uint8Array>,
+): AsyncGenerator<ExecPiece, void, void> {
+  for await (const piece of piecesOf(bytes)) yield { stream, bytes: piece.slice() };
+}

@@ -1,0 +1,151 @@
+import { delay } from "../../base/async.ts";
+import type { Clock } from "../../base/clock.ts";
+import {
+  EXEC_CODE,
+  type ExecEnd,
+  ExecError,
+  type ExecPiece,
+  type ExecProcess,
+  type TerminalSize,
+} from "../../control/exec/process.ts";
+import { messageOf } from "../../base/errors.ts";
+import { kindOf } from "../engine_error.ts";
+import { failedStart } from "./failed_start.ts";
+import { type Hijacked, writeAll } from "./hijack.ts";
+
+/** The head of each frame of the output: its stream, three zeros, and its length. */
+const FRAME_HEAD_BYTES = 8;
+const READ_BYTES = 32 * 1024;
+/** After the output has ended, the engine may need a moment to know the exit code. */
+const CODE_CHECKS = 50;
+const CODE_CHECK_MS = 20;
+
+/** What `GET /exec/ID/json` says. */
+export interface ExecState {
+  readonly Running?: boolean;
+  readonly ExitCode?: number | null;
+  /** 0 if it was never started. */
+  readonly Pid?: number;
+}
+
+/** Asks the engine about one command that it has been given. */
+export interface ExecRequests {
+  state(): Promise<ExecState>;
+  resize(size: TerminalSize): Promise<void>;
+}
+
+/** A command in a container over a connection to the engine's socket. */
+export class SocketExec implements ExecProcess {
+  readonly #connection: Deno.UnixConn;
+  readonly #begun: Uint8Array;
+  readonly #requests: ExecRequests;
+  readonly #hasTerminal: boolean;
+  readonly #clock: Clock;
+  #isClosed = false;
+
+  constructor(
+    { begun, connection }: Hijacked,
+    requests: ExecRequests,
+    { clock, hasTerminal }: { readonly clock: Clock; readonly hasTerminal: boolean },
+  ) {
+    this.#connection = connection;
+    this.#begun = begun;
+    this.#requests = requests;
+    this.#hasTerminal = hasTerminal;
+    this.#clock = clock;
+  }
+
+  async *run(): AsyncGenerator<ExecPiece, ExecEnd, void> {
+    let reason: string | undefined;
+    let isFirst = true;
+    for await (const piece of this.#hasTerminal ? rawPieces(this.#bytes()) : framedPieces(this.#bytes())) {
+      // If the command could not be started, the engine says why in place of the output.
+      if (isFirst && await this.#hasFailed()) reason = "";
+      isFirst = false;
+      if (reason === undefined) yield piece;
+      else reason += new TextDecoder().decode(piece.bytes);
+    }
+    if (reason !== undefined) return failedStart(reason);
+    return await this.#end();
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    await writeAll(this.#connection, bytes);
+  }
+
+  async endInput(): Promise<void> {
+    await this.#connection.closeWrite();
+  }
+
+  async resize(size: TerminalSize): Promise<void> {
+    await this.#requests.resize(size);
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#connection.close();
+  }
+
+  async *#bytes(): AsyncGenerator<Uint8Array, void, void> {
+    if (this.#begun.length > 0) yield this.#begun;
+    const room = new Uint8Array(READ_BYTES);
+    for (;;) {
+      const count = await this.#connection.read(room).catch((error) => {
+        throw new ExecError("the engine has cut the connection to the command", { cause: error });
+      });
+      if (count === null) return;
+      yield room.subarray(0, count);
+    }
+  }
+
+  async #hasFailed(): Promise<boolean> {
+    const { Pid, Running } = await this.#requests.state().catch((): ExecState => ({}));
+    return Pid === 0 && Running === false;
+  }
+
+  async #end(): Promise<ExecEnd> {
+    for (let check = 1; check <= CODE_CHECKS; check++) {
+      let state: ExecState;
+      try {
+        state = await this.#requests.state();
+      } catch (error) {
+        if (kindOf(error) !== "gone") throw new ExecError(messageOf(error), { cause: error });
+        return { code: EXEC_CODE.killed, problem: "the instance has ended" }; // and its container is removed
+      }
+      if (state.Running === false && typeof state.ExitCode === "number") return { code: state.ExitCode };
+      await delay(this.#clock, CODE_CHECK_MS);
+    }
+    throw new ExecError("the engine has cut the connection, and the command may still be running");
+  }
+}
+
+/** The output of a command with a terminal. */
+async function* rawPieces(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<ExecPiece, void, void> {
+  for await (const piece of bytes) yield { stream: "stdout", bytes: piece };
+}
+
+/** The output of a command without a terminal: both streams come as frames over one connection. */
+async function* framedPieces(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<ExecPiece, void, void> {
+  const head = new Uint8Array(FRAME_HEAD_BYTES);
+  let headBytes = 0;
+  let left = 0;
+  for await (const piece of bytes) {
+    for (let at = 0; at < piece.length;) {
+      if (left === 0) {
+        const taken = piece.subarray(at, at + FRAME_HEAD_BYTES - headBytes);
+        head.set(taken, headBytes);
+        headBytes += taken.length;
+        at += taken.length;
+        if (headBytes < FRAME_HEAD_BYTES) break;
+        headBytes = 0;
+        left = new DataView(head.buffer).getUint32(4);
+        continue;
+      }
+      const part = piece.subarray(at, at + left);
+      at += part.length;
+      left -= part.length;
+      yield { stream: head[0] === 2 ? "stderr" : "stdout", bytes: part };
+    }
+  }
+}

@@ -1,0 +1,242 @@
+import { assertEquals, assertMatch } from "@std/assert";
+import { KIND, resizeMessage } from "../../src/control/exec/messages.ts";
+import type { ExecSessions } from "../../src/control/exec/sessions.ts";
+import { type Admin, newAdmin, OWNER } from "../admin/kit.ts";
+import { noNet, noRun } from "../support/permissions.ts";
+import type { FakeProcess } from "../support/fake_exec.ts";
+import { until } from "../support/until.ts";
+import { apiTest } from "./fake_api.ts";
+import { programArgs, runMain } from "./run_main.ts";
+
+const decoder = new TextDecoder();
+
+/** `cless exec` as a process of its own, against the real API with an engine that does what the test says. */
+class Scene implements AsyncDisposable {
+  readonly admin: Admin;
+  readonly #server: Deno.HttpServer<Deno.NetAddr>;
+
+  private constructor(admin: Admin) {
+    this.admin = admin;
+    this.#server = Deno.serve(
+      { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+      (request, { remoteAddr }) => admin.handle(request, remoteAddr.hostname),
+    );
+  }
+
+  static async make(): Promise<Scene> {
+    const admin = await newAdmin();
+    admin.kit.launcher.on.launch = () => ({ origin: "http://10.0.0.2:8080" });
+    await admin.ask("PUT", "/v1/services/web", { body: { image: "web" } });
+    return new Scene(admin);
+  }
+
+  args(...args: string[]): string[] {
+    const server = ["--server", `http://127.0.0.1:${this.#server.addr.port}`, "--token", OWNER];
+    return programArgs("exec", ...server, ...args);
+  }
+
+  spawn(...args: string[]): Deno.ChildProcess {
+    return new Deno.Command(Deno.execPath(), {
+      args: this.args(...args),
+      ...{ stdin: "piped", stdout: "piped", stderr: "piped" },
+    }).spawn();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#server.shutdown();
+  }
+}
+
+function execTest(name: string, fn: (scene: Scene) => Promise<void>): void {
+  Deno.test({
+    name,
+    ignore: noNet || noRun,
+    fn: async () => {
+      await using scene = await Scene.make();
+      await fn(scene);
+    },
+  });
+}
+
+/** Runs a command that does this, and has no input. */
+async function outcome(scene: Scene, args: readonly string[], act: (process: FakeProcess) => void) {
+  const child = scene.spawn(...args);
+  await child.stdin.close();
+  const [{ code, stderr, stdout }] = await Promise.all([child.output(), scene.admin.exec.next().then(act)]);
+  return { code, out: decoder.decode(stdout), err: decoder.decode(stderr) };
+}
+
+execTest("exec passes words, outputs and the exit code on, and keeps both outputs apart", async (scene) => {
+  const args = ["web", "--user", "root", "--", "ls", "-l", "--user", "a  b"];
+  const run = await outcome(scene, args, (process) => {
+    process.say("out\n");
+    process.say("err\n", "stderr");
+    process.end(7);
+  });
+  assertEquals(run, { code: 7, out: "out\n", err: "err\n" });
+  const command = ["ls", "-l", "--user", "a  b"];
+  assertEquals(scene.admin.exec.calls, [{ id: "one", command, user: "root", terminal: undefined }]);
+});
+
+execTest(
+  "bytes of any value and much of them pass through pipes in both directions, and the input's end too",
+  async (scene) => {
+    const bytes = Uint8Array.from({ length: 3_000_000 }, (_, at) => at * 31 % 251);
+    const child = scene.spawn("web", "--", "cat");
+    const feeding = (async () => {
+      const writer = child.stdin.getWriter();
+      for (let at = 0; at < bytes.length; at += 100_000) await writer.write(bytes.slice(at, at + 100_000));
+      await writer.close();
+    })();
+    const output = child.output();
+    const process = await scene.admin.exec.next();
+    process.onWrite = (piece) => process.say(piece.slice());
+    await feeding;
+    await until(() => process.inputEnded);
+    process.end(0);
+    const { code, stderr, stdout } = await output;
+    assertEquals([code, decoder.decode(stderr), stdout.length], [0, "", bytes.length]);
+    assertEquals(stdout, bytes);
+  },
+);
+
+execTest("without standard input, a command gets its end at once and nothing is read", async (scene) => {
+  const child = scene.spawn("web", "--no-stdin", "--", "ls");
+  const process = await scene.admin.exec.next();
+  await until(() => process.inputEnded);
+  process.end(0);
+  const { code } = await child.output();
+  assertEquals([code, process.text], [0, ""]);
+  await child.stdin.close().catch(() => {});
+});
+
+execTest(
+  "a command that is not run is one line on standard error, and the code that docker gives it",
+  async (scene) => {
+    const problem = 'the command cannot be run: "nosuch": executable file not found in $PATH';
+    const run = await outcome(scene, ["web", "--", "nosuch"], (process) => process.end(127, { problem }));
+    assertEquals(run, { code: 127, out: "", err: `cless: ${problem}\n` });
+  },
+);
+
+execTest("a service that does not start is 125, with why and what its app wrote last", async (scene) => {
+  const { launcher } = scene.admin.kit;
+  launcher.written = "no database\n";
+  launcher.on.launch = () => {
+    throw new Error("no memory");
+  };
+  const child = scene.spawn("web");
+  await child.stdin.close();
+  const { code, stderr } = await child.output();
+  const err = "cless: the revision web-00001 did not become ready: no memory\n  no database\n";
+  assertEquals([code, decoder.decode(stderr)], [125, err]);
+});
+
+execTest("an output that nobody reads any more ends exec as a broken pipe does", async (scene) => {
+  const command = scene.args("web", "--", "yes").map((word) => `'${word}'`).join(" ");
+  const child = new Deno.Command("bash", {
+    args: ["-c", `${Deno.execPath()} ${command} </dev/null | head -c 4; echo " \${PIPESTATUS[0]}"`],
+  }).output();
+  const process = await scene.admin.exec.next();
+  process.say("yes\n");
+  const stopped = setInterval(() => process.say("yes\n"), 10);
+  await until(() => process.disposed);
+  clearInterval(stopped);
+  assertEquals(decoder.decode((await child).stdout), "yes\n 141\n");
+});
+
+execTest("a cless that stops ends the session with one clear line", async (scene) => {
+  const child = scene.spawn("web", "--", "sleep", "100");
+  const process = await scene.admin.exec.next();
+  await until(() => process.command !== undefined);
+  await (scene.admin.parts.exec as ExecSessions).close("cless is stopping");
+  const { code, stderr } = await child.output();
+  assertEquals([code, decoder.decode(stderr)], [125, "cless: cless is stopping\n"]);
+  await child.stdin.close().catch(() => {});
+});
+
+execTest("a signal that ends exec ends its session, with the code that shells give it", async (scene) => {
+  const child = scene.spawn("web", "--", "sleep", "100");
+  const process = await scene.admin.exec.next();
+  process.say("here");
+  const reader = child.stdout.getReader();
+  await reader.read();
+  child.kill("SIGTERM");
+  assertEquals((await child.status).code, 143);
+  await until(() => process.disposed);
+  await Promise.all([reader.cancel(), child.stderr.cancel(), child.stdin.close().catch(() => {})]);
+});
+
+Deno.test({
+  name: "at a terminal, keys go to the command, a new size too, and the terminal is as before in the end",
+  ignore: noNet || noRun || Deno.build.os !== "linux",
+  fn: async () => {
+    await using scene = await Scene.make();
+    const quoted = [Deno.execPath(), ...scene.args("web")].map((word) => `'${word}'`).join(" ");
+    const script = `stty cols 97 rows 31; ${quoted}; echo "code $?"; stty -a`;
+    const child = new Deno.Command("script", {
+      args: ["-qec", script, "/dev/null"],
+      env: { SHELL: "/bin/bash" },
+      ...{ stdin: "piped", stdout: "piped", stderr: "null" },
+    }).spawn();
+    const keys = child.stdin.getWriter();
+    const output = new Response(child.stdout).text();
+    const process = await scene.admin.exec.next();
+    assertEquals(process.command.terminal, { columns: 97, rows: 31 });
+    process.say("$ ");
+    // Until the terminal is raw, it would keep the keys.
+    const tty = await terminalOf(child.pid);
+    await until(async () => / -icanon\b/.test(await stty(tty, "-a")));
+    await keys.write(new TextEncoder().encode("ls\r\x03"));
+    await until(() => process.text === "ls\r\x03");
+    await stty(tty, "cols", "132", "rows", "50");
+    await until(() => process.sizes.length > 0);
+    assertEquals(process.sizes, [{ columns: 132, rows: 50 }]);
+    process.end(9);
+    const text = await output;
+    assertMatch(text, /\$ code 9\r\n/);
+    assertMatch(text, / icanon\b/);
+    await keys.close().catch(() => {});
+    await child.status;
+  },
+});
+
+/** The terminal of what `script` runs. */
+async function terminalOf(pid: number): Promise<string> {
+  const { stdout } = await new Deno.Command("ps", { args: ["-o", "tty=", "--ppid", `${pid}`] }).output();
+  return `/dev/${decoder.decode(stdout).trim().split("\n")[0]}`;
+}
+
+async function stty(tty: string, ...args: string[]): Promise<string> {
+  const { stdout } = await new Deno.Command("stty", { args: ["-F", tty, ...args] }).output();
+  return decoder.decode(stdout);
+}
+
+apiTest("a connection that breaks off is told, and what is in front of cless and opens no WebSocket, too", {
+  "GET /v1/services/web/exec": () => new Response("busy", { status: 502 }),
+}, async (api) => {
+  const run = async (...args: string[]) => await runMain("exec", ...args, "--server", api.url, "--token", "secret");
+  const { code, err } = await run("web");
+  assertEquals(code, 125);
+  assertMatch(err, /^cless: the server at \S+ is not an admin API of cless \(status 502\)/);
+  assertEquals((await run("shop")).err, "cless: there is no /v1/services/shop/exec");
+});
+
+Deno.test({
+  name: "a session whose connection breaks off has failed",
+  ignore: noNet,
+  fn: async () => {
+    await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {
+      const { response, socket } = Deno.upgradeWebSocket(request);
+      socket.onopen = () => {
+        socket.send(new Uint8Array([KIND.stdout, 33]));
+        socket.send(resizeMessage({ columns: 1, rows: 1 })); // a client ignores what it does not know
+        socket.close();
+      };
+      return response;
+    });
+    const url = `http://127.0.0.1:${server.addr.port}`;
+    const run = await runMain("exec", "web", "--no-stdin", "--server", url, "--token", "secret", "--", "ls");
+    assertEquals(run, { code: 125, out: "!", err: "cless: the connection to cless has broken off" });
+  },
+});

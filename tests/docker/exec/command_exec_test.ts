@@ -1,0 +1,95 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import type { ExecCommand, ExecEnd, ExecPiece } from "../../../src/control/exec/process.ts";
+import { DockerCommand } from "../../../src/docker/command.ts";
+import { CommandApi } from "../../../src/docker/command_api.ts";
+import { EngineError } from "../../../src/docker/engine_error.ts";
+import { noRun, noWrite } from "../../support/permissions.ts";
+
+const LS: ExecCommand = { command: ["ls", "-l"], user: undefined, terminal: undefined };
+const NOT_FOUND =
+  'OCI runtime exec failed: exec failed: unable to start container process: exec: "ls": executable file not found in $PATH: unknown';
+
+/** Runs a command where `docker` is this shell script. */
+async function outcome(script: string, { command = LS, input = new Uint8Array() } = {}) {
+  const folder = await Deno.makeTempDir({ prefix: "command-exec-" });
+  try {
+    await Deno.writeTextFile(`${folder}/docker`, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+    using process = await new CommandApi(new DockerCommand(`${folder}/docker`)).exec("one", command);
+    const output: Record<ExecPiece["stream"], number[]> = { stdout: [], stderr: [] };
+    const fed = (async () => {
+      if (input.length > 0) await process.write(input);
+      await process.endInput();
+    })().catch(() => {});
+    const pieces = process.run();
+    for (;;) {
+      const next = await pieces.next();
+      if (next.done) {
+        await fed;
+        const text = (bytes: number[]) => new TextDecoder().decode(new Uint8Array(bytes));
+        const end: ExecEnd = next.value;
+        return { stdout: text(output.stdout), stderr: text(output.stderr), end, bytes: new Uint8Array(output.stdout) };
+      }
+      output[next.value.stream].push(...next.value.bytes);
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+function commandTest(name: string, fn: () => Promise<void>): void {
+  Deno.test({ name, ignore: noRun || noWrite, fn });
+}
+
+commandTest("a command is given to docker exec word by word, and its outputs and its code come back", async () => {
+  const command = { ...LS, command: ["ls", "a  b", "--", "$HOME"], user: "root" };
+  const { end, stderr, stdout } = await outcome('for word; do echo "[$word]"; done; echo err >&2; exit 7', { command });
+  const words = ["exec", "--interactive", "--user=root", "--", "one", "ls", "a  b", "--", "$HOME"];
+  assertEquals(stdout, words.map((word) => `[${word}]\n`).join(""));
+  assertEquals([stderr, end], ["err\n", { code: 7 }]);
+});
+
+commandTest("bytes of any value pass through docker exec in both directions", async () => {
+  const input = Uint8Array.from({ length: 300_000 }, (_, at) => at * 31 % 256);
+  const { bytes, end } = await outcome("exec cat", { input });
+  assertEquals([bytes, end], [input, { code: 0 }]);
+});
+
+commandTest("what docker says about a command that cannot be run is the reason, and no output", async () => {
+  const { end, stderr, stdout } = await outcome(`echo '${NOT_FOUND}'; exit 126`);
+  assertEquals([stdout, stderr], ["", ""]);
+  assertEquals(end, { code: 127, problem: 'the command cannot be run: "ls": executable file not found in $PATH' });
+  const gone = await outcome("echo 'Error response from daemon: No such container: one' >&2; exit 1");
+  assertEquals([gone.stderr, gone.end], ["", { code: 125, problem: "No such container: one" }]);
+});
+
+commandTest("output that only begins as a reason does is passed on", async () => {
+  const more = await outcome(`echo '${NOT_FOUND}'; sleep 0.05; echo more >&2; exit 126`);
+  assertEquals([more.stdout, more.stderr, more.end], [`${NOT_FOUND}\n`, "more\n", { code: 126 }]);
+  const good = await outcome(`echo '${NOT_FOUND}'`);
+  assertEquals([good.stdout, good.end], [`${NOT_FOUND}\n`, { code: 0 }]);
+  const own = await outcome("echo 'Error: mine' >&2; exit 2");
+  assertEquals([own.stderr, own.end], ["Error: mine\n", { code: 2 }]);
+});
+
+commandTest("there is no terminal without the engine's socket, and the refusal says what to do", async () => {
+  const api = new CommandApi(new DockerCommand("docker"));
+  const command = { ...LS, terminal: { columns: 80, rows: 24 } };
+  const error = await assertRejects(() => api.exec("one", command), EngineError);
+  const message = "a terminal needs the socket of the engine, and cless uses the command docker; " +
+    "do without (--no-tty), or serve with --engine-api socket";
+  assertEquals([error.kind, error.message], ["refused", message]);
+});
+
+commandTest("disposing of a command ends docker exec with what it has started", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "command-exec-" });
+  try {
+    await Deno.writeTextFile(`${folder}/docker`, "#!/bin/sh\necho here; sleep 100", { mode: 0o755 });
+    const process = await new CommandApi(new DockerCommand(`${folder}/docker`)).exec("one", LS);
+    const pieces = process.run();
+    assert(!(await pieces.next()).done);
+    process[Symbol.dispose]();
+    assertEquals(await pieces.next(), { done: true, value: { code: 137 } });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
