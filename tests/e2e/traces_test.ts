@@ -20,7 +20,7 @@ const CLIENT_SPAN = "b7ad6b7169203331";
 /** A new trace, as a client begins it. */
 function newTrace(): { id: string; headers: Record<string, string> } {
   const id = crypto.randomUUID().replaceAll("-", "");
-  return { id, headers: { traceparent: `00-${id}-${CLIENT_SPAN}-01`, tracestate: "shop=1" } };
+  return { id, headers: { traceparent: `00-${id}-${CLIENT_SPAN}-01`, tracestate: "shop=1", baggage: "user=7" } };
 }
 
 /** The values of a header that an app got, from its answer. */
@@ -73,7 +73,7 @@ for (const forward of FORWARDERS) {
         // With `fetch` the platform has a span of its own between.
         const last = forward === "exact" ? sent! : spans.find(({ parentSpanId }) => parentSpanId === sent!.spanId)!;
         assertEquals(got(answer, "traceparent"), [`00-${id}-${last.spanId}-01`]);
-        assertEquals(got(answer, "tracestate"), ["shop=1"]);
+        assertEquals([got(answer, "tracestate"), got(answer, "baggage")], [["shop=1"], ["user=7"]]);
       });
 
       await t.step("a request that finds it awake", async () => {
