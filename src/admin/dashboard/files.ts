@@ -6,10 +6,17 @@ import uPlotStyle from "uplot/dist/uPlot.min.css" with { type: "text" };
 import api from "./ui/api.js" with { type: "text" };
 import style from "./ui/app.css" with { type: "text" };
 import app from "./ui/app.js" with { type: "text" };
+import band from "./ui/band.js" with { type: "text" };
+import format from "./ui/format.js" with { type: "text" };
 import html from "./ui/html.js" with { type: "text" };
+import live from "./ui/live.js" with { type: "text" };
+import overview from "./ui/overview.js" with { type: "text" };
+import route from "./ui/route.js" with { type: "text" };
+import servicesScreen from "./ui/services_screen.js" with { type: "text" };
+import signIn from "./ui/sign_in.js" with { type: "text" };
+import timeline from "./ui/timeline.js" with { type: "text" };
 import icon from "./ui/icon.svg" with { type: "text" };
 import page from "./ui/index.html" with { type: "text" };
-import signIn from "./ui/sign_in.js" with { type: "text" };
 
 /** Where the browser finds the libraries that modules import by their names. */
 const LIBRARIES: Readonly<Record<string, string>> = {
@@ -24,8 +31,15 @@ const LIBRARY_IMPORT = /\b(from|import)(\s*)(["'])([\w/]+)\3/g;
 const MODULES: Readonly<Record<string, string>> = {
   "api.js": api,
   "app.js": app,
+  "band.js": band,
+  "format.js": format,
   "html.js": html,
+  "live.js": live,
+  "overview.js": overview,
+  "route.js": route,
+  "services_screen.js": servicesScreen,
   "sign_in.js": signIn,
+  "timeline.js": timeline,
   "lib/htm.js": htm,
   "lib/preact.js": preact,
   "lib/preact_hooks.js": hooks,

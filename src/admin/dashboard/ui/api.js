@@ -1,78 +1,198 @@
 // @ts-check
 /// <reference lib="dom" />
+/** A client of the API for one signed-in browser. */
 
+/** @typedef {{ name: string, scope: "read" | "deploy" | "admin", csrf: string }} Session */
+/** @typedef {{ field: string, reason: string }} FieldError */
+/** @typedef {Record<string, string | number | boolean | undefined>} Query */
 /**
- * Who has signed in.
- *
- * @typedef {{ name: string, scope: "read" | "deploy" | "admin", csrf: string }} Session
+ * @typedef {object} RequestOptions
+ * @property {Query} [query]
+ * @property {unknown} [body] Sent as JSON; text is sent unchanged
+ * @property {string | undefined} [ifMatch] The etag that the service must have
+ * @property {string} [accept]
+ * @property {AbortSignal} [signal]
  */
 
-/** An answer of the API that says what is wrong. */
-export class Problem extends Error {
-  /** @param {number} status @param {string} code @param {string} detail */
-  constructor(status, code, detail) {
-    super(detail);
-    this.name = "Problem";
-    /** 0 if there was no answer. */
+/** The API refused a request. Its message is one clear line. */
+export class ApiError extends Error {
+  /**
+   * @param {number} status
+   * @param {string} message
+   * @param {{ fields?: FieldError[], output?: string[], code?: string }} [more]
+   */
+  constructor(status, message, { fields = [], output = [], code = "" } = {}) {
+    super(message);
     this.status = status;
     this.code = code;
+    /** The wrong fields of the request. */
+    this.fields = fields;
+    /** The last lines that an app wrote before it failed. */
+    this.output = output;
   }
 }
 
-/** @type {Session | undefined} */
-let session;
+/** There was no answer. */
+export class ConnectionLost extends Error {
+  constructor() {
+    super("cless does not answer");
+  }
+}
 
-/** Who has signed in; `undefined` if nobody has. */
-export function whoAmI() {
-  return session;
+/** Sends requests with the cookie of the session, which the browser keeps. */
+export class Api {
+  /** @type {Session | undefined} */
+  #session;
+  #lost = false;
+
+  /**
+   * @param {object} told
+   * @param {() => void} told.signedOut Called when the session has ended
+   * @param {(lost: boolean) => void} told.connection Called when the connection is lost, and when it is back
+   */
+  constructor({ signedOut, connection }) {
+    this.#signedOut = signedOut;
+    this.#connection = connection;
+  }
+  #signedOut;
+  #connection;
+
+  /** Whether the token of the session may change services. */
+  get mayChange() {
+    return this.#session !== undefined && this.#session.scope !== "read";
+  }
+
+  /** The session that the browser has; `undefined` if it has none. */
+  async resume() {
+    try {
+      return this.#session = await this.json("GET", "/v1/session");
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 401) return undefined;
+      throw error;
+    }
+  }
+
+  /**
+   * Exchanges a token for a session.
+   *
+   * @param {string} token
+   * @returns {Promise<Session>}
+   */
+  async signIn(token) {
+    return this.#session = await this.json("POST", "/v1/session", { body: { token } });
+  }
+
+  async signOut() {
+    await this.send("DELETE", "/v1/session");
+    this.#session = undefined;
+  }
+
+  /**
+   * @param {string} path
+   * @param {Query} [query]
+   * @returns {Promise<any>}
+   */
+  get(path, query = {}) {
+    return this.json("GET", path, { query });
+  }
+
+  /**
+   * Sends a request, and reads the answer's JSON; `undefined` if it has none.
+   *
+   * @param {string} method
+   * @param {string} path
+   * @param {RequestOptions} [options]
+   * @returns {Promise<any>}
+   */
+  async json(method, path, options = {}) {
+    const response = await this.send(method, path, options);
+    if (response.status === 204) return undefined;
+    return await response.json().catch(() => {
+      throw new ConnectionLost();
+    });
+  }
+
+  /**
+   * Sends a request; resolves with the answer once its headers are there.
+   *
+   * @param {string} method
+   * @param {string} path
+   * @param {RequestOptions} [options]
+   */
+  async send(method, path, { query = {}, body, ifMatch, accept = "application/json", signal } = {}) {
+    const headers = new Headers({ accept });
+    const isText = typeof body === "string";
+    if (body !== undefined) headers.set("content-type", isText ? "text/plain" : "application/json");
+    if (ifMatch !== undefined) headers.set("if-match", `"${ifMatch}"`);
+    if (method !== "GET" && this.#session !== undefined) headers.set("cless-csrf", this.#session.csrf);
+    const given = Object.entries(query).flatMap(([key, value]) => value === undefined ? [] : [[key, String(value)]]);
+    const search = given.length > 0 ? `?${new URLSearchParams(given)}` : "";
+    /** @type {Response} */
+    let response;
+    try {
+      response = await fetch(path + search, {
+        method,
+        headers,
+        body: body === undefined ? null : isText ? body : JSON.stringify(body),
+        signal: signal ?? null,
+      });
+    } catch (error) {
+      if (signal?.aborted) throw error;
+      this.#setLost(true);
+      throw new ConnectionLost();
+    }
+    this.#setLost(false);
+    if (response.ok) return response;
+    const error = await refusalOf(response);
+    if (error.status === 401 && path !== "/v1/session") this.#signedOut();
+    throw error;
+  }
+
+  /** @param {boolean} lost */
+  #setLost(lost) {
+    if (lost === this.#lost) return;
+    this.#lost = lost;
+    this.#connection(lost);
+  }
+}
+
+/** @param {Response} response */
+async function refusalOf(response) {
+  const problem = await response.json().catch(() => ({}));
+  const fields = Array.isArray(problem.errors) ? problem.errors : [];
+  const { detail, title, code, output = [] } = problem;
+  return new ApiError(response.status, String(detail ?? title ?? `cless answered with status ${response.status}`), {
+    ...{ fields, output, code },
+  });
 }
 
 /**
- * Calls the API.
+ * The path of a service or something below it.
  *
- * @param {string} method
- * @param {string} path
- * @param {unknown} [body] Sent as JSON.
- * @returns {Promise<any>} The answer's JSON; `undefined` if it has none.
- * @throws {Problem}
+ * @param {string} name
+ * @param {...string} more
  */
-export async function call(method, path, body) {
-  /** @type {Record<string, string>} */
-  const headers = { accept: "application/json" };
-  if (body !== undefined) headers["content-type"] = "application/json";
-  if (session !== undefined && method !== "GET") headers["cless-csrf"] = session.csrf;
-  let answer;
-  try {
-    answer = await fetch(path, { method, headers, ...body === undefined ? {} : { body: JSON.stringify(body) } });
-  } catch {
-    throw new Problem(0, "no_answer", "cless does not answer");
+export function servicePath(name, ...more) {
+  return ["/v1/services", ...[name, ...more].map(encodeURIComponent)].join("/");
+}
+
+/**
+ * Changes a service based on its present state. Tries again if somebody else has changed it meanwhile.
+ *
+ * @template T
+ * @param {Api} api
+ * @param {string} name
+ * @param {(service: import("../../operations/services.ts").ServiceJson) => Promise<T>} change Sends the change with the
+ * service's etag
+ */
+export async function changeService(api, name, change) {
+  for (let tries = 1;; tries++) {
+    try {
+      return await change(await api.get(servicePath(name)));
+    } catch (error) {
+      if (!(error instanceof ApiError && error.status === 412) || tries === MAX_TRIES) throw error;
+    }
   }
-  const isJson = /[/+]json/.test(answer.headers.get("content-type") ?? "");
-  const value = isJson ? await answer.json() : undefined;
-  if (answer.ok) return value;
-  throw new Problem(answer.status, value?.code ?? "unknown", value?.detail ?? `cless answers with ${answer.status}`);
 }
 
-/** Finds out whether there is a session from an earlier visit. @returns {Promise<Session | undefined>} @throws {Problem} */
-export async function resume() {
-  try {
-    session = await call("GET", "/v1/session");
-  } catch (error) {
-    if (!(error instanceof Problem) || error.status !== 401) throw error;
-    session = undefined;
-  }
-  return session;
-}
-
-/** @param {string} token @returns {Promise<Session>} @throws {Problem} */
-export async function signIn(token) {
-  const begun = /** @type {Session} */ (await call("POST", "/v1/session", { token }));
-  session = begun;
-  return begun;
-}
-
-/** @throws {Problem} */
-export async function signOut() {
-  await call("DELETE", "/v1/session");
-  session = undefined;
-}
+const MAX_TRIES = 4;

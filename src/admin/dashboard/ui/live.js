@@ -1,0 +1,210 @@
+// @ts-check
+/// <reference lib="dom" />
+import { useEffect, useRef, useState } from "preact/hooks";
+
+/** What keeps a page up to date while somebody can see it. A hidden page asks for nothing. */
+
+/** @typedef {{ type: string, data: Record<string, any> }} LiveEvent */
+/** @typedef {ReturnType<typeof setTimeout> | undefined} Timer */
+
+/**
+ * @template T
+ * @typedef {object} Loaded
+ * @property {T | undefined} value
+ * @property {Error | undefined} error
+ * @property {(afterMs?: number) => void} reload
+ * @property {(change: (value: T | undefined) => T | undefined) => void} set
+ */
+
+/** The events that change what is shown. */
+const TYPES = [
+  ...["service.created", "service.changed", "service.deleted", "service.state", "traffic.changed"],
+  ...["revision.pulling", "revision.starting", "revision.warning", "revision.ready", "revision.failed"],
+  ...["revision.deleted", "deploy.ended"],
+  ...["instance.starting", "instance.ready", "instance.paused", "instance.hibernated"],
+  ...["instance.draining", "instance.stopped", "instance.failed"],
+];
+const FIRST_RETRY_MS = 1000;
+const LAST_RETRY_MS = 30_000;
+
+/** The events of the API, shared by all parts of the page. It connects again by itself. */
+export class Events {
+  /** @type {Set<(event: LiveEvent) => void>} */
+  #listeners = new Set();
+  /** @type {EventSource | undefined} */
+  #source;
+  #lastId = "";
+  #retryMs = FIRST_RETRY_MS;
+  /** @type {Timer} */
+  #timer;
+
+  constructor() {
+    document.addEventListener("visibilitychange", () => this.#update());
+  }
+
+  /**
+   * Calls a function for each event from now on. Returns a function that ends this.
+   *
+   * @param {(event: LiveEvent) => void} listener
+   */
+  listen(listener) {
+    this.#listeners.add(listener);
+    this.#update();
+    return () => {
+      this.#listeners.delete(listener);
+      this.#update();
+    };
+  }
+
+  #update() {
+    const wanted = this.#listeners.size > 0 && !document.hidden;
+    if (wanted && this.#source === undefined) this.#open();
+    if (!wanted) this.#close();
+  }
+
+  #open() {
+    clearTimeout(this.#timer);
+    const source = new EventSource(`/v1/events${this.#lastId === "" ? "" : `?after=${this.#lastId}`}`);
+    this.#source = source;
+    source.onopen = () => this.#retryMs = FIRST_RETRY_MS;
+    source.onerror = () => {
+      if (source.readyState !== EventSource.CLOSED) return; // the browser connects again
+      this.#source = undefined;
+      this.#timer = setTimeout(() => this.#update(), this.#retryMs);
+      this.#retryMs = Math.min(LAST_RETRY_MS, 2 * this.#retryMs);
+    };
+    for (const type of TYPES) {
+      source.addEventListener(type, (event) => {
+        this.#lastId = event.lastEventId;
+        const data = JSON.parse(event.data);
+        for (const listener of [...this.#listeners]) listener({ type, data });
+      });
+    }
+  }
+
+  #close() {
+    clearTimeout(this.#timer);
+    this.#source?.close();
+    this.#source = undefined;
+  }
+}
+
+/**
+ * Runs something now, and again some time after it has ended, while the page can be seen. Returns functions that end
+ * this, and that run it soon.
+ *
+ * @param {() => void | Promise<void>} run
+ * @param {number} everyMs
+ */
+export function whileVisible(run, everyMs) {
+  /** @type {Timer} */
+  let timer;
+  let isRunning = false;
+  let isEnded = false;
+  const again = async () => {
+    clearTimeout(timer);
+    if (isRunning || isEnded || document.hidden) return;
+    isRunning = true;
+    await run();
+    isRunning = false;
+    if (!isEnded) timer = setTimeout(again, everyMs);
+  };
+  document.addEventListener("visibilitychange", again);
+  again();
+  return {
+    /** @param {number} [afterMs] */
+    soon: (afterMs = 0) => {
+      clearTimeout(timer);
+      timer = setTimeout(again, afterMs);
+    },
+    end: () => {
+      isEnded = true;
+      clearTimeout(timer);
+      document.removeEventListener("visibilitychange", again);
+    },
+  };
+}
+
+/**
+ * Loads something again and again while the page can be seen. What was loaded stays when a later try fails.
+ *
+ * @template T
+ * @param {() => Promise<T>} load
+ * @param {number} everyMs
+ * @param {unknown[]} inputs What `load` depends on
+ * @returns {Loaded<T>}
+ */
+export function useLoaded(load, everyMs, inputs) {
+  const [state, setState] = useState(/** @type {{ value?: T | undefined, error?: Error }} */ ({}));
+  const loop = useRef(/** @type {ReturnType<typeof whileVisible> | undefined} */ (undefined));
+  useEffect(() => {
+    let isCurrent = true;
+    setState({});
+    loop.current = whileVisible(async () => {
+      try {
+        const value = await load();
+        if (isCurrent) setState({ value });
+      } catch (error) {
+        if (isCurrent) setState(({ value }) => ({ value, error: /** @type {Error} */ (error) }));
+      }
+    }, everyMs);
+    return () => {
+      isCurrent = false;
+      loop.current?.end();
+    };
+  }, inputs);
+  return {
+    ...{ value: state.value, error: state.error },
+    reload: (afterMs) => loop.current?.soon(afterMs),
+    set: (change) => setState(({ value }) => ({ value: change(value) })),
+  };
+}
+
+/**
+ * Collects names, and passes them on together when none has come for a while.
+ *
+ * @param {number} settleMs
+ * @param {(names: string[]) => Promise<void>} take
+ */
+export function useCollected(settleMs, take) {
+  const latest = useRef(take);
+  latest.current = take;
+  const names = useRef(new Set()).current;
+  const timer = useRef(/** @type {Timer} */ (undefined));
+  useEffect(() => () => clearTimeout(timer.current), []);
+  return {
+    /** @param {string} name */
+    add: (name) => {
+      names.add(name);
+      clearTimeout(timer.current);
+      timer.current = setTimeout(() => {
+        const taken = [...names];
+        names.clear();
+        latest.current(taken).catch(() => {}); // the next load of all tells
+      }, settleMs);
+    },
+  };
+}
+
+/**
+ * Calls a function for each event while the caller is shown.
+ *
+ * @param {Events} events
+ * @param {(event: LiveEvent) => void} listener
+ */
+export function useEvents(events, listener) {
+  const latest = useRef(listener);
+  latest.current = listener;
+  useEffect(() => events.listen((event) => latest.current(event)), [events]);
+}
+
+/**
+ * The time, as long ago as `everyMs` at most, while the page can be seen; ms since 1970.
+ *
+ * @param {number} everyMs
+ */
+export function useNow(everyMs) {
+  const [now, setNow] = useState(Date.now());
+  useEffect(() => whileVisible(() => setNow(Date.now()), everyMs).end, []);
+  return now;
+}

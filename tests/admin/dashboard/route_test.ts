@@ -1,0 +1,26 @@
+import { assertEquals } from "@std/assert";
+import { parseRoute, routeHash, serviceHash } from "../../../src/admin/dashboard/ui/route.js";
+
+Deno.test("an address leads to the screen that it was made for", () => {
+  const routes = [
+    { screen: "services", name: "", section: "", query: {} },
+    { screen: "services", name: "", section: "", query: { q: "a&b", sort: "memory" } },
+    { screen: "service", name: "shop", section: "logs", query: { q: "50% off" } },
+    { screen: "deploy", name: "", section: "", query: {} },
+    { screen: "deploy", name: "shop", section: "", query: {} },
+  ] as const;
+  for (const route of routes) assertEquals(parseRoute(routeHash(route)), route);
+});
+
+Deno.test("an address that leads nowhere shows all services", () => {
+  for (const hash of ["", "#", "#/", "#/nosuch", "#services", "#/services", "#/services/"]) {
+    assertEquals(parseRoute(hash).screen, "services");
+  }
+  assertEquals(parseRoute("#/services/%zz").name, "%zz");
+});
+
+Deno.test("an empty part is left out of an address", () => {
+  assertEquals(serviceHash("shop"), "#/services/shop");
+  assertEquals(serviceHash("shop", "logs"), "#/services/shop/logs");
+  assertEquals(routeHash({ query: { q: "", sort: "state" } }), "#/?sort=state");
+});
