@@ -554,7 +554,7 @@ export class Cless {
     figures.load(isSuccessor);
     if (isSuccessor) {
       await this.#adopt();
-      statusWatch.checkAll(); // some may have changed while neither process recorded it
+      statusWatch.lookAgain();
       await takeOver.install();
     }
     for (const server of [admin, ...servers]) server.listen(isSuccessor);

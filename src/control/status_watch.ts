@@ -15,15 +15,30 @@ export class StatusWatch {
   readonly #last = new Map<string, ServiceStatus>();
   /** The services whose state may have changed. */
   readonly #due = new Set<string>();
+  /** While true, changes stay due. */
+  #isHeld = false;
 
   constructor(statuses: Pick<ServiceStatuses, "of">, observers: readonly StatusObserver[]) {
     this.#statuses = statuses;
     this.#observers = observers;
   }
 
-  /** Continues with what services did before this process. */
+  /**
+   * Continues with what services do, as a predecessor tells. Until {@linkcode lookAgain}, nothing is passed on: an
+   * instance that is being adopted seems to start, though the predecessor serves with it.
+   */
   resume(statuses: Iterable<readonly [service: string, status: ServiceStatus]>): void {
-    for (const [service, status] of statuses) this.#last.set(service, status);
+    this.#isHeld = true;
+    for (const [service, status] of statuses) {
+      this.#last.set(service, status);
+      this.#due.add(service);
+    }
+  }
+
+  /** Passes on what has changed since {@linkcode resume}. */
+  lookAgain(): void {
+    this.#isHeld = false;
+    this.#look();
   }
 
   /** Call it when the state of a service may have changed. */
@@ -33,17 +48,13 @@ export class StatusWatch {
     this.#due.add(service);
   }
 
-  /** Checks all services that did not sleep. */
-  checkAll(): void {
-    for (const service of this.#last.keys()) this.check(service);
-  }
-
   forget(service: string): void {
     this.#last.delete(service);
     this.#due.delete(service);
   }
 
   readonly #look = (): void => {
+    if (this.#isHeld) return;
     const due = [...this.#due];
     this.#due.clear();
     for (const service of due) {

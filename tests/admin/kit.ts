@@ -148,7 +148,20 @@ export async function newAdmin(
         return Promise.resolve(activity);
       },
     },
-    past: { hours: () => past.periods, minutes: () => past.periods, timelines: () => past.timelines },
+    past: {
+      hours(service, hours) {
+        asked.push(`${hours} hours of ${service}`);
+        return past.periods;
+      },
+      minutes(service, minutes) {
+        asked.push(`${minutes} minutes of ${service}`);
+        return past.periods;
+      },
+      timelines(hours, only = "all") {
+        asked.push(`${hours} hours of ${only}`);
+        return past.timelines;
+      },
+    },
     metrics: { text: () => Promise.resolve("# HELP x y\n") },
     engine: { answers: () => Promise.resolve(true), usage: () => kit.launcher.usage() },
     certificateNames: new CertificateNames({ store, clock: kit.clock, now: () => scene.time.now }),

@@ -59,14 +59,13 @@ Deno.test("nothing is noticed of a service that was removed meanwhile", async ()
   assertEquals(await check("shop"), [["shop", { state: "ready" }]]);
 });
 
-Deno.test("a successor notices what has changed since its predecessor recorded it", async () => {
-  const { noticed, scene, watch } = newWatch({ state: "paused" });
+Deno.test("a successor notices only what has changed since its predecessor recorded it, and once it is ready", async () => {
+  const { check, noticed, scene, watch } = newWatch({ state: "starting" });
   watch.resume([["web", { state: "paused" }], ["shop", { state: "ready" }]]);
-  watch.checkAll();
-  await settle();
-  assertEquals(noticed.splice(0), [["shop", { state: "paused" }]]);
+  assertEquals(await check("web", "shop", "new"), []);
+  scene.status = { state: "paused" };
+  watch.lookAgain();
+  assertEquals(noticed.splice(0), [["shop", { state: "paused" }], ["new", { state: "paused" }]]);
   scene.status = { state: "asleep" };
-  watch.checkAll();
-  await settle();
-  assertEquals(noticed, [["web", { state: "asleep" }], ["shop", { state: "asleep" }]]);
+  assertEquals(await check("web"), [["web", { state: "asleep" }]]);
 });

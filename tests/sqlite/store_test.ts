@@ -1,7 +1,7 @@
 import { OPEN, UNLIMITED } from "../../src/model/access.ts";
 import { DatabaseSync } from "node:sqlite";
 import { assertEquals, assertThrows } from "@std/assert";
-import type { DeployRecord, ServiceChange, TokenRecord, WakeRecord } from "../../src/control/records.ts";
+import type { DeployRecord, ServiceChange, SpellRecord, TokenRecord, WakeRecord } from "../../src/control/records.ts";
 import { DomainTakenError, StaleError } from "../../src/control/store.ts";
 import { SqliteStore } from "../../src/sqlite/store.ts";
 import { FigureTables } from "../../src/sqlite/figure_tables.ts";
@@ -391,6 +391,104 @@ folderTest("figures do not grow for ever: the oldest are forgotten", (folder) =>
   assertEquals([store.wakes("golang", 0)[0]?.count, store.wakes("golang", 4)[0]?.count], [10, 10]);
 });
 
+const COUNT = { service: "golang", minute: 119, requests: 2, errors: 1, latencies: [[-3, 1], [8, 1]] } as const;
+
+storeTest("requests of the same minute and hour add up, with their histograms, across restarts", (store, again) => {
+  const stateTimes = [{ service: "golang", at: 1, ready: 5, starting: 6, paused: 7, hibernated: 8 }];
+  store.addFigures({ requests: [COUNT, { ...COUNT, minute: 120 }, { ...COUNT, service: "other" }], stateTimes });
+  store = again();
+  store.addFigures({ requests: [{ ...COUNT, latencies: [[8, 1], [40, 1]] }], stateTimes, wakes: [WAKE] });
+  const latencies = [[-3, 1], [8, 2], [40, 1]] as const;
+  const sum = { ...COUNT, requests: 4, errors: 2, latencies };
+  assertEquals(store.minutes("golang", 0), {
+    requests: [sum, { ...COUNT, minute: 120 }],
+    wakes: [{ service: "golang", minute: 100, how: "resume", count: 2 }],
+  });
+  assertEquals(store.minutes("golang", 120), { requests: [{ ...COUNT, minute: 120 }], wakes: [] });
+  assertEquals(store.hours("golang", 0), [{
+    ...{ service: "golang", at: 1, requests: 4, errors: 2, latencies, wakes: { cold: 0, resume: 2, hibernated: 0 } },
+    times: { ready: 10, starting: 12, paused: 14, hibernated: 16 },
+  }, {
+    ...{ service: "golang", at: 2, requests: 2, errors: 1, latencies: COUNT.latencies },
+    ...{ wakes: { cold: 0, resume: 0, hibernated: 0 }, times: { ready: 0, starting: 0, paused: 0, hibernated: 0 } },
+  }]);
+  assertEquals(store.hours("golang", 2).length, 1);
+  assertEquals(store.sumsByMinute(119).requests.map(({ minute, requests, service }) => [service, minute, requests]), [
+    ["golang", 119, 4],
+    ["other", 119, 2],
+    ["golang", 120, 2],
+  ]);
+  assertEquals(store.sumsByMinute(100).wakes, [{ service: "golang", minute: 100, how: "resume", count: 2 }]);
+});
+
+/** Spells in short, as service and time. */
+function shortSpells(store: SqliteStore, since: number, service?: string): string[] {
+  return store.spells(since, service).map(({ at, service, state }) => `${service} ${at} ${state}`);
+}
+
+const spellOf = (service: string, at: number, state: SpellRecord["state"]): SpellRecord => ({
+  ...{ service, at, state, failure: state === "failing" ? "it can't start" : undefined },
+});
+
+storeTest("spells come with the last one before, so that it is known what a service did then", (store, again) => {
+  const golang = [spellOf("golang", 10, "ready"), spellOf("golang", 20, "paused"), spellOf("golang", 30, "failing")];
+  store.addFigures({ spells: [...golang, spellOf("a", 5, "ready")] });
+  store = again();
+  assertEquals(store.spells(0, "golang"), golang);
+  assertEquals(shortSpells(store, 25), ["a 5 ready", "golang 20 paused", "golang 30 failing"]);
+  assertEquals(shortSpells(store, 30), ["a 5 ready", "golang 20 paused", "golang 30 failing"]);
+  assertEquals(shortSpells(store, 31, "golang"), ["golang 30 failing"]);
+  assertEquals(shortSpells(store, 0, "go"), []);
+});
+
+storeTest("old spells are forgotten but for what services still did then, and so are old runs", (store) => {
+  const asleep = [spellOf("b", 10, "ready"), spellOf("b", 20, "asleep")];
+  const paused = [spellOf("a", 120, "ready"), spellOf("a", 130, "paused"), spellOf("a", 300, "ready")];
+  store.addFigures({ spells: [...asleep, ...paused, spellOf("c", 20, "hibernated")], run: { since: 1, until: 50 } });
+  store.addFigures({ run: { since: 100, until: 200 } });
+  store.addFigures({ run: { since: 100, until: 300 } });
+  assertEquals(store.runs(), [{ since: 1, until: 50 }, { since: 100, until: 300 }]);
+  store.trimFigures({ minute: 0, hour: 0, spells: 200 });
+  // c may have gone on for ever, but cless began again since then
+  assertEquals(shortSpells(store, 0), ["a 130 paused", "a 300 ready"]);
+  assertEquals(store.runs(), [{ since: 100, until: 300 }]);
+});
+
+storeTest("minutes, hours and spells go with their service, or when they are old", (store) => {
+  store.change(creationOf("golang"));
+  const services = ["golang", "other"];
+  store.addFigures({
+    requests: services.flatMap((service) => [{ ...COUNT, service }, { ...COUNT, service, minute: 180 }]),
+    spells: services.map((service) => spellOf(service, 1, "ready")),
+  });
+  store.delete("golang", 1, entryOf("golang", 5, "delete"));
+  assertEquals([store.minutes("golang", 0).requests, store.hours("golang", 0), store.spells(0, "golang")], [
+    [],
+    [],
+    [],
+  ]);
+  assertEquals([store.minutes("other", 0).requests.length, store.hours("other", 0).length], [2, 2]);
+  store.trimFigures({ minute: 120, hour: 3, spells: 0 });
+  assertEquals(store.minutes("other", 0).requests.map(({ minute }) => minute), [180]);
+  assertEquals(store.hours("other", 0).map(({ at }) => at), [3]);
+});
+
+folderTest("there are never more rows of minutes, hours, spells and runs than there may be", (folder) => {
+  using store = SqliteStore.open(folder);
+  const numbers = Array.from({ length: 9 }, (_, at) => at);
+  store.addFigures({
+    requests: numbers.map((at) => ({ ...COUNT, minute: 60 * at })),
+    spells: numbers.map((at) => spellOf(`s${at}`, at, "ready")),
+  });
+  for (const since of numbers) store.addFigures({ run: { since, until: since } });
+  using db = new DatabaseSync(fileIn(folder));
+  new FigureTables(db).limit({ costs: 9, rows: 4, runs: 2 });
+  assertEquals(store.minutes("golang", 0).requests.map(({ minute }) => minute / 60), [5, 6, 7, 8]);
+  assertEquals(store.hours("golang", 0).map(({ at }) => at), [5, 6, 7, 8]);
+  assertEquals(store.spells(0).map(({ at }) => at), [5, 6, 7, 8]);
+  assertEquals(store.runs().map(({ since }) => since), [7, 8]);
+});
+
 const LOGGED: WakeRecord = {
   ...{ service: "golang", revision: "golang-00001", instance: "cless-golang-1", at: 1 },
   ...{ how: "cold", ms: 2.5, by: { kind: "request", path: "/it's" } },
@@ -443,6 +541,14 @@ storeTest("deploys come newest first, also of names without a service, and outli
   for (const deploy of [first, deployOf("other", 9), second, third]) store.addDeploy(deploy);
   assertEquals(store.deploys("golang", 10), [third, second, first]);
   assertEquals(again().deploys("golang", 2), [third, second]);
+});
+
+storeTest("the deploys of all services since a time come oldest first", (store) => {
+  for (const deploy of [deployOf("golang", 1), deployOf("other", 2), deployOf("golang", 3)]) store.addDeploy(deploy);
+  const { by, outcome, revision, service, startedAt } = deployOf("other", 2);
+  const since = store.deploysSince(1);
+  assertEquals(since[0], { by, outcome, revision, service, startedAt });
+  assertEquals(since.map(({ startedAt }) => startedAt), [2, 3]);
 });
 
 storeTest("deploys are limited in number, and go with their service or when they are old", (store) => {

@@ -1,0 +1,311 @@
+import { assert, assertEquals } from "@std/assert";
+import { Costs } from "../../src/control/costs.ts";
+import { Figures } from "../../src/control/figures.ts";
+import { LastHour } from "../../src/control/last_hour.ts";
+import { Past } from "../../src/control/past.ts";
+import type { DeployRecord } from "../../src/control/records.ts";
+import { RequestCounts } from "../../src/control/request_counts.ts";
+import type { ServiceStatus } from "../../src/control/service_status.ts";
+import { Spells } from "../../src/control/spells.ts";
+import { StatusWatch } from "../../src/control/status_watch.ts";
+import { WakeLog } from "../../src/control/wake_log.ts";
+import { Wakes } from "../../src/control/wakes.ts";
+import { SqliteStore } from "../../src/sqlite/store.ts";
+import { creationOf, entryOf, folderTest } from "../sqlite/kit.ts";
+import { FakeClock, settle } from "../support/fake_clock.ts";
+
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+/** The begin of an hour. */
+const BEGIN = 500_000 * HOUR;
+const APP = { service: "app", name: "app-00001" };
+
+/** What goes on while processes come and go. */
+interface World {
+  readonly folder: string;
+  readonly clock: FakeClock;
+  /** What services do; the others sleep. */
+  readonly statuses: Map<string, ServiceStatus>;
+}
+
+function newWorld(folder: string): World {
+  return { folder, clock: new FakeClock(0), statuses: new Map() };
+}
+
+/** A process with its store. @param store By default, that of the folder; a successor opens the copy. */
+function newProcess({ clock, folder, statuses }: World, store = SqliteStore.open(folder)) {
+  const now = () => BEGIN + clock.now();
+  const names = ["app", "web"];
+  const wakes = new Wakes(now);
+  const wakeLog = new WakeLog(now);
+  const requests = new RequestCounts(now, new Map(names.map((name) => [name, true])));
+  const spells = new Spells(now);
+  const watch = new StatusWatch({ of: (service) => statuses.get(service) ?? { state: "asleep" } }, [spells]);
+  const lastHour = new LastHour({ now, store, requests, wakes });
+  const writes = { count: 0 };
+  const counted = new Proxy(store, {
+    get(target, name) {
+      if (name === "addFigures") writes.count++;
+      const value = Reflect.get(target, name, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+  const figures = new Figures({
+    ...{ clock, now, store: counted, wakes, wakeLog, requests, spells, lastHour, statusWatch: watch },
+    launcher: { usage: () => Promise.resolve(new Map()) },
+    fleet: { instances: () => [] },
+    costs: new Costs(now),
+  });
+  const past = new Past({ now, services: { names: () => names }, store, figures, requests, wakes, spells });
+  return {
+    ...{ figures, past, store, watch, writes },
+    /** Begins the work of a process that runs alone. */
+    begin(isSuccessor = false) {
+      figures.load(isSuccessor);
+      watch.lookAgain();
+      figures.start();
+    },
+    send(count: number, status = 200, ms = 4) {
+      for (let n = 0; n < count; n++) requests.requested("app", status, ms);
+    },
+    wake: (how: "cold" | "resume" | "hibernated") => wakes.woken(APP, how, 5),
+    async become(state: ServiceStatus["state"], service = "app") {
+      statuses.set(service, { state });
+      watch.check(service);
+      await settle();
+    },
+    /** Ends it in order. */
+    end() {
+      figures.stop();
+      figures.finish();
+      store[Symbol.dispose]();
+    },
+    /** Ends it as SIGKILL does. */
+    kill() {
+      figures.stop();
+      store[Symbol.dispose]();
+    },
+    minutes: () => past.minutes("app", 24 * 60).map(({ at, requests }) => [at - BEGIN / MINUTE, requests]),
+    /** The spells of the app, with seconds since the begin. */
+    spells: () =>
+      past.timelines(24).find(({ service }) => service === "app")!.spells.map(({ from, state }) => [
+        (from - BEGIN) / SECOND,
+        state,
+      ]),
+  };
+}
+
+folderTest("what services did is told as before by the next process", async (folder) => {
+  const world = newWorld(folder);
+  const first = newProcess(world);
+  first.begin();
+  await first.become("starting");
+  await world.clock.advance(500);
+  await first.become("ready");
+  first.wake("cold");
+  first.send(3, 200, 4);
+  first.send(1, 503, 1000);
+  await world.clock.advance(90 * SECOND);
+  first.send(2, 200, 4);
+  await first.become("paused");
+  await world.clock.advance(10 * SECOND);
+  const told = () => [past.minutes("app", 60), past.hours("app", 5), past.timelines(24)];
+  let { past } = first;
+  const before = told();
+  first.end();
+  world.statuses.clear();
+  const second = newProcess(world);
+  ({ past } = second);
+  second.begin();
+  const [minutes, hours, timelines] = told() as [unknown, unknown, typeof before[2]];
+  assertEquals([minutes, hours], before.slice(0, 2));
+  assertEquals(
+    past.minutes("app", 60).map(({ at, errors, latencies, requests, times, wakes }) => [
+      ...[at - BEGIN / MINUTE, requests, errors, latencies, times.ready, times.paused, wakes.cold],
+    ]),
+    [
+      [0, 4, 1, [[8, 3], [40, 1]], 59_500, 0, 1],
+      [1, 2, 0, [[8, 2]], 30_500, 10_000, 0],
+    ],
+  );
+  assertEquals(
+    past.hours("app", 5).map(({ at, errors, latencies, requests, times, wakes }) => [
+      ...[at - BEGIN / HOUR, requests, errors, latencies, times.ready, times.starting, times.paused, wakes.cold],
+    ]),
+    [[0, 6, 1, [[8, 5], [40, 1]], 90_000, 500, 10_000, 1]],
+  );
+  assertEquals(timelines!.length, 2);
+  assertEquals(second.spells(), [[-86_299.5, "unknown"], [0, "starting"], [0.5, "ready"], [90.5, "paused"], [
+    100.5,
+    "asleep",
+  ]]);
+  second.end();
+});
+
+folderTest("minutes in which nothing was are not written, however long services sleep", async (folder) => {
+  const world = newWorld(folder);
+  const one = newProcess(world);
+  one.begin();
+  await one.become("ready");
+  one.send(1);
+  await one.become("paused");
+  await world.clock.advance(MINUTE);
+  assertEquals(one.writes.count, 1);
+  await world.clock.advance(10 * HOUR);
+  assertEquals(one.writes.count, 1);
+  one.send(1);
+  await one.become("ready");
+  await world.clock.advance(MINUTE);
+  assertEquals(one.writes.count, 2);
+  const paused = one.past.hours("app", 24).map(({ at, times }) => [at - BEGIN / HOUR, times.paused]);
+  assertEquals(paused.length, 11);
+  assertEquals(paused.slice(0, 10).every(([, ms]) => ms === HOUR), true);
+  one.end();
+});
+
+folderTest("a crash costs the last minute at most, and the time until the next start is unknown", async (folder) => {
+  const world = newWorld(folder);
+  const first = newProcess(world);
+  first.begin();
+  await first.become("ready");
+  for (let minute = 0; minute < 3; minute++) {
+    first.send(minute + 1);
+    await world.clock.advance(MINUTE);
+  }
+  first.send(9);
+  await world.clock.advance(30 * SECOND);
+  first.kill();
+  world.statuses.clear();
+  await world.clock.advance(HOUR);
+  const second = newProcess(world);
+  second.begin();
+  assertEquals(second.minutes().slice(0, 3), [[0, 1], [1, 2], [2, 3]]);
+  const [, ...spells] = second.spells();
+  assertEquals(spells, [[0, "ready"], [180, "unknown"], [3810, "asleep"]]);
+  second.end();
+});
+
+folderTest("a successor goes on in the minute under way, and loses and doubles nothing of it", async (folder) => {
+  const world = newWorld(folder);
+  const old = newProcess(world);
+  old.begin();
+  await old.become("ready");
+  old.wake("cold");
+  old.send(5);
+  await world.clock.advance(20 * SECOND);
+  old.figures.finish();
+  old.store.seal();
+  old.figures.stop();
+  const next = newProcess(world, SqliteStore.openNext(folder));
+  await world.clock.advance(SECOND);
+  next.begin(true);
+  next.store.install();
+  next.store.confirm();
+  old.kill();
+  next.send(2);
+  await world.clock.advance(20 * SECOND);
+  await next.become("paused");
+  next.send(1);
+  assertEquals(next.minutes(), [[0, 8]]);
+  assertEquals(next.spells().slice(1), [[0, "ready"], [41, "paused"]]);
+  await world.clock.advance(MINUTE);
+  const [hour] = next.past.hours("app", 1);
+  assertEquals([hour!.requests, hour!.wakes.cold, hour!.times.ready, hour!.times.paused], [8, 1, 41_000, MINUTE]);
+  next.end();
+});
+
+folderTest("a process whose successor fails stores all that it has counted meanwhile, once", async (folder) => {
+  const world = newWorld(folder);
+  const old = newProcess(world);
+  old.begin();
+  old.send(5);
+  await old.become("ready");
+  await world.clock.advance(20 * SECOND);
+  old.figures.finish();
+  old.store.seal();
+  old.send(2);
+  await world.clock.advance(MINUTE); // it cannot store now
+  assertEquals(old.minutes(), [[0, 7], [1, 0]]);
+  old.store.unseal();
+  old.send(1);
+  await world.clock.advance(MINUTE);
+  old.end();
+  const again = newProcess(world);
+  again.begin();
+  assertEquals(again.minutes().slice(0, 2), [[0, 7], [1, 1]]);
+  assertEquals(again.past.hours("app", 1)[0]!.times.ready, 140_000);
+  again.end();
+});
+
+folderTest("a service that is deleted takes with it what it did, also what is not stored yet", async (folder) => {
+  const world = newWorld(folder);
+  const one = newProcess(world);
+  one.begin();
+  one.store.change(creationOf("app"));
+  for (const service of ["app", "web"]) await one.become("ready", service);
+  one.send(3);
+  one.wake("cold");
+  await world.clock.advance(MINUTE);
+  one.send(2);
+  one.store.delete("app", 1, entryOf("app", BEGIN, "delete"));
+  one.figures.forget("app");
+  one.watch.forget("app");
+  await world.clock.advance(MINUTE);
+  assertEquals([one.minutes(), one.past.hours("app", 24)], [[], []]);
+  assertEquals(one.spells().map(([, state]) => state), ["unknown", "asleep"]);
+  assertEquals(one.past.timelines(24, "web")[0]!.spells.at(-1)!.state, "ready");
+  one.end();
+});
+
+folderTest(
+  "minutes are retained for a day and hours for 90, and what lasts longer than a day is still known",
+  async (folder) => {
+    const world = newWorld(folder);
+    const one = newProcess(world);
+    one.begin();
+    await one.become("ready");
+    one.send(1);
+    await one.become("paused");
+    for (let day = 0; day < 92; day++) {
+      await world.clock.advance(DAY);
+      await one.become(day % 2 === 0 ? "hibernated" : "paused", "web");
+      one.send(1);
+    }
+    await world.clock.advance(2 * HOUR);
+    one.send(1);
+    await world.clock.advance(MINUTE);
+    one.end();
+    const again = newProcess(world);
+    again.begin();
+    assertEquals(again.store.minutes("app", 0).requests.length, 2);
+    const hours = again.store.hours("app", 0);
+    assertEquals(hours.filter(({ requests }) => requests > 0).length, 90 + 1);
+    assert(hours.every(({ times }) => times.paused <= HOUR));
+    assertEquals(again.spells()[0]![1], "paused");
+    assertEquals(again.store.spells(0).length <= 4, true);
+    again.end();
+  },
+);
+
+folderTest(
+  "timelines have the deploys, also of a service that never worked, and can be asked for one service",
+  (folder) => {
+    const world = newWorld(folder);
+    const one = newProcess(world);
+    one.begin();
+    const deploy: DeployRecord = {
+      ...{ service: "never", revision: undefined, image: "never:1", by: "ci", startedAt: BEGIN - HOUR, durationMs: 5 },
+      ...{ outcome: "failed", reason: "it ended", output: ["panic"] },
+    };
+    for (const startedAt of [BEGIN - 25 * HOUR, BEGIN - HOUR]) one.store.addDeploy({ ...deploy, startedAt });
+    assertEquals(one.past.timelines(24).map(({ service }) => service), ["app", "never", "web"]);
+    const [never] = one.past.timelines(24, "never");
+    assertEquals(never!.deploys, [{
+      ...{ service: "never", revision: undefined, by: "ci", startedAt: BEGIN - HOUR, outcome: "failed" },
+    }]);
+    assertEquals(one.past.timelines(24, "other"), []);
+    one.end();
+  },
+);
