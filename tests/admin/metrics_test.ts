@@ -258,6 +258,17 @@ Deno.test("services are counted by state, and those that do not sleep have a ser
   assertEquals(values['cless_services{state="paused"}'], 2500);
 });
 
+Deno.test("while the metrics are written, other work has its turn after each of them", async () => {
+  const { text } = newMetrics();
+  const families = (await text()).match(/^# TYPE /gm)!.length; // the library is loaded now
+  const reading = text();
+  let turns = 0;
+  const timer = setInterval(() => turns++, 0);
+  await reading;
+  clearInterval(timer);
+  assert(turns > families / 3, `${turns} turns`);
+});
+
 Deno.test("the number of codes is bounded, whatever an app answers with", async () => {
   const { metrics, read } = newMetrics();
   for (let code = 100; code < 1000; code++) metrics.requested("web", "web-1", code, 1);
