@@ -255,6 +255,7 @@ function makeParts(
       signInAddresses,
     },
     volumeUsers: engine,
+    volumeAccess: engine.launcher.volumeAccess,
     events: {
       tell: (type, service, data) => events.tell(type, service, data),
       emit(type, service, data) {
@@ -284,6 +285,7 @@ function makeParts(
     ...{ tokens, sessions: new Sessions(store, tokens) },
     revisionLimits: new RevisionLimits(limits, defaults, config.sources),
     imageNames: engine.names,
+    volumeAccess: engine.launcher.volumeAccess,
     noRobots: config.wakeExceptRobots ? config.sources.get("wake-except-robots") : undefined,
     logs: new ServiceLogs(engine.launcher.outputs),
   });

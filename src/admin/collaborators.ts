@@ -65,6 +65,10 @@ export interface Collaborators {
     /** The id of the image that a name means on this machine; `undefined` if it means none, or nobody knows. */
     idOf(name: string): Promise<string | undefined>;
   };
+  readonly volumeAccess: {
+    /** What is wrong with the volumes of a revision, as its last instance has found them. Never rejects. */
+    problemsOf(revision: string): Promise<readonly string[]>;
+  };
   readonly revisionLimits: Pick<RevisionLimits, "of">;
   /** The flag or variable by which no known robot wakes a service, if there is one. */
   readonly noRobots?: string | undefined;

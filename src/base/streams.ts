@@ -29,6 +29,19 @@ export async function* piecesOf(
   }
 }
 
+/** Reads at most so many bytes from the beginning of a stream, and drops the rest. */
+export async function firstBytes(stream: ReadableStream<Uint8Array>, bytes: number): Promise<Uint8Array> {
+  const first = new Uint8Array(bytes);
+  let filled = 0;
+  for await (const piece of piecesOf(stream)) {
+    const taken = piece.subarray(0, bytes - filled);
+    first.set(taken, filled);
+    filled += taken.length;
+    if (filled === bytes) break;
+  }
+  return first.subarray(0, filled);
+}
+
 /** Reads a UTF-8 stream to its end, or until the signal is aborted. */
 export async function readText(stream: ReadableStream<Uint8Array>, signal?: AbortSignal): Promise<string> {
   const decoder = new TextDecoder();

@@ -211,6 +211,9 @@ export const describe = clientVerb({
       pairs(serviceFacts(service)),
       section("Traffic", trafficTable(service)),
       section(`Template of ${service.latestRevision}`, pairs(templateFacts(latest, showEnv))),
+      ...((latest.warnings ?? []).length === 0
+        ? []
+        : [section("Warnings", latest.warnings.map((warning) => plainText(`${latest.name}: ${warning}`)).join("\n"))]),
       ...(latest.limits === undefined ? [] : [section("Limits", limitTable(latest.limits))]),
       section("Revisions", revisionTable(revisions)),
       ...(isNews ? [section("Last deploy", lastDeployText(last))] : []),

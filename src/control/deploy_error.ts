@@ -8,8 +8,10 @@ export class RevisionFailed extends Error {
   /** The last lines that its app wrote. */
   readonly output: readonly string[];
 
-  constructor(revision: string, cause: unknown) {
-    const reason = cause instanceof ClessError ? cause.detail ?? cause.message : messageOf(cause);
+  /** @param hints What may be the reason, each on one line. */
+  constructor(revision: string, cause: unknown, hints: readonly string[] = []) {
+    const failure = cause instanceof ClessError ? cause.detail ?? cause.message : messageOf(cause);
+    const reason = [failure, ...hints].join("; ");
     super(`the revision ${revision} did not become ready: ${reason}`, { cause });
     this.reason = reason;
     this.output = outputLines((cause as { readonly output?: unknown } | undefined)?.output);

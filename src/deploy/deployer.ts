@@ -58,6 +58,10 @@ export interface DeployerOptions {
     /** The services of other data-dirs whose containers have a volume, each as `SERVICE of OWNER`. Never rejects. */
     othersWithVolume(volume: string): Promise<string[]>;
   };
+  readonly volumeAccess: {
+    /** What is wrong with the volumes of a revision, as its last instance has found them. Never rejects. */
+    problemsOf(revision: string): Promise<readonly string[]>;
+  };
   readonly events: Pick<EventLog, "emit" | "tell">;
   /** The running deploys. */
   readonly deploys: DeployQueue;
@@ -476,7 +480,7 @@ export class Deployer {
    * @throws {RevisionFailed} If it does not become ready. @throws The signal's reason, if it is aborted first.
    */
   async #tryRevision(pool: InstancePool, signal: AbortSignal): Promise<void> {
-    const { events, now } = this.#options;
+    const { events, now, volumeAccess } = this.#options;
     const { name, service } = pool.revision;
     const began = now();
     events.emit("revision.starting", service, { revision: name });
@@ -484,12 +488,17 @@ export class Deployer {
       await pool.tryStart(signal, () => ({ kind: "deploy" }));
       signal.throwIfAborted();
     } catch (error) {
-      const failed = new RevisionFailed(name, signal.aborted ? signal.reason : error);
+      const hints = signal.aborted ? [] : await volumeAccess.problemsOf(name);
+      const failed = new RevisionFailed(name, signal.aborted ? signal.reason : error, hints);
       events.emit("revision.failed", service, { revision: name, reason: failed.reason, output: failed.output });
       signal.throwIfAborted();
       throw failed;
     }
-    events.emit("revision.ready", service, { revision: name, ms: now() - began });
+    const ms = now() - began;
+    for (const warning of await volumeAccess.problemsOf(name)) {
+      events.emit("revision.warning", service, { revision: name, warning });
+    }
+    events.emit("revision.ready", service, { revision: name, ms });
   }
 
   /**

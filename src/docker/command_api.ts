@@ -1,7 +1,7 @@
 import { MuxAsyncIterator } from "@std/async/mux-async-iterator";
 import { Limiter } from "../base/async.ts";
 import { messageOf } from "../base/errors.ts";
-import { linesOf, piecesOf } from "../base/streams.ts";
+import { firstBytes, linesOf, piecesOf, readText } from "../base/streams.ts";
 import type { ExecCommand, ExecProcess } from "../control/exec/process.ts";
 import type { Revision } from "../model/revision.ts";
 import type { Usage } from "../pool/launcher.ts";
@@ -125,6 +125,19 @@ export class CommandApi implements EngineApi {
     const as = user === undefined ? [] : [`--user=${user}`];
     const args = ["exec", "--interactive", ...as, "--", id, ...command];
     return new CommandExec(this.#docker.spawn(args, "piped", "piped"));
+  }
+
+  async archive(id: string, path: string, bytes: number): Promise<Uint8Array> {
+    const child = this.#docker.spawn(["cp", `${id}:${path}`, "-"], "piped");
+    const said = readText(child.stderr);
+    try {
+      const archive = await firstBytes(child.stdout, bytes);
+      if (archive.length === 0) throw failure(problemLine(await said) || "docker cp gave nothing");
+      return archive;
+    } finally {
+      killGroup(child, "SIGKILL"); // the rest is not needed
+      await Promise.all([said, child.status]);
+    }
   }
 
   async *logs(id: string, options: LogOptions = {}): AsyncGenerator<LogLine, void, void> {

@@ -90,7 +90,7 @@ export class Engine {
       clock,
       config.swapBudgetBytes,
     );
-    this.launcher = new DockerLauncher(api, this.source, addresses, outputs, freezer, this.#hibernator);
+    this.launcher = new DockerLauncher(api, this.source, addresses, outputs, freezer, this.#hibernator, clock);
     this.#events = new EventStream(api, clock);
     this.images = new LocalImages(api, clock, this.#events);
     this.names = new NamedImages(api, clock, this.#events);

@@ -90,6 +90,8 @@ export interface EngineImage {
   readonly exposedPorts: readonly number[];
   /** Whether it has a `HEALTHCHECK`. */
   readonly hasHealthCheck: boolean;
+  /** The `USER` that its containers run as: `USER[:GROUP]`, names or numbers; empty for root. */
+  readonly user: string;
 }
 
 /**
@@ -123,6 +125,11 @@ export interface EngineApi extends Disposable {
    * @throws {EngineError} `gone`; `refused` if the command is to have a terminal and cannot.
    */
   exec(id: string, command: ExecCommand, signal: AbortSignal): Promise<ExecProcess>;
+  /**
+   * The first bytes of a tar archive of a file or folder in a container, running or ended. It may be shorter than the
+   * archive, but has `bytes` if the archive has so many.
+   */
+  archive(id: string, path: string, bytes: number): Promise<Uint8Array>;
   /** The app's output, each stream in order, until the container ends, the signal is aborted or the reader stops. */
   logs(id: string, options?: LogOptions): AsyncGenerator<LogLine, void, void>;
   /**

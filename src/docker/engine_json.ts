@@ -23,6 +23,7 @@ interface ApiImage {
   readonly RepoDigests?: readonly string[] | null;
   readonly Config?: {
     readonly ExposedPorts?: Readonly<Record<string, unknown>> | null;
+    readonly User?: string;
     readonly Healthcheck?: { readonly Test?: readonly string[] | null } | null;
   } | null;
 }
@@ -53,7 +54,8 @@ export function imageOf(image: ApiImage | null): EngineImage | undefined {
   const ports = Object.keys(Config?.ExposedPorts ?? {}).flatMap((port) => /^(\d+)(?:\/tcp)?$/.exec(port)?.[1] ?? []);
   const [kind = "NONE"] = Config?.Healthcheck?.Test ?? [];
   const hasHealthCheck = kind !== "NONE";
-  return { id: Id, digests: RepoDigests ?? [], exposedPorts: ports.map(Number), hasHealthCheck };
+  const user = Config?.User ?? "";
+  return { id: Id, digests: RepoDigests ?? [], exposedPorts: ports.map(Number), hasHealthCheck, user };
 }
 
 /** The short name of a local image, without the prefixes that Podman adds; `undefined` for an image of a registry. */

@@ -1,3 +1,4 @@
+import { type Clock, systemClock } from "../base/clock.ts";
 import { type ExecCommand, ExecError, type ExecProcess } from "../control/exec/process.ts";
 import { messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
@@ -13,6 +14,7 @@ import type { Hibernator } from "./freezer/hibernator.ts";
 import type { ImageSource } from "./images/image_source.ts";
 import type { ContainerOutputs } from "./logs/outputs.ts";
 import type { Addresses, AddressPosition } from "./network/addresses.ts";
+import { VolumeAccess } from "./volume_access.ts";
 
 const log = logger("launcher");
 /** An app that is asked to end gets this long. */
@@ -25,6 +27,8 @@ const MAX_REMOVALS = 3;
 export class DockerLauncher implements Launcher {
   /** The apps' output, kept for a while after their containers are removed. */
   readonly outputs: ContainerOutputs;
+  /** Which volumes apps cannot write to. */
+  readonly volumeAccess: VolumeAccess;
   readonly #api: EngineApi;
   readonly #images: ImageSource;
   readonly #addresses: Addresses;
@@ -43,6 +47,7 @@ export class DockerLauncher implements Launcher {
     outputs: ContainerOutputs,
     freezer: Freezer,
     hibernator: Hibernator,
+    clock: Clock = systemClock,
   ) {
     this.#freezer = freezer;
     this.#hibernator = hibernator;
@@ -51,6 +56,7 @@ export class DockerLauncher implements Launcher {
     this.#addresses = addresses;
     this.#usage = new ContainerUsage(api, addresses.network.owner);
     this.outputs = outputs;
+    this.volumeAccess = new VolumeAccess(api, clock);
   }
 
   /** Does in advance what the first start would have to wait for, and begins what the first pause needs. */
@@ -75,6 +81,7 @@ export class DockerLauncher implements Launcher {
       const origin = await this.#run(id, revision);
       // From now on, events report what happens to the container.
       this.outputs.started(id, { service: revision.service, revision: revision.name });
+      this.volumeAccess.check(id, revision);
       return { origin };
     } catch (error) {
       throw forPool(redactError(error, revision));
@@ -173,7 +180,7 @@ export class DockerLauncher implements Launcher {
   async remove(id: string): Promise<void> {
     // A frozen app can still end by itself, which one that the engine has paused cannot.
     if (await this.#freezer.thaw(id)) await this.#api.stop(id, this.#graceS).catch(() => {});
-    await this.outputs.retain(id);
+    await Promise.all([this.outputs.retain(id), this.volumeAccess.settled(id)]);
     await this.#remove(id);
   }
 

@@ -2,7 +2,7 @@ import { type Clock, systemClock } from "../base/clock.ts";
 import { Limiter } from "../base/async.ts";
 import { isExhausted } from "../base/file_reserve.ts";
 import { messageOf, plainMessageOf } from "../base/errors.ts";
-import { linesOf, piecesOf, readText } from "../base/streams.ts";
+import { firstBytes, linesOf, piecesOf, readText } from "../base/streams.ts";
 import { defined } from "../model/defined.ts";
 import type { ExecCommand, ExecProcess } from "../control/exec/process.ts";
 import { canonicalTime } from "../model/time.ts";
@@ -201,6 +201,19 @@ export class SocketApi implements EngineApi {
       }, { clock: this.#clock, hasTerminal: terminal !== undefined });
     } catch (error) {
       signal.throwIfAborted();
+      throw this.#explain(error);
+    }
+  }
+
+  async archive(id: string, path: string, bytes: number): Promise<Uint8Array> {
+    const body = await this.#open(
+      `${container(id)}/archive?path=${encodeURIComponent(path)}`,
+      undefined,
+      CONTAINER_KINDS,
+    );
+    try {
+      return await firstBytes(body, bytes);
+    } catch (error) {
       throw this.#explain(error);
     }
   }

@@ -116,6 +116,7 @@ export async function newAdmin(
     catalog,
     deployer: Object.assign(deployer, { plan: (name: string) => Promise.resolve(previewOf(scene, name)) }),
     running,
+    volumeAccess: { problemsOf: () => Promise.resolve([]) },
     imageNames: { idOf: () => Promise.resolve(undefined) },
     revisionLimits: new RevisionLimits(LIMITS, NEW_DEFAULTS, new Map([["pause-after", "--pause-after"]])),
     waits: { of: () => undefined },

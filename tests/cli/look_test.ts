@@ -452,3 +452,15 @@ apiTest("describe shows the limits that hold, with where each comes from, and sa
   assert(!/^ +memory: /m.test(out), "a limit is shown once");
   assertEquals(JSON.parse((await api.run("describe", "web", "--json")).out).limits.maxInstances.value, 3);
 });
+
+apiTest("describe has the warnings of the latest revision", {
+  ...ANSWERS,
+  "GET /v1/services/web/revisions/web-00002": {
+    ...REVISIONS[0],
+    template: TEMPLATE,
+    warnings: ["its user 1000 cannot write to /data\x1b[2J"],
+  },
+}, async (api) => {
+  const { out } = await api.run("describe", "web");
+  assertStringIncludes(out, "\n\nWarnings\n  web-00002: its user 1000 cannot write to /data\n\n");
+});

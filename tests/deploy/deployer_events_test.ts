@@ -162,3 +162,22 @@ Deno.test("a running deploy tells how far it is: the pull, then the revision, an
   await assertRejects(() => deployed, RevisionFailed);
   assertEquals([far(), [...running.services()]], [[undefined, undefined, undefined], []]);
 });
+
+Deno.test("what is wrong with volumes is a warning of a deploy that works, and in the reason of one that fails", async () => {
+  const problem = "its user 1000 cannot write to /data (the volume data)";
+  const scene = newScene({ volumeAccess: { problemsOf: (revision) => Promise.resolve([`${problem}, ${revision}`]) } });
+  const { deployer, trials } = scene;
+  const good = deployer.deploy("app", input("one"), WAITING);
+  await settle();
+  trials[0]!.succeed();
+  await good;
+  assertEquals(told(scene).slice(1, 3), [
+    `revision.warning app {"revision":"app-00001","warning":"${problem}, app-00001"}`,
+    'revision.ready app {"revision":"app-00001"}',
+  ]);
+  const bad = deployer.deploy("app", input("two"), WAITING);
+  await settle();
+  trials[1]!.fail(new Error("exit code 1"));
+  const { reason } = await assertRejects(() => bad, RevisionFailed);
+  assertEquals(reason, `exit code 1; ${problem}, app-00002`);
+});

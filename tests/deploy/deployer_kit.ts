@@ -169,6 +169,7 @@ export function newScene(options: SceneOptions = {}): Scene {
       ...ownImages,
     },
     launcher: launcher!,
+    volumeAccess: { problemsOf: () => Promise.resolve([]) },
     volumeUsers: { othersWithVolume: () => Promise.resolve([]) },
     drainTimeoutMs: 10_000,
     rules: {

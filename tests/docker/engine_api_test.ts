@@ -2,6 +2,7 @@ import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { DockerCommand } from "../../src/docker/command.ts";
 import { CommandApi } from "../../src/docker/command_api.ts";
 import { LABEL, type Placement } from "../../src/docker/container_spec.ts";
+import { firstEntry } from "../../src/docker/tar.ts";
 import type { EngineApi, EngineEvent, LogLine } from "../../src/docker/engine_api.ts";
 import { EngineError, type FailureKind } from "../../src/docker/engine_error.ts";
 import { SocketApi } from "../../src/docker/socket_api.ts";
@@ -224,6 +225,22 @@ bothWays("an app has the rights of the user that its revision names", async (lab
   assertEquals(await of({}), ["Uid:0", "Gid:0"]);
 });
 
+bothWays(
+  "the first bytes of an archive tell the owner of a folder, and the content of a file, also of an ended container",
+  async (lab) => {
+    const { api, owner } = lab;
+    const volumes = [{ source: owner, path: "/data", readOnly: false }];
+    const id = await lab.run({ volumes, command: ["sh", "-c", "echo hello >/data/a"] });
+    await Array.fromAsync(api.logs(id, { follow: true }));
+    const folder = firstEntry(await api.archive(id, "/data/.", 512));
+    assertEquals([folder?.isFolder, folder?.uid, folder?.gid, folder?.mode], [true, 0, 0, 0o755]);
+    const file = firstEntry(await api.archive(id, "/data/a", 4096));
+    assertEquals([file?.isFolder, new TextDecoder().decode(file?.content)], [false, "hello\n"]);
+    await assertRejects(() => api.archive(id, "/none", 512), EngineError);
+    await fails("gone", () => api.archive(`${owner}-none`, "/", 512));
+  },
+);
+
 bothWays("a container starts by the runtime that its revision names, if the engine has it", async (lab) => {
   const id = await lab.run({ runtime: "io.containerd.runc.v2" });
   assertEquals(await docker("inspect", "--format={{.HostConfig.Runtime}}", id), "io.containerd.runc.v2");
@@ -357,15 +374,15 @@ bothWays(
   "images are found by name and id, with the ports that they expose, and whether they have a health check",
   async (lab) => {
     const { api, imageId, owner } = lab;
-    const dockerfile = `FROM ${owner}-docker\nEXPOSE 3000 9000/tcp 53/udp\nHEALTHCHECK CMD true`;
+    const dockerfile = `FROM ${owner}-docker\nEXPOSE 3000 9000/tcp 53/udp\nUSER 1000:50\nHEALTHCHECK CMD true`;
     await using exposing = await build(`${owner}-exposing`, dockerfile);
     for (const reference of [`${owner}-docker`, `${owner}-docker:latest`, imageId, imageId.slice(7)]) {
       assertEquals(await api.image(reference), {
-        ...{ id: imageId, digests: [], exposedPorts: [], hasHealthCheck: false },
+        ...{ id: imageId, digests: [], exposedPorts: [], hasHealthCheck: false, user: "" },
       });
     }
-    const { exposedPorts, hasHealthCheck, id } = await api.image(`${owner}-exposing`);
-    assertEquals(hasHealthCheck, true);
+    const { exposedPorts, hasHealthCheck, id, user } = await api.image(`${owner}-exposing`);
+    assertEquals([hasHealthCheck, user], [true, "1000:50"]);
     assertEquals([id, exposedPorts.toSorted((a, b) => a - b)], [exposing.id, [3000, 9000]]);
     assertEquals((await api.conventionImages()).get(`${owner}-docker`), imageId);
     assertEquals((await api.conventionImages()).has(`${owner}-exposing`), false);

@@ -96,6 +96,10 @@ const revisionSchema = z.strictObject({
       'How a container is started; for tokens that may not deploy, each value of env and each word of command is "***"',
   }),
   limits: limitsSchema,
+  warnings: z.array(z.string()).meta({
+    description: "What may keep it from working, such as a volume that its user cannot write to; known once it has " +
+      "started since cless was started",
+  }),
   failure: failureSchema.optional(),
 }).meta({ id: "Revision" });
 
@@ -103,7 +107,7 @@ const revisionSchema = z.strictObject({
 export type RevisionJson = z.output<typeof revisionSchema>;
 
 /** The operations on the revisions of a service. */
-export function revisionOperations({ catalog, deployer, revisionLimits }: Collaborators) {
+export function revisionOperations({ catalog, deployer, revisionLimits, volumeAccess }: Collaborators) {
   const revisionsOf = (name: string): readonly RevisionView[] => {
     serviceOf(catalog, name);
     return catalog.revisions(name) ?? [];
@@ -130,13 +134,14 @@ export function revisionOperations({ catalog, deployer, revisionLimits }: Collab
       params,
       answers: { 200: { description: "The revision", schema: revisionSchema } },
       errors: ["not_found"],
-      run: ({ holder, params: { name, revision } }) => {
+      run: async ({ holder, params: { name, revision } }) => {
         const found = revisionsOf(name).find((one) => one.name === revision);
         if (found === undefined) {
           throw new ClessError("not_found", `The service ${name} has no revision ${shown(revision)}`);
         }
-        const limits = revisionLimits.of(found);
-        return json({ ...show(found, !allows(holder.scope, "deploy")), limits: showLimits(limits) });
+        const view = show(found, !allows(holder.scope, "deploy"));
+        const warnings = [...await volumeAccess.problemsOf(revision)];
+        return json({ ...view, limits: showLimits(revisionLimits.of(found)), warnings });
       },
     }),
     operation({
@@ -167,7 +172,7 @@ function summarize(revision: RevisionView, masked: boolean): z.input<typeof revi
 }
 
 /** @param masked Whether to hide the values of its variables, and the words of its command. */
-function show(revision: RevisionView, masked: boolean): Omit<z.input<typeof revisionSchema>, "limits"> {
+function show(revision: RevisionView, masked: boolean): Omit<z.input<typeof revisionSchema>, "limits" | "warnings"> {
   const { failure } = revision;
   return {
     ...showFields(revision),

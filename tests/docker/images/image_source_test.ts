@@ -58,7 +58,7 @@ dockerTest("the engine is asked for local images, and the command pulls", async 
     image(reference) {
       asked.push(reference);
       if (!found) return Promise.reject(new EngineError("no_such_image", `No such image: ${reference}`));
-      return Promise.resolve({ id: ID, digests: [`app@${NEWER}`], exposedPorts: [], hasHealthCheck: false });
+      return Promise.resolve({ id: ID, digests: [`app@${NEWER}`], exposedPorts: [], hasHealthCheck: false, user: "" });
     },
     removeImage: () => Promise.reject(new EngineError("refused", "no")),
   };
