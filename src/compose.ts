@@ -22,10 +22,12 @@ import { Catalog } from "./control/catalog.ts";
 import { CertificateNames } from "./control/certificates/names.ts";
 import { Costs } from "./control/costs.ts";
 import { type DataDir, openDataDir, type ServeCall } from "./control/data_dir.ts";
+import { Estimates } from "./control/estimates.ts";
 import { ExecSessions } from "./control/exec/sessions.ts";
 import { EventLog, InstanceEvents } from "./control/events.ts";
 import { Figures } from "./control/figures.ts";
 import { HandoverServer, type OwnFacts } from "./control/handover.ts";
+import { IdleGaps } from "./control/idle_gaps.ts";
 import { InstanceControl } from "./control/instance_control.ts";
 import { LastHour } from "./control/last_hour.ts";
 import { OlderImages } from "./control/older_images.ts";
@@ -171,11 +173,12 @@ function makeParts(
   const executor = new Executor(launcher, clock, fleet, new Prober(clock, lag, choice.reserve));
   const wakes = new Wakes(Date.now);
   const wakeLog = new WakeLog(Date.now);
+  const gaps = new IdleGaps({ clock, now: Date.now });
+  const costs = new Costs(Date.now);
   const requests = new RequestCounts(Date.now, services);
   const lastHour = new LastHour({ now: Date.now, store, requests, wakes });
   const figures = new Figures({
-    ...{ clock, launcher, fleet, store, wakes, wakeLog, requests, lastHour, spells, statusWatch },
-    costs: new Costs(Date.now),
+    ...{ clock, launcher, fleet, store, wakes, wakeLog, gaps, costs, requests, lastHour, spells, statusWatch },
     now: Date.now,
   });
   const observer: PoolObserver = {
@@ -207,6 +210,7 @@ function makeParts(
         observer,
         maxPending: config.maxPending,
         role,
+        visits: gaps.of(revision.service),
       });
       adoption.hold(pool);
       return pool;
@@ -288,6 +292,7 @@ function makeParts(
     volumeAccess: engine.launcher.volumeAccess,
     noRobots: config.wakeExceptRobots ? config.sources.get("wake-except-robots") : undefined,
     logs: new ServiceLogs(engine.launcher.outputs),
+    estimates: new Estimates({ now: Date.now, store, gaps, costs }),
   });
 
   // The way of a request.

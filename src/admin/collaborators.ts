@@ -3,6 +3,7 @@ import type { Usage } from "../pool/launcher.ts";
 import type { DataDir } from "../control/data_dir.ts";
 import type { Activity } from "../control/activity.ts";
 import type { Past } from "../control/past.ts";
+import type { Estimates } from "../control/estimates.ts";
 import type { Figures } from "../control/figures.ts";
 import type { ClessEvent, SubscribeOptions } from "../control/events.ts";
 import type { CertificateNames } from "../control/certificates/names.ts";
@@ -56,7 +57,10 @@ export interface Collaborators {
   readonly past: Pick<Past, "hours" | "minutes" | "timelines">;
   readonly figures: Pick<Figures, "costs" | "usages" | "wakeLog" | "wakes">;
   readonly metrics: Pick<Metrics, "text">;
+  readonly estimates: Pick<Estimates, "basisOf">;
   readonly engine: {
+    /** Whether the memory of instances can be moved to disk now. */
+    readonly canHibernate: boolean;
     answers(): Promise<boolean>;
     /** Each instance's memory by id; instances for which it is unknown are missing. */
     usage(): Promise<ReadonlyMap<string, Usage>>;

@@ -18,6 +18,7 @@ import { serviceOperations, trafficOperations } from "./operations/services.ts";
 import { sessionOperations } from "./operations/session.ts";
 import { tokenOperations } from "./operations/tokens.ts";
 import { wakeOperations } from "./operations/wakes.ts";
+import { whatIfOperations } from "./operations/what_if.ts";
 import type { Target } from "./target.ts";
 
 /** What has been found out about a request before it reaches the routes. */
@@ -38,6 +39,7 @@ export function operationsOf(collaborators: Collaborators): readonly Operation[]
     ...instanceOperations(collaborators),
     ...execOperations(collaborators),
     ...wakeOperations(collaborators),
+    ...whatIfOperations(collaborators),
     ...activityOperations(collaborators),
     ...eventOperations(collaborators),
     ...logOperations(collaborators),

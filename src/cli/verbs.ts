@@ -21,12 +21,13 @@ import { top } from "./top.ts";
 import { rollback, traffic } from "./traffic.ts";
 import { upgrade } from "./upgrade.ts";
 import { wakes } from "./wakes.ts";
+import { whatIf } from "./what_if.ts";
 import type { Verb, VerbGroups } from "./verb.ts";
 
 const OTHERS = {
   Run: [serve, https, upgrade, doctor],
   Change: [deploy, traffic, rollback, wake, sleep, exec, deleteService, apply, secret, password],
-  Look: [services, top, describe, open, revisions, instances, logs, events, wakes, history, secrets, robots],
+  Look: [services, top, describe, open, revisions, instances, logs, events, wakes, whatIf, history, secrets, robots],
   Keep: [exportServices, backup, token],
 };
 

@@ -1,3 +1,4 @@
+import { defined } from "../model/defined.ts";
 import { isAsleep } from "../model/instance_state.ts";
 import type { Instance } from "../pool/instance.ts";
 import type { Usage } from "../pool/launcher.ts";
@@ -82,6 +83,11 @@ export class Costs {
     };
   }
 
+  /** The RAM of one instance of a service while it is awake, paused or hibernated, as far as it was measured. */
+  ofTiers(service: string): Pick<CostRecord, "wholeBytes" | "pausedBytes" | "hibernatedBytes"> | undefined {
+    return this.#records.get(service);
+  }
+
   /** What each instance uses, by its id, by the last measurement. */
   usages(): Map<string, Usage> {
     return new Map([...this.#records.values()].flatMap(({ readings }) => Object.entries(readings)));
@@ -148,7 +154,7 @@ function measure(
   usages: ReadonlyMap<string, Usage>,
   now: number,
 ): CostRecord {
-  let { processorNs, wholeBytes } = record;
+  let { hibernatedBytes, pausedBytes, processorNs, wholeBytes } = record;
   const readings: Record<string, Usage> = {};
   const whole: number[] = [];
   for (const { id, state } of instances) {
@@ -161,7 +167,10 @@ function measure(
     const { processorNs: nowNs = usedNs } = usage;
     processorNs += nowNs < usedNs ? nowNs : nowNs - usedNs; // the kernel counts from zero after a restart in its place
     if (state !== "starting") whole.push(usage.bytes + (usage.swapBytes ?? 0));
+    if (state === "paused") pausedBytes = usage.bytes;
+    if (state === "hibernated") hibernatedBytes = usage.bytes;
   }
   if (whole.length > 0) wholeBytes = Math.round(whole.reduce((sum, bytes) => sum + bytes, 0) / whole.length);
-  return { ...charged(record, now), processorNs, wholeBytes, readings };
+  const tiers = defined({ pausedBytes, hibernatedBytes });
+  return { ...charged(record, now), ...tiers, processorNs, wholeBytes, readings };
 }

@@ -7,6 +7,7 @@ import { isAsleep } from "../model/instance_state.ts";
 import type { Instance } from "../pool/instance.ts";
 import type { Launcher, Usage } from "../pool/launcher.ts";
 import type { Cost, Costs } from "./costs.ts";
+import { dayNumberOf, type IdleGaps } from "./idle_gaps.ts";
 import type { LastHour } from "./last_hour.ts";
 import { hourOf } from "./periods.ts";
 import type { RequestCounts } from "./request_counts.ts";
@@ -32,6 +33,8 @@ const TRIM_INTERVAL_MS = 3_600_000;
 const DAY_MINUTES = 24 * 60;
 /** What is told by hour is retained for 90 days. */
 const RETAINED_HOURS = 90 * 24;
+/** Gaps are retained for this many days, with the one under way. */
+const GAP_DAYS = 31;
 const MINUTE_MS = 60_000;
 
 /** What {@linkcode Figures} works with. */
@@ -41,12 +44,16 @@ export interface FiguresOptions {
   readonly now: () => number;
   readonly launcher: Pick<Launcher, "usage">;
   readonly fleet: Pick<Fleet, "instances">;
-  readonly store: Pick<Store, "addFigures" | "costs" | "runs" | "spells" | "trimFigures" | "wakeLog" | "wakes">;
+  readonly store: Pick<
+    Store,
+    "addFigures" | "costs" | "idle" | "runs" | "spells" | "trimFigures" | "wakeLog" | "wakes"
+  >;
   readonly costs: Costs;
   readonly wakes: Wakes;
   readonly requests: Pick<RequestCounts, "clean" | "forget" | "pending">;
   readonly lastHour: Pick<LastHour, "forget" | "stored">;
   readonly wakeLog: WakeLog;
+  readonly gaps: IdleGaps;
   readonly spells: Spells;
   readonly statusWatch: Pick<StatusWatch, "resume">;
 }
@@ -77,8 +84,9 @@ export class Figures {
    * @param isSuccessor Whether that process hands over to this one now, so that services go on with what they do.
    */
   load(isSuccessor = false): void {
-    const { costs, now, spells, statusWatch, store } = this.#options;
+    const { costs, gaps, now, spells, statusWatch, store } = this.#options;
     costs.load(store.costs());
+    gaps.load(store.idle());
     const run = isSuccessor ? store.runs().at(-1) : undefined;
     if (run === undefined) return;
     spells.resume(run, store.spells(now()));
@@ -108,8 +116,8 @@ export class Figures {
 
   /** Forgets a service that was deleted. */
   forget(service: string): void {
-    const { costs, lastHour, requests, spells, wakeLog, wakes } = this.#options;
-    for (const figures of [costs, wakes, wakeLog, requests, spells, lastHour]) figures.forget(service);
+    const { costs, gaps, lastHour, requests, spells, wakeLog, wakes } = this.#options;
+    for (const figures of [costs, wakes, wakeLog, gaps, requests, spells, lastHour]) figures.forget(service);
   }
 
   /** What services cost now, by a measurement of the last second that has all ready instances; without those that have never started. */
@@ -163,26 +171,27 @@ export class Figures {
   }
 
   #hasPending(): boolean {
-    const { costs, requests, spells, wakeLog, wakes } = this.#options;
+    const { costs, gaps, requests, spells, wakeLog, wakes } = this.#options;
     const pending = [costs.dirty, wakes.pending, wakeLog.pending, requests.pending, spells.pending, spells.times];
-    return pending.some(({ length }) => length > 0);
+    return gaps.hasPending || pending.some(({ length }) => length > 0);
   }
 
   /** @param isWhole Whether to store also for how long services have slept, and to forget what is too old. */
   #store(isWhole: boolean): void {
-    const { clock, costs, lastHour, now, requests, spells, store, wakeLog, wakes } = this.#options;
+    const { clock, costs, gaps, lastHour, now, requests, spells, store, wakeLog, wakes } = this.#options;
     if (isWhole) spells.charge("all");
     const counts = { requests: requests.pending, wakes: wakes.pending };
     const doings = { stateTimes: spells.times, spells: spells.pending, run: spells.run };
     try {
-      store.addFigures({ costs: costs.dirty, wakeLog: wakeLog.pending, ...counts, ...doings });
+      store.addFigures({ costs: costs.dirty, wakeLog: wakeLog.pending, ...gaps.pending, ...counts, ...doings });
       lastHour.stored(counts.requests, counts.wakes);
-      for (const stored of [costs, wakes, wakeLog, requests, spells]) stored.clean();
+      for (const stored of [costs, wakes, wakeLog, gaps, requests, spells]) stored.clean();
       if (!isWhole) return;
       this.#trimmedMs = clock.now();
       store.trimFigures({
         minute: minuteOf(now()) - DAY_MINUTES,
         hour: hourOf(now()) - RETAINED_HOURS,
+        day: dayNumberOf(now()) - GAP_DAYS + 1,
         spells: now() - DAY_MINUTES * MINUTE_MS,
       });
     } catch (error) {

@@ -26,9 +26,7 @@ export class InstanceControl {
     const service = await this.#router.service(name);
     if (service === undefined) throw noSuchService(name);
     const pool = service.main();
-    const lease = pool.claim();
-    if (lease !== undefined) return lease.release(); // restarts its idle time
-    if (pool.ready) return;
+    if (pool.touch() || pool.ready) return;
     try {
       await pool.tryStart(signal, () => ({ kind: "operator", name: by }));
     } catch (error) {

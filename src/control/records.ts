@@ -193,6 +193,9 @@ export interface CostRecord {
   readonly savedByteS: number;
   /** The RAM of one instance that is awake; 0 until it is known. */
   readonly wholeBytes: number;
+  /** The RAM of one instance that is paused or hibernated; `undefined` until it is known. */
+  readonly pausedBytes?: number | undefined;
+  readonly hibernatedBytes?: number | undefined;
   /** The last measurement of each instance that has not ended, by id. */
   readonly readings: Readonly<Record<string, Usage>>;
 }
@@ -286,6 +289,26 @@ export interface RunRecord {
   readonly until: number;
 }
 
+/** How many gaps between the requests of a service have ended on a day and were about as long: see `IdleGaps`. */
+export interface GapCount {
+  readonly service: string;
+  /** Days since 1970, in UTC. */
+  readonly day: number;
+  readonly bucket: number;
+  readonly count: number;
+  /** The sum of their lengths. */
+  readonly seconds: number;
+}
+
+/** Since when a service has had no request. Times are wall-clock times, ms since 1970. */
+export interface IdleRecord {
+  readonly service: string;
+  /** When its requests were first counted. */
+  readonly since: number;
+  /** `undefined` if it had a request when this was stored. */
+  readonly idleSince: number | undefined;
+}
+
 /** Figures that are not stored yet. */
 export interface NewFigures {
   readonly costs?: readonly CostRecord[];
@@ -294,6 +317,8 @@ export interface NewFigures {
   readonly requests?: readonly RequestCount[];
   readonly stateTimes?: readonly StateTime[];
   readonly spells?: readonly SpellRecord[];
+  readonly gaps?: readonly GapCount[];
+  readonly idle?: readonly IdleRecord[];
   readonly run?: RunRecord;
 }
 
@@ -303,6 +328,8 @@ export interface FigureAges {
   readonly minute: number;
   /** The first hour of which something stays, since 1970. */
   readonly hour: number;
+  /** The first day of which something stays, since 1970. */
+  readonly day: number;
   /** When the spells begin, wall-clock ms since 1970. */
   readonly spells: number;
 }

@@ -5,7 +5,9 @@ import type {
   DeployEnd,
   DeployRecord,
   FigureAges,
+  GapCount,
   HistoryEntry,
+  IdleRecord,
   NewFigures,
   Period,
   RequestCount,
@@ -93,6 +95,10 @@ export interface Store extends Disposable {
   minutes(service: string, sinceMinute: number): { requests: RequestCount[]; wakes: WakeSum[] };
   /** What a service did since an hour; only hours in which it did something. */
   hours(service: string, sinceHour: number): Period[];
+  /** The gaps between a service's requests since a day, one entry for each bucket. */
+  gaps(service: string, sinceDay: number): Omit<GapCount, "service" | "day">[];
+  /** Since when services are idle, as stored by {@linkcode addFigures}. */
+  idle(): IdleRecord[];
   /**
    * The spells of all services or of one, by service, oldest first, with the last one of each before `since`.
    *

@@ -170,6 +170,11 @@ export class Engine {
     this.#hibernator.stop();
   }
 
+  /** Whether the memory of instances can be moved to disk now. */
+  get canHibernate(): boolean {
+    return this.launcher.canHibernate;
+  }
+
   /** Whether the engine answers. Calls within a second share one request. */
   answers(): Promise<boolean> {
     const ask = () => this.#api.version({ timeoutMs: ANSWER_TIMEOUT_MS }).then(() => true, () => false);

@@ -23,6 +23,14 @@ export interface InstanceOwner {
   freed(): void;
 }
 
+/** Counts the requests of a service, except those that keep no instance awake. */
+export interface Visits {
+  /** Called when a request begins to wait or is in flight. */
+  came(): void;
+  /** Called once for each of these, when it waits in vain or its slot is given back. */
+  left(): void;
+}
+
 /** One container of a revision, and the requests that it serves. */
 export class Instance {
   /** Also the container's name. */
@@ -203,6 +211,7 @@ export class Instance {
   takeBack(lease: Lease): void {
     if (!this.#leases.delete(lease)) return;
     if (lease.session !== undefined) this.#sessions--;
+    lease.visits?.left();
     if (lease.quiet) this.#quiet--;
     // The lease may be the last one that keeps the instance awake, even if quiet ones are still open.
     else if (this.#leases.size === this.#quiet) {
@@ -231,6 +240,8 @@ export class Lease implements Swappable {
   #isOver = false;
   /** Is told when the instance ends or hangs while the lease is open: a dead container's address may never answer. */
   holder: { instanceGone(isHung: boolean): void } | undefined;
+  /** Counts the lease's request, if it counts. */
+  visits: Visits | undefined;
   place = -1;
 
   constructor(instance: Instance, quiet: boolean, session?: Waker) {

@@ -9,7 +9,7 @@ import { type Action, decide, mayEvict, type Means, retiredError, type Tenure } 
 import type { Executor, Started } from "./executor.ts";
 import { endOf, Health } from "./health.ts";
 import { HoldQueue, tooMany } from "./hold_queue.ts";
-import { Instance, type InstanceOwner, type Lease, newInstanceId, type Suspicion } from "./instance.ts";
+import { Instance, type InstanceOwner, type Lease, newInstanceId, type Suspicion, type Visits } from "./instance.ts";
 import type { Container, ContainerEvent } from "./launcher.ts";
 import { Pace } from "./pace.ts";
 import { Slots } from "./slots.ts";
@@ -60,6 +60,8 @@ export interface PoolContext {
   readonly fleet: { add(instance: Instance, pool: InstancePool): void };
   readonly observer?: PoolObserver;
   readonly maxPending: number;
+  /** Counts the requests of the pool's service. */
+  readonly visits?: Visits;
   /** What this process may do; all if missing. Call {@linkcode InstancePool.look} after a change. */
   readonly role?: { readonly now: { readonly tenure: Tenure } };
   readonly newId?: (revision: Revision) => string;
@@ -165,7 +167,19 @@ export class InstancePool implements InstanceOwner {
 
   /** Claims a slot on a ready instance; `undefined` if there is none. @param quiet See {@linkcode Lease.quiet}. */
   claim(quiet = false): Lease | undefined {
-    return this.#slots.claim(quiet);
+    const lease = this.#slots.claim(quiet);
+    const { visits } = this.#context;
+    if (lease === undefined || quiet || visits === undefined) return lease;
+    visits.came();
+    lease.visits = visits;
+    return lease;
+  }
+
+  /** Restarts the idle time of a ready instance that has a free slot, without a request. Returns whether there is one. */
+  touch(): boolean {
+    const lease = this.#slots.claim(false);
+    lease?.release();
+    return lease !== undefined;
   }
 
   /**
@@ -176,6 +190,19 @@ export class InstancePool implements InstanceOwner {
    * `crash_loop` after several failed starts; `draining` if the pool has retired.
    */
   async hold(signal: AbortSignal, asker?: Asker): Promise<Grant> {
+    const { visits } = this.#context;
+    visits?.came();
+    try {
+      const grant = await this.#hold(signal, asker);
+      grant.lease.visits = visits;
+      return grant;
+    } catch (error) {
+      visits?.left();
+      throw error;
+    }
+  }
+
+  async #hold(signal: AbortSignal, asker?: Asker): Promise<Grant> {
     const { backoff, retired, suspensions } = this.#state;
     if (retired) throw retiredError();
     if (suspensions === 0 && !this.awake && this.backoffMs > 0) throw crashLoop(backoff, this.#clock.now());
@@ -197,7 +224,7 @@ export class InstancePool implements InstanceOwner {
    */
   async enter(signal: AbortSignal, by: Waker): Promise<Lease> {
     return this.#slots.enter(by) ?? await this.#explained(signal, async () => {
-      const { lease } = await this.hold(signal, () => by);
+      const { lease } = await this.#hold(signal, () => by);
       const session = lease.instance.enter(by);
       lease.release();
       return session;
@@ -206,7 +233,7 @@ export class InstancePool implements InstanceOwner {
 
   /** Waits for an instance without using it. @throws {ClessError} Why there is none, with the app's output. */
   async tryStart(signal: AbortSignal, asker?: Asker): Promise<void> {
-    await this.#explained(signal, async () => (await this.hold(signal, asker)).lease.release());
+    await this.#explained(signal, async () => (await this.#hold(signal, asker)).lease.release());
   }
 
   /** Starts or resumes an instance, unless one is ready or coming up, or the last start has just failed. */

@@ -15,6 +15,8 @@ import type {
   WakeRecord,
   WakeSum,
 } from "../control/records.ts";
+import { defined } from "../model/defined.ts";
+import { GapTables } from "./gap_tables.ts";
 
 const MINUTE_MS = 60_000;
 const HOUR_MINUTES = 60;
@@ -30,15 +32,20 @@ const MAX_RUNS = 1000;
 
 /** The tables with the figures of services. The store calls it in its transactions. */
 export class FigureTables {
+  readonly gaps: GapTables;
   readonly #sql: ReturnType<typeof prepare>;
 
   constructor(db: DatabaseSync) {
+    this.gaps = new GapTables(db);
     this.#sql = prepare(db);
   }
 
   costs(): CostRecord[] {
-    const rows = this.#sql.costs.all() as unknown as (Omit<CostRecord, "readings"> & { readonly readings: string })[];
-    return rows.map((row) => ({ ...row, readings: JSON.parse(row.readings) }));
+    return copies<CostRow>(this.#sql.costs.all()).map(({ hibernatedBytes, pausedBytes, readings, ...cost }) => ({
+      ...cost,
+      ...defined({ pausedBytes: pausedBytes ?? undefined, hibernatedBytes: hibernatedBytes ?? undefined }),
+      readings: JSON.parse(readings),
+    }));
   }
 
   wakes(service: string, sinceMinute: number): Omit<WakeCount, "minute">[] {
@@ -54,10 +61,16 @@ export class FigureTables {
   }
 
   /** See `Store.addFigures`. */
-  add({ costs = [], requests = [], run, spells = [], stateTimes = [], wakeLog = [], wakes = [] }: NewFigures): void {
-    for (const cost of costs) this.#sql.putCost.run({ ...cost, readings: JSON.stringify(cost.readings) });
+  add(
+    { costs = [], gaps = [], idle = [], requests = [], run, spells = [], stateTimes = [], wakeLog = [], wakes = [] }:
+      NewFigures,
+  ): void {
+    for (const { hibernatedBytes = null, pausedBytes = null, readings, ...cost } of costs) {
+      this.#sql.putCost.run({ ...cost, pausedBytes, hibernatedBytes, readings: JSON.stringify(readings) });
+    }
     for (const wake of wakes) this.#sql.addWakes.run({ ...wake });
     this.#addToWakeLog(wakeLog);
+    this.gaps.add(gaps, idle);
     for (const count of requests) {
       const { service, minute } = count;
       const latencies = merged(histogramOf(this.#sql.latencies.get(service, minute)), count.latencies);
@@ -112,10 +125,12 @@ export class FigureTables {
   /** Removes all of a service. */
   delete(service: string): void {
     for (const statement of this.#sql.deletes) statement.run(service);
+    this.gaps.delete(service);
   }
 
   /** See `Store.trimFigures`. */
-  trim({ hour, minute, spells }: FigureAges): void {
+  trim({ day, hour, minute, spells }: FigureAges): void {
+    this.gaps.trim(day);
     this.#sql.forgetWakes.run(minute);
     this.#sql.forgetWakeLog.run(minute * MINUTE_MS);
     this.#sql.forgetRequests.run(minute);
@@ -151,6 +166,12 @@ export class FigureTables {
   }
 }
 
+interface CostRow extends Omit<CostRecord, "readings" | "pausedBytes" | "hibernatedBytes"> {
+  readonly readings: string;
+  readonly pausedBytes: number | null;
+  readonly hibernatedBytes: number | null;
+}
+
 interface HourRow extends ByWake {
   readonly service: string;
   readonly at: number;
@@ -171,11 +192,12 @@ function prepare(db: DatabaseSync) {
   return {
     costs: db.prepare(`
       SELECT service, since, at, processor_ns AS processorNs, used_byte_s AS usedByteS, saved_byte_s AS savedByteS,
-        whole_bytes AS wholeBytes, readings
+        whole_bytes AS wholeBytes, paused_bytes AS pausedBytes, hibernated_bytes AS hibernatedBytes, readings
       FROM cost`),
     putCost: db.prepare(`
       REPLACE INTO cost VALUES (
-        :service, :since, :at, :processorNs, :usedByteS, :savedByteS, :wholeBytes, :readings
+        :service, :since, :at, :processorNs, :usedByteS, :savedByteS, :wholeBytes, :readings, :pausedBytes,
+        :hibernatedBytes
       )`),
     trimCosts: db.prepare(`
       DELETE FROM cost WHERE service IN (SELECT service FROM cost ORDER BY at DESC LIMIT -1 OFFSET ?)`),

@@ -197,6 +197,26 @@ export const MIGRATIONS: readonly string[] = [
     created_at INTEGER NOT NULL,
     used_at INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;`,
+
+  // To version 10. The RAM of an instance that sleeps is NULL until it is known. gap has how many gaps between requests
+  // have ended on a day, in days since 1970; the bucket tells how long they were. In idle, both times are in ms since
+  // 1970; idle_since is NULL if the service had a request.
+  `ALTER TABLE cost ADD COLUMN paused_bytes INTEGER;
+  ALTER TABLE cost ADD COLUMN hibernated_bytes INTEGER;
+  CREATE TABLE gap (
+    service TEXT NOT NULL,
+    day INTEGER NOT NULL,
+    bucket INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    seconds REAL NOT NULL,
+    PRIMARY KEY (service, day, bucket)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX gap_by_day ON gap (day);
+  CREATE TABLE idle (
+    service TEXT PRIMARY KEY,
+    since INTEGER NOT NULL,
+    idle_since INTEGER
+  ) STRICT, WITHOUT ROWID;`,
 ];
 
 /**

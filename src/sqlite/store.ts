@@ -7,7 +7,9 @@ import type {
   DeployEnd,
   DeployRecord,
   FigureAges,
+  GapCount,
   HistoryEntry,
+  IdleRecord,
   NewFigures,
   Period,
   RequestCount,
@@ -252,6 +254,14 @@ export class SqliteStore implements Store {
 
   wakeLog(options: { service?: string | undefined; since: number; limit: number }): WakeRecord[] {
     return this.#connection.read(() => this.#figures.wakeLog(options));
+  }
+
+  gaps(service: string, sinceDay: number): Omit<GapCount, "service" | "day">[] {
+    return this.#connection.read(() => this.#figures.gaps.since(service, sinceDay));
+  }
+
+  idle(): IdleRecord[] {
+    return this.#connection.read(() => this.#figures.gaps.idle());
   }
 
   sumsByMinute(sinceMinute: number): { requests: RequestSum[]; wakes: WakeSum[] } {

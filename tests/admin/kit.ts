@@ -5,6 +5,7 @@ import type { FailureView, RevisionView, ServiceView } from "../../src/control/c
 import type { ServiceStatus } from "../../src/control/service_status.ts";
 import type { ServiceActivity } from "../../src/control/activity.ts";
 import type { Cost } from "../../src/control/costs.ts";
+import type { Basis } from "../../src/control/estimates.ts";
 import type { WakeSummary } from "../../src/control/wakes.ts";
 import type { Timeline } from "../../src/control/past.ts";
 import { NotFound } from "../../src/control/deploy_error.ts";
@@ -30,6 +31,12 @@ export const OWNER = "0123456789abcdef".repeat(4);
 /** The address that a test's requests come from. */
 export const PEER = "127.0.0.1";
 
+const NOTHING: Basis = {
+  idleness: { gaps: [], seconds: 0, idleS: 0 },
+  days: 0,
+  bytes: { awakeBytes: 0, pausedBytes: 0, hibernatedBytes: 0 },
+};
+
 /** An admin API on fakes. */
 export interface Admin extends Scene {
   readonly handle: AdminApi;
@@ -54,6 +61,8 @@ export interface Admin extends Scene {
   readonly past: { readonly periods: Period[]; readonly timelines: Timeline[] };
   /** The engine of the commands that are run in instances. */
   readonly exec: FakeExecEngine;
+  /** What is known for estimates. */
+  readonly basis: { now: Basis };
   /** The events for subscribers. */
   readonly happening: ClessEvent[];
   /** Asks the API, with the owner's token unless the request has one. */
@@ -88,6 +97,7 @@ export async function newAdmin(
   const activity: ServiceActivity[] = [];
   const past: Admin["past"] = { periods: [], timelines: [] };
   const woken: WakeRecord[] = [];
+  const basis: Admin["basis"] = { now: NOTHING };
   const wakes = (service: string, minutes: number): WakeSummary[] => {
     asked.push(`wakes of ${service} in ${minutes}`);
     return [{
@@ -164,7 +174,13 @@ export async function newAdmin(
       },
     },
     metrics: { text: () => Promise.resolve("# HELP x y\n") },
-    engine: { answers: () => Promise.resolve(true), usage: () => kit.launcher.usage() },
+    estimates: {
+      basisOf(service, days) {
+        asked.push(`estimate of ${service} from ${days} days`);
+        return basis.now;
+      },
+    },
+    engine: { canHibernate: true, answers: () => Promise.resolve(true), usage: () => kit.launcher.usage() },
     certificateNames: new CertificateNames({ store, clock: kit.clock, now: () => scene.time.now }),
     hosts: {
       kindOf: (name) => scene.services.get(name.split(".")[0]!) === undefined ? undefined : "declared",
@@ -173,7 +189,11 @@ export async function newAdmin(
     signInAddresses: { callbacksOf: (service) => [`http://${service}.localhost:8080/callback`] },
     statistics: { pools: () => new Set(), read: () => ({}) },
     activator: { draining: false },
-    config: { domain: "cless.cloud", publicUrl: undefined, admin: { hostname: "127.0.0.1", port: 1323 } },
+    config: {
+      domain: "cless.cloud",
+      publicUrl: undefined,
+      admin: { hostname: "127.0.0.1", port: 1323 },
+    },
     clock: kit.clock,
     now: () => scene.time.now,
     stopping: new AbortController().signal,
@@ -203,6 +223,7 @@ export async function newAdmin(
     activity,
     past,
     woken,
+    basis,
     ask,
     tokens: { read: await tokens.issue("reader", "read"), deploy: await tokens.issue("ci", "deploy") },
   };

@@ -68,7 +68,11 @@ Deno.test("health needs no token", async () => {
   let ready = false;
   let asked = 0;
   const { ask } = await newAdmin({
-    engine: { answers: () => (asked++, Promise.resolve(ready)), usage: () => Promise.resolve(new Map()) },
+    engine: {
+      canHibernate: false,
+      answers: () => (asked++, Promise.resolve(ready)),
+      usage: () => Promise.resolve(new Map()),
+    },
   });
   const answer = async (path: string) => {
     const response = await ask("GET", path, { token: undefined });

@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { Costs } from "../../src/control/costs.ts";
 import { Figures } from "../../src/control/figures.ts";
+import { IdleGaps } from "../../src/control/idle_gaps.ts";
 import { LastHour } from "../../src/control/last_hour.ts";
 import { RequestCounts } from "../../src/control/request_counts.ts";
 import { Spells } from "../../src/control/spells.ts";
@@ -36,12 +37,14 @@ function newScene(store = new FakeStore()) {
   };
   const wakes = new Wakes(now);
   const wakeLog = new WakeLog(now);
+  const gaps = new IdleGaps({ clock, now });
   const noting = {
     trimFigures: (...ages: Parameters<FakeStore["trimFigures"]>) => store.trimFigures(...ages),
     runs: () => store.runs(),
     spells: (since: number) => store.spells(since),
     costs: () => store.costs(),
     wakes: (service: string, since: number) => store.wakes(service, since),
+    idle: () => store.idle(),
     wakeLog: (...options: Parameters<FakeStore["wakeLog"]>) => store.wakeLog(...options),
     addFigures(...figures: Parameters<FakeStore["addFigures"]>) {
       store.addFigures(...figures);
@@ -53,7 +56,7 @@ function newScene(store = new FakeStore()) {
   const lastHour = new LastHour({ now, store, requests, wakes });
   const spells = new Spells(now);
   const statusWatch = { resume: () => {} };
-  const parts = { costs, wakes, wakeLog, requests, lastHour, spells, statusWatch };
+  const parts = { costs, wakes, wakeLog, gaps, requests, lastHour, spells, statusWatch };
   const figures = new Figures({ clock, now, launcher, fleet, store: noting, ...parts });
   const use = (next: Usage) => usage = next;
   const pool = kit.newPool({ ...newRevision(), pauseAfterMs: 10_000, stopAfterMs: 10 * MINUTE_MS });

@@ -4,6 +4,7 @@ import { Figures } from "../../src/control/figures.ts";
 import { LastHour } from "../../src/control/last_hour.ts";
 import { Past } from "../../src/control/past.ts";
 import type { DeployRecord } from "../../src/control/records.ts";
+import { IdleGaps } from "../../src/control/idle_gaps.ts";
 import { RequestCounts } from "../../src/control/request_counts.ts";
 import type { ServiceStatus } from "../../src/control/service_status.ts";
 import { Spells } from "../../src/control/spells.ts";
@@ -57,6 +58,7 @@ function newProcess({ clock, folder, statuses }: World, store = SqliteStore.open
     launcher: { usage: () => Promise.resolve(new Map()) },
     fleet: { instances: () => [] },
     costs: new Costs(now),
+    gaps: new IdleGaps({ clock, now }),
   });
   const past = new Past({ now, services: { names: () => names }, store, figures, requests, wakes, spells });
   return {

@@ -8,7 +8,9 @@ import type {
   CertificateName,
   CostRecord,
   DeployRecord,
+  GapCount,
   HistoryEntry,
+  IdleRecord,
   Period,
   RequestCount,
   RunRecord,
@@ -37,6 +39,20 @@ const FIGURES = {
     { service: "golang", revision: "golang-00001", how: "cold", minute: 28_333_334, bucket: 31, count: 1 },
   ],
 } as const;
+
+const TIERED = { service: "tiered", since: 1, at: 2, processorNs: 0, usedByteS: 0, savedByteS: 0, wholeBytes: 9 };
+
+const GAPS = {
+  costs: [{ ...TIERED, readings: {}, pausedBytes: 5, hibernatedBytes: 1 }],
+  gaps: [
+    { service: "golang", day: 19_675, bucket: 24, count: 3, seconds: 171.5 },
+    { service: "undeclared", day: 19_676, bucket: 0, count: 1, seconds: 1 },
+  ],
+  idle: [
+    { service: "golang", since: 1_700_000_000_015, idleSince: 1_700_000_000_016 },
+    { service: "undeclared", since: 1_700_000_000_017, idleSince: undefined },
+  ],
+};
 
 const WAKE_LOG: readonly WakeRecord[] = [
   {
@@ -132,6 +148,7 @@ export function fill(store: Store, version = MIGRATIONS.length): void {
   if (version >= 3) store.putOlderImages(["sha256:1f"]);
   if (version >= 4) store.addFigures({ ...FIGURES, wakeLog: version >= 7 ? WAKE_LOG : [] });
   if (version >= 8) store.addFigures(ACTIVITY);
+  if (version >= 10) store.addFigures(GAPS);
   if (version >= 5) { for (const name of CERTIFICATE_NAMES) store.putCertificateName(name, []); }
   if (version >= 6) { for (const deploy of DEPLOYS) store.addDeploy(deploy); }
   if (version >= 9) store.putSession(SESSION);
@@ -155,6 +172,8 @@ export function contentOf(store: Store): ReturnType<typeof loaded> & {
   hours: Period[];
   spells: SpellRecord[];
   runs: RunRecord[];
+  gaps: Omit<GapCount, "service" | "day">[];
+  idle: IdleRecord[];
 } {
   return {
     ...loaded(store),
@@ -172,6 +191,8 @@ export function contentOf(store: Store): ReturnType<typeof loaded> & {
     hours: store.hours("golang", 0),
     spells: store.spells(0),
     runs: store.runs(),
+    gaps: ["golang", "undeclared"].flatMap((service) => store.gaps(service, 0)),
+    idle: store.idle(),
   };
 }
 

@@ -347,7 +347,7 @@ storeTest("costs replace those before, and wakes of the same minute add up, acro
   const { minute: _, ...wake } = WAKE;
   assertEquals(store.wakes("golang", 0), [{ ...wake, how: "cold" }, { ...wake, count: 6 }]);
   assertEquals(store.wakes("golang", 101), [wake]);
-  store.trimFigures({ minute: 101, hour: 0, spells: 0 });
+  store.trimFigures({ minute: 101, hour: 0, day: 0, spells: 0 });
   assertEquals([store.wakes("golang", 0), store.wakes("other", 0)], [[wake], []]);
 });
 
@@ -448,7 +448,7 @@ storeTest("old spells are forgotten but for what services still did then, and so
   store.addFigures({ run: { since: 100, until: 200 } });
   store.addFigures({ run: { since: 100, until: 300 } });
   assertEquals(store.runs(), [{ since: 1, until: 50 }, { since: 100, until: 300 }]);
-  store.trimFigures({ minute: 0, hour: 0, spells: 200 });
+  store.trimFigures({ minute: 0, hour: 0, day: 0, spells: 200 });
   // c may have gone on for ever, but cless began again since then
   assertEquals(shortSpells(store, 0), ["a 130 paused", "a 300 ready"]);
   assertEquals(store.runs(), [{ since: 100, until: 300 }]);
@@ -468,7 +468,7 @@ storeTest("minutes, hours and spells go with their service, or when they are old
     [],
   ]);
   assertEquals([store.minutes("other", 0).requests.length, store.hours("other", 0).length], [2, 2]);
-  store.trimFigures({ minute: 120, hour: 3, spells: 0 });
+  store.trimFigures({ minute: 120, hour: 3, day: 0, spells: 0 });
   assertEquals(store.minutes("other", 0).requests.map(({ minute }) => minute), [180]);
   assertEquals(store.hours("other", 0).map(({ at }) => at), [3]);
 });
@@ -504,7 +504,7 @@ storeTest("single wakes come newest first, of one service or of all, across rest
   assertEquals(times({ service: "golang", since: 2, limit: 9 }), [4, 2]);
   assertEquals(store.wakeLog({ service: "golang", since: 0, limit: 9 }).at(-1), LOGGED);
   assertEquals(times({ since: 0, limit: 2 }), [4, 3]);
-  store.trimFigures({ minute: 1, hour: 0, spells: 0 });
+  store.trimFigures({ minute: 1, hour: 0, day: 0, spells: 0 });
   assertEquals(times({ since: 0, limit: 9 }), []);
 });
 
@@ -523,6 +523,45 @@ folderTest("of a service that wakes all the time, the newest wakes are retained,
   const own = store.wakeLog({ service: "golang", since: 0, limit: 5000 }).map(({ at }) => at);
   assertEquals([own.length, own[0], own.at(-1)], [1000, 1399, 400]);
   assertEquals(store.wakeLog({ service: "other", since: 0, limit: 9 }).length, 1);
+});
+
+const GAP = { service: "golang", day: 100, bucket: 24, count: 1, seconds: 60 };
+
+storeTest(
+  "gaps of the same day and length add up, and the newest start of an idle time replaces the last",
+  (store, again) => {
+    const idle = { service: "golang", since: 1, idleSince: 2 };
+    store.addFigures({ gaps: [GAP, { ...GAP, bucket: 30, seconds: 150 }], idle: [idle] });
+    store.addFigures({
+      gaps: [{ ...GAP, seconds: 59.5 }, { ...GAP, day: 131 }],
+      idle: [{ ...idle, idleSince: undefined }],
+    });
+    store.addFigures({ gaps: [{ ...GAP, service: "other" }], idle: [{ service: "other", since: 3, idleSince: 4 }] });
+    store = again();
+    const counted = [{ bucket: 24, count: 3, seconds: 179.5 }, { bucket: 30, count: 1, seconds: 150 }];
+    assertEquals(store.gaps("golang", 0), counted);
+    assertEquals(store.gaps("golang", 101), [{ bucket: 24, count: 1, seconds: 60 }]);
+    assertEquals(store.idle(), [
+      { service: "golang", since: 1, idleSince: undefined },
+      { service: "other", since: 3, idleSince: 4 },
+    ]);
+    store.trimFigures({ minute: 0, hour: 0, day: 100, spells: 0 });
+    assertEquals(store.gaps("golang", 0), counted);
+    store.trimFigures({ minute: 0, hour: 0, day: 101, spells: 0 });
+    assertEquals(store.gaps("golang", 0), [{ bucket: 24, count: 1, seconds: 60 }]);
+  },
+);
+
+storeTest("a deleted service loses its gaps, and no other", (store) => {
+  store.change(creationOf("golang"));
+  const both = ["golang", "other"];
+  store.addFigures({
+    gaps: both.map((service) => ({ ...GAP, service })),
+    idle: both.map((service) => ({ service, since: 1, idleSince: 2 })),
+  });
+  store.delete("golang", 1, entryOf("golang", 5, "delete"));
+  assertEquals([store.gaps("golang", 0).length, store.gaps("other", 0).length], [0, 1]);
+  assertEquals(store.idle().map(({ service }) => service), ["other"]);
 });
 
 /** A deploy of a service that started at a time. */

@@ -5,7 +5,9 @@ import {
   type DeployEnd,
   type DeployRecord,
   type FigureAges,
+  type GapCount,
   type HistoryEntry,
+  type IdleRecord,
   markOf,
   type NewFigures,
   type Period,
@@ -47,6 +49,8 @@ export class FakeStore implements Store {
   #spells: SpellRecord[] = [];
   readonly #runs = new Map<number, RunRecord>();
   #wakeLog: WakeRecord[] = [];
+  #gaps: GapCount[] = [];
+  readonly #idle = new Map<string, IdleRecord>();
   #olderImages: readonly string[] | undefined;
   readonly #lastVersions = new Map<string, number>();
   readonly #certificateNames = new Map<string, CertificateName>();
@@ -101,6 +105,8 @@ export class FakeStore implements Store {
     this.#hours = this.#hours.filter(others);
     this.#spells = this.#spells.filter(others);
     this.#wakeLog = this.#wakeLog.filter(({ service }) => service !== name);
+    this.#gaps = this.#gaps.filter(({ service }) => service !== name);
+    this.#idle.delete(name);
     this.#revisions = this.#revisions.filter(({ service }) => service !== name);
     this.#history.push(structuredClone(history));
   }
@@ -251,8 +257,17 @@ export class FakeStore implements Store {
     return [...this.#runs.values()];
   }
 
+  gaps(service: string, sinceDay: number): Omit<GapCount, "service" | "day">[] {
+    const own = this.#gaps.filter((gap) => gap.service === service && gap.day >= sinceDay);
+    return own.map(({ bucket, count, seconds }) => ({ bucket, count, seconds }));
+  }
+
+  idle(): IdleRecord[] {
+    return structuredClone([...this.#idle.values()]);
+  }
+
   addFigures(figures: NewFigures): void {
-    const { costs = [], requests = [], run, spells = [], wakeLog = [], wakes = [] } = figures;
+    const { costs = [], gaps = [], idle = [], requests = [], run, spells = [], wakeLog = [], wakes = [] } = figures;
     if (this.failure !== undefined) throw this.failure;
     this.#requests = [...this.#requests, ...structuredClone(requests)];
     this.#hours = summed([...this.#hours, ...structuredClone(periodsOf(figures, 60))]);
@@ -261,6 +276,8 @@ export class FakeStore implements Store {
     for (const cost of structuredClone(costs)) this.#costs.set(cost.service, cost);
     this.#wakes = [...this.#wakes, ...structuredClone(wakes)];
     this.#wakeLog = [...this.#wakeLog, ...structuredClone(wakeLog)];
+    this.#gaps = [...this.#gaps, ...structuredClone(gaps)];
+    for (const record of idle) this.#idle.set(record.service, record);
   }
 
   trimFigures(ages: FigureAges): void {
@@ -268,6 +285,7 @@ export class FakeStore implements Store {
     this.#wakeLog = this.#wakeLog.filter(({ at }) => at >= ages.minute * 60_000);
     this.#requests = this.#requests.filter(({ minute }) => minute >= ages.minute);
     this.#hours = this.#hours.filter(({ at }) => at >= ages.hour);
+    this.#gaps = this.#gaps.filter(({ day }) => day >= ages.day);
     this.#spells = this.#spells.filter(({ at }) => at >= ages.spells);
   }
 

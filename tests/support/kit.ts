@@ -6,6 +6,7 @@ import { type Lag, NO_LAG } from "../../src/base/lag.ts";
 import { Convention } from "../../src/routing/convention.ts";
 import { Fleet } from "../../src/fleet/fleet.ts";
 import { type Grant, InstancePool, type PoolObserver } from "../../src/pool/pool.ts";
+import type { Visits } from "../../src/pool/instance.ts";
 import type { Launcher } from "../../src/pool/launcher.ts";
 import { Router } from "../../src/routing/router.ts";
 import { Service } from "../../src/routing/service.ts";
@@ -29,7 +30,8 @@ export interface Kit {
   readonly launcher: FakeLauncher;
   readonly fleet: Fleet;
   readonly executor: Executor;
-  newPool(revision?: Revision): InstancePool;
+  /** @param visits Counts the requests of the pool's service. */
+  newPool(revision?: Revision, visits?: Visits): InstancePool;
 }
 
 /** Options of {@linkcode newKit}. */
@@ -75,8 +77,11 @@ export function newKit(
     launcher: engine,
     fleet,
     executor,
-    newPool: (revision = newRevision()) =>
-      new InstancePool(revision, { clock, executor, fleet, observer, maxPending, newId, random }),
+    newPool: (revision = newRevision(), visits) =>
+      new InstancePool(revision, {
+        ...{ clock, executor, fleet, observer, maxPending, newId, random },
+        ...(visits === undefined ? {} : { visits }),
+      }),
   };
 }
 

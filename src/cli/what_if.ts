@@ -1,0 +1,104 @@
+import type { WhatIfJson } from "../admin/operations/what_if.ts";
+import { parseDuration } from "../model/time.ts";
+import { servicePath } from "./client.ts";
+import { flag } from "./flags.ts";
+import { durationText, pairs, sizeText, table } from "./text.ts";
+import { checked, clientVerb, JSON_FLAG, printResult } from "./verb.ts";
+
+const DAYS = 7;
+const DAY_MS = 86_400_000;
+
+/** The flags of settings, as `deploy` has them, with the names of their fields. */
+const SETTINGS = [
+  ["pause-after", "pauseAfter"],
+  ["hibernate-after", "hibernateAfter"],
+  ["stop-after", "stopAfter"],
+] as const;
+
+/** `cless what-if`: estimates what a service would cost with other settings. */
+export const whatIf = clientVerb({
+  name: "what-if",
+  summary: "Estimate the cold starts and memory that other settings would have brought",
+  args: ["NAME"],
+  flags: [
+    flag("--pause-after TIME", "How long an instance may be idle before it is paused; 0 is never"),
+    flag("--hibernate-after TIME", "How long before its memory is moved to the machine's swap; 0 is never"),
+    flag("--stop-after TIME", "How long before it is stopped; 0 is never"),
+    flag(`--days N = ${DAYS}`, "How many days to look back, with today"),
+    JSON_FLAG,
+  ],
+  notes: [
+    "It looks at the times in which the service had no request. NOW has the settings of the latest revision, THEN those of the flags. Nothing is changed: the line at the end does that, as a deploy.",
+    "RAM is that of one instance: 1 GB for an hour is 1 GB-hour. What operators and deploys do is left out, and so are more instances than one, unless the service has a minimum.",
+  ],
+  example: ["cless what-if shop", "cless what-if shop --pause-after 30s --hibernate-after 2m --stop-after 1h"],
+  run: async (call) => {
+    const { args: [name = ""], client } = call;
+    const asked = SETTINGS.flatMap(([flag, field]) => {
+      const [value] = call.read(flag, checked(parseDuration));
+      return value === undefined ? [] : [{ flag, field, value }];
+    });
+    const query = {
+      ...Object.fromEntries(asked.map(({ field, value }) => [field, value])),
+      days: call.whole("days") ?? DAYS,
+    };
+    const estimate = await client.get<WhatIfJson>(servicePath(name, "what-if"), { query });
+    printResult(call, estimate, estimateText(name, estimate, asked));
+  },
+});
+
+type Asked = readonly { readonly flag: string; readonly value: string }[];
+
+function estimateText(name: string, estimate: WhatIfJson, asked: Asked): string {
+  const { canHibernate, days, gaps, memory, minInstances } = estimate;
+  if (days === 0) return `no request of ${name} has been counted yet`;
+  const count = gaps.reduce((sum, gap) => sum + gap.count, 0);
+  const time = days >= 1 ? `${amountText(days)} days` : durationText(days * DAY_MS);
+  const looked = `${time}, with ${count === 1 ? "1 time" : `${count} times`} without a request`;
+  const { awakeBytes, hibernatedBytes, pausedBytes } = memory;
+  const sizes = [
+    `${sizeText(awakeBytes)} awake`,
+    `${sizeText(pausedBytes)} paused`,
+    ...(canHibernate ? [`${sizeText(hibernatedBytes)} hibernated`] : []),
+  ];
+  return [
+    pairs([["Looked at", looked], ["One instance", sizes.join(", ")]]),
+    outcomeTable(estimate, asked.length > 0),
+    ...(canHibernate ? [] : ["This machine cannot hibernate now, so hibernateAfter has no effect."]),
+    ...(minInstances > 0 ? [`Its minInstances is ${minInstances}, so its instances do not sleep.`] : []),
+    asked.length === 0
+      ? `To try other settings: cless what-if ${name} --pause-after 30s --hibernate-after 2m --stop-after 1h`
+      : `To apply it: cless deploy ${name} ${asked.map(({ flag, value }) => `--${flag} ${value}`).join(" ")}`,
+  ].join("\n\n");
+}
+
+function outcomeTable({ now, then }: WhatIfJson, withThen: boolean): string {
+  const row = (title: string, value: (outcome: WhatIfJson["now"]) => string) => [
+    ...[title, value(now)],
+    ...(withThen ? [value(then)] : []),
+  ];
+  return table(["", "NOW", ...(withThen ? ["THEN"] : [])], [
+    row("pauseAfter", ({ pauseAfter }) => settingText(pauseAfter)),
+    row("hibernateAfter", ({ hibernateAfter }) => settingText(hibernateAfter)),
+    row(
+      "stopAfter",
+      ({ stopAfter, stopHibernatedAfter }) =>
+        stopAfter === stopHibernatedAfter
+          ? settingText(stopAfter)
+          : `${settingText(stopAfter)}, hibernated ${settingText(stopHibernatedAfter)}`,
+    ),
+    row("cold starts a day", ({ coldStartsPerDay }) => amountText(coldStartsPerDay)),
+    row("resumes a day", ({ wakesPerDay }) => amountText(wakesPerDay.resume)),
+    row("wakes from hibernation a day", ({ wakesPerDay }) => amountText(wakesPerDay.hibernated)),
+    row("GB-hours of RAM a day", ({ gbHoursPerDay }) => amountText(gbHoursPerDay)),
+  ]);
+}
+
+function settingText(duration: string): string {
+  return duration === "0" ? "never" : duration;
+}
+
+/** Two digits are as many as an estimate has. */
+function amountText(amount: number): string {
+  return String(amount >= 10 ? Math.round(amount) : Number(amount.toPrecision(2)));
+}

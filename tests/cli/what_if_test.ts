@@ -1,0 +1,74 @@
+import { assertEquals } from "@std/assert";
+import { apiTest, problem } from "./fake_api.ts";
+
+const NOW = {
+  ...{ pauseAfter: "1m", hibernateAfter: "5m", stopAfter: "10m", stopHibernatedAfter: "24h" },
+  ...{ coldStartsPerDay: 0.154, wakesPerDay: { resume: 12.4, hibernated: 3 }, gbHoursPerDay: 0.1234 },
+};
+const ESTIMATE = {
+  days: 6.5,
+  canHibernate: true,
+  minInstances: 0,
+  gaps: [{ upToSeconds: 64, count: 90 }, { upToSeconds: 609, count: 31 }],
+  memory: { awakeBytes: 25_165_824, pausedBytes: 12_582_912, hibernatedBytes: 1_258_291 },
+  now: NOW,
+  then: {
+    ...{ pauseAfter: "30s", hibernateAfter: "0", stopAfter: "1h", stopHibernatedAfter: "1h" },
+    ...{ coldStartsPerDay: 4.9, wakesPerDay: { resume: 14, hibernated: 0 }, gbHoursPerDay: 0.06 },
+  },
+};
+
+apiTest("what-if shows what would be beside what is, and the line that makes it so", {
+  "GET /v1/services/shop/what-if": ESTIMATE,
+}, async (api) => {
+  const flags = ["--pause-after", "30s", "--hibernate-after", "0", "--stop-after", "1h"];
+  assertEquals((await api.run("what-if", "shop", ...flags)).out.split("\n"), [
+    "Looked at:     6.5 days, with 121 times without a request",
+    "One instance:  24.0 MiB awake, 12.0 MiB paused, 1.2 MiB hibernated",
+    "",
+    "                              NOW                  THEN",
+    "pauseAfter                    1m                   30s",
+    "hibernateAfter                5m                   never",
+    "stopAfter                     10m, hibernated 24h  1h",
+    "cold starts a day             0.15                 4.9",
+    "resumes a day                 12                   14",
+    "wakes from hibernation a day  3                    0",
+    "GB-hours of RAM a day         0.12                 0.06",
+    "",
+    "To apply it: cless deploy shop --pause-after 30s --hibernate-after 0 --stop-after 1h",
+  ]);
+  assertEquals(
+    api.asked.at(-1)!.line,
+    "GET /v1/services/shop/what-if?pauseAfter=30s&hibernateAfter=0&stopAfter=1h&days=7",
+  );
+  assertEquals(JSON.parse((await api.run("what-if", "shop", "--json", "--days", "30")).out), ESTIMATE);
+  assertEquals(api.asked.at(-1)!.line, "GET /v1/services/shop/what-if?days=30");
+});
+
+apiTest("without settings it shows what is, and how to try others", {
+  "GET /v1/services/shop/what-if": { ...ESTIMATE, canHibernate: false, minInstances: 2, gaps: [] },
+}, async (api) => {
+  const lines = (await api.run("what-if", "shop")).out.split("\n");
+  assertEquals(lines.slice(0, 2), [
+    "Looked at:     6.5 days, with 0 times without a request",
+    "One instance:  24.0 MiB awake, 12.0 MiB paused",
+  ]);
+  assertEquals(lines[4], "pauseAfter                    1m");
+  assertEquals(lines.slice(-5), [
+    "This machine cannot hibernate now, so hibernateAfter has no effect.",
+    "",
+    "Its minInstances is 2, so its instances do not sleep.",
+    "",
+    "To try other settings: cless what-if shop --pause-after 30s --hibernate-after 2m --stop-after 1h",
+  ]);
+});
+
+apiTest("what-if says that nothing is known yet, what is no duration, and that there is no such service", {
+  "GET /v1/services/shop/what-if": { ...ESTIMATE, days: 0 },
+  "GET /v1/services/none/what-if": problem(404, "There is no service none"),
+}, async (api) => {
+  assertEquals((await api.run("what-if", "shop")).out, "no request of shop has been counted yet");
+  const wrong = await api.run("what-if", "shop", "--stop-after", "soon");
+  assertEquals([wrong.code, wrong.err.includes("--stop-after")], [2, true]);
+  assertEquals((await api.run("what-if", "none")).code, 1);
+});
