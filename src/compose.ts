@@ -106,6 +106,8 @@ const WARM_UP_MS = 3000;
  */
 const STOP_TIMEOUT_MS = 45_000;
 const ADMIN_STOP_TIMEOUT_MS = 1000;
+/** For at most this long, a process that is superseded sends its last figures. */
+const HAND_ON_TIMEOUT_MS = 1000;
 
 type Parts = ReturnType<typeof makeParts>;
 
@@ -489,9 +491,10 @@ export class Cless {
 
   /** Ends this process after a successor has taken over: finishes the requests in flight, and leaves the containers. */
   async leave(): Promise<void> {
-    const { activator, clock, exec, fleet, servers, unanswered } = this.#parts;
+    const { activator, clock, exec, figures, fleet, handoverServer, servers, unanswered } = this.#parts;
     this.#configFile?.stop();
     await finish({ servers, activator, fleet, sessions: exec, unanswered }, clock, this.#parts.config.drainTimeoutMs);
+    await atMost(handoverServer.handOn(figures.counted), clock, HAND_ON_TIMEOUT_MS);
     await this.#close();
   }
 
@@ -561,7 +564,6 @@ export class Cless {
     figures.load(isSuccessor);
     if (isSuccessor) {
       await this.#adopt();
-      statusWatch.lookAgain();
       await takeOver.install();
     }
     for (const server of [admin, ...servers]) server.listen(isSuccessor);
@@ -570,8 +572,10 @@ export class Cless {
     await engine.proxyListens(servers.map(({ endpoint }) => endpoint.port));
     reserve.take();
     engineReserve.take();
-    if (isSuccessor) await takeOver.supersede();
-    else this.#adopt().then(() => supervision.start());
+    if (isSuccessor) {
+      await takeOver.supersede();
+      statusWatch.lookAgain();
+    } else this.#adopt().then(() => supervision.start());
     if (manifest !== undefined) this.#configFile?.apply(manifest);
     try {
       dataDir.announceAdmin(formatEndpoint(admin.endpoint));

@@ -14,7 +14,7 @@ import type { RequestCounts } from "./request_counts.ts";
 import type { Spells } from "./spells.ts";
 import type { StatusWatch } from "./status_watch.ts";
 import type { Store } from "./store.ts";
-import type { WakeRecord } from "./records.ts";
+import type { NewFigures, WakeRecord } from "./records.ts";
 import type { WakeLog } from "./wake_log.ts";
 import { minuteOf, summarize, type Wakes, type WakeSummary } from "./wakes.ts";
 
@@ -168,6 +168,23 @@ export class Figures {
   /** Stores everything, also that cless ran until now. Call it before this process ends or hands over. */
   finish(): void {
     this.#store(true);
+  }
+
+  /** What is counted of requests and wakes, and not stored yet. */
+  get counted(): NewFigures {
+    const { requests, wakeLog, wakes } = this.#options;
+    return { requests: requests.pending, wakes: wakes.pending, wakeLog: wakeLog.pending };
+  }
+
+  /** Stores what a predecessor has counted after it had handed over the store. */
+  inherit(counted: NewFigures): void {
+    const { lastHour, store } = this.#options;
+    try {
+      store.addFigures(counted);
+      lastHour.stored(counted.requests ?? [], counted.wakes ?? []);
+    } catch (error) {
+      log.debug("cannot store the figures of the predecessor", { reason: messageOf(error) });
+    }
   }
 
   #hasPending(): boolean {

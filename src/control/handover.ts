@@ -5,6 +5,7 @@ import { logger } from "../base/log.ts";
 import { VERSION } from "../base/version.ts";
 import type { InstanceUse } from "../fleet/predecessor.ts";
 import type { Listening } from "../http/listening.ts";
+import type { NewFigures } from "./records.ts";
 
 /*
  * A process (the successor) can take over from a running one (the predecessor). They talk over a unix socket in the
@@ -26,7 +27,8 @@ import type { Listening } from "../http/listening.ts";
  *                                              when one arrives
  *   connects to each address until
  *   `closed`
- *                                       ◄─     closed; finishes its requests, and ends
+ *                                       ◄─     closed; finishes its requests
+ *                                       ◄─     figures: what it has counted since `sealed`; ends
  *
  * If one process ends, the other notices that the connection ends. If the successor ends before `accepting`, the
  * predecessor undoes what it has done and continues as before. If the predecessor ends first, the successor continues
@@ -63,6 +65,14 @@ export interface Sealed<Position> {
   readonly uses: readonly InstanceUse[];
 }
 
+/** Gets the reports of a predecessor. */
+export interface PredecessorListener {
+  /** How it uses the instances. */
+  uses(uses: readonly InstanceUse[]): void;
+  /** What it has counted and could not store, before it ends. */
+  figures(figures: NewFigures): void;
+}
+
 /** The running process, as the hand-over needs it. */
 export interface RunningProcess<Position> {
   /**
@@ -93,7 +103,8 @@ type ToSuccessor<Position> =
   | { readonly sealed: Sealed<Position> }
   | { readonly uses: readonly InstanceUse[] }
   | { readonly knock: true }
-  | { readonly closed: true };
+  | { readonly closed: true }
+  | { readonly figures: NewFigures };
 
 /** A connection on which each message is a line of JSON. */
 class Channel<In, Out> implements Disposable {
@@ -144,6 +155,8 @@ export class HandoverServer<Position> implements Disposable {
   #isBusy = false;
   #isSuperseded = false;
   readonly #channels = new Set<Disposable>();
+  /** The connection to the successor, once that has taken over. */
+  #successor: Channel<ToPredecessor, ToSuccessor<Position>> | undefined;
 
   /** @param dataDir An absolute path. */
   constructor(dataDir: string, clock: Clock) {
@@ -173,6 +186,11 @@ export class HandoverServer<Position> implements Disposable {
     } catch (error) {
       log.warning("no other process can take over", { socket: this.#path, reason: messageOf(error) });
     }
+  }
+
+  /** Sends the figures that this process can no longer store to the successor. Resolves when they are sent. */
+  async handOn(figures: NewFigures): Promise<void> {
+    await this.#successor?.send({ figures });
   }
 
   async #accept(listener: Deno.Listener, running: RunningProcess<Position>, facts: OwnFacts): Promise<void> {
@@ -230,6 +248,7 @@ export class HandoverServer<Position> implements Disposable {
           stop();
           stop = this.#report(channel, running);
           this.#isSuperseded = true;
+          this.#successor = channel;
           this.#listener?.close();
           this.#listener = undefined;
           await running.yield(() => channel.send({ knock: true }));
@@ -285,7 +304,7 @@ export class HandoverClient<Position> implements Disposable {
   readonly #knock = Promise.withResolvers<void>();
   readonly #closed = Promise.withResolvers<void>();
   readonly #gone = new AbortController();
-  #report: (uses: readonly InstanceUse[]) => void = () => {};
+  #listener: PredecessorListener | undefined;
 
   private constructor(conn: Deno.Conn) {
     this.#channel = new Channel(conn);
@@ -331,9 +350,9 @@ export class HandoverClient<Position> implements Disposable {
     return await this.#sealed.promise;
   }
 
-  /** Sets the function that gets all later reports of how the predecessor uses the instances. */
-  listen(report: (uses: readonly InstanceUse[]) => void): void {
-    this.#report = report;
+  /** Sets who gets all later reports of the predecessor. */
+  listen(listener: PredecessorListener): void {
+    this.#listener = listener;
   }
 
   /** Tells the predecessor why this process cannot take over. */
@@ -361,7 +380,8 @@ export class HandoverClient<Position> implements Disposable {
       else if ("refused" in message) {
         this.#sealed.reject(new OperatorError(`the cless that is running cannot hand over now: ${message.refused}`));
       } else if ("sealed" in message) this.#sealed.resolve(message.sealed);
-      else if ("uses" in message) this.#report(message.uses);
+      else if ("uses" in message) this.#listener?.uses(message.uses);
+      else if ("figures" in message) this.#listener?.figures(message.figures);
       else if ("knock" in message) this.#knock.resolve();
       else {
         this.#knock.resolve();

@@ -66,7 +66,7 @@ export interface TakeOverOptions<Position> {
   readonly stopping: AbortController;
   readonly dataDir: Pick<DataDir, "path" | "lock" | "unlock" | "leave">;
   readonly store: { seal(): void; unseal(): void; install(): void; confirm(): void };
-  readonly figures: Pick<Figures, "finish">;
+  readonly figures: Pick<Figures, "finish" | "inherit">;
   readonly deployer: { pause(reason: Error): Promise<void>; resume(): void; close(reason: Error): Promise<void> };
   /** Its launcher gives out the addresses of containers. */
   readonly engine: {
@@ -175,12 +175,12 @@ export class TakeOver<Position> implements RunningProcess<Position> {
 
   /** Begins to take over. By then, this process has opened the copy of the store that the predecessor has made. */
   begin(handover: SuccessorLink<Position>, { position, uses }: Sealed<Position>): void {
-    const { engine, predecessor, role } = this.#options;
+    const { engine, figures, predecessor, role } = this.#options;
     role.now = ROLES.successor;
     this.#handover = handover;
     engine.launcher.continueFrom(position);
     predecessor.report(uses);
-    handover.listen((uses) => this.#heard(uses));
+    handover.listen({ uses: (uses) => this.#heard(uses), figures: (counted) => figures.inherit(counted) });
     handover.gone.addEventListener("abort", () => this.#inherit());
     if (handover.gone.aborted) this.#inherit();
   }

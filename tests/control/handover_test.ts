@@ -2,6 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { systemClock } from "../../src/base/clock.ts";
 import { OperatorError } from "../../src/base/errors.ts";
 import { HandoverClient, HandoverServer, type RunningProcess } from "../../src/control/handover.ts";
+import type { NewFigures } from "../../src/control/records.ts";
 import type { InstanceUse } from "../../src/fleet/predecessor.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { noNet, noRead, noRun, noWrite } from "../support/permissions.ts";
@@ -93,7 +94,7 @@ handoverTest(
 handoverTest("the use of the instances is reported whenever it changes", async (incumbent, connect) => {
   using successor = await connect();
   const reports: (readonly InstanceUse[])[] = [];
-  successor.listen((uses) => reports.push(uses));
+  successor.listen({ uses: (uses) => void reports.push(uses), figures: () => {} });
   await successor.hello();
   await successor.seal();
   incumbent.using = [{ ...USE, inFlight: 2 }];
@@ -104,6 +105,26 @@ handoverTest("the use of the instances is reported whenever it changes", async (
   successor[Symbol.dispose]();
   await until(() => incumbent.asked.includes("unseal"));
 });
+
+handoverTest(
+  "what the process before counts until it ends is for the one that has taken over",
+  async (_, connect, door) => {
+    using successor = await connect();
+    const told: NewFigures[] = [];
+    successor.listen({ uses: () => {}, figures: (figures) => void told.push(figures) });
+    const figures = {
+      requests: [{ service: "app", minute: 7, requests: 2, errors: 0, latencies: [[-3, 2]] }],
+    } as const;
+    await door.handOn(figures); // nobody has taken over
+    await successor.hello();
+    await successor.seal();
+    await successor.accepting();
+    await successor.closed;
+    await door.handOn(figures);
+    await until(() => told.length > 0);
+    assertEquals(told, [figures]);
+  },
+);
 
 handoverTest(
   "the process before goes on if its successor ends too early, and the next one may take over",

@@ -204,17 +204,20 @@ folderTest("a successor goes on in the minute under way, and loses and doubles n
   await world.clock.advance(SECOND);
   next.begin(true);
   next.store.install();
+  old.send(4); // it still serves
   next.store.confirm();
+  const counted = JSON.parse(JSON.stringify(old.figures.counted)); // as on its way through the socket
   old.kill();
   next.send(2);
+  next.figures.inherit(counted);
   await world.clock.advance(20 * SECOND);
   await next.become("paused");
   next.send(1);
-  assertEquals(next.minutes(), [[0, 8]]);
+  assertEquals(next.minutes(), [[0, 12]]);
   assertEquals(next.spells().slice(1), [[0, "ready"], [41, "paused"]]);
   await world.clock.advance(MINUTE);
   const [hour] = next.past.hours("app", 1);
-  assertEquals([hour!.requests, hour!.wakes.cold, hour!.times.ready, hour!.times.paused], [8, 1, 41_000, MINUTE]);
+  assertEquals([hour!.requests, hour!.wakes.cold, hour!.times.ready, hour!.times.paused], [12, 1, 41_000, MINUTE]);
   next.end();
 });
 

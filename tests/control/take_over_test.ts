@@ -1,5 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { OperatorError } from "../../src/base/errors.ts";
+import type { PredecessorListener } from "../../src/control/handover.ts";
 import { lockAfter, type Role, ROLES, TakeOver } from "../../src/control/take_over.ts";
 import { type InstanceUse, Predecessor } from "../../src/fleet/predecessor.ts";
 import { FakeClock, settle } from "../support/fake_clock.ts";
@@ -74,7 +75,7 @@ class Rig {
         stopHibernating: () => step("no more hibernation"),
       },
       reconciler: { reconcile: () => Promise.resolve().then(() => step("reconcile")).then(() => true) },
-      figures: { finish: () => step("figures") },
+      figures: { finish: () => step("figures"), inherit: () => step("inherited figures") },
       supervision: { start: () => step("start"), stop: () => step("stop") },
     });
   }
@@ -98,7 +99,7 @@ class Rig {
 class FakeLink {
   readonly #gone = new AbortController();
   readonly #steps: string[];
-  report: (uses: readonly InstanceUse[]) => void = () => {};
+  listener: PredecessorListener | undefined;
   readonly closed = Promise.resolve();
 
   constructor(steps: string[]) {
@@ -113,8 +114,8 @@ class FakeLink {
     this.#gone.abort();
   }
 
-  listen(report: (uses: readonly InstanceUse[]) => void): void {
-    this.report = report;
+  listen(listener: PredecessorListener): void {
+    this.listener = listener;
   }
 
   accepting(): Promise<void> {
@@ -278,7 +279,7 @@ Deno.test("a successor inherits from a predecessor that ends, as far as it has c
   link.end();
   await settle();
   assertEquals([adopted.taken(), adopted.predecessor.alive], [["unsuspend"], false]);
-  link.report([USE]); // was on its way
+  link.listener!.uses([USE]); // was on its way
   assertEquals(adopted.predecessor.alive, false);
   await adopted.takeOver.install();
   await adopted.takeOver.supersede();
@@ -294,16 +295,26 @@ Deno.test("a successor inherits from a predecessor that ends, as far as it has c
   assertEquals([serving.taken(), serving.predecessor.alive], [["unsuspend", "reconcile"], false]);
 });
 
+Deno.test("a successor stores what its predecessor has counted since it handed over the store", async () => {
+  const rig = new Rig();
+  const link = new FakeLink(rig.steps);
+  rig.takeOver.begin(link, SEALED);
+  await rig.takeOver.supersede();
+  rig.taken();
+  link.listener!.figures({ requests: [] });
+  assertEquals(rig.taken(), ["inherited figures"]);
+});
+
 Deno.test("pools that wait for a container of the predecessor look for it after each report", async () => {
   const rig = new Rig();
   const link = new FakeLink(rig.steps);
   rig.takeOver.begin(link, SEALED);
   rig.taken();
-  link.report([]);
+  link.listener!.uses([]);
   await settle();
   assertEquals(rig.taken(), []);
   rig.adoption.waits = true;
-  link.report([USE]);
+  link.listener!.uses([USE]);
   await settle();
   assertEquals(rig.taken(), ["reconcile", "unsuspend"]);
 });
