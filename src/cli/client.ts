@@ -4,6 +4,9 @@ import { defined } from "../model/defined.ts";
 import { type ClientSettings, DEFAULT_SERVER, type Token } from "./client_settings.ts";
 import { parseObject } from "./streams.ts";
 
+/** What the admin API answers if it has no such route, with status 404. */
+const NO_ROUTE = "There is no such resource";
+
 /** The admin API refused a request. */
 export class ApiError extends OperatorError {
   readonly status: number;
@@ -191,6 +194,11 @@ export class Client implements Disposable {
       const { file } = await this.#readToken();
       const token = file === undefined ? "the token given" : `the token in ${file}`;
       return new ApiError(401, [`${this.#where()} refuses ${token}: ${text}`]);
+    }
+    if (status === 404 && text === NO_ROUTE) {
+      const { pathname } = new URL(response.url);
+      const why = "it is older than this command, or --server does not name its admin API";
+      return new ApiError(404, [`${this.#where()} does not know ${pathname}: ${why}`]);
     }
     const lines = linesOf(errors);
     return new ApiError(

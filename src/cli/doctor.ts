@@ -1,5 +1,5 @@
 import { dirname } from "node:path";
-import { type Config, readConfig } from "../base/config.ts";
+import { type Config, readConfig, type Surroundings } from "../base/config.ts";
 import { isDataDirInUse } from "../control/data_dir.ts";
 import {
   checkChoice,
@@ -19,9 +19,10 @@ import { type Endpoint, formatEndpoint, parseEndpoint } from "../model/host.ts";
 import { isLoopback } from "../model/ip.ts";
 import { messageOf, plainMessageOf } from "../base/errors.ts";
 import { checkEdge } from "../edge/checks.ts";
+import { defaultStorage, upstreamIn } from "../edge/foreground.ts";
 import { Machine } from "../edge/machine.ts";
 import { type Listener, listenerOn, remedyOf } from "../edge/ports.ts";
-import { type EdgeStatus, edgeStatus } from "../edge/status.ts";
+import { edgeStatus } from "../edge/status.ts";
 import { flag } from "./flags.ts";
 import { misspelledVariables, serve } from "./serve.ts";
 import { printResult, type Verb } from "./verb.ts";
@@ -46,7 +47,9 @@ export const doctor: Verb = {
     const { flags, surroundings } = call;
     const machine = new Machine(surroundings.root, surroundings.env("PATH") ?? "");
     const edge = await edgeStatus(machine);
-    const config = behind(edge, readConfig(flags, surroundings));
+    const given = readConfig(flags, surroundings);
+    const listen = edge?.listen ?? await behindRun(given, surroundings);
+    const config = listen === undefined ? given : behind(listen, given);
     const findings = [
       ...await examine(config, surroundings.memory()),
       ...edge === undefined ? [] : await checkEdge(edge, machine, Date.now()),
@@ -58,9 +61,16 @@ export const doctor: Verb = {
 };
 
 /** The settings, except that cless does not listen on the port that Caddy has for it. */
-function behind(edge: EdgeStatus | undefined, config: Config): Config {
-  if (edge === undefined || config.listen.some(({ port }) => port !== 80)) return config;
-  return { ...config, listen: [parseEndpoint(edge.listen)] };
+function behind(listen: string, config: Config): Config {
+  return config.listen.some(({ port }) => port !== 80) ? config : { ...config, listen: [parseEndpoint(listen)] };
+}
+
+/** Where cless listens behind `cless https run`, if Caddy has port 80 and nobody has said where to listen. */
+async function behindRun({ sources }: Config, surroundings: Surroundings): Promise<string | undefined> {
+  if (sources.has("listen")) return undefined;
+  const upstream = await upstreamIn(defaultStorage(surroundings));
+  if (upstream === undefined) return undefined;
+  return (await listenerOn(80))?.holder?.startsWith("caddy ") ? upstream : undefined;
 }
 
 /** @param memoryBytes The machine's memory; `Infinity` if it is not known. */

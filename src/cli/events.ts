@@ -1,5 +1,5 @@
 import { messageOf, OperatorError } from "../base/errors.ts";
-import type { Client, Query } from "./client.ts";
+import { ApiError, type Client, type Query } from "./client.ts";
 import { eventText } from "./event_text.ts";
 import { flag } from "./flags.ts";
 import { newEvents } from "./new_events.ts";
@@ -37,7 +37,7 @@ export const events = clientVerb({
     const tail = call.whole("tail") ?? Infinity;
     const query = { service: call.text("service") };
     return await untilInterrupted(async (signal) => {
-      const past = await readPast(call.client, query, signal);
+      const past = await readPast(call.client, query, call.on("follow"), signal);
       const news = past.filter(isNews);
       for (const event of news.slice(Math.max(0, news.length - tail))) {
         if (!await writeLine(show(event))) return 0; // nobody reads any more
@@ -56,10 +56,19 @@ export const events = clientVerb({
   },
 });
 
-/** The events that the API still has. @throws {OperatorError} */
-async function readPast(client: Client, query: Query, signal: AbortSignal): Promise<EventJson[]> {
+/**
+ * The events that the API still has. An older cless has no end of them: then none, if they are followed, which begins
+ * with them. @throws {OperatorError}
+ */
+async function readPast(client: Client, query: Query, isFollowed: boolean, signal: AbortSignal): Promise<EventJson[]> {
   const request = { query: { ...query, after: 0, follow: false }, accept: "text/event-stream", signal };
-  const { body } = await client.send("GET", "/v1/events", request);
+  const opened = await client.send("GET", "/v1/events", request).catch((error) => {
+    if (!(error instanceof ApiError) || error.status !== 400 || !error.message.startsWith("follow:")) throw error;
+    if (isFollowed) return undefined;
+    throw new OperatorError("that cless is older than this command, and has only events -f");
+  });
+  if (opened === undefined) return [];
+  const { body } = opened;
   try {
     return await Array.fromAsync(eventsOf(body!, signal));
   } catch (error) {

@@ -26,7 +26,7 @@ const COMMON_FLAGS: readonly Flag[] = inGroup("For on and run", {
 });
 const STORAGE_FLAGS: readonly Flag[] = inGroup("For run and status", {
   "--storage DIR = /var/lib/cless-edge as root, else in the XDG state folder":
-    "Where run keeps certificates and accounts; status needs it to show those",
+    "Where run keeps certificates and accounts, and status finds them",
 });
 const RUN_FLAGS: readonly Flag[] = inGroup("For run", {
   "--listen HOST:PORT = 127.0.0.1:8080": "Where cless takes requests",

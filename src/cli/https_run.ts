@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { defaultDataDir } from "../base/config.ts";
+import { systemClock } from "../base/clock.ts";
 import { OperatorError } from "../base/errors.ts";
 import { configureLogging, logger } from "../base/log.ts";
 import { writeAtomically } from "../base/atomic_file.ts";
@@ -7,6 +7,7 @@ import { findCaddy } from "../edge/caddy.ts";
 import type { CaddyLine } from "../edge/caddy_log.ts";
 import { caddyfileOf, type Wiring } from "../edge/caddyfile.ts";
 import { CaddyChild } from "../edge/child.ts";
+import { defaultStorage } from "../edge/foreground.ts";
 import { listenerOn, portFaults } from "../edge/ports.ts";
 import { parsePlainPath } from "../edge/settings.ts";
 import { serveFlags } from "../edge/units.ts";
@@ -17,6 +18,11 @@ import { settingsOf } from "./https_settings.ts";
 import { type Call, parseWhole } from "./verb.ts";
 
 const log = logger("edge");
+/** What Caddy logs when it serves. It logs some lines more just after that. */
+const SERVING = "serving initial configuration";
+const LAST_LINES_MS = 500;
+/** If Caddy does not say that it serves, the command is told after this time. */
+const TELL_AFTER_MS = 5000;
 
 /**
  * Runs Caddy as a child until a signal comes. cless itself is another process, with an end of its own: so an update or a
@@ -40,8 +46,17 @@ export async function runEdge(call: Call): Promise<number> {
   writeAtomically(file, caddyfileOf(settings, wiring));
   const flags = serveFlags(settings, wiring.upstream, wiring.httpsPort);
   log.info("starting Caddy", { version: caddy.version, file, storage: wiring.storage });
-  log.info("cless has to run beside it", { command: commandOf(flags, call.text("admin-api")) });
-  return await untilSignal(new CaddyChild(caddy.path, file, wiring.storage, passOn));
+  const command = commandOf(flags, call.text("admin-api"));
+  // Told last, so that Caddy's own lines do not hide it.
+  const tell = () => log.info("now start cless beside it", { command });
+  let cancel = systemClock.after(TELL_AFTER_MS, tell);
+  const child = new CaddyChild(caddy.path, file, wiring.storage, (line) => {
+    passOn(line);
+    if (line.message !== SERVING) return;
+    cancel();
+    cancel = systemClock.after(LAST_LINES_MS, tell);
+  });
+  return await untilSignal(child).finally(() => cancel());
 }
 
 /** Resolves with the exit code: 0 if a signal has ended Caddy. @throws {OperatorError} If Caddy has ended by itself. */
@@ -64,8 +79,7 @@ async function untilSignal(child: CaddyChild): Promise<number> {
 }
 
 function wiringOf(call: Call): Wiring {
-  const storage = call.read("storage", (text) => parsePlainPath(resolve(text)))[0] ??
-    `${defaultDataDir(call.surroundings)}-edge`;
+  const storage = call.read("storage", (text) => parsePlainPath(resolve(text)))[0] ?? defaultStorage(call.surroundings);
   return defined({
     upstream: call.read("listen", parseEndpoint)[0] ?? { hostname: "127.0.0.1", port: 8080 },
     admin: call.read("admin-api", parseEndpoint)[0] ?? { hostname: "127.0.0.1", port: 1323 },

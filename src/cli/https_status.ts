@@ -3,6 +3,7 @@ import type { CertificateNamesJson } from "../admin/operations/certificates.ts";
 import { messageOf } from "../base/errors.ts";
 import type { Certificate } from "../edge/certificates.ts";
 import { type CertificateStatus, certificateStatus, type EdgeStatus, edgeStatus } from "../edge/status.ts";
+import { defaultStorage, upstreamIn } from "../edge/foreground.ts";
 import { CLESS_UNIT, EDGE_UNIT } from "../edge/places.ts";
 import { dayOf } from "../model/time.ts";
 import { machineOf } from "./https_on.ts";
@@ -11,12 +12,13 @@ import { type Call, printJson } from "./verb.ts";
 
 const DAY_MS = 86_400_000;
 const SWITCH_ON = "cless https on --domain DOMAIN switches it on";
-const RUN = "without systemd, cless https run has it, and cless https status --storage DIR shows its certificates";
+const RUN = "without systemd, cless https run has it";
 
 /** `cless https status`. Returns the exit code: 1 if HTTPS is on and something does not run, or if nobody can tell. */
 export async function showStatus(call: Call, machine = machineOf(call)): Promise<number> {
   const edge = await edgeStatus(machine);
-  const storage = call.read("storage", (text) => resolve(text))[0];
+  const storage = call.read("storage", (text) => resolve(text))[0] ??
+    (edge === undefined ? await usedStorage(call) : undefined);
   if (edge === undefined && storage === undefined) {
     if (call.on("json")) printJson({ on: false });
     else console.log(`HTTPS is not on; ${await machine.hasSystemd() ? SWITCH_ON : RUN}`);
@@ -32,6 +34,12 @@ export async function showStatus(call: Call, machine = machineOf(call)): Promise
   const isDown = edge !== undefined &&
     Object.values(edge.units).some((state) => state === "failed" || state === "inactive");
   return isDown || typeof status === "string" ? 1 : 0;
+}
+
+/** The folder of `cless https run` by default, if it has been used. */
+async function usedStorage({ surroundings }: Call): Promise<string | undefined> {
+  const storage = defaultStorage(surroundings);
+  return await upstreamIn(storage) === undefined ? undefined : storage;
 }
 
 function statusJson(

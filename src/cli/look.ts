@@ -187,7 +187,7 @@ export const describe = clientVerb({
       client.list<RevisionSummaryJson>(`${path}/revisions`).then((all) => withOutput(client, service.name, all)),
       client.get<RevisionJson>(servicePath(service.name, "revisions", service.latestRevision)),
       client.list<InstanceJson>("/v1/instances"),
-      client.list<WakesJson>(`${path}/wakes`),
+      client.find<WakesJson[]>(`${path}/wakes`).then((wakes) => wakes ?? []), // an older cless has none
     ]);
     const own = instances.filter((instance) => instance.service === service.name);
     const showEnv = call.on("show-env");

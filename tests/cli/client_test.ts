@@ -262,3 +262,13 @@ apiTest("a refusal of the API is one line and exit code 1", {
     err: `cless: the cless at ${api.url} refuses the token given: The token is missing or wrong`,
   });
 });
+
+apiTest("a cless that does not know what is asked of it is said to be older", {
+  "GET /v1/services/web/deploys": problem(404, "There is no such resource"),
+}, async (api) => {
+  const why = "it is older than this command, or --server does not name its admin API";
+  assertEquals(
+    (await api.run("history", "web", "--deploys")).err,
+    `cless: the cless at ${api.url} does not know /v1/services/web/deploys: ${why}`,
+  );
+});

@@ -162,3 +162,31 @@ Deno.test("every event has its words, and those of a later version have their fi
   ];
   for (const [type, data, text] of cases) assertEquals(eventText({ type, data }), text);
 });
+
+/** How an older cless, whose events have no end, refuses to end them. */
+const NO_END = problem(400, "follow: unknown parameter", {
+  errors: [{ field: "follow", reason: "unknown parameter" }],
+});
+
+apiTest("an older cless, which has no end of events, is said to be that", { [PAST]: NO_END }, async (api) => {
+  const err = "cless: that cless is older than this command, and has only events -f";
+  assertEquals(await api.run("events"), { code: 1, out: "", err });
+});
+
+Deno.test({
+  name: "the events of an older cless can be followed",
+  ignore: noNet || noRun,
+  fn: async () => {
+    await using api = new FakeApi({ [PAST]: NO_END, "GET /v1/events?after=0": () => streamOf(...EVENTS) });
+    await using child = new Deno.Command(Deno.execPath(), {
+      args: programArgs("events", "-f", "--server", api.url, "--token", "secret"),
+      ...{ stdin: "null", stdout: "piped", stderr: "null" },
+    }).spawn();
+    let text = "";
+    for await (const piece of child.stdout.pipeThrough(new TextDecoderStream())) {
+      text += piece;
+      if (text.includes(LINES[2]!)) break;
+    }
+    assertEquals(text.startsWith(LINES[0]!), true, text);
+  },
+});

@@ -39,9 +39,7 @@ httpsTest("a wrong command line is refused in one line", async () => {
 httpsTest("where HTTPS is not on, off and status say so", async () => {
   assertEquals(await runMain("https", "off"), { code: 0, out: "HTTPS is not on", err: "" });
   const hasSystemd = await Deno.lstat("/run/systemd/system").then(() => true, () => false);
-  const hint = hasSystemd
-    ? "cless https on --domain DOMAIN switches it on"
-    : "without systemd, cless https run has it, and cless https status --storage DIR shows its certificates";
+  const hint = hasSystemd ? "cless https on --domain DOMAIN switches it on" : "without systemd, cless https run has it";
   assertEquals(await runMain("https", "status"), { code: 0, out: `HTTPS is not on; ${hint}`, err: "" });
   assertEquals(JSON.parse((await runMain("https", "status", "--json")).out), { on: false });
 });

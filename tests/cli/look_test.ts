@@ -464,3 +464,13 @@ apiTest("describe has the warnings of the latest revision", {
   const { out } = await api.run("describe", "web");
   assertStringIncludes(out, "\n\nWarnings\n  web-00002: its user 1000 cannot write to /data\n\n");
 });
+
+apiTest("describe leaves out what an older cless does not know", {
+  ...ANSWERS,
+  "GET /v1/services/web/wakes": problem(404, "There is no such resource"),
+  "GET /v1/services/web/deploys": problem(404, "There is no such resource"),
+}, async (api) => {
+  const { code, out } = await api.run("describe", "web");
+  assertEquals([code, out.includes("Limits"), out.includes("Wakes")], [0, false, false]);
+  assertStringIncludes(out, "\nInstances\n");
+});

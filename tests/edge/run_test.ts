@@ -1,5 +1,6 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { readProc } from "../../src/base/machine.ts";
+import { upstreamIn } from "../../src/edge/foreground.ts";
 import { freePorts } from "../support/free_ports.ts";
 import { HttpReader, writeAll } from "../support/http_message.ts";
 import { Origin } from "../support/origin.ts";
@@ -36,6 +37,18 @@ edgeTest("each name that is served gets a certificate by HTTP-01, and no other n
   const kept = await Array.fromAsync(Deno.readDir(`${rig.folder}/certificates`));
   const names = await Array.fromAsync(Deno.readDir(`${rig.folder}/certificates/${kept[0]!.name}`));
   assertEquals(names.map(({ name }) => name).sort(), ["golang.example.org", "shop.example.org", "www.example.com"]);
+});
+
+edgeTest("how to start cless beside it is the last thing that it says when it starts", async () => {
+  await using rig = await EdgeRig.start();
+  await using behind = echo();
+  await using edge = await rig.run(behind);
+  const { command } = await edge.logged("now start cless beside it");
+  assertEquals(edge.lines.at(-1)?.message, "now start cless beside it");
+  assertStringIncludes(String(command), `cless --listen 127.0.0.1:${behind.listen} --trusted-proxy 127.0.0.1/32`);
+  assertEquals(edge.lines.filter(({ message }) => message === "serving initial configuration").length, 1);
+  assertEquals(await upstreamIn(rig.folder), `127.0.0.1:${behind.listen}`);
+  assertEquals(await upstreamIn(`${rig.folder}/none`), undefined);
 });
 
 edgeTest("cless gets the true client and host, whatever the client's own headers pretend", async () => {
