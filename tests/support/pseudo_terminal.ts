@@ -124,7 +124,11 @@ export class PseudoTerminal implements AsyncDisposable {
 
   /** Takes the terminal away, as a lost connection does. */
   async hangUp(): Promise<void> {
-    if (!this.#ended) this.#child.kill("SIGKILL");
+    try {
+      this.#child.kill("SIGKILL");
+    } catch {
+      // It has ended.
+    }
     await this.#child.status;
     await this.#reading;
     await this.#input.abort().catch(() => {});

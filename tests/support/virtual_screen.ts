@@ -98,14 +98,18 @@ export class VirtualScreen {
         [page.row, page.column] = [row - 1, column - 1];
         return;
       }
+      case "G": // Deno itself writes that at its start, and below it what erases its progress
+        page.column = Math.max(1, Number(given)) - 1;
+        return;
       case "J":
-        if (given !== "2") throw new Error(`not known: ${given}J`);
-        page.rows = this.#newPage().rows;
-        this.erased++;
+        if (given === "") page.rows = page.rows.map((row, at) => at > page.row ? row.map(() => BLANK) : row);
+        else if (given === "2") page.rows = this.#newPage().rows;
+        else throw new Error(`not known: ESC [ ${given} J`);
+        if (given === "2") this.erased++;
         return;
       case "K":
         if (this.#style !== "") throw new Error("a row is erased in another style than the plain one");
-        page.rows[page.row] = page.rows[page.row]!.map((cell, at) => at < page.column ? cell : BLANK);
+        page.rows[page.row] = page.rows[page.row]!.map((cell, at) => given === "" && at < page.column ? cell : BLANK);
         return;
       case "m":
         this.#style = given.replace(/^0?;?/, "");
