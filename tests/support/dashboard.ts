@@ -17,6 +17,10 @@ export interface DashboardOptions extends BrowserContextOptions {
 /** What the browser reports when it asks whether there is a session, and there is none. */
 const NO_SESSION = /^Failed to load resource: .* 401 .*\/v1\/session$/;
 
+/** What it reports of requests that it breaks off when a container starts on this machine; the page sends them again. */
+const NETWORK_CHANGED = /ERR_NETWORK_CHANGED|The page is not complete/;
+const MAX_TRIES = 10;
+
 /** The real program, and its dashboard in a browser. */
 export class DashboardRig {
   readonly program: Program;
@@ -43,6 +47,18 @@ export class DashboardRig {
     return json.token;
   }
 
+  /** Opens an address, also if a container starts on this machine just then: browsers break off what they load. */
+  async goto(url: string): Promise<void> {
+    for (let tries = 1;; tries++) {
+      try {
+        await this.page.goto(url);
+        return;
+      } catch (error) {
+        if (tries === MAX_TRIES || !NETWORK_CHANGED.test(`${error}`)) throw error;
+      }
+    }
+  }
+
   /**
    * Opens the page and signs in. @param options The owner's token, the first screen (`#/`) and the program's own port if
    * the test names no others.
@@ -50,7 +66,7 @@ export class DashboardRig {
   async open(options: { token?: string; hash?: string; port?: number } = {}): Promise<void> {
     const { page } = this;
     const { hash = "", port = this.program.admin.port, token } = options;
-    await page.goto(`http://admin.localhost:${port}/${hash}`);
+    await this.goto(`http://admin.localhost:${port}/${hash}`);
     await page.getByLabel("Token").fill(token ?? await this.token());
     await page.keyboard.press("Enter");
     await page.getByRole("button", { name: "Sign out" }).waitFor();
@@ -66,7 +82,7 @@ export function dashboardTest(name: string, options: DashboardOptions, fn: (rig:
     page.on("pageerror", (error) => reports.push(`${error}`));
     page.on("console", (message) => {
       const report = `${message.text()} ${message.location().url}`;
-      const isFine = NO_SESSION.test(report) || expected?.test(report);
+      const isFine = NO_SESSION.test(report) || NETWORK_CHANGED.test(report) || expected?.test(report);
       if (["error", "warning"].includes(message.type()) && !isFine) reports.push(report);
     });
     const folder = await Deno.makeTempDir({ prefix: "dashboard-" });

@@ -40,7 +40,7 @@ dashboardTest("a restart of cless signs nobody out, and who has signed out befor
   const next = await Program.start({ dataDir: program.dataDir, logLevel: "info" });
   try {
     relay.turn(next.admin.port);
-    await page.goto(`http://admin.localhost:${relay.port}/`);
+    await rig.goto(`http://admin.localhost:${relay.port}/`);
     await page.getByRole("button", { name: "Sign out" }).waitFor();
     await page.context().addCookies([cookie!]);
     await page.reload();
@@ -53,7 +53,7 @@ dashboardTest("a restart of cless signs nobody out, and who has signed out befor
 
 dashboardTest("a wrong token is told as such, and can be corrected at once", { expected: REFUSED }, async (rig) => {
   const { page } = rig;
-  await page.goto(rig.url);
+  await rig.goto(rig.url);
   const field = page.getByLabel("Token");
   assertEquals(await field.getAttribute("type"), "password");
   await field.fill("cless_wrong");
@@ -87,7 +87,7 @@ for (const colorScheme of ["dark", "light"] as const) {
       expected: REFUSED,
     }, async (rig) => {
       const { page } = rig;
-      await page.goto(rig.url);
+      await rig.goto(rig.url);
       await page.getByLabel("Token").waitFor();
       assertEquals(await barriers(page), []);
       await page.getByLabel("Token").fill("wrong");
@@ -104,7 +104,7 @@ dashboardTest("the browser keeps the page from scripts and styles that are not c
   expected: /Content Security Policy/,
 }, async (rig) => {
   const { page } = rig;
-  await page.goto(rig.url);
+  await rig.goto(rig.url);
   await page.getByLabel("Token").waitFor();
   const ran = await page.evaluate(async () => {
     const script = document.createElement("script");

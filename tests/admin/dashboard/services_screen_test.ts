@@ -1,0 +1,121 @@
+/// <reference lib="dom" />
+import { assert, assertEquals } from "@std/assert";
+import type { Page } from "playwright-core";
+import { declareServices, nameOf } from "../../bench/growth/declared.ts";
+import { barriers } from "../../support/chromium.ts";
+import { type DashboardRig, dashboardTest } from "../../support/dashboard.ts";
+import { freePorts } from "../../support/free_ports.ts";
+import { Relay } from "../../support/relay.ts";
+
+const LOST = "No connection to cless; trying again…";
+
+/** The row of a service in which a text stands. */
+function row(page: Page, service: string, text: string) {
+  return page.getByRole("row").filter({ has: page.getByRole("link", { name: service, exact: true }), hasText: text });
+}
+
+/** Lets `golang` run once, so that it is listed. */
+async function useGolang({ program }: DashboardRig): Promise<void> {
+  assertEquals((await program.get("golang")).status, 200);
+}
+
+async function sleep({ program }: DashboardRig): Promise<void> {
+  assertEquals((await program.send("POST", "/v1/services/golang/sleep")).status, 204);
+}
+
+dashboardTest("a wake shows as it happens, by the events alone", {
+  expected: /^Failed to load resource: net::ERR_FAILED/,
+}, async (rig) => {
+  const { page } = rig;
+  await useGolang(rig);
+  await sleep(rig);
+  await rig.open();
+  await row(page, "golang", "asleep").waitFor();
+  await page.getByRole("heading", { name: "1 service, 0 awake" }).waitFor();
+  // From now on the page gets no lists: it has only what the events tell.
+  await page.route("**/v1/activity*", (route) => route.abort());
+  await page.route("**/v1/timelines*", (route) => route.abort());
+  await useGolang(rig);
+  await row(page, "golang", "ready").waitFor();
+  await page.getByRole("heading", { name: "1 service, 1 awake" }).waitFor();
+  await sleep(rig);
+  await row(page, "golang", "asleep").waitFor();
+});
+
+dashboardTest("a lost connection is told, and what happened meanwhile shows when it is back", {
+  expected: /^Failed to load resource: net::ERR_/,
+}, async (rig) => {
+  const { page, program } = rig;
+  await useGolang(rig);
+  using relay = new Relay(program.admin.port);
+  await rig.open({ port: relay.port });
+  await row(page, "golang", "ready").waitFor();
+  relay.turn(freePorts(1));
+  await page.getByText(LOST).waitFor();
+  await row(page, "golang", "ready").waitFor();
+  await sleep(rig);
+  relay.turn(program.admin.port);
+  await row(page, "golang", "asleep").waitFor();
+  await page.getByText(LOST).waitFor({ state: "detached" });
+});
+
+dashboardTest("looking wakes nothing", {}, async (rig) => {
+  const { page, program } = rig;
+  await useGolang(rig);
+  await sleep(rig);
+  await rig.open();
+  await row(page, "golang", "asleep").click();
+  await rig.goto(`${rig.url}#/services/golang`);
+  await page.getByText("golang").first().waitFor();
+  await page.waitForLoadState("domcontentloaded");
+  assertEquals(await program.api("/v1/instances"), []);
+});
+
+dashboardTest("200 services are there at once, and can be searched by the keyboard", {
+  prepare: (dataDir) =>
+    declareServices(dataDir, Array.from({ length: 200 }, (_, at) => at), { app: undefined!, real: new Set() }),
+}, async (rig) => {
+  const { page } = rig;
+  await rig.open();
+  await page.addInitScript(() => {
+    const look = () => {
+      if (document.querySelectorAll("tbody tr").length < 200) requestAnimationFrame(look);
+      else performance.mark("rows");
+    };
+    look();
+  });
+  await page.reload();
+  await page.getByRole("link", { name: nameOf(199) }).waitFor();
+  const [paint, rows] = await page.evaluate(() =>
+    ["first-contentful-paint", "rows"].map((name) => Math.round(performance.getEntriesByName(name)[0]!.startTime))
+  );
+  console.log(`200 services: first paint after ${paint} ms, all rows after ${rows} ms`);
+  assertEquals(await page.getByRole("row").count(), 201);
+  await page.getByRole("heading", { name: "200 services, 0 awake" }).waitFor();
+  await page.keyboard.press("/");
+  await page.keyboard.type("app-0019");
+  await page.getByRole("link", { name: nameOf(189) }).waitFor({ state: "detached" });
+  assertEquals(await page.getByRole("row").count(), 11);
+});
+
+for (const colorScheme of ["dark", "light"] as const) {
+  for (
+    const [device, viewport] of [["desk", { width: 1280, height: 800 }], ["phone", {
+      width: 360,
+      height: 740,
+    }]] as const
+  ) {
+    dashboardTest(`nothing keeps anybody from the list of services: ${colorScheme}, ${device}`, {
+      ...{ colorScheme, viewport },
+      prepare: (dataDir) => declareServices(dataDir, [1, 2, 3], { app: undefined!, real: new Set() }),
+    }, async (rig) => {
+      const { page } = rig;
+      await useGolang(rig);
+      await rig.open();
+      await row(page, "golang", "ready").waitFor();
+      assertEquals(await barriers(page), []);
+      const width = await page.evaluate(() => document.documentElement.scrollWidth);
+      assert(width <= viewport.width, `the page is ${width} px wide`);
+    });
+  }
+}
