@@ -13,6 +13,7 @@ const RESOURCES = {
   services: "/v1/services",
   instances: "/v1/instances",
   activity: "/v1/activity",
+  timelines: "/v1/timelines",
   wakes: "/v1/wakes",
   events: "/v1/events",
   secrets: "/v1/secrets",
