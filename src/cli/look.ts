@@ -219,7 +219,9 @@ export const describe = clientVerb({
       ...(isNews ? [section("Last deploy", lastDeployText(last))] : []),
       ...(failures.length === 0 ? [] : [section("Failures", failures.join("\n"))]),
       section("Instances", own.length === 0 ? noneText(revisions) : instanceTable(own)),
-      ...(wakes.length === 0 ? [] : [section("Wakes in the last day", wakeTable(wakes))]),
+      ...(wakes.length === 0
+        ? []
+        : [section(`Wakes in the last day (by whom: cless wakes ${service.name})`, wakeTable(wakes))]),
     ].join("\n\n"));
   },
 });

@@ -1,3 +1,4 @@
+import type { ServiceJson } from "../admin/operations/services.ts";
 import type { WhatIfJson } from "../admin/operations/what_if.ts";
 import { parseDuration } from "../model/time.ts";
 import { servicePath } from "./client.ts";
@@ -7,6 +8,7 @@ import { checked, clientVerb, JSON_FLAG, printResult } from "./verb.ts";
 
 const DAYS = 7;
 const DAY_MS = 86_400_000;
+const CANNOT_HIBERNATE = "This machine cannot hibernate now, so hibernateAfter has no effect.";
 
 /** The flags of settings, as `deploy` has them, with the names of their fields. */
 const SETTINGS = [
@@ -15,11 +17,11 @@ const SETTINGS = [
   ["stop-after", "stopAfter"],
 ] as const;
 
-/** `cless what-if`: estimates what a service would cost with other settings. */
+/** `cless what-if`: estimates what a service, or each of them, would cost with other settings. */
 export const whatIf = clientVerb({
   name: "what-if",
   summary: "Estimate the cold starts and memory that other settings would have brought",
-  args: ["NAME"],
+  args: ["[NAME]"],
   flags: [
     flag("--pause-after TIME", "How long an instance may be idle before it is paused; 0 is never"),
     flag("--hibernate-after TIME", "How long before its memory is moved to the machine's swap; 0 is never"),
@@ -28,12 +30,12 @@ export const whatIf = clientVerb({
     JSON_FLAG,
   ],
   notes: [
-    "It looks at the times in which the service had no request. NOW has the settings of the latest revision, THEN those of the flags. Nothing is changed: the line at the end does that, as a deploy.",
+    "It looks at the times in which a service had no request, of one service or of all. NOW has the settings of the latest revision, THEN those of the flags. Nothing is changed: the line at the end does that, as a deploy.",
     "RAM is that of one instance: 1 GB for an hour is 1 GB-hour. What operators and deploys do is left out, and so are more instances than one, unless the service has a minimum.",
   ],
-  example: ["cless what-if shop", "cless what-if shop --pause-after 30s --hibernate-after 2m --stop-after 1h"],
+  example: ["cless what-if", "cless what-if shop --pause-after 30s --hibernate-after 2m --stop-after 1h"],
   run: async (call) => {
-    const { args: [name = ""], client } = call;
+    const { args: [name], client } = call;
     const asked = SETTINGS.flatMap(([flag, field]) => {
       const [value] = call.read(flag, checked(parseDuration));
       return value === undefined ? [] : [{ flag, field, value }];
@@ -42,10 +44,56 @@ export const whatIf = clientVerb({
       ...Object.fromEntries(asked.map(({ field, value }) => [field, value])),
       days: call.whole("days") ?? DAYS,
     };
-    const estimate = await client.get<WhatIfJson>(servicePath(name, "what-if"), { query });
-    printResult(call, estimate, estimateText(name, estimate, asked));
+    const estimateOf = (name: string) => client.get<WhatIfJson>(servicePath(name, "what-if"), { query });
+    if (name !== undefined) {
+      const estimate = await estimateOf(name);
+      return printResult(call, estimate, estimateText(name, estimate, asked));
+    }
+    const all: ServiceEstimate[] = [];
+    for (const { name: service } of await client.list<ServiceJson>("/v1/services")) {
+      all.push({ service, ...await estimateOf(service) });
+    }
+    printResult(call, all, all.length === 0 ? "there are no services yet" : overviewText(all, asked));
   },
 });
+
+type ServiceEstimate = WhatIfJson & { readonly service: string };
+
+/** All services, one in a line, with their sums in the last one. */
+function overviewText(all: readonly ServiceEstimate[], asked: Asked): string {
+  const withThen = asked.length > 0;
+  const columns = ["COLD STARTS", "WAKES", "GB-HOURS"];
+  const numbers = ({ coldStartsPerDay, gbHoursPerDay, wakesPerDay }: WhatIfJson["now"]) => [
+    ...[coldStartsPerDay, wakesPerDay.resume + wakesPerDay.hibernated, gbHoursPerDay],
+  ];
+  const valuesOf = ({ now, then }: WhatIfJson) => {
+    const after = numbers(then);
+    return numbers(now).flatMap((value, at) => withThen ? [value, after[at]!] : [value]);
+  };
+  const rows = all.map((estimate) => ({
+    title: [estimate.service, dayText(estimate.days)],
+    values: valuesOf(estimate),
+  }));
+  const sums = rows[0]!.values.map((_, at) => rows.reduce((sum, { values }) => sum + values[at]!, 0));
+  const header = ["NAME", "LOOKED AT", ...columns.flatMap((column) => withThen ? [column, "THEN"] : [column])];
+  return [
+    table(
+      header,
+      [...rows, { title: ["all", ""], values: sums }].map(({ title, values }) => [...title, ...values.map(amountText)]),
+    ),
+    "All are numbers a day. WAKES are those of no cold start.",
+    ...(all.some(({ canHibernate }) => !canHibernate) ? [CANNOT_HIBERNATE] : []),
+    `For one service: cless what-if NAME${flagsText(asked)}`,
+  ].join("\n\n");
+}
+
+function flagsText(asked: Asked): string {
+  return asked.map(({ flag, value }) => ` --${flag} ${value}`).join("");
+}
+
+function dayText(days: number): string {
+  return days === 0 ? "-" : days >= 1 ? `${amountText(days)} days` : durationText(days * DAY_MS);
+}
 
 type Asked = readonly { readonly flag: string; readonly value: string }[];
 
@@ -53,8 +101,7 @@ function estimateText(name: string, estimate: WhatIfJson, asked: Asked): string 
   const { canHibernate, days, gaps, memory, minInstances } = estimate;
   if (days === 0) return `no request of ${name} has been counted yet`;
   const count = gaps.reduce((sum, gap) => sum + gap.count, 0);
-  const time = days >= 1 ? `${amountText(days)} days` : durationText(days * DAY_MS);
-  const looked = `${time}, with ${count === 1 ? "1 time" : `${count} times`} without a request`;
+  const looked = `${dayText(days)}, with ${count === 1 ? "1 time" : `${count} times`} without a request`;
   const { awakeBytes, hibernatedBytes, pausedBytes } = memory;
   const sizes = [
     `${sizeText(awakeBytes)} awake`,
@@ -64,11 +111,11 @@ function estimateText(name: string, estimate: WhatIfJson, asked: Asked): string 
   return [
     pairs([["Looked at", looked], ["One instance", sizes.join(", ")]]),
     outcomeTable(estimate, asked.length > 0),
-    ...(canHibernate ? [] : ["This machine cannot hibernate now, so hibernateAfter has no effect."]),
+    ...(canHibernate ? [] : [CANNOT_HIBERNATE]),
     ...(minInstances > 0 ? [`Its minInstances is ${minInstances}, so its instances do not sleep.`] : []),
     asked.length === 0
       ? `To try other settings: cless what-if ${name} --pause-after 30s --hibernate-after 2m --stop-after 1h`
-      : `To apply it: cless deploy ${name} ${asked.map(({ flag, value }) => `--${flag} ${value}`).join(" ")}`,
+      : `To apply it: cless deploy ${name}${flagsText(asked)}`,
   ].join("\n\n");
 }
 

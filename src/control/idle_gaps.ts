@@ -137,9 +137,9 @@ class ServiceVisits implements Visits {
     this.#change();
   }
 
-  left(): void {
+  left(nowMs: number): void {
     if (--this.#count > 0) return;
-    this.idleSinceMs = this.#gaps.nowMs();
+    this.idleSinceMs = nowMs;
     this.#change();
   }
 

@@ -27,8 +27,8 @@ export interface InstanceOwner {
 export interface Visits {
   /** Called when a request begins to wait or is in flight. */
   came(): void;
-  /** Called once for each of these, when it waits in vain or its slot is given back. */
-  left(): void;
+  /** Called once for each of these, when it waits in vain or its slot is given back. @param nowMs Clock ms. */
+  left(nowMs: number): void;
 }
 
 /** One container of a revision, and the requests that it serves. */
@@ -211,13 +211,13 @@ export class Instance {
   takeBack(lease: Lease): void {
     if (!this.#leases.delete(lease)) return;
     if (lease.session !== undefined) this.#sessions--;
-    lease.visits?.left();
     if (lease.quiet) this.#quiet--;
     // The lease may be the last one that keeps the instance awake, even if quiet ones are still open.
     else if (this.#leases.size === this.#quiet) {
       this.idleSince = this.#clock.now();
       this.lastUsedAt = new Date();
     }
+    lease.visits?.left(this.inUse === 0 ? this.idleSince : this.#clock.now());
     if (this.waking !== undefined && this.requests === 0) this.#owner?.unansweredAfterWake(this);
     if (this.#leases.size === 0) {
       this.#idle?.resolve();

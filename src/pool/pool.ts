@@ -197,7 +197,7 @@ export class InstancePool implements InstanceOwner {
       grant.lease.visits = visits;
       return grant;
     } catch (error) {
-      visits?.left();
+      visits?.left(this.#clock.now());
       throw error;
     }
   }

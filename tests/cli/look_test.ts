@@ -106,7 +106,7 @@ apiTest("describe says what a service costs, and how it woke", {
     "Saved:        97% of the memory of one that is always awake",
   ]);
   assertEquals(out.split("\n").slice(-4), [
-    "Wakes in the last day",
+    "Wakes in the last day (by whom: cless wakes web)",
     "  REVISION   WAKE    COUNT  P50    P99",
     "  web-00002  resume  31     3.7ms  41ms",
     "  web-00002  cold    1      1.2s   1m",

@@ -72,3 +72,30 @@ apiTest("what-if says that nothing is known yet, what is no duration, and that t
   assertEquals([wrong.code, wrong.err.includes("--stop-after")], [2, true]);
   assertEquals((await api.run("what-if", "none")).code, 1);
 });
+
+apiTest("without a name, what-if lists all services and their sums", {
+  "GET /v1/services": [{ name: "blog" }, { name: "shop" }],
+  "GET /v1/services/shop/what-if": ESTIMATE,
+  "GET /v1/services/blog/what-if": { ...ESTIMATE, days: 0.25, now: { ...NOW, coldStartsPerDay: 2 } },
+}, async (api) => {
+  const lines = (await api.run("what-if", "--stop-after", "1h")).out.split("\n");
+  assertEquals(lines, [
+    "NAME  LOOKED AT  COLD STARTS  THEN  WAKES  THEN  GB-HOURS  THEN",
+    "blog  6h         2            4.9   15     14    0.12      0.06",
+    "shop  6.5 days   0.15         4.9   15     14    0.12      0.06",
+    "all              2.2          9.8   31     28    0.25      0.12",
+    "",
+    "All are numbers a day. WAKES are those of no cold start.",
+    "",
+    "For one service: cless what-if NAME --stop-after 1h",
+  ]);
+  assertEquals(
+    (await api.run("what-if")).out.split("\n")[1],
+    "blog  6h         2            15     0.12",
+  );
+  assertEquals(JSON.parse((await api.run("what-if", "--json")).out)[1], { service: "shop", ...ESTIMATE });
+});
+
+apiTest("without services, what-if says so", { "GET /v1/services": [] }, async (api) => {
+  assertEquals((await api.run("what-if")).out, "there are no services yet");
+});

@@ -37,7 +37,7 @@ Deno.test("stored gaps of the asked days and those that are not stored yet count
   }]);
   const app = gaps.of("app");
   app.came();
-  app.left();
+  app.left(clock.now());
   await clock.advance(60_000);
   app.came();
   assertEquals(estimates.basisOf("app", 2).idleness, {

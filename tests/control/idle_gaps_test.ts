@@ -19,13 +19,13 @@ Deno.test("a gap lasts from the end of the last request of a service until the n
   const app = gaps.of("app");
   app.came(); // since when there was none before is not known
   app.came();
-  app.left();
+  app.left(clock.now());
   await clock.advance(5000);
-  app.left();
+  app.left(clock.now());
   await clock.advance(60_000);
   app.came();
   assertEquals(lengths(), [[20_000, 24, 1, 60]]);
-  app.left();
+  app.left(clock.now());
   await clock.advance(62_000);
   app.came();
   assertEquals(lengths(), [[20_000, 24, 2, 122]]);
@@ -38,7 +38,7 @@ Deno.test("short gaps are not counted, and a gap belongs to the day on which it 
   const app = gaps.of("app");
   for (const ms of [999, 1000, DAY_MS, 365 * DAY_MS]) {
     app.came();
-    app.left();
+    app.left(clock.now());
     await clock.advance(ms);
   }
   app.came();
@@ -58,7 +58,7 @@ Deno.test("what is new is told until it is stored, and nothing is told while not
   const since = 20_000 * DAY_MS + DAY_MS / 2;
   assertEquals(gaps.pending.idle, [{ service: "app", since, idleSince: undefined }]);
   await clock.advance(500);
-  app.left();
+  app.left(clock.now());
   assertEquals(gaps.pending.idle, [{ service: "app", since, idleSince: since + 500 }]);
   gaps.clean();
   await clock.advance(60_000);
@@ -85,11 +85,11 @@ Deno.test("of a deleted service nothing is kept, also not of its last requests",
   const { clock, gaps } = newCounted();
   const app = gaps.of("app");
   app.came();
-  app.left();
+  app.left(clock.now());
   await clock.advance(5000);
   app.came();
   gaps.forget("app");
-  app.left();
+  app.left(clock.now());
   await clock.advance(5000);
   app.came();
   assertEquals(gaps.pending, { gaps: [], idle: [] });
@@ -101,7 +101,7 @@ Deno.test("while nothing can be stored, only the last counts are retained", asyn
   for (let n = 0; n < 10_100; n++) {
     const visits = gaps.of(`app-${n}`);
     visits.came();
-    visits.left();
+    visits.left(clock.now());
   }
   await clock.advance(1000);
   for (let n = 0; n < 10_100; n++) gaps.of(`app-${n}`).came();
@@ -162,4 +162,17 @@ Deno.test("robots that keep nothing awake, operators and deploys end no gap", as
   await kit.clock.advance(5000);
   pool.claim()!.release();
   assertEquals(seconds(), [35]);
+});
+
+Deno.test("a session of an operator ends no gap, and a request that ends during one begins a gap", async () => {
+  const { kit, pool, seconds } = newPool();
+  const { lease } = await pool.hold(never());
+  const session = await pool.enter(never(), { kind: "operator", name: "ci" });
+  await kit.clock.advance(5000);
+  lease.release();
+  await kit.clock.advance(3000);
+  session.release();
+  await kit.clock.advance(4000);
+  pool.claim()!.release();
+  assertEquals(seconds(), [7]);
 });
