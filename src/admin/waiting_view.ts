@@ -34,7 +34,7 @@ export const waitingSchema = z.strictObject({
   description: "What is waited for; missing if nothing is",
   examples: [{
     for: "answer",
-    text: "nothing listens on port 8080 of shop-00002 yet",
+    text: "nothing listens on port 8080 yet",
     since: "2026-11-25T10:00:00.000Z",
     revision: "shop-00002",
     instance: "cless-shop-shop-00002-4f6p2k",

@@ -15,6 +15,8 @@ export function eventText({ type, data }: EventJson): string {
       return `the service is changed${changedText(data["changed"])}`;
     case "service.deleted":
       return "the service is deleted";
+    case "service.state":
+      return `the service is ${text("state")}${data["failure"] === undefined ? "" : `: ${text("failure")}`}`;
     case "revision.pulling":
       return `pulling ${text("image")}`;
     case "revision.starting":

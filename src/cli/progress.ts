@@ -94,7 +94,9 @@ export class Progress implements AsyncDisposable {
         if (this.#pulling !== image) this.#line(`pulling ${image}`);
         this.#pulling = image;
         const { done, total } = data;
-        if (Number(total) > 0) this.#screen.live(`  ${Number(done)} of ${Number(total)} layers`);
+        if (Number(total) > 0 && this.#saidAt === -Infinity) {
+          this.#screen.live(`  ${Number(done)} of ${Number(total)} layers`);
+        }
         break;
       }
       case "revision.starting":

@@ -5,7 +5,7 @@ import { plainText } from "./text.ts";
 export type WaitingJson = Pick<NonNullable<ServiceJson["waiting"]>, "output" | "since" | "text">;
 
 /**
- * Says what is waited for, and for how long: `12s: nothing listens on port 8080 of web-00002 yet; last line: loading`.
+ * Says what is waited for, and for how long: `12s: nothing listens on port 8080 yet; last line: loading`.
  *
  * @param now ms since 1970, by the clock of the cless that says it.
  */

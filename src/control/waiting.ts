@@ -90,18 +90,18 @@ function pullText(image: string, { done, total }: { readonly done: number; reado
   return total > 0 ? `pulling ${image}: ${done} of ${total} layers` : `pulling ${image}`;
 }
 
-function answerText({ probed = "silent", revision: { name, port, readinessPath } }: WaitedFor): string {
+function answerText({ probed = "silent", revision: { port, readinessPath } }: WaitedFor): string {
   switch (probed) {
     case "refused":
-      return `nothing listens on port ${port} of ${name} yet`;
+      return `nothing listens on port ${port} yet`;
     case "closed":
-      return `port ${port} of ${name} closes connections without an answer`;
+      return `port ${port} closes connections without an answer`;
     case "garbage":
-      return `what answers on port ${port} of ${name} is not HTTP`;
+      return `what answers on port ${port} is not HTTP`;
     case "silent":
     case "unsure":
-      return `no answer on port ${port} of ${name} yet`;
+      return `no answer on port ${port} yet`;
     default:
-      return `GET ${readinessPath} on port ${port} of ${name} gives ${probed}`;
+      return `GET ${readinessPath} on port ${port} gives ${probed}`;
   }
 }

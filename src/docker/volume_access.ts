@@ -104,6 +104,6 @@ function problemText(user: string, uid: number, { path, source }: Volume, { mode
   const change = source.startsWith("/")
     ? `sudo chown ${uid} ${source}`
     : `docker run --rm -v ${source}:/v busybox chown ${uid} /v`;
-  return `its user ${name} cannot write to ${path} (the volume ${source}), which belongs to ` +
-    `${folder.uid}:${folder.gid} with mode ${mode.toString(8)}; to change that: ${change}`;
+  return `its user ${name} cannot write to the volume ${source} at ${path}, which belongs to ` +
+    `${folder.uid}:${folder.gid} (mode ${mode.toString(8)}); this lets it: ${change}`;
 }

@@ -133,6 +133,8 @@ Deno.test("every event has its words, and those of a later version have their fi
     ["service.changed", { changed: ["image", "imageId", "env"] }, "the service is changed: image, env"],
     ["service.changed", { changed: [] }, "the service is changed"],
     ["service.deleted", {}, "the service is deleted"],
+    ["service.state", { state: "asleep" }, "the service is asleep"],
+    ["service.state", { state: "failing", failure: "exit code 1" }, "the service is failing: exit code 1"],
     ["revision.starting", { revision: "web-00002" }, "starting web-00002"],
     ["revision.warning", { revision: "web-00002", warning: "no\nmore" }, "warning about web-00002: nomore"],
     ["revision.ready", { revision: "web-00002", ms: 1240 }, "web-00002 is ready after 1.2s"],

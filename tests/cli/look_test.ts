@@ -378,7 +378,7 @@ apiTest("revisions --all has those that never worked, also if none did", {
 });
 
 const WAITING = {
-  ...{ for: "answer", text: "nothing listens on port 8080 of web-00003 yet", since: ago("12s") },
+  ...{ for: "answer", text: "nothing listens on port 8080 yet", since: ago("12s") },
   ...{ revision: "web-00003", instance: "web-00003-x", probed: "refused", output: "migrating" },
 };
 
@@ -391,7 +391,7 @@ apiTest("describe of a service whose first deploy is running says what it waits 
 }, async (api) => {
   assertEquals((await api.run("describe", "web")).out.split("\n"), [
     "Name:         web",
-    "State:        deploying for 12s: nothing listens on port 8080 of web-00003 yet; last line: migrating",
+    "State:        deploying for 12s: nothing listens on port 8080 yet; last line: migrating",
     "Revision:     web-00003",
     "Image:        web:v3",
     "Deployed by:  ci",

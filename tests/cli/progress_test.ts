@@ -81,7 +81,7 @@ async function newProgress({ isTerminal }: { readonly isTerminal: boolean }) {
     await asked.promise;
     return shown.splice(0);
   };
-  const wait = async (second: number, text = "no answer on port 8080 of web-00002 yet", more: object = {}) => {
+  const wait = async (second: number, text = "no answer on port 8080 yet", more: object = {}) => {
     const at = new Date(Date.parse(SINCE) + 1000 * second).toISOString();
     return await tell("service.waiting", { at, since: SINCE, text, ...more });
   };
@@ -97,10 +97,10 @@ Deno.test("after three seconds without a line, the progress says each second wha
   await clock.advance(2999);
   assertEquals(await wait(4), []);
   await clock.advance(1);
-  assertEquals(await wait(5), ["wait:   5s: no answer on port 8080 of web-00002 yet"]);
-  assertEquals(await wait(72), ["wait:   1m 12s: no answer on port 8080 of web-00002 yet"]);
-  assertEquals(await wait(12, "GET / on port 8080 of web-00002 gives 503", { output: "migrating\x1b[2J 3" }), [
-    "wait:   12s: GET / on port 8080 of web-00002 gives 503; last line: migrating 3",
+  assertEquals(await wait(5), ["wait:   5s: no answer on port 8080 yet"]);
+  assertEquals(await wait(72), ["wait:   1m 12s: no answer on port 8080 yet"]);
+  assertEquals(await wait(12, "GET / on port 8080 gives 503", { output: "migrating\x1b[2J 3" }), [
+    "wait:   12s: GET / on port 8080 gives 503; last line: migrating 3",
   ]);
 });
 

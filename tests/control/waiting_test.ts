@@ -59,13 +59,13 @@ Deno.test("a deploy whose volumes another revision has waits until that one has 
 
 Deno.test("what an app does when it is probed is said in words", () => {
   const texts: [probed: Probed | undefined, text: string][] = [
-    [undefined, "no answer on port 8080 of web-00002 yet"],
-    ["refused", "nothing listens on port 8080 of web-00002 yet"],
-    ["closed", "port 8080 of web-00002 closes connections without an answer"],
-    ["garbage", "what answers on port 8080 of web-00002 is not HTTP"],
-    ["silent", "no answer on port 8080 of web-00002 yet"],
-    ["unsure", "no answer on port 8080 of web-00002 yet"],
-    [503, "GET /health on port 8080 of web-00002 gives 503"],
+    [undefined, "no answer on port 8080 yet"],
+    ["refused", "nothing listens on port 8080 yet"],
+    ["closed", "port 8080 closes connections without an answer"],
+    ["garbage", "what answers on port 8080 is not HTTP"],
+    ["silent", "no answer on port 8080 yet"],
+    ["unsure", "no answer on port 8080 yet"],
+    [503, "GET /health on port 8080 gives 503"],
   ];
   for (const [probed, text] of texts) {
     const known = { for: "answer" as const, text, since: STARTED, revision: "web-00002", instance: "web-a1b2" };

@@ -57,10 +57,10 @@ Deno.test("a volume that the image's user cannot write to is told, with what to 
   access.check("one", revision);
   const { name } = revision;
   assertEquals(await access.problemsOf(name), [
-    "its user node cannot write to /data (the volume data), which belongs to 0:0 with mode 755; " +
-    "to change that: docker run --rm -v data:/v busybox chown 1000 /v",
-    "its user node cannot write to /srv (the volume /srv/app), which belongs to 5:6 with mode 700; " +
-    "to change that: sudo chown 1000 /srv/app",
+    "its user node cannot write to the volume data at /data, which belongs to 0:0 (mode 755); " +
+    "this lets it: docker run --rm -v data:/v busybox chown 1000 /v",
+    "its user node cannot write to the volume /srv/app at /srv, which belongs to 5:6 (mode 700); " +
+    "this lets it: sudo chown 1000 /srv/app",
   ]);
   assertEquals(asked, ["image", "/etc/passwd", "/etc/group", "/data/.", "/srv/.", "/own/."]);
   assertEquals(await access.problemsOf("other"), []);

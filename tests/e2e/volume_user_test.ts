@@ -28,7 +28,7 @@ for (const way of ["socket", "command"]) {
     await using _volume = { [Symbol.asyncDispose]: async () => void await docker("volume", "rm", "--force", volume) };
     await using program = await Program.start({ flags: ["--engine-api", way] });
     const mount = ["--volume", `${volume}:/data`];
-    const problem = `its user 1234 cannot write to /data (the volume ${volume}), which belongs to 0:0 with mode 755`;
+    const problem = `its user 1234 cannot write to the volume ${volume} at /data, which belongs to 0:0 (mode 755)`;
 
     const failed = await cless(program, "deploy", "writer", "--image", "e2e-volume-writer", ...mount);
     assertEquals(failed.code, 1);

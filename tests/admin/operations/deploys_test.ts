@@ -60,7 +60,7 @@ Deno.test("a service without deploys has an empty list, and an unknown name is n
 
 Deno.test("a deploy that is running is listed first, with what it waits for, also if it is the first of its service", async () => {
   const waiting: WaitingNow = {
-    ...{ for: "answer", text: "nothing listens on port 8080 of web-00001 yet", since: 1_000_000 },
+    ...{ for: "answer", text: "nothing listens on port 8080 yet", since: 1_000_000 },
     ...{ revision: "web-00001", instance: "web-a1b2", probed: "refused", output: "migrating" },
   };
   const waits = { of: (service: string) => service === "web" ? waiting : undefined };
