@@ -27,7 +27,7 @@ const MIN_INTERVAL_MS = 5000;
 const MAX_AGE_MS = 1000;
 /** If the engine is slow, those who look get the last measurement after this time. */
 const LOOK_TIMEOUT_MS = 1000;
-/** The oldest figures are forgotten at this interval. */
+/** The oldest figures are forgotten at this interval, and for how long services have slept is added to the hours. */
 const TRIM_INTERVAL_MS = 3_600_000;
 /** What is told by minute is retained for this long, and so are spells and single wakes. */
 const DAY_MINUTES = 24 * 60;
@@ -160,14 +160,16 @@ export class Figures {
   /** Stores what is new. If the store refuses, the next call tries again. */
   save(): void {
     const { clock, spells } = this.#options;
-    const isTrimDue = clock.now() - this.#trimmedMs >= TRIM_INTERVAL_MS;
     spells.charge("awake");
-    if (this.#hasPending()) this.#store(isTrimDue);
+    if (!this.#hasPending()) return;
+    if (clock.now() - this.#trimmedMs >= TRIM_INTERVAL_MS) spells.charge("all");
+    this.#store();
   }
 
   /** Stores everything, also that cless ran until now. Call it before this process ends or hands over. */
   finish(): void {
-    this.#store(true);
+    this.#options.spells.charge("all");
+    this.#store();
   }
 
   /** What is counted of requests and wakes, and not stored yet. */
@@ -193,17 +195,15 @@ export class Figures {
     return gaps.hasPending || pending.some(({ length }) => length > 0);
   }
 
-  /** @param isWhole Whether to store also for how long services have slept, and to forget what is too old. */
-  #store(isWhole: boolean): void {
+  #store(): void {
     const { clock, costs, gaps, lastHour, now, requests, spells, store, wakeLog, wakes } = this.#options;
-    if (isWhole) spells.charge("all");
     const counts = { requests: requests.pending, wakes: wakes.pending };
     const doings = { stateTimes: spells.times, spells: spells.pending, run: spells.run };
     try {
       store.addFigures({ costs: costs.dirty, wakeLog: wakeLog.pending, ...gaps.pending, ...counts, ...doings });
       lastHour.stored(counts.requests, counts.wakes);
       for (const stored of [costs, wakes, wakeLog, gaps, requests, spells]) stored.clean();
-      if (!isWhole) return;
+      if (clock.now() - this.#trimmedMs < TRIM_INTERVAL_MS) return;
       this.#trimmedMs = clock.now();
       store.trimFigures({
         minute: minuteOf(now()) - DAY_MINUTES,
