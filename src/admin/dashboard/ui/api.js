@@ -127,15 +127,18 @@ export class Api {
     if (method !== "GET" && this.#session !== undefined) headers.set("cless-csrf", this.#session.csrf);
     const given = Object.entries(query).flatMap(([key, value]) => value === undefined ? [] : [[key, String(value)]]);
     const search = given.length > 0 ? `?${new URLSearchParams(given)}` : "";
-    /** @type {Response} */
-    let response;
-    try {
-      response = await fetch(path + search, {
+    const request = () =>
+      fetch(path + search, {
         method,
         headers,
         body: body === undefined ? null : isText ? body : JSON.stringify(body),
         signal: signal ?? null,
       });
+    /** @type {Response} */
+    let response;
+    try {
+      // A browser on the machine of cless breaks off requests when a container starts: its networks change then.
+      response = await (method === "GET" ? request().catch(() => later(request, signal)) : request());
     } catch (error) {
       if (signal?.aborted) throw error;
       this.#setLost(true);
@@ -155,6 +158,18 @@ export class Api {
     this.#connection(lost);
   }
 }
+
+/**
+ * @param {() => Promise<Response>} request
+ * @param {AbortSignal | undefined} signal
+ */
+async function later(request, signal) {
+  await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+  signal?.throwIfAborted();
+  return await request();
+}
+
+const AGAIN_MS = 300;
 
 /** @param {Response} response */
 async function refusalOf(response) {

@@ -1,15 +1,18 @@
 // @ts-check
 /// <reference lib="dom" />
+import { useAction } from "./action.js";
 import { Api } from "./api.js";
 import { render } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { html } from "./html.js";
 import { Events } from "./live.js";
 import { parseRoute, routeHash } from "./route.js";
+import { ServiceScreen } from "./service_screen.js";
 import { ServicesScreen } from "./services_screen.js";
 import { SignIn } from "./sign_in.js";
 
 /** @import { Session } from "./api.js" */
+/** @import { Done } from "./changes.js" */
 
 /**
  * What every screen gets.
@@ -18,6 +21,7 @@ import { SignIn } from "./sign_in.js";
  * @property {Api} api
  * @property {Events} events
  * @property {() => void} routeChanged Call it after a change of the address by `history`
+ * @property {(done: Done) => void} say Tells what has been done, with a way back if there is one
  */
 
 /** The whole page: signs in, and shows the screen of the address. */
@@ -25,6 +29,7 @@ function Dashboard() {
   const [session, setSession] = useState(/** @type {Session | undefined | "unknown"} */ ("unknown"));
   const [wasSignedIn, setWasSignedIn] = useState(false);
   const [isLost, setLost] = useState(false);
+  const [done, setDone] = useState(/** @type {Done | undefined} */ (undefined));
   const [route, setRoute] = useState(parseRoute(location.hash));
   const app = useMemo(() => {
     const routeChanged = () => setRoute(parseRoute(location.hash));
@@ -32,7 +37,7 @@ function Dashboard() {
       setWasSignedIn(true);
       setSession(undefined);
     };
-    return { api: new Api({ signedOut, connection: setLost }), events: new Events(), routeChanged };
+    return { api: new Api({ signedOut, connection: setLost }), events: new Events(), routeChanged, say: setDone };
   }, []);
   useEffect(() => {
     addEventListener("hashchange", app.routeChanged);
@@ -86,11 +91,40 @@ function Dashboard() {
     <main id="main" tabindex="-1">
       <${Screen} key=${route.name} app=${app} route=${route} />
     </main>
+    <${Said} done=${done} onDone=${setDone} />
+  `;
+}
+
+/**
+ * What has just been done.
+ *
+ * @param {{ done: Done | undefined, onDone: (done: Done | undefined) => void }} props
+ */
+function Said({ done, onDone }) {
+  const action = useAction();
+  useEffect(() => {
+    if (done === undefined) return;
+    const timer = setTimeout(() => onDone(undefined), done.undo === undefined ? SAID_MS : UNDO_MS);
+    return () => clearTimeout(timer);
+  }, [done]);
+  const undo = () =>
+    action.run(async () => {
+      const next = await done?.undo?.();
+      onDone(next && { ...next, text: `undone; ${next.text}` });
+    });
+  return html`
+    <div class="said" role="status">
+      ${done && html`<p key=${done.text}><span>${action.error?.message ?? done.text}</span>
+        ${done.undo && html`<button type="button" disabled=${action.isBusy} onClick=${undo}>Undo</button>`}
+        <button type="button" class="plain" onClick=${() => onDone(undefined)} aria-label="Close">✕</button></p>`}
+    </div>
   `;
 }
 
 const RETRY_MS = 2000;
-const SCREENS = { services: ServicesScreen, service: ServicesScreen, deploy: ServicesScreen };
+const SAID_MS = 10_000;
+const UNDO_MS = 120_000;
+const SCREENS = { services: ServicesScreen, service: ServiceScreen, deploy: ServicesScreen };
 
 /** The address after the # is the screen, so the link moves the focus by itself. @param {Event} event */
 function skip(event) {

@@ -20,7 +20,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 const TYPES = [
   ...["service.created", "service.changed", "service.deleted", "service.state", "traffic.changed"],
   ...["revision.pulling", "revision.starting", "revision.warning", "revision.ready", "revision.failed"],
-  ...["revision.deleted", "deploy.ended"],
+  ...["revision.deleted", "service.waiting"],
   ...["instance.starting", "instance.ready", "instance.paused", "instance.hibernated"],
   ...["instance.draining", "instance.stopped", "instance.failed"],
 ];

@@ -1,0 +1,214 @@
+// @ts-check
+/// <reference lib="dom" />
+import { useState } from "preact/hooks";
+import { ErrorLine, useAction } from "./action.js";
+import { servicePath } from "./api.js";
+import { changeTemplate } from "./changes.js";
+import { problemOf, templateFields, variablesOf } from "./environment.js";
+import { ago } from "./format.js";
+import { html } from "./html.js";
+import { useLoaded, useNow } from "./live.js";
+
+/** @import { PanelProps } from "./service_screen.js" */
+/** @import { Variable } from "./environment.js" */
+/** @import { SecretJson } from "../../operations/secrets.ts" */
+
+const MINUTE_MS = 60_000;
+
+/**
+ * The variables of the latest revision, and the secrets, which can be written and not read.
+ *
+ * @param {PanelProps} props
+ */
+export function EnvironmentPanel({ app, service, reload }) {
+  const { name, latestRevision } = service;
+  const revision = useLoaded(
+    () => app.api.get(servicePath(name, "revisions", latestRevision)),
+    MINUTE_MS,
+    [name, latestRevision],
+  );
+  const secrets = useLoaded(() => app.api.get("/v1/secrets"), MINUTE_MS, [name]);
+  const [draft, setDraft] = useState(/** @type {{ of: string, variables: Variable[] } | undefined} */ (undefined));
+  const [isShown, setShown] = useState(false);
+  const action = useAction();
+  if (revision.value === undefined) return html`<${ErrorLine} error=${revision.error} />`;
+
+  const present = variablesOf(revision.value.template);
+  const variables = draft?.of === latestRevision ? draft.variables : present;
+  const set = (/** @type {Variable[]} */ next) => setDraft({ of: latestRevision, variables: next });
+  const { mayChange } = app.api;
+  const problem = problemOf(variables);
+  const isChanged = JSON.stringify(templateFields(variables)) !== JSON.stringify(templateFields(present));
+  const save = (/** @type {Event} */ event) => {
+    event.preventDefault();
+    action.run(async () => {
+      app.say(await changeTemplate(app.api, name, (template) => ({ ...template, ...templateFields(variables) })));
+      setDraft(undefined);
+      reload();
+    });
+  };
+  return html`
+    <section class="panel" aria-labelledby="variables">
+      <h2 id="variables">Variables of ${latestRevision}</h2>
+      ${!mayChange && html`<p class="quiet">Your token can only look: values are hidden.</p>`}
+      <form onSubmit=${save}>
+        <div class="scroll" tabindex="0" role="group" aria-label="Table"><table class="variables">
+          <thead><tr><th scope="col">Name</th><th scope="col">Value</th>${mayChange &&
+            html`<th scope="col"><span class="unseen">Remove</span></th>`}</tr></thead>
+          <tbody>${variables.map((one, at) =>
+            html`
+              <${VariableRow} key=${at} variable=${one} mayChange=${mayChange} isShown=${isShown}
+                secrets=${secrets.value ?? []}
+                onChange=${(/** @type {Partial<Variable>} */ change) =>
+                  set(variables.map((other, index) => index === at ? { ...other, ...change } : other))}
+                onRemove=${() => set(variables.filter((_, index) => index !== at))} />
+            `
+          )}
+          </tbody>
+        </table></div>
+        ${variables.length === 0 && html`<p class="quiet">There are none.</p>`}
+        ${mayChange && html`
+          <p class="actions">
+            <button type="button" onClick=${() =>
+              set([...variables, { name: "", value: "", secret: false }])}>Add a variable</button>
+            <button type="button" onClick=${() =>
+              set([...variables, {
+                name: "",
+                value: secrets.value?.[0]?.name ?? "",
+                secret: true,
+              }])}>Add a secret</button>
+            <label class="check"><input type="checkbox" checked=${isShown} onChange=${() =>
+              setShown(!isShown)} /> Show values</label>
+          </p>
+          <p class="actions">
+            <button type="submit" class="primary" disabled=${!isChanged || problem !== undefined ||
+              action.isBusy}>${action.isBusy ? "Deploying…" : "Deploy"}</button>
+            <button type="button" disabled=${!isChanged || action.isBusy} onClick=${() =>
+              setDraft(undefined)}>Cancel</button>
+            <span class="quiet">${problem ?? (isChanged ? "Makes a new revision, which can be undone." : "")}</span>
+          </p>
+        `}
+        <${ErrorLine} error=${action.error} />
+      </form>
+    </section>
+    <${SecretsPanel} app=${app} name=${name} secrets=${secrets.value ?? []} used=${present.filter(({ secret }) =>
+      secret
+    )}
+      reload=${() => {
+        secrets.reload();
+        reload();
+      }} />
+  `;
+}
+
+/**
+ * @param {object} props
+ * @param {Variable} props.variable
+ * @param {boolean} props.mayChange
+ * @param {boolean} props.isShown
+ * @param {readonly SecretJson[]} props.secrets
+ * @param {(change: Partial<Variable>) => void} props.onChange
+ * @param {() => void} props.onRemove
+ */
+function VariableRow({ variable: { name, value, secret }, mayChange, isShown, secrets, onChange, onRemove }) {
+  if (!mayChange) {
+    return html`
+      <tr>
+        <th scope="row">${name}</th>
+        <td>${secret ? `the secret ${value}` : value}</td>
+      </tr>
+    `;
+  }
+  const label = name === "" ? "the new variable" : name;
+  const names = [...new Set([...secrets.map((one) => one.name), value])].filter((one) => one !== "");
+  return html`
+    <tr>
+      <th scope="row"><input value=${name} aria-label=${`Name of ${label}`} placeholder="NAME" pattern="[A-Za-z_][A-Za-z0-9_]*"
+          autocomplete="off" spellcheck=${false} onInput=${(/** @type {any} */ event) =>
+            onChange({ name: event.target.value })} /></th>
+      <td>${secret
+        ? html`<label>the secret <select aria-label=${`Secret of ${label}`} onChange=${(/** @type {any} */ event) =>
+          onChange({ value: event.target.value })}>
+          ${names.map((one) => html`<option value=${one} selected=${one === value}>${one}</option>`)}</select></label>`
+        : html`
+          <input class="value" type=${isShown
+            ? "text"
+            : "password"} value=${value} aria-label=${`Value of ${label}`} autocomplete="off"
+            spellcheck=${false} onInput=${(/** @type {any} */ event) => onChange({ value: event.target.value })} />
+        `}</td>
+      <td><button type="button" class="plain" aria-label=${`Remove ${label}`} onClick=${onRemove}>Remove</button></td>
+    </tr>
+  `;
+}
+
+/**
+ * @param {object} props
+ * @param {import("./app.js").App} props.app
+ * @param {string} props.name
+ * @param {readonly SecretJson[]} props.secrets
+ * @param {readonly Variable[]} props.used
+ * @param {() => void} props.reload
+ */
+function SecretsPanel({ app, name, secrets, used, reload }) {
+  const now = useNow(MINUTE_MS);
+  const [secret, setSecret] = useState("");
+  const [value, setValue] = useState("");
+  const action = useAction();
+  const deploy = () => changeTemplate(app.api, name, (template) => template);
+  const submit = (/** @type {Event} */ event) => {
+    event.preventDefault();
+    action.run(async () => {
+      const { version } = await app.api.json("PUT", `/v1/secrets/${encodeURIComponent(secret)}`, { body: value });
+      setValue("");
+      app.say({
+        text: `${secret} is set (${version === 1 ? "new" : `value ${version}`}); it takes effect with the next deploy`,
+      });
+      reload();
+    });
+  };
+  const isUsed = used.some((one) => one.value === secret);
+  return html`
+    <section class="panel" aria-labelledby="secrets">
+      <h2 id="secrets">Secrets</h2>
+      <p class="quiet">Values are stored encrypted and never shown.</p>
+      ${secrets.length > 0 && html`
+        <div class="scroll" tabindex="0" role="group" aria-label="Table">
+          <table>
+            <thead>
+              <tr>
+                <th scope="col">Name</th>
+                <th scope="col" class="number">Version</th>
+                <th scope="col" class="number">Set</th>
+              </tr>
+            </thead>
+            <tbody>${secrets.map((one) =>
+              html`
+                <tr key=${one.name}>
+                  <th scope="row">${one.name}</th>
+                  <td class="number">${one.version}</td>
+                  <td class="number">${ago(one.createdAt, now)}</td>
+                </tr>
+              `
+            )}</tbody>
+          </table>
+        </div>
+      `}
+      ${app.api.mayChange && html`<form class="secret" onSubmit=${submit}>
+        <label>Name <input required value=${secret} list="secret-names" autocomplete="off" spellcheck=${false}
+          onInput=${(/** @type {any} */ event) => setSecret(event.target.value.trim())} /></label>
+        <datalist id="secret-names">${secrets.map((one) => html`<option value=${one.name}></option>`)}</datalist>
+        <label>New value <input type="password" required value=${value} autocomplete="new-password"
+          onInput=${(/** @type {any} */ event) => setValue(event.target.value)} /></label>
+        <button type="submit" disabled=${action.isBusy}>Set</button>
+        ${
+        isUsed && html`<button type="button" disabled=${action.isBusy} onClick=${() =>
+          action.run(async () => {
+            app.say(await deploy());
+            reload();
+          })}>Deploy ${name} with it</button>`
+      }
+      </form>`}
+      <${ErrorLine} error=${action.error} />
+    </section>
+  `;
+}

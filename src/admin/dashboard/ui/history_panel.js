@@ -1,0 +1,93 @@
+// @ts-check
+/// <reference lib="dom" />
+import { ErrorLine, Output, useAction } from "./action.js";
+import { servicePath } from "./api.js";
+import { setTraffic } from "./changes.js";
+import { ago, dateText, durationText } from "./format.js";
+import { changeText, splitBefore } from "./history_text.js";
+import { html } from "./html.js";
+import { useLoaded, useNow } from "./live.js";
+import { splitText } from "./shares.js";
+
+/** @import { Entry } from "./history_text.js" */
+/** @import { PanelProps } from "./service_screen.js" */
+/** @import { Target } from "./shares.js" */
+/** @import { DeployJson } from "../../operations/deploys.ts" */
+
+const MINUTE_MS = 60_000;
+const LIMIT = 50;
+
+/**
+ * Who changed the service and how, and how its deploys ended.
+ *
+ * @param {PanelProps & { deploys: readonly DeployJson[] }} props
+ */
+export function HistoryPanel({ app, service, reload, deploys }) {
+  const { name, etag } = service;
+  const now = useNow(MINUTE_MS);
+  const history = useLoaded(() => app.api.get(servicePath(name, "history"), { limit: LIMIT }), MINUTE_MS, [name, etag]);
+  const action = useAction();
+  /** @type {Entry[]} */
+  const entries = history.value ?? [];
+  const goBack = (/** @type {Target[]} */ traffic) =>
+    action.run(async () => {
+      app.say(await setTraffic(app.api, name, traffic, etag));
+      reload();
+    });
+  return html`
+    <section class="panel" aria-labelledby="changes">
+      <h2 id="changes">Changes</h2>
+      <div class="scroll" tabindex="0" role="group" aria-label="Table">
+        <table>
+          <thead>
+            <tr><th scope="col">When</th><th scope="col">By</th><th scope="col">Action</th><th scope="col">What</th>
+          ${app.api.mayChange && html`<th scope="col"><span class="unseen">Undo</span></th>`}</tr>
+          </thead>
+          <tbody>${entries.map((entry) => {
+            const split = splitBefore(entry);
+            return html`<tr>
+          <td class="when" title=${ago(entry.at, now)}>${
+              dateText(entry.at)
+            }</td><td>${entry.by}</td><td>${entry.action}</td>
+          <td class="wide">${changeText(entry)}</td>
+          ${
+              app.api.mayChange && html`<td class="number">${
+                split !== undefined && html`
+                  <button type="button" disabled=${action.isBusy}
+                    title=${`Back to ${splitText(split)}`} onClick=${() => goBack(split)}>Undo the split</button>
+                `
+              }</td>`
+            }
+        </tr>`;
+          })}</tbody>
+        </table>
+      </div>
+      <${ErrorLine} error=${action.error ?? history.error} />
+    </section>
+    <section class="panel" aria-labelledby="deploys">
+      <h2 id="deploys">Deploys</h2>
+      ${deploys.length === 0 && html`<p class="quiet">None is kept.</p>`}
+      <ul class="deploys">${deploys.map((deploy) =>
+        html`<${Deploy} key=${deploy.startedAt} deploy=${deploy} now=${now} />`
+      )}</ul>
+    </section>
+  `;
+}
+
+/** @param {{ deploy: DeployJson, now: number }} props */
+function Deploy({ deploy, now }) {
+  const { by, durationMs, image, outcome, output, reason, revision = "-", startedAt } = deploy;
+  const line = html`<span class="when" title=${ago(startedAt, now)}>${dateText(startedAt)}</span>
+    <span class=${outcome === "deployed" ? "quiet" : "error"}>${outcome}</span>
+    <span>${revision}</span> <span class="quiet">${image}, by ${by}, ${durationText(durationMs)}</span>`;
+  return html`
+    <li>${line} ${reason !== undefined && html`<p>${reason}</p>`}
+      ${output.length > 0 && html`
+        <details>
+          <summary>Last output</summary>
+          <${Output} lines=${output} />
+        </details>
+      `}
+    </li>
+  `;
+}

@@ -1,0 +1,61 @@
+// @ts-check
+import { splitText } from "./shares.js";
+
+/** What a change has changed, in the words of `cless history`. */
+
+/** @typedef {Record<string, any> | null} State */
+/** @typedef {{ at: string, action: string, by: string, before: State, after: State }} Entry */
+
+/** @type {Readonly<Record<string, (state: Record<string, any>) => string>>} */
+const FIELDS = {
+  "traffic": ({ traffic }) => Array.isArray(traffic) ? splitText(traffic) : "-",
+  "domains": ({ domains }) => domains?.join(", ") || "-",
+  "keeps": ({ revisionHistory }) => revisionHistory === undefined ? "-" : `${revisionHistory} old revisions`,
+  "declared by": ({ declaredBy }) => declaredBy ?? "no file",
+  "loading": ({ loading }) => loading ?? "hold",
+  "not woken by": ({ wake }) => [...wake?.except?.userAgents ?? [], ...wake?.except?.paths ?? []].join(", ") || "-",
+  "maintenance": ({ maintenance }) => maintenance === undefined ? "-" : JSON.stringify(maintenance),
+};
+/** Their values are long: only that they have changed is told. */
+const OTHERS = /** @type {const} */ ({ access: "who may use it", limits: "limits" });
+
+/**
+ * @param {Pick<Entry, "before" | "after">} entry
+ */
+export function changeText({ before, after }) {
+  if (after === null) return before === null ? "-" : `${before["latestRevision"] ?? "old"} → -`;
+  if (before === null) return `- → ${after["latestRevision"] ?? "new"}`;
+  const { changed = [], latestRevision = "-" } = after;
+  const fields = changed.length === 0 ? "" : ` (${fieldsText(changed)})`;
+  const old = before["latestRevision"] ?? "-";
+  return [
+    ...(latestRevision === old ? [] : [`${old} → ${latestRevision}${fields}`]),
+    ...Object.entries(FIELDS).flatMap(([name, read]) =>
+      read(before) === read(after) ? [] : [`${name} ${read(before)} → ${read(after)}`]
+    ),
+    ...Object.entries(OTHERS).flatMap(([field, name]) =>
+      JSON.stringify(before[field]) === JSON.stringify(after[field]) ? [] : [name]
+    ),
+  ].join("; ") || "-";
+}
+
+/**
+ * The split before a change, if it was another one, to go back to.
+ *
+ * @param {Pick<Entry, "before" | "after">} entry
+ * @returns {import("./shares.js").Target[] | undefined}
+ */
+export function splitBefore({ before, after }) {
+  const [old, now] = [before?.["traffic"], after?.["traffic"]];
+  return Array.isArray(old) && Array.isArray(now) && splitText(old) !== splitText(now) ? old : undefined;
+}
+
+/**
+ * The changed fields of a template. The image's id is left out if the image's name has changed too.
+ *
+ * @param {readonly string[]} changed
+ */
+function fieldsText(changed) {
+  return changed.filter((field) => field !== "imageId" || !changed.includes("image")).join(", ")
+    .replace("imageId", "content of the image").replace("secretVersions", "values of secrets");
+}

@@ -1,0 +1,66 @@
+// @ts-check
+
+/** Lines of the apps' output while they come: split from a stream, bounded in number, searched. */
+
+/** @typedef {{ instance: string, revision: string, stream: "stdout" | "stderr", time?: string, text: string }} LogLine */
+
+/** So many lines are kept; older ones go. */
+export const MAX_LINES = 2000;
+
+/** Splits the pieces of a stream of JSON lines. */
+export class LineSplitter {
+  #rest = "";
+
+  /**
+   * The lines that a piece completes. What is not JSON is skipped.
+   *
+   * @param {string} piece
+   * @returns {LogLine[]}
+   */
+  push(piece) {
+    const lines = (this.#rest + piece).split("\n");
+    this.#rest = lines.pop() ?? "";
+    return lines.flatMap((line) => {
+      try {
+        return line === "" ? [] : [JSON.parse(line)];
+      } catch {
+        return [];
+      }
+    });
+  }
+}
+
+/**
+ * The newest lines.
+ *
+ * @param {readonly LogLine[]} lines
+ * @param {readonly LogLine[]} more
+ */
+export function appended(lines, more) {
+  return [...lines, ...more].slice(-MAX_LINES);
+}
+
+/**
+ * The lines of an instance, or of all, that contain a text in any case.
+ *
+ * @param {readonly LogLine[]} lines
+ * @param {string} text
+ * @param {string} instance Empty for all
+ */
+export function matching(lines, text, instance) {
+  const wanted = text.toLowerCase();
+  if (wanted === "" && instance === "") return lines;
+  return lines.filter((line) =>
+    (instance === "" || line.instance === instance) && line.text.toLowerCase().includes(wanted)
+  );
+}
+
+/**
+ * A line without colours and other commands for terminals.
+ *
+ * @param {string} text
+ */
+export function plainText(text) {
+  // deno-lint-ignore no-control-regex
+  return text.replaceAll(/\x1b\[[0-?]*[ -/]*[@-~]/g, "").replaceAll(/[\x00-\x08\x0a-\x1f\x7f-\x9f]/g, "");
+}

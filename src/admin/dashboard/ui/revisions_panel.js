@@ -1,0 +1,130 @@
+// @ts-check
+/// <reference lib="dom" />
+import { useEffect, useState } from "preact/hooks";
+import { ErrorLine } from "./action.js";
+import { servicePath } from "./api.js";
+import { age } from "./format.js";
+import { html } from "./html.js";
+import { useLoaded, useNow } from "./live.js";
+import { differences } from "./template_diff.js";
+
+/** @import { PanelProps } from "./service_screen.js" */
+/** @import { RevisionJson, RevisionSummaryJson } from "../../operations/revisions.ts" */
+
+const REVISIONS_MS = 60_000;
+const MINUTE_MS = 60_000;
+
+/**
+ * The revisions, and what has changed between two of them.
+ *
+ * @param {PanelProps} props
+ */
+export function RevisionsPanel({ app, service: { name, latestRevision } }) {
+  const now = useNow(MINUTE_MS);
+  const { value, error } = useLoaded(() => app.api.get(servicePath(name, "revisions")), REVISIONS_MS, [
+    name,
+    latestRevision,
+  ]);
+  /** @type {RevisionSummaryJson[]} */
+  const revisions = value ?? [];
+  const [pair, setPair] = useState(/** @type {{ before?: string, after?: string }} */ ({}));
+  const after = pair.after ?? revisions[0]?.name;
+  const before = pair.before ?? revisions[1]?.name;
+  return html`
+    <section class="panel" aria-labelledby="revisions">
+      <h2 id="revisions">Revisions</h2>
+      <div class="scroll" tabindex="0" role="group" aria-label="Table">
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">Name</th>
+              <th scope="col" class="number">Traffic</th>
+              <th scope="col">Tag</th>
+              <th scope="col">Image</th>
+              <th scope="col" class="number">Age</th>
+              <th scope="col">Failed</th>
+            </tr>
+          </thead>
+          <tbody>${revisions.map((one) =>
+            html`
+              <tr key=${one.name}>
+                <th scope="row">${one.name}${one.latest && html`<span class="pill">latest</span>`}</th>
+                <td class="number">${one.percent > 0 ? `${one.percent}%` : "-"}</td>
+                <td>${one.tag ?? "-"}</td>
+                <td class="wide">${one.image}</td>
+                <td class="number">${age(one.createdAt, now)}</td>
+                <td class="wide">${one.failure ? html`<span class="error">${one.failure.reason}</span>` : "-"}</td>
+              </tr>
+            `
+          )}</tbody>
+        </table>
+      </div>
+      <${ErrorLine} error=${error} />
+    </section>
+    ${after !== undefined && before !== undefined && html`
+      <section class="panel" aria-labelledby="changed">
+        <h2 id="changed">What changed</h2>
+        <p class="toolbar">
+          <${Choice} label="from" revisions=${revisions} value=${before} onChange=${(/** @type {string} */ name) =>
+            setPair({ after, before: name })} />
+          <${Choice} label="to" revisions=${revisions} value=${after} onChange=${(/** @type {string} */ name) =>
+            setPair({ before, after: name })} />
+        </p>
+        <${Differences} api=${app.api} name=${name} before=${before} after=${after} />
+      </section>
+    `}
+  `;
+}
+
+/** @param {{ label: string, revisions: readonly RevisionSummaryJson[], value: string, onChange: (name: string) => void }} props */
+function Choice({ label, revisions, value, onChange }) {
+  return html`<label>${label} <select onChange=${(/** @type {any} */ event) => onChange(event.target.value)}>
+    ${revisions.map(({ name }) => html`<option value=${name} selected=${name === value}>${name}</option>`)}
+  </select></label>`;
+}
+
+/** @param {{ api: import("./api.js").Api, name: string, before: string, after: string }} props */
+function Differences({ api, name, before, after }) {
+  const [found, setFound] = useState(/** @type {ReturnType<typeof differences> | undefined} */ (undefined));
+  const [error, setError] = useState(/** @type {Error | undefined} */ (undefined));
+  useEffect(() => {
+    let isCurrent = true;
+    /** @type {(revision: string) => Promise<RevisionJson>} */
+    const load = (revision) => api.get(servicePath(name, "revisions", revision));
+    Promise.all([load(before), load(after)]).then(([old, now]) => {
+      if (isCurrent) setFound(differences(old, now));
+    }, setError);
+    return () => isCurrent = false;
+  }, [name, before, after]);
+  if (found === undefined) return html`<${ErrorLine} error=${error} />`;
+  if (found.length === 0) return html`<p class="quiet">Nothing: they are the same.</p>`;
+  return html`
+    <div class="scroll" tabindex="0" role="group" aria-label="Table">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Field</th>
+            <th scope="col">${before}</th>
+            <th scope="col">${after}</th>
+          </tr>
+        </thead>
+        <tbody>${found.map(({ field, before, after }) =>
+          html`
+            <tr key=${field}>
+              <th scope="row">${field}</th>
+              <td class="wide">
+                <del>${before}</del>
+              </td>
+              <td class="wide">
+                <ins>${after}</ins>
+              </td>
+            </tr>
+          `
+        )}</tbody>
+      </table>
+    </div>
+    ${!api.mayChange &&
+      html`<p class="quiet">Your token can only look: values of variables and words of the command are hidden, so that
+      changes of these are not shown.</p>`}
+  `;
+}

@@ -1,0 +1,314 @@
+// @ts-check
+/// <reference lib="dom" />
+import { useState } from "preact/hooks";
+import { ErrorLine, Output, useAction } from "./action.js";
+import { ApiError, servicePath } from "./api.js";
+import { Band, TipBox } from "./band.js";
+import { EnvironmentPanel } from "./environment_panel.js";
+import { FiguresPanel } from "./figures_panel.js";
+import { age, ago, durationText, numberText, sizeText } from "./format.js";
+import { HistoryPanel } from "./history_panel.js";
+import { html } from "./html.js";
+import { InstancesPanel } from "./instances_panel.js";
+import { useEvents, useLoaded, useNow } from "./live.js";
+import { LogsPanel } from "./logs_panel.js";
+import { RevisionsPanel } from "./revisions_panel.js";
+import { routeHash, serviceHash } from "./route.js";
+import { Axis, Legend } from "./services_screen.js";
+import { withSpell } from "./timeline.js";
+import { TrafficPanel } from "./traffic_panel.js";
+import { WakesPanel } from "./wakes_panel.js";
+import { WhatIfPanel } from "./what_if_panel.js";
+
+/** @import { App } from "./app.js" */
+/** @import { Tip } from "./band.js" */
+/** @import { Activity } from "./overview.js" */
+/** @import { Route } from "./route.js" */
+/** @import { Timeline } from "./timeline.js" */
+/** @import { DeployJson } from "../../operations/deploys.ts" */
+/** @import { RevisionJson } from "../../operations/revisions.ts" */
+/** @import { ServiceJson } from "../../operations/services.ts" */
+
+/**
+ * What each part of the screen gets.
+ *
+ * @typedef {object} PanelProps
+ * @property {App} app
+ * @property {Route} route
+ * @property {ServiceJson} service
+ * @property {() => void} reload Call it after a change of the service
+ */
+
+const SERVICE_MS = 30_000;
+const ACTIVITY_MS = 5000;
+const TIMELINE_MS = 60_000;
+const MINUTE_MS = 60_000;
+const DAY_MS = 24 * 60 * MINUTE_MS;
+const SETTLE_MS = 300;
+
+/** The parts of the screen, by their addresses. */
+const SECTIONS = {
+  "": { title: "Overview", Panel: OverviewPanel },
+  "logs": { title: "Logs", Panel: LogsPanel },
+  "wakes": { title: "Wakes", Panel: WakesPanel },
+  "what-if": { title: "What if", Panel: WhatIfPanel },
+  "revisions": { title: "Revisions", Panel: RevisionsPanel },
+  "environment": { title: "Environment", Panel: EnvironmentPanel },
+  "history": { title: "History", Panel: HistoryPanel },
+};
+
+/**
+ * One service: what it does and did, and everything that can be changed.
+ *
+ * @param {{ app: App, route: Route }} props
+ */
+export function ServiceScreen({ app, route }) {
+  const { api, events } = app;
+  const { name } = route;
+  const section = route.section in SECTIONS ? /** @type {keyof typeof SECTIONS} */ (route.section) : "";
+  const { value, error, reload } = useLoaded(() => loadService(api, name), SERVICE_MS, [name]);
+  const timeline = useLoaded(() => api.get("/v1/timelines", { hours: 24, service: name }), TIMELINE_MS, [name]);
+  useEvents(events, ({ type, data }) => {
+    if (data.service !== name) return;
+    if (type === "service.state") timeline.set((all) => all && withSpell(all, data));
+    if (/^(service\.(created|changed|deleted|state)|traffic|revision\.(ready|failed|deleted))/.test(type)) {
+      reload(SETTLE_MS);
+      timeline.reload(SETTLE_MS);
+    }
+  });
+  if (value === undefined) {
+    return html`
+      <h1 class="title">${name}</h1>
+      <${ErrorLine} error=${error} />
+    `;
+  }
+  const { service, deploys, failing } = value;
+  if (service === undefined) return html`<${NeverWorked} name=${name} deploys=${deploys} mayChange=${api.mayChange} />`;
+  const { Panel } = SECTIONS[section];
+  const props = { app, route, service, reload: () => reload() };
+  return html`
+    <${Head} ...${props} />
+    <${Failure} service=${service} failing=${failing} deploys=${deploys} />
+    <${Day} name=${name} timeline=${timeline.value?.[0]} />
+    <nav class="tabs" aria-label=${`Parts of ${name}`}>
+      ${Object.entries(SECTIONS).map(([key, { title }]) =>
+        html`
+          <a href=${serviceHash(name, key)} aria-current=${key === section ? "page" : undefined}>${title}</a>
+        `
+      )}
+    </nav>
+    <${Panel} key=${section} ...${props} deploys=${deploys} />
+  `;
+}
+
+/**
+ * The service with its deploys, and why its latest revision fails. There may be only deploys: it never worked then.
+ *
+ * @param {import("./api.js").Api} api
+ * @param {string} name
+ * @returns {Promise<{ service?: ServiceJson | undefined, deploys: DeployJson[], failing?: RevisionJson | undefined }>}
+ */
+async function loadService(api, name) {
+  const found = (/** @type {Promise<any>} */ loaded) =>
+    loaded.catch((error) => {
+      if (error instanceof ApiError && error.status === 404) return undefined;
+      throw error;
+    });
+  const [service, deploys] = await Promise.all([
+    found(api.get(servicePath(name))),
+    found(api.get(servicePath(name, "deploys"))),
+  ]);
+  if (service === undefined && deploys === undefined) throw new Error(`There is no service ${name}`);
+  const failing = service?.state === "failing" ? await failingRevision(api, service) : undefined;
+  return { service, deploys: deploys ?? [], failing };
+}
+
+/**
+ * The first revision with traffic that fails, with its output.
+ *
+ * @param {import("./api.js").Api} api
+ * @param {ServiceJson} service
+ */
+async function failingRevision(api, { name }) {
+  /** @type {RevisionJson[]} */
+  const revisions = await api.get(servicePath(name, "revisions"));
+  const failing = revisions.find(({ failure, percent }) => failure !== undefined && percent > 0) ??
+    revisions.find(({ failure }) => failure !== undefined);
+  return failing && await api.get(servicePath(name, "revisions", failing.name));
+}
+
+/** @param {PanelProps} props */
+function Head({ app, service, reload }) {
+  const { name, state, url } = service;
+  const action = useAction();
+  const isAsleep = ["asleep", "paused", "hibernated"].includes(state);
+  const change = (/** @type {"wake" | "sleep"} */ what) =>
+    action.run(async () => {
+      await app.api.send("POST", servicePath(name, what));
+      app.say({ text: `${name} ${what === "wake" ? "is awake" : "sleeps"}` });
+      reload();
+    });
+  return html`
+    <div class="title">
+      <h1>${name}</h1>
+      <span key=${state} class=${`state ${state}`}>${state}</span>
+      <a class="address" href=${url}>${url.replace(/^https?:\/\//, "")}</a>
+      ${app.api.mayChange && html`<span class="actions">
+        ${
+        isAsleep || state === "failing"
+          ? html`<button type="button" disabled=${action.isBusy} onClick=${() => change("wake")}>Wake</button>`
+          : html`<button type="button" disabled=${action.isBusy} onClick=${() => change("sleep")}>Sleep</button>`
+      }
+        <a class="button" href=${routeHash({ screen: "deploy", name })}>Deploy</a>
+      </span>`}
+    </div>
+    <${ErrorLine} error=${action.error} />
+    <${Facts} app=${app} service=${service} />
+  `;
+}
+
+/** @param {{ app: App, service: ServiceJson }} props */
+function Facts({ app, service }) {
+  const { value } = useLoaded(() => app.api.get("/v1/activity"), ACTIVITY_MS, []);
+  /** @type {Activity | undefined} */
+  const now = value?.find((/** @type {Activity} */ one) => one.service === service.name);
+  const { cost, maintenance } = service;
+  const memory = now?.memoryBytes ?? cost?.memoryBytes ?? 0;
+  const swap = now?.swapBytes ?? cost?.swapBytes ?? 0;
+  const saved = cost && cost.usedByteSeconds + cost.savedByteSeconds > 0
+    ? Math.max(0, Math.floor(100 * cost.savedByteSeconds / (cost.usedByteSeconds + cost.savedByteSeconds)))
+    : undefined;
+  const facts = [
+    ["Requests", now ? `${numberText(now.requestsPerSecond)}/s` : "-"],
+    ["p50", now?.p50Ms === undefined ? "-" : durationText(now.p50Ms)],
+    ["p99", now?.p99Ms === undefined ? "-" : durationText(now.p99Ms)],
+    ["In flight", now ? String(now.inFlight) + (now.waiting > 0 ? `, ${now.waiting} wait` : "") : "-"],
+    ["Memory", sizeText(memory)],
+    ["Swap", sizeText(swap)],
+    ["Saved", saved === undefined ? "-" : `${saved}%`, "Less memory than one instance that is always awake"],
+    ...(maintenance === undefined ? [] : [["Maintenance", maintenance]]),
+  ];
+  return html`<dl class="facts">${
+    facts.map(([term, text, title]) =>
+      html`
+        <div title=${title}>
+          <dt>${term}</dt>
+          <dd>${text}</dd>
+        </div>
+      `
+    )
+  }</dl>`;
+}
+
+/**
+ * Why the service fails, or that its last deploy did not work.
+ *
+ * @param {{ service: ServiceJson, failing: RevisionJson | undefined, deploys: readonly DeployJson[] }} props
+ */
+function Failure({ service, failing, deploys }) {
+  const now = useNow(MINUTE_MS);
+  if (service.state === "failing") {
+    const { failure } = failing ?? {};
+    return html`
+      <section class="attention" aria-label="Failure">
+        <h2>Failing for ${age(service.failingSince, now)}</h2>
+        <p>${failure?.reason ?? service.failure}</p>
+        ${failing && failure &&
+          html`<p class="quiet">${failing.name}, ${failure.count === 1 ? "once" : `${failure.count} times in a row`}, ${
+            ago(failure.at, now)
+          }</p>`}
+        ${failure && failure.output.length > 0 && html`<${Output} lines=${failure.output} />`}
+      </section>
+    `;
+  }
+  const last = deploys.find(({ outcome }) => outcome !== "running");
+  if (last === undefined || last.outcome === "deployed") return null;
+  return html`
+    <section class="attention" aria-label="Last deploy">
+      <h2>Last deploy ${last.outcome}</h2>
+      <p><${DeployReason} deploy=${last} now=${now} /></p>
+      ${last.output.length > 0 && html`<${Output} lines=${last.output} />`}
+    </section>
+  `;
+}
+
+/** @param {{ deploy: DeployJson, now: number }} props */
+function DeployReason({ deploy: { by, durationMs, reason, revision, startedAt }, now }) {
+  return html`${revision && `${revision} `}after ${durationText(durationMs)}: ${reason ?? "-"}
+    <span class="quiet"> (${ago(startedAt, now)}, by ${by})</span>`;
+}
+
+/** @param {{ name: string, timeline: Timeline | undefined }} props */
+function Day({ name, timeline }) {
+  const now = useNow(MINUTE_MS);
+  const [tip, setTip] = useState(/** @type {Tip | undefined} */ (undefined));
+  const to = Math.floor(now / MINUTE_MS) * MINUTE_MS + MINUTE_MS;
+  return html`
+    <section class="day" aria-label="Last 24 hours">
+      <${Axis} from=${to - DAY_MS} to=${to} />
+      <${Band} name=${name} timeline=${timeline} from=${to - DAY_MS} to=${to} onTip=${setTip} />
+      <${Legend} />
+      <${TipBox} tip=${tip} />
+    </section>
+  `;
+}
+
+/** @param {PanelProps} props */
+function OverviewPanel(props) {
+  return html`
+    <div class="columns">
+      <${TrafficPanel} ...${props} />
+      <${InstancesPanel} ...${props} />
+    </div>
+    <${FiguresPanel} ...${props} />
+    ${props.app.api.mayChange && html`<${DeletePanel} ...${props} />`}
+  `;
+}
+
+/** @param {PanelProps} props */
+function DeletePanel({ app, service: { name, etag } }) {
+  const [typed, setTyped] = useState("");
+  const action = useAction();
+  const remove = (/** @type {Event} */ event) => {
+    event.preventDefault();
+    action.run(async () => {
+      await app.api.send("DELETE", servicePath(name), { ifMatch: etag });
+      app.say({ text: `${name} is deleted` });
+      location.hash = routeHash({});
+    });
+  };
+  return html`
+    <details class="delete">
+      <summary>Delete ${name}…</summary>
+      <form onSubmit=${remove}>
+        <p>Deletes the service with its revisions, and stops its instances. History, secrets and volumes stay.</p>
+        <label>Type <strong>${name}</strong> to delete it
+          <input value=${typed} autocomplete="off" onInput=${(/** @type {any} */ event) =>
+            setTyped(event.target.value)} />
+        </label>
+        <button type="submit" class="danger" disabled=${typed !== name || action.isBusy}>
+          ${action.isBusy ? "Waiting for the last requests…" : "Delete"}</button>
+        <${ErrorLine} error=${action.error} />
+      </form>
+    </details>
+  `;
+}
+
+/** @param {{ name: string, deploys: readonly DeployJson[], mayChange: boolean }} props */
+function NeverWorked({ name, deploys, mayChange }) {
+  const now = useNow(MINUTE_MS);
+  const [last] = deploys;
+  return html`
+    <div class="title"><h1>${name}</h1><span class="state failing">${last?.outcome === "running"
+      ? "deploying"
+      : "never worked"}</span></div>
+    ${last && html`
+      <section class="attention" aria-label="Last deploy">
+        <h2>Last deploy ${last.outcome}</h2>
+        <p><${DeployReason} deploy=${last} now=${now} /></p>
+        ${last.output.length > 0 && html`<${Output} lines=${last.output} />`}
+      </section>
+    `}
+    ${mayChange && html`<p><a class="button" href=${routeHash({ screen: "deploy", name })}>Deploy it again</a></p>`}
+  `;
+}

@@ -1,0 +1,167 @@
+// @ts-check
+/// <reference lib="dom" />
+import { useEffect, useState } from "preact/hooks";
+import { ErrorLine, useAction } from "./action.js";
+import { servicePath } from "./api.js";
+import { changeTemplate } from "./changes.js";
+import { numberText, sizeText } from "./format.js";
+import { html } from "./html.js";
+import { changedSettings, choicesFor, placeOf, settingText } from "./idle_settings.js";
+
+/** @import { IdleSetting, IdleSettings } from "./idle_settings.js" */
+/** @import { PanelProps } from "./service_screen.js" */
+
+/** @typedef {IdleSettings & { coldStartsPerDay: number, wakesPerDay: { resume: number, hibernated: number }, gbHoursPerDay: number }} Outcome */
+/** @typedef {{ days: number, canHibernate?: boolean, minInstances?: number, memory: { awakeBytes: number, pausedBytes: number, hibernatedBytes: number }, now: Outcome, then: Outcome }} WhatIf */
+
+const SETTLE_MS = 120;
+const TITLES = {
+  pauseAfter: ["Pause after", "Its memory stays, its processor time ends. The next request waits some milliseconds."],
+  hibernateAfter: ["Hibernate after", "Its memory moves to the disk. The next request waits a moment longer."],
+  stopAfter: ["Stop after", "It takes nothing. The next request is a cold start."],
+};
+
+/**
+ * What other idle times would have brought over the recorded requests, and a way to take them.
+ *
+ * @param {PanelProps} props
+ */
+export function WhatIfPanel({ app, service, reload }) {
+  const { name } = service;
+  const [wanted, setWanted] = useState(/** @type {Partial<IdleSettings>} */ ({}));
+  const [estimate, setEstimate] = useState(/** @type {WhatIf | undefined} */ (undefined));
+  const [error, setError] = useState(/** @type {Error | undefined} */ (undefined));
+  const action = useAction();
+  useEffect(() => {
+    const timer = setTimeout(() => {
+      app.api.get(servicePath(name, "what-if"), wanted).then((value) => {
+        setEstimate(value);
+        setError(undefined);
+      }, setError);
+    }, SETTLE_MS);
+    return () => clearTimeout(timer);
+  }, [JSON.stringify(wanted), service.latestRevision]);
+  if (estimate === undefined) {
+    return html`
+      <section class="panel" aria-label="What if">
+        <${ErrorLine} error=${error} />
+      </section>
+    `;
+  }
+
+  const { canHibernate = true, days, memory, minInstances = 0, now, then } = estimate;
+  const settings = {
+    pauseAfter: now.pauseAfter,
+    hibernateAfter: now.hibernateAfter,
+    stopAfter: now.stopAfter,
+    ...wanted,
+  };
+  const change = changedSettings(now, settings);
+  const isChanged = Object.keys(change).length > 0;
+  const apply = () =>
+    action.run(async () => {
+      app.say(await changeTemplate(app.api, name, (template) => ({ ...template, ...change })));
+      setWanted({});
+      reload();
+    });
+  return html`
+    <section class="panel" aria-labelledby="what-if">
+      <h2 id="what-if">What if it slept sooner, or later</h2>
+      <p class="quiet">${days === 0
+        ? "No requests are recorded yet, so that there is nothing to estimate from."
+        : `Estimated from the requests of the last ${numberText(days)} days. An instance takes ${
+          sizeText(memory.awakeBytes)
+        } while it is awake, ${sizeText(memory.pausedBytes)} paused and ${
+          sizeText(memory.hibernatedBytes)
+        } hibernated.`}
+        ${!canHibernate && " This machine cannot move memory to the disk now: hibernating has no effect."}
+        ${minInstances > 0 && ` It always runs ${minInstances} (minInstances): they do not sleep.`}</p>
+      <div class="what-if">
+        <div class="settings">${/** @type {IdleSetting[]} */ (["pauseAfter", "hibernateAfter", "stopAfter"]).map((
+          key,
+        ) =>
+          html`
+            <${Setting} key=${key} name=${key} now=${now[key]} value=${settings[key]}
+              onChange=${(/** @type {string} */ value) => setWanted({ ...wanted, [key]: value })} />
+          `
+        )}</div>
+        <${Outcomes} now=${now} then=${then} isChanged=${isChanged} />
+      </div>
+      <p class="actions">
+        ${app.api.mayChange &&
+          html`<button type="button" class="primary" disabled=${!isChanged || action.isBusy} onClick=${apply}>
+          ${action.isBusy ? "Deploying…" : "Apply"}</button>`}
+        <button type="button" disabled=${!isChanged || action.isBusy} onClick=${() => setWanted({})}>Reset</button>
+        <span class="quiet">${app.api.mayChange
+          ? "Applying is a deploy of the same image, which can be undone."
+          : "Your token can only look: it cannot apply this."}</span>
+      </p>
+      <${ErrorLine} error=${action.error ?? error} />
+    </section>
+  `;
+}
+
+/** @param {{ name: IdleSetting, now: string, value: string, onChange: (value: string) => void }} props */
+function Setting({ name, now, value, onChange }) {
+  const choices = choicesFor(name, now);
+  const [title, help] = TITLES[name];
+  const read = (/** @type {any} */ event) => onChange(choices[event.target.valueAsNumber] ?? now);
+  return html`
+    <div class="setting">
+      <label for=${name}>${title}</label>
+      <output for=${name}>${settingText(value)}${settingText(value) !== settingText(now) &&
+        html`<span class="quiet"> now ${settingText(now)}</span>`}</output>
+      <input id=${name} type="range" min="0" max=${choices.length - 1} value=${placeOf(choices, value)}
+        aria-valuetext=${settingText(value)} aria-describedby=${`${name}-help`} onInput=${read} />
+      <p id=${`${name}-help`} class="quiet">${help}</p>
+    </div>
+  `;
+}
+
+/** @param {{ now: Outcome, then: Outcome, isChanged: boolean }} props */
+function Outcomes({ now, then, isChanged }) {
+  const rows = [
+    ["Cold starts a day", now.coldStartsPerDay, then.coldStartsPerDay],
+    ["Wakes from hibernated a day", now.wakesPerDay.hibernated, then.wakesPerDay.hibernated],
+    ["Wakes from paused a day", now.wakesPerDay.resume, then.wakesPerDay.resume],
+    ["Memory, GB-hours a day", now.gbHoursPerDay, then.gbHoursPerDay],
+  ];
+  return html`
+    <table class="outcomes">
+      <thead>
+        <tr>
+          <td></td>
+          <th scope="col" class="number">Now</th>
+          <th scope="col" class="number">Then</th>
+          <th scope="col" class="number">Change</th>
+        </tr>
+      </thead>
+      <tbody aria-live="polite">${rows.map(([title, before, after]) =>
+        html`
+          <tr>
+            <th scope="row">${title}</th>
+            <td class="number">${amount(before)}</td>
+            <td class="number strong">${isChanged ? amount(after) : "–"}</td>
+            <td class="number">${isChanged ? changeText(Number(before), Number(after)) : ""}</td>
+          </tr>
+        `
+      )}</tbody>
+    </table>
+  `;
+}
+
+/** @param {unknown} value */
+function amount(value) {
+  return numberText(Number(value));
+}
+
+/**
+ * @param {number} before
+ * @param {number} after
+ */
+function changeText(before, after) {
+  if (before === after) return "same";
+  if (before === 0) return `+${numberText(after)}`;
+  const percent = Math.round(100 * (after - before) / before);
+  return `${percent > 0 ? "+" : percent < 0 ? "−" : "±"}${Math.abs(percent)}%`;
+}

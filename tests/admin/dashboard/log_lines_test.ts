@@ -1,0 +1,36 @@
+import { assertEquals } from "@std/assert";
+import * as log from "../../../src/admin/dashboard/ui/log_lines.js";
+import * as cli from "../../../src/cli/text.ts";
+
+const line = (text: string, instance = "a") => ({ instance, revision: "web-00001", stream: "stdout", text }) as const;
+
+Deno.test("a line is whole however the stream is cut, and what is no JSON is skipped", () => {
+  const text = `${JSON.stringify(line("one"))}\n\nbroken{\n${JSON.stringify(line("two"))}\n{"text":"unfinished`;
+  for (let size = 1; size <= text.length; size += 7) {
+    const splitter = new log.LineSplitter();
+    const lines = [];
+    for (let at = 0; at < text.length; at += size) lines.push(...splitter.push(text.slice(at, at + size)));
+    assertEquals(lines.map(({ text }) => text), ["one", "two"]);
+  }
+});
+
+Deno.test("old lines go when there are too many", () => {
+  const many = Array.from({ length: log.MAX_LINES }, (_, at) => line(String(at)));
+  const lines = log.appended(many, [line("new")]);
+  assertEquals([lines.length, lines[0]?.text, lines.at(-1)?.text], [log.MAX_LINES, "1", "new"]);
+});
+
+Deno.test("a search finds text in any case, in one instance or in all", () => {
+  const lines = [line("Error: no"), line("fine"), line("an ERROR", "b")];
+  const found = (text: string, instance = "") => log.matching(lines, text, instance).map(({ text }) => text);
+  assertEquals(found("error"), ["Error: no", "an ERROR"]);
+  assertEquals(found("error", "b"), ["an ERROR"]);
+  assertEquals(found("", "a"), ["Error: no", "fine"]);
+  assertEquals(log.matching(lines, "", ""), lines);
+});
+
+Deno.test("commands for terminals are left out, as the command line leaves them out", () => {
+  for (const text of ["\x1b[31mred\x1b[0m", "a\tb", "bell\x07", "plain"]) {
+    assertEquals(log.plainText(text), cli.plainText(text));
+  }
+});
