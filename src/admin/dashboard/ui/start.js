@@ -2,15 +2,29 @@
 /// <reference lib="dom" />
 
 /**
- * Loads the page's modules. A browser on the machine of cless breaks off what it loads whenever a container starts,
- * since the machine's networks change then. A module that was broken off is not loaded again until the page is.
+ * Loads the page's modules, again if that fails. A browser on the machine of cless breaks off what it loads whenever a
+ * container starts, since the machine's networks change then; and it does not load a module or a style again until it
+ * loads the page. The page names this file first, so that it is seldom broken off itself.
  */
 
 const RETRY_MS = 1000;
 
-import("./app.js").catch((error) => {
-  console.warn(`The page is not complete: ${error}`);
-  const root = /** @type {HTMLElement} */ (document.getElementById("app"));
-  root.textContent = "The page is not complete; loading it again…";
-  setTimeout(() => location.reload(), RETRY_MS);
+addEventListener("load", () => {
+  if (![...document.styleSheets].every(isWhole)) again("a style is missing");
 });
+import("./app.js").catch(again);
+
+/** @param {CSSStyleSheet} sheet */
+function isWhole(sheet) {
+  try {
+    return sheet.cssRules.length > 0;
+  } catch {
+    return false; // what was broken off is treated like one from elsewhere
+  }
+}
+
+/** @param {unknown} reason */
+function again(reason) {
+  console.warn(`The page is not complete: ${reason}`);
+  setTimeout(() => location.reload(), RETRY_MS);
+}
