@@ -10,7 +10,7 @@ export function summaryText(services: readonly ActivityJson[]): string {
   return [
     services.length === 1 ? "1 service" : `${services.length} services`,
     `${awake} awake`,
-    ...(notUsed > 0 ? [`${sizeText(notUsed)} not used`] : []),
+    ...(notUsed >= 2 ** 20 ? [`${sizeText(notUsed)} not used`] : []),
   ].join(", ");
 }
 

@@ -2,7 +2,6 @@ import { assertEquals } from "@std/assert";
 import * as overview from "../../../src/admin/dashboard/ui/overview.js";
 import type { Activity } from "../../../src/admin/dashboard/ui/overview.js";
 import type { Timeline } from "../../../src/admin/dashboard/ui/timeline.js";
-import type { ServiceJson } from "../../../src/admin/operations/services.ts";
 
 const NOW = Date.parse("2026-11-30T12:00:00Z");
 const MB = 2 ** 20;
@@ -10,7 +9,13 @@ const MB = 2 ** 20;
 function activity(service: string, state = "asleep", more: Partial<Activity> = {}): Activity {
   return {
     ...{ service, state, requestsPerSecond: 0, errorsPerSecond: 0, inFlight: 0, waiting: 0, instances: {} },
-    ...{ memoryBytes: 0, swapBytes: 0, wakes: { cold: 0, resume: 0, hibernated: 0 }, perMinute: [0, 0, 0] },
+    ...{
+      memoryBytes: 0,
+      swapBytes: 0,
+      awakeBytes: 0,
+      wakes: { cold: 0, resume: 0, hibernated: 0 },
+      perMinute: [0, 0, 0],
+    },
     ...more,
   };
 }
@@ -30,21 +35,12 @@ Deno.test("the first line counts the services, those that are awake, and the mem
 });
 
 Deno.test("not used is what a service takes while it is awake, without what it takes now", () => {
-  const cost = (seconds: number, used: number, saved: number) => ({
-    ...{ since: new Date(NOW - seconds * 1000).toISOString(), memoryBytes: 30 * MB, swapBytes: 0, cpuSeconds: 1 },
-    ...{ usedByteSeconds: used * MB, savedByteSeconds: saved * MB },
-  });
-  const services = [
-    { name: "sleeper", cost: cost(100, 1000, 9000) }, // 100 MiB while it is awake
-    { name: "busy", cost: cost(100, 6000, 0) },
-    { name: "never" },
-  ] as unknown as ServiceJson[];
-  const activities = new Map([["sleeper", activity("sleeper")], [
-    "busy",
-    activity("busy", "ready", { memoryBytes: 80 * MB }),
-  ]]);
-  assertEquals(overview.unusedBytes(services, activities, NOW), 100 * MB);
-  assertEquals(overview.unusedBytes(services, new Map(), NOW), (70 + 30) * MB);
+  const activities = [
+    activity("sleeper", "hibernated", { awakeBytes: 100 * MB, memoryBytes: 2 * MB }),
+    activity("busy", "ready", { awakeBytes: 60 * MB, memoryBytes: 80 * MB }),
+    activity("never"),
+  ];
+  assertEquals(overview.unusedBytes(activities), 98 * MB);
 });
 
 Deno.test("what fails needs attention, and a last deploy that did not work, but not one that was followed by another", () => {

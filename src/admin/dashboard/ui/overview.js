@@ -4,7 +4,6 @@ import { age, ago, clauseOf, numberText, sizeText } from "./format.js";
 /** What the list of services shows: its first line, what needs attention, and which services in which order. */
 
 /** @import { Timeline } from "./timeline.js" */
-/** @import { ServiceJson } from "../../operations/services.ts" */
 /**
  * @typedef {object} Activity
  * @property {string} service
@@ -20,6 +19,7 @@ import { age, ago, clauseOf, numberText, sizeText } from "./format.js";
  * @property {Record<string, number>} instances
  * @property {number} memoryBytes
  * @property {number} swapBytes
+ * @property {number} awakeBytes
  * @property {{ cold: number, resume: number, hibernated: number }} wakes
  * @property {number[]} perMinute
  */
@@ -33,21 +33,13 @@ const STATES = ["failing", "deploying", "starting", "ready", "paused", "hibernat
 export const SORTS = { name: "name", state: "state", requests: "requests", memory: "memory", wake: "last wake" };
 
 /**
- * How much memory is not used now: what one instance of each service takes on average while it is awake, without what
- * the services use.
+ * How much memory is not used now: what one instance of each service takes while it is awake, without what the services
+ * use.
  *
- * @param {readonly ServiceJson[]} services
- * @param {ReadonlyMap<string, Activity>} activities
- * @param {number} now ms since 1970
+ * @param {readonly Activity[]} activities
  */
-export function unusedBytes(services, activities, now) {
-  return services.reduce((sum, { name, cost }) => {
-    if (cost === undefined) return sum;
-    const seconds = (now - Date.parse(cost.since)) / 1000;
-    if (!(seconds > 0)) return sum;
-    const awake = (cost.usedByteSeconds + cost.savedByteSeconds) / seconds;
-    return sum + Math.max(0, awake - (activities.get(name)?.memoryBytes ?? cost.memoryBytes));
-  }, 0);
+export function unusedBytes(activities) {
+  return activities.reduce((sum, { awakeBytes, memoryBytes }) => sum + Math.max(0, awakeBytes - memoryBytes), 0);
 }
 
 /**

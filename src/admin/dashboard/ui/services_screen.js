@@ -17,8 +17,6 @@ import { clauseOf, sizeText } from "./format.js";
 
 const ACTIVITY_MS = 5000;
 const TIMELINES_MS = 300_000;
-/** What a service takes while it is awake changes slowly. */
-const SERVICES_MS = 300_000;
 const MINUTE_MS = 60_000;
 const WINDOW_MS = 24 * 60 * MINUTE_MS;
 /** Changes often come together. */
@@ -33,7 +31,6 @@ const MANY = 10;
  */
 export function ServicesScreen({ app, route }) {
   const { api, events } = app;
-  const services = useLoaded(() => api.get("/v1/services", { limit: 1000 }), SERVICES_MS, []);
   const activities = useLoaded(() => api.get("/v1/activity"), ACTIVITY_MS, []);
   const timelines = useLoaded(() => api.get("/v1/timelines", { hours: 24 }), TIMELINES_MS, []);
   const now = useNow(MINUTE_MS);
@@ -53,7 +50,6 @@ export function ServicesScreen({ app, route }) {
       refreshed.add(data.service);
     } else if (["service.created", "service.changed", "service.deleted"].includes(type)) {
       activities.reload(SETTLE_MS);
-      services.reload(SETTLE_MS);
       timelines.reload(SETTLE_MS);
     }
   });
@@ -70,8 +66,7 @@ export function ServicesScreen({ app, route }) {
   const all = /** @type {Activity[] | undefined} */ (activities.value);
   if (all === undefined) return html`<p class="quiet">${activities.error?.message ?? "…"}</p>`;
   if (all.length === 0) return html`<${NoServices} mayChange=${api.mayChange} />`;
-  const perName = new Map(all.map((one) => [one.service, one]));
-  const unused = unusedBytes(services.value ?? [], perName, now);
+  const unused = unusedBytes(all);
   const shown = arranged(all, q, sort, byName);
   const to = Math.floor(now / MINUTE_MS) * MINUTE_MS + MINUTE_MS;
   return html`
