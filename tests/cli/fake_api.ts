@@ -19,10 +19,11 @@ export class FakeApi implements AsyncDisposable {
   readonly answers: Record<string, Answer>;
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
 
-  constructor(answers: Record<string, Answer>) {
+  /** @param port Where it answers; any port by default. */
+  constructor(answers: Record<string, Answer>, port = 0) {
     this.answers = answers;
     this.#server = Deno.serve(
-      { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+      { hostname: "127.0.0.1", port, onListen: () => {} },
       (request) => this.#answer(request),
     );
   }

@@ -1,7 +1,8 @@
 import type { ServiceLogLine } from "../../logs/instance_output.ts";
 
-/** More lines of a log are not kept. */
+/** More lines of a log are not kept, nor more characters of a line. */
 const MAX_LINES = 2000;
+const MAX_CHARACTERS = 4000;
 
 /** The newest lines of a log. Each has a number, which it keeps when older ones go. */
 export class LogLines {
@@ -14,7 +15,7 @@ export class LogLines {
   }
 
   push(line: ServiceLogLine): void {
-    this.#lines.push(line);
+    this.#lines.push({ ...line, text: line.text.slice(0, MAX_CHARACTERS) });
     this.#next++;
     if (this.#lines.length >= 2 * MAX_LINES) this.#lines = this.#lines.slice(-MAX_LINES);
   }

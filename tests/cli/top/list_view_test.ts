@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import type { Line } from "../../../src/cli/top/frame.ts";
+import { frameOf, type Line } from "../../../src/cli/top/frame.ts";
 import { type Data, listLines, listPage } from "../../../src/cli/top/list_view.ts";
 import { firstState } from "../../../src/cli/top/state.ts";
 import { newActivity, NOW, SERVICES } from "./activities.ts";
@@ -109,6 +109,15 @@ Deno.test("the last line tells the filter and the order", () => {
       "q quit",
     ].join("   "),
   );
+});
+
+Deno.test("a screen of any size has something of the list", () => {
+  for (let columns = 1; columns <= 30; columns++) {
+    for (let rows = 1; rows <= 15; rows++) {
+      const { lines } = listLines({ ...STATE, marked: "wiki" }, DATA, { columns, rows }, 3);
+      assertEquals(frameOf(lines, { columns, rows }, true).map((row) => row.length), Array(rows).fill(columns));
+    }
+  }
 });
 
 Deno.test("without services, the list says why", () => {

@@ -31,6 +31,12 @@ Deno.test("only the newest lines are kept, under the numbers that they had", () 
   assertEquals(texts(log, 5, 2), "", "what is held may be gone");
 });
 
+Deno.test("of a very long line, the beginning is kept", () => {
+  const log = newLog(1);
+  log.push({ ...log.upTo(0, 1)[0]!, text: "x".repeat(1e6) });
+  assertEquals(texts(log, undefined, 1).length, 4000);
+});
+
 Deno.test("a log that begins again has no lines, and new numbers", () => {
   const log = newLog(3);
   log.clear();

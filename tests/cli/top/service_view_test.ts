@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import type { InstanceJson } from "../../../src/admin/operations/instances.ts";
+import { frameOf } from "../../../src/cli/top/frame.ts";
 import { LogLines } from "../../../src/cli/top/log_lines.ts";
 import { logPage, type ServiceData, serviceLines } from "../../../src/cli/top/service_view.ts";
 import { firstState } from "../../../src/cli/top/state.ts";
@@ -98,6 +99,15 @@ Deno.test("a few rows are for the log", () => {
     ...["blog is ready", "", "blog-2-a1 | line 48", "blog-2-a1 | line 49"],
     "Esc back   Space hold   ↑↓←→ move   q quit",
   ]);
+});
+
+Deno.test("a screen of any size has something of a service", () => {
+  for (let columns = 1; columns <= 30; columns++) {
+    for (let rows = 1; rows <= 15; rows++) {
+      const lines = serviceLines("blog", STATE, DATA, { columns, rows });
+      assertEquals(frameOf(lines, { columns, rows }, true).map((row) => row.length), Array(rows).fill(columns));
+    }
+  }
 });
 
 Deno.test("many instances leave most rows to the log", () => {

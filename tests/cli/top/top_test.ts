@@ -196,6 +196,16 @@ terminalTest("a lost connection is told, and made again", async ({ api, terminal
   await assertRestored(terminal, 0);
 });
 
+terminalTest("cless may be started anew meanwhile", async ({ api, terminal }) => {
+  const { port } = new URL(api.url);
+  await api[Symbol.asyncDispose]();
+  await terminal.shows("connection lost (connection refused), trying again");
+  await using _later = new FakeApi({ [ACTIVITY]: [BLOG] }, Number(port));
+  await terminal.shows("1 service, 1 awake");
+  await terminal.press("q");
+  await assertRestored(terminal, 0);
+});
+
 /** A log that goes on, with lines that would break a screen. */
 const LOG = () => {
   const lines = ["one\x1b[2J\x1b[1;1H", "二 世界 👩‍💻\x07", "x".repeat(500)];
