@@ -170,3 +170,25 @@ Deno.test("a clock that is set back charges nothing twice", () => {
   scene.now += 1000;
   assertEquals(scene.cost[3], 10);
 });
+
+Deno.test("what an instance uses while it is paused and while it hibernates is told, as it was last measured", () => {
+  const scene = new Scene();
+  const tiers = () => {
+    const { hibernatedBytes, pausedBytes, wholeBytes } = scene.costs.ofTiers("app")!;
+    return [wholeBytes, pausedBytes, hibernatedBytes];
+  };
+  assertEquals(scene.costs.ofTiers("app"), undefined);
+  scene.become("one", "starting");
+  scene.become("one", "ready");
+  scene.measure({ one: { bytes: 100, swapBytes: 0 } });
+  assertEquals(tiers(), [100, undefined, undefined]);
+  scene.become("one", "paused");
+  scene.measure({ one: { bytes: 40, swapBytes: 60 } });
+  assertEquals(tiers(), [100, 40, undefined]);
+  scene.become("one", "hibernated");
+  scene.measure({ one: { bytes: 3, swapBytes: 97 } });
+  scene.become("one", "paused");
+  scene.measure({ one: { bytes: 30, swapBytes: 70 } });
+  assertEquals(tiers(), [100, 30, 3]);
+  assertEquals(scene.costs.dirty[0]?.hibernatedBytes, 3);
+});

@@ -66,3 +66,21 @@ netTest(
     await cless.idle();
   },
 );
+
+netTest("a service wakes for the browser that got the waiting page, though its request has ended", async () => {
+  await using app = Origin.answering();
+  const woken: Waker[] = [];
+  await using cless = Harness.cold({
+    waking: { rules: undefined, page: true },
+    wakeLog: "path",
+    woken: (_, __, ___, by) => void woken.push(by),
+  });
+  const page = await cless.ask(requestText("GET /shop", ["accept: text/html", "user-agent: Firefox"]));
+  assertEquals(page.status, 503);
+  (await cless.launcher.nextLaunch()).succeed(app.url);
+  await until(() => woken.length === 1);
+  assertEquals(woken, [{
+    ...{ kind: "request", method: "GET", host: "app.localhost", path: "/shop", network: "127.0.0.0/24" },
+    userAgent: "Firefox",
+  }]);
+});

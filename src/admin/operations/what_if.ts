@@ -75,7 +75,7 @@ const whatIfView = z.strictObject({
 export type WhatIfJson = z.output<typeof whatIfView>;
 
 /** What services would cost with other settings. */
-export function whatIfOperations({ catalog, engine, estimates, revisionLimits }: Collaborators) {
+export function whatIfOperations({ catalog, engine, estimates, figures, revisionLimits }: Collaborators) {
   return [
     operation({
       id: "estimate",
@@ -95,10 +95,11 @@ export function whatIfOperations({ catalog, engine, estimates, revisionLimits }:
       },
       answers: { 200: { description: "The estimate", schema: whatIfView } },
       errors: ["not_found", "store_unavailable"],
-      run: ({ params: { name }, query: { days: asked = DAYS, ...query } }) => {
+      run: async ({ params: { name }, query: { days: asked = DAYS, ...query } }) => {
         const { latestRevision } = serviceOf(catalog, name);
         const latest = catalog.revisions(name)?.find((revision) => revision.name === latestRevision);
         if (latest === undefined) throw new ClessError("not_found", `There is no service ${name}`);
+        await figures.costs([name]); // measures what is awake
         const { bytes, days, idleness } = estimates.basisOf(name, asked);
         const { canHibernate } = engine;
         const options = { bytes, canHibernate, perDays: Math.max(1, days) };
