@@ -1,3 +1,4 @@
+import { within } from "../../base/async.ts";
 import type { Clock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
@@ -7,6 +8,8 @@ import { parseReference } from "./image_reference.ts";
 const log = logger("images");
 /** How long a list serves while no events come, or after a failure. */
 const MAX_AGE_MS = 5000;
+/** Who looks waits at most this long. */
+const WAIT_MS = 1000;
 
 /**
  * What the names of images mean on this machine. The engine is asked when somebody looks, and only once until its
@@ -27,12 +30,13 @@ export class NamedImages {
 
   /**
    * The id of the image that a name means on this machine; `undefined` if there is none, if the name is an id or has a
-   * digest, which always mean the same, or if the engine does not answer.
+   * digest, which always mean the same, or if the engine does not answer soon.
    */
   async idOf(name: string): Promise<string | undefined> {
     const reference = parseReference(name);
     if (reference === undefined || reference.digest !== undefined) return undefined;
-    return (await this.#list()).get(`${reference.repository}:${reference.tag ?? "latest"}`);
+    const listed = await within(this.#list(), this.#clock, WAIT_MS);
+    return listed?.get(`${reference.repository}:${reference.tag ?? "latest"}`);
   }
 
   /** Notes that images may have changed. Asks the engine for nothing. */

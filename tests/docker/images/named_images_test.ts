@@ -55,3 +55,13 @@ Deno.test("without events, or after a failure, a list serves for some seconds", 
   await scene.clock.advance(1);
   assertEquals([await images.idOf("web:1"), scene.asked], ["sha256:2", 3]);
 });
+
+Deno.test("who looks while the engine hangs waits a second, and the engine is asked once", async () => {
+  const clock = new FakeClock();
+  let asked = 0;
+  const imageNames = () => (asked++, new Promise<never>(() => {}));
+  const images = new NamedImages({ imageNames }, clock, { live: true });
+  const looking = Promise.all([images.idOf("web:1"), images.idOf("web:2")]);
+  await clock.advance(1000);
+  assertEquals([await looking, asked], [[undefined, undefined], 1]);
+});
