@@ -35,7 +35,13 @@ export function clauseOf({ reason = "-" }: DeployJson): string {
 /** Deploys as a table. */
 export function deployTable(deploys: readonly DeployJson[]): string {
   const rows = deploys.map((deploy) => [
-    ...[ago(endOf(deploy)), deploy.by, deploy.revision ?? "-", deploy.image, deploy.outcome],
+    ...[
+      deploy.outcome === "running" ? "-" : ago(endOf(deploy)),
+      deploy.by,
+      deploy.revision ?? "-",
+      deploy.image,
+      deploy.outcome,
+    ],
     ...[durationText(deploy.durationMs), clauseOf(deploy)],
   ]);
   return table(["ENDED", "BY", "REVISION", "IMAGE", "OUTCOME", "TOOK", "REASON"], rows);

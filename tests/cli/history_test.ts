@@ -96,3 +96,18 @@ apiTest("history of a service that never worked has its failed deploys", {
   assertEquals(await api.run("history", "web"), missing);
   assertEquals(await api.run("history", "web", "--deploys"), missing);
 });
+
+apiTest("a deploy that is running has not ended in history --deploys, and is not among the changes", {
+  "GET /v1/services/web/history": problem(404, "There is no service web"),
+  "GET /v1/services/web/deploys": [
+    { ...DEPLOYS[0], outcome: "running", startedAt: ago("12s"), durationMs: 12_000, reason: undefined, output: [] },
+    DEPLOYS[1]!,
+  ],
+}, async (api) => {
+  assertEquals((await api.run("history", "web", "--deploys")).out.split("\n"), [
+    "ENDED   BY     REVISION   IMAGE   OUTCOME     TOOK  REASON",
+    "-       ci     web-00003  web:v3  running     12s   -",
+    "2m ago  alice  -          web:v3  called off  5.0s  cless is shutting down",
+  ]);
+  assertEquals((await api.run("history", "web")).out.split("\n").length, 2);
+});
