@@ -43,7 +43,9 @@ export class IdleGaps {
       const idleMs = idleSince === undefined ? undefined : now() - idleSince;
       // The clock may have been set back.
       const idleSinceMs = idleMs === undefined || idleMs < 0 ? undefined : clock.now() - idleMs;
-      this.#services.set(service, new ServiceVisits(service, since, this, idleSinceMs));
+      // Its pool may have been made already.
+      this.#services.getOrInsertComputed(service, () => new ServiceVisits(service, since, this))
+        .resume(since, idleSinceMs);
     }
   }
 
@@ -116,18 +118,23 @@ export class IdleGaps {
 class ServiceVisits implements Visits {
   readonly service: string;
   /** When its requests were first counted; wall-clock time, ms since 1970. */
-  readonly since: number;
+  since: number;
   /** Since when it has had none, clock ms; `undefined` if it has some, or that is not known. */
   idleSinceMs: number | undefined;
   isChanged = false;
   readonly #gaps: IdleGaps;
   #count = 0;
 
-  constructor(service: string, since: number, gaps: IdleGaps, idleSinceMs?: number) {
+  constructor(service: string, since: number, gaps: IdleGaps) {
     this.service = service;
     this.since = since;
-    this.idleSinceMs = idleSinceMs;
     this.#gaps = gaps;
+  }
+
+  /** Goes on with what an earlier process knew, unless a request has come already. */
+  resume(since: number, idleSinceMs: number | undefined): void {
+    this.since = since;
+    if (!this.isChanged) this.idleSinceMs = idleSinceMs;
   }
 
   came(): void {

@@ -22,7 +22,7 @@ export class WakeLog {
     const { name, service } = revision;
     const at = Math.round(this.#now() - ms);
     if (this.#pending.length >= MAX_PENDING) this.#pending.shift();
-    this.#pending.push({ service, revision: name, instance: id, at, how, ms, by });
+    this.#pending.push({ service, revision: name, instance: id, at, how, ms: Math.round(ms * 10) / 10, by });
   }
 
   /** The wakes that are not stored yet. */

@@ -81,6 +81,20 @@ Deno.test("a gap goes on across a restart, unless a request was in flight or the
   assertEquals(gaps.idle("busy"), { since: now - DAY_MS, idleMs: 0 });
 });
 
+Deno.test("what is stored is taken up by a service whose pool was made before, unless a request has come", async () => {
+  const { clock, gaps, lengths, wall } = newCounted();
+  const now = clock.now() + wall.offset;
+  const [early, late] = [gaps.of("early"), gaps.of("late")];
+  early.came();
+  early.left(clock.now());
+  gaps.load(["early", "late"].map((service) => ({ service, since: now - DAY_MS, idleSince: now - 30_000 })));
+  await clock.advance(30_000);
+  early.came();
+  late.came();
+  assertEquals(lengths(), [[20_000, 20, 1, 30], [20_000, 24, 1, 60]]);
+  assertEquals(gaps.idle("early")?.since, now - DAY_MS);
+});
+
 Deno.test("of a deleted service nothing is kept, also not of its last requests", async () => {
   const { clock, gaps } = newCounted();
   const app = gaps.of("app");

@@ -7,7 +7,7 @@ const INSTANCE = { id: "cless-app-1", revision: { service: "app", name: "app-000
 
 Deno.test("a wake is noted at the time at which it began", () => {
   const log = new WakeLog(() => 10_000);
-  log.woken(INSTANCE, "cold", 250.4, { kind: "deploy" });
+  log.woken(INSTANCE, "cold", 250.44, { kind: "deploy" });
   assertEquals(log.pending, [{
     ...{ service: "app", revision: "app-00001", instance: "cless-app-1", at: 9750 },
     ...{ how: "cold", ms: 250.4, by: { kind: "deploy" } },

