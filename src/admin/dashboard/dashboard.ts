@@ -3,8 +3,8 @@
  *
  * - `ui/index.html` is the page at `/`, for requests that prefer HTML. All else lies below `/ui/`, under its own name.
  * - `ui/*.js` are plain modules with types in JSDoc, which `deno check` checks. There is no build step: they are served
- *   as they are, and import each other by relative paths. A new one is named in `files.ts`, which embeds it into the
- *   executable; a test finds those that are not.
+ *   without these comments, and import each other by relative paths. A new one is named in `files.ts`, which embeds it
+ *   into the executable; a test finds those that are not.
  * - Libraries are packages of `deno.json`: `import { render } from "preact"`. They are served as `/ui/lib/…`.
  * - The policy below forbids scripts and styles in the page itself, and everything from elsewhere. A module may set
  *   `element.style`, but no attribute `style` in markup.

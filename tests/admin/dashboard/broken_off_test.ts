@@ -6,15 +6,11 @@ for (const file of ["timeline.js", "lib/preact.js", "app.css"]) {
     { expected: /ERR_FAILED/ },
     async (rig) => {
       const { page } = rig;
-      const again = Promise.withResolvers<void>();
       let times = 0;
-      await page.route(`**/ui/${file}`, (route) => {
-        if (++times === 1) return route.abort();
-        again.resolve();
-        return route.continue();
-      });
+      await page.route(`**/ui/${file}`, (route) => ++times === 1 ? route.abort() : route.continue());
+      const again = page.waitForEvent("requestfinished", (request) => request.url().endsWith(`/ui/${file}`));
       await rig.goto(rig.url);
-      await again.promise;
+      await again;
       await page.getByLabel("Token").waitFor();
     },
   );

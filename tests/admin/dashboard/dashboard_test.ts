@@ -183,3 +183,19 @@ Deno.test({
     assertEquals(names.filter((name) => !FILES.has(name)), []);
   },
 });
+
+Deno.test({
+  name: "modules are served without comments, and with each line in its place",
+  ignore: noRead,
+  fn: async () => {
+    for (const name of ["timeline.js", "service_screen.js"]) {
+      const source = (await Deno.readTextFile(new URL(`src/admin/dashboard/ui/${name}`, ROOT))).split("\n");
+      const served = FILES.get(name)!.split("\n");
+      assertEquals(served.length, source.length);
+      assert(!served.some((line) => line.startsWith("/**")));
+      for (const [at, line] of source.entries()) {
+        if (/^(import|export|function|const) /.test(line)) assertEquals(served[at]?.slice(0, 12), line.slice(0, 12));
+      }
+    }
+  },
+});

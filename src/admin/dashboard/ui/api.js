@@ -190,24 +190,3 @@ async function refusalOf(response) {
 export function servicePath(name, ...more) {
   return ["/v1/services", ...[name, ...more].map(encodeURIComponent)].join("/");
 }
-
-/**
- * Changes a service based on its present state. Tries again if somebody else has changed it meanwhile.
- *
- * @template T
- * @param {Api} api
- * @param {string} name
- * @param {(service: import("../../operations/services.ts").ServiceJson) => Promise<T>} change Sends the change with the
- * service's etag
- */
-export async function changeService(api, name, change) {
-  for (let tries = 1;; tries++) {
-    try {
-      return await change(await api.get(servicePath(name)));
-    } catch (error) {
-      if (!(error instanceof ApiError && error.status === 412) || tries === MAX_TRIES) throw error;
-    }
-  }
-}
-
-const MAX_TRIES = 4;

@@ -1,9 +1,10 @@
 // @ts-check
 /// <reference lib="dom" />
-import { useAction } from "./action.js";
-import { Api } from "./api.js";
 import { render } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
+import { useAction } from "./action.js";
+import { Api } from "./api.js";
+import { DeployScreen } from "./deploy_screen.js";
 import { html } from "./html.js";
 import { Events } from "./live.js";
 import { parseRoute, routeHash } from "./route.js";
@@ -124,7 +125,7 @@ function Said({ done, onDone }) {
 const RETRY_MS = 2000;
 const SAID_MS = 10_000;
 const UNDO_MS = 120_000;
-const SCREENS = { services: ServicesScreen, service: ServiceScreen, deploy: ServicesScreen };
+const SCREENS = { services: ServicesScreen, service: ServiceScreen, deploy: DeployScreen };
 
 /** The address after the # is the screen, so the link moves the focus by itself. @param {Event} event */
 function skip(event) {

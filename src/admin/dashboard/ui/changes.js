@@ -1,6 +1,6 @@
 // @ts-check
 /// <reference lib="dom" />
-import { changeService, servicePath } from "./api.js";
+import { ApiError, servicePath } from "./api.js";
 import { splitText } from "./shares.js";
 
 /** Changes of a service, each with the way back. */
@@ -11,6 +11,45 @@ import { splitText } from "./shares.js";
 /** @typedef {{ text: string, undo?: () => Promise<Done> }} Done */
 
 /**
+ * Makes a service, or a new revision of one, based on its present state. Tries again if somebody else has changed it
+ * meanwhile.
+ *
+ * @param {Api} api
+ * @param {string} name
+ * @param {(template: Template | undefined) => Record<string, any>} change Makes the request's body from the latest
+ * revision's template, which is `undefined` for a new service
+ * @returns {Promise<{ before: ServiceJson | undefined, after: ServiceJson, template: Template | undefined }>}
+ */
+export async function deploy(api, name, change) {
+  for (let tries = 1;; tries++) {
+    const before = await find(api, servicePath(name));
+    const revision = before && await api.get(servicePath(name, "revisions", before.latestRevision));
+    try {
+      const body = change(revision?.template);
+      const after = await api.json("PUT", servicePath(name), { body, ifMatch: before?.etag });
+      return { before, after, template: revision?.template };
+    } catch (error) {
+      if (!(error instanceof ApiError && error.status === 412) || tries === MAX_TRIES) throw error;
+    }
+  }
+}
+
+const MAX_TRIES = 4;
+
+/**
+ * @param {Api} api
+ * @param {string} path
+ */
+async function find(api, path) {
+  try {
+    return await api.get(path);
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 404) return undefined;
+    throw error;
+  }
+}
+
+/**
  * Deploys the latest revision's template with a change. The way back is a deploy of the template as it was.
  *
  * @param {Api} api
@@ -18,19 +57,11 @@ import { splitText } from "./shares.js";
  * @param {(template: Template) => Template} change
  * @returns {Promise<Done>}
  */
-export function changeTemplate(api, name, change) {
-  return changeService(api, name, async (before) => {
-    const { template } = await api.get(servicePath(name, "revisions", before.latestRevision));
-    /** @type {ServiceJson} */
-    const after = await api.json("PUT", servicePath(name), { body: change(template), ifMatch: before.etag });
-    if (after.latestRevision === before.latestRevision) {
-      return { text: `${after.latestRevision} is the latest already` };
-    }
-    return {
-      text: `${after.latestRevision} is deployed`,
-      undo: () => changeTemplate(api, name, () => template),
-    };
-  });
+export async function changeTemplate(api, name, change) {
+  const { after, before, template = {} } = await deploy(api, name, (template = {}) => change(template));
+  const { latestRevision } = after;
+  if (latestRevision === before?.latestRevision) return { text: `${latestRevision} is the latest already` };
+  return { text: `${latestRevision} is deployed`, undo: () => changeTemplate(api, name, () => template) };
 }
 
 /**

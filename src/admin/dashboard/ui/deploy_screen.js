@@ -1,0 +1,218 @@
+// @ts-check
+/// <reference lib="dom" />
+import { useEffect, useRef, useState } from "preact/hooks";
+import { ErrorLine, useAction } from "./action.js";
+import { ApiError, ConnectionLost, servicePath } from "./api.js";
+import { deploy, rollBack } from "./changes.js";
+import { bodyOf, faultsOf, fieldOf, formOf } from "./deploy_form.js";
+import { NO_PROGRESS, progressAfter } from "./deploy_progress.js";
+import { html } from "./html.js";
+import { useEvents } from "./live.js";
+import { serviceHash } from "./route.js";
+import { splitText } from "./shares.js";
+
+/** @import { App } from "./app.js" */
+/** @import { DeployForm, FieldError, FormField } from "./deploy_form.js" */
+/** @import { Progress } from "./deploy_progress.js" */
+/** @import { Route } from "./route.js" */
+/** @import { ServiceJson } from "../../operations/services.ts" */
+
+/**
+ * Deploys a new service, or a new revision of one, and shows what that waits for and how it ends.
+ *
+ * @param {{ app: App, route: Route }} props
+ */
+export function DeployScreen({ app, route }) {
+  const { api } = app;
+  const { name } = route;
+  const [form, setForm] = useState(
+    /** @type {DeployForm | undefined} */ (name === "" ? formOf("", undefined) : undefined),
+  );
+  const loading = useAction();
+  useEffect(() => {
+    if (name === "") return;
+    loading.run(async () => setForm(formOf(name, await templateOf(api, name))));
+  }, [name]);
+  const title = name === "" ? "Deploy a service" : `Deploy ${name}`;
+  if (!api.mayChange) {
+    return html`
+      <h1>${title}</h1>
+      <p class="quiet">Your token can only look: it cannot deploy.</p>
+    `;
+  }
+  return html`<h1>${title}</h1><${ErrorLine} error=${loading.error} />
+    ${form && html`<${Form} app=${app} isNew=${name === ""} form=${form} onForm=${setForm} />`}`;
+}
+
+/**
+ * @param {object} props
+ * @param {App} props.app
+ * @param {boolean} props.isNew
+ * @param {DeployForm} props.form
+ * @param {(form: DeployForm) => void} props.onForm
+ */
+function Form({ app, isNew, form, onForm }) {
+  const action = useAction();
+  const element = useRef(/** @type {HTMLFormElement | null} */ (null));
+  const [faults, setFaults] = useState(/** @type {FieldError[]} */ ([]));
+  const [progress, setProgress] = useState(NO_PROGRESS);
+  const [deployed, setDeployed] = useState(/** @type {ServiceJson | undefined} */ (undefined));
+  useEvents(app.events, (event) => {
+    if (action.isBusy && event.data.service === form.name.trim()) setProgress((before) => progressAfter(before, event));
+  });
+  const errors = [...faults, ...(action.error instanceof ApiError ? action.error.fields : [])];
+  const reasonsOf = (/** @type {FormField} */ field) => errors.filter((error) => fieldOf(error.field) === field);
+  useEffect(() => {
+    /** @type {HTMLElement | null | undefined} */
+    const wrong = element.current?.querySelector("[aria-invalid=true]");
+    wrong?.focus();
+  }, [action.error, faults]);
+  const submit = (/** @type {Event} */ event) => {
+    event.preventDefault();
+    const name = form.name.trim();
+    const found = faultsOf(form);
+    setFaults(found);
+    setDeployed(undefined);
+    setProgress(NO_PROGRESS);
+    if (found.length > 0) return;
+    action.run(async () => {
+      const { before, after } = await deploy(app.api, name, (template) => bodyOf(form, template));
+      setDeployed(after);
+      if (after.latestRevision === before?.latestRevision) {
+        return app.say({ text: `${after.latestRevision} is the latest already` });
+      }
+      const text = `${after.latestRevision} is deployed`;
+      app.say(before === undefined ? { text } : { text, undo: () => rollBack(app.api, name) });
+    });
+  };
+  const field = (/** @type {FormField} */ name) => ({
+    ...{ name, value: form[name], reasons: reasonsOf(name).map(reasonText), isBusy: action.isBusy },
+    onChange: (/** @type {string} */ value) => onForm({ ...form, [name]: value }),
+  });
+  return html`
+    <form class="deploy-form" ref=${element} onSubmit=${submit} novalidate>
+      ${isNew && html`
+        <${Field} ...${field("name")} label="Name"
+          help="Lower-case letters, digits and hyphens: the first label of its address" />
+      `}
+      <${Field} ...${field(
+        "image",
+      )} label="Image" help="Such as ghcr.io/acme/shop:1.0; found on this machine, or pulled" />
+      <${Field} ...${field("env")} label="Variables to set" lines=${3} help=${isNew
+        ? "A line KEY=VALUE each"
+        : "A line KEY=VALUE each; the others stay as they are"} />
+      <div class="fields">
+        <${Field} ...${field("port")} label="Port" help="Where the app listens" />
+        <${Field} ...${field("memory")} label="Memory" help="Such as 256m or 1g" />
+        <${Field} ...${field(
+          "concurrency",
+        )} label="Concurrency" help="Requests at once per instance; 0 is any number" />
+        <${Field} ...${field("minInstances")} label="Min instances" help="How many always run" />
+        <${Field} ...${field("maxInstances")} label="Max instances" help="How many may run" />
+        ${!isNew &&
+          html`<${Field} ...${
+            field("traffic")
+          } label="Traffic percent" help="How much the new revision gets; empty: the share of latest" />`}
+        <${Field} ...${field("tag")} label="Tag" help="An address of its own, TAG--NAME" />
+      </div>
+      <p class="actions"><button type="submit" class="primary" disabled=${action.isBusy}>${action.isBusy
+        ? "Deploying…"
+        : "Deploy"}</button>
+        <span class="quiet">If the new revision does not become ready, nothing changes.</span></p>
+    </form>
+    <${ProgressLines} progress=${progress} isBusy=${action.isBusy} />
+    <${Outcome} name=${form.name.trim()} error=${action.error} deployed=${deployed} />
+  `;
+}
+
+/** @param {{ progress: Progress, isBusy: boolean }} props */
+function ProgressLines({ progress: { lines, live }, isBusy }) {
+  if (lines.length === 0 && !isBusy) return null;
+  return html`
+    <section class="panel" aria-label="Progress">
+      <ol class="progress" role="log">${lines.map((line) => html`<li>${line}</li>`)}</ol>
+      ${isBusy && html`<p class="quiet live">${live || "…"}</p>`}
+    </section>
+  `;
+}
+
+/** @param {{ name: string, error: Error | undefined, deployed: ServiceJson | undefined }} props */
+function Outcome({ name, error, deployed }) {
+  if (error instanceof ConnectionLost) {
+    return html`
+      <div class="attention">
+        <p>The connection is lost. The deploy goes on:
+            <a class="link" href=${serviceHash(name, "history")}>the history of ${name}</a> shows how it ended.</p>
+      </div>
+    `;
+  }
+  if (error !== undefined) {
+    const shown = error instanceof ApiError
+      ? error.fields.filter(({ field }) => fieldOf(field) !== undefined).map(({ field }) => field)
+      : [];
+    return html`<div class="attention"><h2>Not deployed</h2><${ErrorLine} error=${error} except=${shown} />
+      ${
+      shown.length > 0 &&
+      html`<p>${shown.length === 1 ? "A field is wrong" : `${shown.length} fields are wrong`}, see above.</p>`
+    }</div>`;
+  }
+  if (deployed === undefined) return null;
+  const { latestRevision, tagUrls = {}, traffic, url } = deployed;
+  return html`
+    <section class="panel" aria-label="Outcome">
+      <h2>${latestRevision} is deployed</h2>
+      <p>traffic: ${splitText(traffic)}</p>
+      <ul>${[url, ...Object.values(tagUrls)].map((one) => html`<li><a class="link" href=${one}>${one}</a></li>`)}</ul>
+      <p class="actions"><a class="button" href=${serviceHash(name)}>Show ${name}</a></p>
+    </section>
+  `;
+}
+
+/**
+ * @param {object} props
+ * @param {FormField} props.name
+ * @param {string} props.label
+ * @param {string} props.help
+ * @param {string} props.value
+ * @param {readonly string[]} props.reasons What is wrong with the value
+ * @param {boolean} props.isBusy
+ * @param {number} [props.lines]
+ * @param {(value: string) => void} props.onChange
+ */
+function Field({ name, label, help, value, reasons, isBusy, lines, onChange }) {
+  const props = {
+    ...{ id: `field-${name}`, name, value, disabled: isBusy, autocomplete: "off", spellcheck: false },
+    ...{ "aria-describedby": `help-${name}`, "aria-invalid": reasons.length > 0 ? "true" : undefined },
+    onInput: (/** @type {any} */ event) => onChange(event.target.value),
+  };
+  return html`
+    <div class="field">
+      <label for=${props.id}>${label}</label>
+      ${lines === undefined ? html`<input ...${props} />` : html`<textarea rows=${lines} ...${props}></textarea>`}
+      <p id=${`help-${name}`} class=${reasons.length > 0 ? "error" : "quiet"}>${reasons.length > 0
+        ? reasons.join("; ")
+        : help}</p>
+    </div>
+  `;
+}
+
+/** The field's name is needed only where it says more than the label. @param {FieldError} error */
+function reasonText({ field, reason }) {
+  return field.includes(".") ? `${field}: ${reason}` : reason;
+}
+
+/**
+ * The template of the latest revision; `undefined` if there is no such service.
+ *
+ * @param {import("./api.js").Api} api
+ * @param {string} name
+ */
+async function templateOf(api, name) {
+  try {
+    const { latestRevision } = await api.get(servicePath(name));
+    return (await api.get(servicePath(name, "revisions", latestRevision))).template;
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 404) return undefined; // it never worked, or is new
+    throw error;
+  }
+}

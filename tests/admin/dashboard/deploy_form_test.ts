@@ -1,0 +1,51 @@
+import { assertEquals } from "@std/assert";
+import { bodyOf, faultsOf, fieldOf, formOf } from "../../../src/admin/dashboard/ui/deploy_form.js";
+import { parseEnv } from "../../../src/cli/template_change.ts";
+import { parseService } from "../../../src/control/schema/schema.ts";
+
+const TEMPLATE = {
+  ...{ image: "shop:1", port: 3000, memory: "128m", concurrency: 10, minInstances: 0, maxInstances: 2 },
+  ...{ env: { MODE: "safe", LEVEL: "info" }, secretEnv: { TOKEN: "shop.token" }, pauseAfter: "30s" },
+};
+
+Deno.test("the form of a new service makes a body that the API takes, with the defaults", () => {
+  const body = bodyOf({ ...formOf("shop", undefined), image: " shop:1 ", env: "A=1", tag: "next" });
+  assertEquals(body, {
+    ...{ image: "shop:1", port: 8080, concurrency: 0, minInstances: 0, maxInstances: 1, tag: "next" },
+    ...{ env: { A: "1" }, secretEnv: {} },
+  });
+  assertEquals(parseService("shop", body).tag, "next");
+});
+
+Deno.test("what is not typed stays as in the latest revision, and an empty memory is the default again", () => {
+  const form = formOf("shop", TEMPLATE);
+  assertEquals(bodyOf(form, TEMPLATE), TEMPLATE);
+  const { memory: _, ...rest } = TEMPLATE;
+  assertEquals(bodyOf({ ...form, memory: "" }, TEMPLATE), rest);
+  assertEquals(bodyOf({ ...form, traffic: "10" }, TEMPLATE), { ...TEMPLATE, traffic: 10 });
+});
+
+Deno.test("variables are added, and one that was a secret gets the value", () => {
+  const { env, secretEnv } = bodyOf({ ...formOf("shop", TEMPLATE), env: "MODE=fast\nTOKEN=x" }, TEMPLATE);
+  assertEquals([env, secretEnv], [{ MODE: "fast", LEVEL: "info", TOKEN: "x" }, {}]);
+});
+
+Deno.test("variables are read as the command line reads a file of them", () => {
+  const text = '# a comment\n\nexport A=1\nB = two\nC="three 3"\nD=e=f\n'.replace("B = two", "B=two");
+  assertEquals(bodyOf({ ...formOf("shop", undefined), env: text })["env"], parseEnv(text, "file"));
+  assertEquals(faultsOf({ ...formOf("shop", undefined), image: "x", env: "A=1\nbroken\n1B=2" }), [
+    { field: "env", reason: "line 2: expected KEY=VALUE" },
+    { field: "env", reason: "line 3: the name before = may only have letters, digits and _, and no digit first" },
+  ]);
+});
+
+Deno.test("a name and an image are needed, and what is no number goes to the API as it is", () => {
+  assertEquals(faultsOf(formOf("", undefined)).map(({ field }) => field), ["name", "image"]);
+  assertEquals(bodyOf({ ...formOf("shop", undefined), port: "80a" })["port"], "80a");
+});
+
+Deno.test("an error of the API belongs to the field that it names", () => {
+  assertEquals(["port", "env.A", "secretEnv.A", "traffic", "name", "volumes.0", "the body"].map(fieldOf), [
+    ...["port", "env", "env", "traffic", "name", undefined, undefined],
+  ]);
+});
