@@ -20,6 +20,8 @@ const NO_SESSION = /^Failed to load resource: .* 401 .*\/v1\/session$/;
 /** What it reports of requests that it breaks off when a container starts on this machine; the page sends them again. */
 const NETWORK_CHANGED = /ERR_NETWORK_CHANGED|The page is not complete/;
 const MAX_TRIES = 10;
+/** A page that has not come after this time is loaded again. */
+const LOADED_MS = 3000;
 
 /** The real program, and its dashboard in a browser. */
 export class DashboardRig {
@@ -66,8 +68,17 @@ export class DashboardRig {
   async open(options: { token?: string; hash?: string; port?: number } = {}): Promise<void> {
     const { page } = this;
     const { hash = "", port = this.program.admin.port, token } = options;
-    await this.goto(`http://admin.localhost:${port}/${hash}`);
-    await page.getByLabel("Token").fill(token ?? await this.token());
+    const field = page.getByLabel("Token");
+    for (let tries = 1;; tries++) {
+      await this.goto(`http://admin.localhost:${port}/${hash}`);
+      try {
+        await field.waitFor({ timeout: LOADED_MS });
+        break;
+      } catch (error) {
+        if (tries === MAX_TRIES) throw error; // else its first module was broken off
+      }
+    }
+    await field.fill(token ?? await this.token());
     await page.keyboard.press("Enter");
     await page.getByRole("button", { name: "Sign out" }).waitFor();
   }

@@ -1,0 +1,203 @@
+/// <reference lib="dom" />
+import { assert, assertEquals } from "@std/assert";
+import { barriers } from "../../support/chromium.ts";
+import { type DashboardRig, dashboardTest } from "../../support/dashboard.ts";
+import { build } from "../../support/docker.ts";
+import { paintScenery } from "../../support/scenery.ts";
+
+/** An app that writes a line for each request. */
+const TALKS = `FROM nodejs-docker
+ENTRYPOINT ${
+  JSON.stringify([
+    "node",
+    "-e",
+    'require("http").createServer((q, a) => a.end("ok", () => console.log("asked for " + q.url))).listen(8080)',
+  ])
+}`;
+
+/** Deploys the service `web` with these greetings, one revision after the other. */
+async function deployWeb({ program }: DashboardRig, ...greetings: string[]): Promise<void> {
+  for (const greeting of greetings) {
+    const body = { image: "golang-docker", env: { GREETING: greeting } };
+    const { status, text } = await program.send("PUT", "/v1/services/web", body);
+    assert(status < 300, text);
+  }
+}
+
+async function trafficOf({ program }: DashboardRig): Promise<[revision: string, percent: number][]> {
+  const { json } = await program.send("GET", "/v1/services/web");
+  return json.traffic.map(({ revision, percent }: { revision: string; percent: number }) => [revision, percent]);
+}
+
+dashboardTest(
+  "a split by sliders always sums to 100, and takes effect and goes back with one click each",
+  {},
+  async (rig) => {
+    const { page } = rig;
+    await deployWeb(rig, "Hello", "Hi", "Hey");
+    await rig.open({ hash: "#/services/web" });
+    const share = (revision: string) => page.getByLabel(`Share of ${revision}`);
+    await share("latest").fill("40");
+    await share("web-00001").fill("20");
+    const values = await Promise.all(["latest", "web-00001", "web-00002"].map((name) => share(name).inputValue()));
+    assertEquals([values[1], values.map(Number).reduce((sum, value) => sum + value)], ["20", 100]);
+    assertEquals(await trafficOf(rig), [["latest", 100]]);
+    await page.getByRole("button", { name: "Apply" }).click();
+    await page.getByRole("status").getByText("web-00001 20%").waitFor();
+    const split = await trafficOf(rig);
+    assertEquals(split.find(([revision]) => revision === "web-00001"), ["web-00001", 20]);
+    assertEquals(split.reduce((sum, [, percent]) => sum + percent, 0), 100);
+    await page.getByRole("button", { name: "Undo" }).click();
+    await page.getByRole("status").getByText("undone").waitFor();
+    assertEquals((await trafficOf(rig)).map(([, percent]) => percent), [100]);
+  },
+);
+
+dashboardTest(
+  "what if tells what other times would bring, and applies them as a deploy that can be undone",
+  {},
+  async (rig) => {
+    const { page, program } = rig;
+    await deployWeb(rig, "Hello");
+    assertEquals((await program.get("web")).status, 200);
+    await rig.open({ hash: "#/services/web/what-if" });
+    const slider = page.getByLabel("Stop after", { exact: true });
+    await slider.waitFor();
+    const apply = page.getByRole("button", { name: "Apply" });
+    assertEquals(await apply.isDisabled(), true);
+    await slider.fill("0");
+    await page.getByText("1 min", { exact: true }).waitFor();
+    await apply.click();
+    await page.getByRole("status").getByText("web-00002 is deployed").waitFor();
+    const template = async () => {
+      const { json } = await program.send("GET", "/v1/services/web");
+      return (await program.send("GET", `/v1/services/web/revisions/${json.latestRevision}`)).json.template;
+    };
+    assertEquals((await template()).stopAfter, "1m");
+    await page.getByRole("button", { name: "Undo" }).click();
+    await page.getByRole("status").getByText("undone").waitFor();
+    assertEquals((await template()).stopAfter, undefined);
+  },
+);
+
+dashboardTest("a token that can only look sees everything, and gets nothing to change it with", {
+  expected: /^Failed to load resource: .* 403 /,
+}, async (rig) => {
+  const { page, program } = rig;
+  await deployWeb(rig, "Hello", "Hi");
+  const token = await rig.newToken("tv", "read");
+  await rig.open({ token });
+  await page.getByText("can only look").waitFor();
+  const panels = {
+    "": "Share of latest",
+    "/logs": "Search the log",
+    "/wakes": "Filter the wakes",
+    "/what-if": "Stop after",
+  };
+  for (const [section, label] of Object.entries(panels)) {
+    await page.evaluate((hash) => location.hash = hash, `#/services/web${section}`);
+    await page.getByLabel(label, { exact: true }).waitFor();
+  }
+  assertEquals(await page.getByLabel("Share of latest").count(), 0);
+  for (
+    const [section, heading] of [["revisions", "What changed"], ["environment", "Variables of"], ["history", "Changes"]]
+  ) {
+    await page.evaluate((hash) => location.hash = hash, `#/services/web/${section}`);
+    await page.getByRole("heading", { name: heading! }).waitFor();
+  }
+  assertEquals(await page.getByText("Hello").count(), 0);
+  for (const section of ["", "/logs", "/wakes", "/what-if", "/revisions", "/environment", "/history"]) {
+    await page.evaluate((hash) => location.hash = hash, `#/services/web${section}`);
+    await page.getByRole("navigation", { name: "Parts of web" }).waitFor();
+    const names = await page.getByRole("button").allTextContents();
+    assertEquals(names.filter((name) => !/^(Sign out|Pause|Reset|Close|✕)$/.test(name.trim())), [], section);
+  }
+  // What is not in the page is refused by the API.
+  const status = await page.evaluate(async () => {
+    const { csrf } = await (await fetch("/v1/session")).json();
+    const { status } = await fetch("/v1/services/web/sleep", { method: "POST", headers: { "cless-csrf": csrf } });
+    return status;
+  });
+  assertEquals(status, 403);
+  assertEquals((await program.api("/v1/services/web/revisions")).length, 2);
+});
+
+dashboardTest("the log follows what is written, can be paused, and can be searched", {}, async (rig) => {
+  const { page, program } = rig;
+  await using _image = await build("talks-docker", TALKS);
+  const ask = async (path: string) => assertEquals((await program.get("talks", path)).status, 200);
+  await ask("/before");
+  await rig.open({ hash: "#/services/talks/logs" });
+  const log = page.getByRole("log");
+  await log.getByText("asked for /before").waitFor();
+  await ask("/while-open");
+  await log.getByText("asked for /while-open").waitFor();
+  await page.getByRole("button", { name: "Pause" }).click();
+  await ask("/while-paused");
+  await page.getByText("1 new lines").waitFor();
+  assertEquals(await log.getByText("/while-paused").count(), 0);
+  await page.getByRole("button", { name: "Go on" }).click();
+  await log.getByText("asked for /while-paused").waitFor();
+  await page.getByLabel("Search the log").fill("while-");
+  await log.getByText("asked for /before").waitFor({ state: "detached" });
+  await page.getByText("2 found").waitFor();
+});
+
+dashboardTest("variables are hidden until they are asked for, and a change is a deploy", {}, async (rig) => {
+  const { page, program } = rig;
+  await deployWeb(rig, "Hello");
+  await rig.open({ hash: "#/services/web/environment" });
+  const field = page.getByLabel("Value of GREETING");
+  assertEquals(await field.getAttribute("type"), "password");
+  await page.getByLabel("Show values").check();
+  assertEquals([await field.getAttribute("type"), await field.inputValue()], ["text", "Hello"]);
+  await field.fill("Hi");
+  await page.getByRole("button", { name: "Deploy", exact: true }).click();
+  await page.getByRole("status").getByText("web-00002 is deployed").waitFor();
+  assertEquals((await program.get("web")).text.startsWith("Hi"), true);
+  await page.getByLabel("Name", { exact: true }).fill("web.key");
+  await page.getByLabel("New value").fill("hidden");
+  await page.getByRole("button", { name: "Set", exact: true }).click();
+  await page.getByRole("row", { name: /^web\.key 1/ }).waitFor();
+  assertEquals(await page.getByText("hidden", { exact: true }).count(), 0);
+});
+
+dashboardTest("why a service fails is told first, with what its app wrote last", {
+  prepare: (dataDir) => paintScenery(dataDir, { now: Date.now() }),
+}, async (rig) => {
+  const { page, program } = rig;
+  assertEquals((await program.get("invoices")).status, 504);
+  await rig.open();
+  await page.getByRole("region", { name: "Needs attention" }).getByRole("link", { name: "invoices" }).click();
+  await page.getByRole("region", { name: "Failure" }).getByText("nothing listens on port 9").waitFor();
+  await page.evaluate(() => location.hash = "#/services/preview-142/history");
+  await page.getByRole("region", { name: "Last deploy" }).getByText("panic: no DATABASE_URL").waitFor();
+});
+
+const SECTIONS = ["", "/logs", "/wakes", "/what-if", "/revisions", "/environment", "/history"];
+
+for (const colorScheme of ["dark", "light"] as const) {
+  for (
+    const [device, viewport] of [["desk", { width: 1280, height: 800 }], ["phone", {
+      width: 360,
+      height: 740,
+    }]] as const
+  ) {
+    dashboardTest(`nothing keeps anybody from a service: ${colorScheme}, ${device}`, {
+      ...{ colorScheme, viewport },
+      prepare: (dataDir) => paintScenery(dataDir, { now: Date.now() }),
+    }, async (rig) => {
+      const { page, program } = rig;
+      assertEquals((await program.get("shop")).status, 200);
+      await rig.open();
+      for (const section of SECTIONS) {
+        await page.evaluate((hash) => location.hash = hash, `#/services/shop${section}`);
+        await page.getByRole("heading", { name: "shop", level: 1 }).waitFor();
+        await page.getByRole("main").getByRole("heading", { level: 2 }).first().waitFor();
+        assertEquals(await barriers(page), [], section);
+        const width = await page.evaluate(() => document.documentElement.scrollWidth);
+        assert(width <= viewport.width, `${section} is ${width} px wide`);
+      }
+    });
+  }
+}
