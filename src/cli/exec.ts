@@ -6,7 +6,8 @@ import { servicePath } from "./client.ts";
 import { ExecSession } from "./exec_session.ts";
 import { flag } from "./flags.ts";
 import { terminalSize, whileRaw } from "./raw_terminal.ts";
-import { stderrScreen } from "./terminal.ts";
+import { Progress } from "./progress.ts";
+import { onlyWaits, stderrScreen } from "./terminal.ts";
 import { plainText } from "./text.ts";
 import { type Call, clientVerb } from "./verb.ts";
 
@@ -55,9 +56,14 @@ async function run(call: Call, terminal: TerminalSize | undefined): Promise<numb
   const [name = ""] = call.args;
   const { opened, socket } = await call.client.webSocket(`${servicePath(name, "exec")}?${queryOf(call, terminal)}`);
   const screen = stderrScreen();
-  const cancelNotice = systemClock.after(NOTICE_MS, () => screen.live(`waking ${name}`));
+  let progress: Progress | undefined;
+  const cancelNotice = systemClock.after(NOTICE_MS, () => {
+    screen.live(`waking ${name}`);
+    progress = Progress.begin(call.client, name, onlyWaits(screen));
+  });
   const started = () => {
     cancelNotice();
+    progress?.[Symbol.asyncDispose]();
     screen.clear();
   };
   const { stderr, stdin, stdout } = Deno;

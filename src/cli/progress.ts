@@ -87,6 +87,7 @@ export class Progress implements AsyncDisposable {
   }
 
   #show({ type, data }: EventJson): void {
+    if (this.#aborter.signal.aborted) return; // the screen is no longer its own
     const text = (field: string) => plainText(String(data[field] ?? ""));
     switch (type) {
       case "revision.pulling": {
