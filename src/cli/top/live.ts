@@ -19,7 +19,7 @@ const FRAME_MS = 50;
 /** The rest of what a key sends comes within this time, also over a slow connection. */
 const KEY_MS = 60;
 /** The signals that end the program, with the numbers that its exit code is made of. */
-const ENDING = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
+const ENDING = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGTERM: 15 } as const;
 
 /** Options of {@linkcode showLive}. */
 export interface LiveOptions {
@@ -73,24 +73,27 @@ class Live implements Audience {
     const { signal } = this.#ended;
     const listeners = this.#listeners();
     for (const [name, listener] of listeners) Deno.addSignalListener(name, listener);
+    // What is thrown by a timer or listener would end the program at once, and leave the terminal as it is.
+    globalThis.addEventListener("error", this.#fail);
+    globalThis.addEventListener("unhandledrejection", this.#fail);
     try {
       this.#screen.enter();
-      void this.#readKeys().catch(() => this.#end(1)); // the terminal is gone
+      void this.#readKeys();
       const polling = poll(this.#client, this, signal).catch((error) => this.#end(1, { error }));
       while (!signal.aborted) {
-        this.#draw();
+        if (!this.#draw()) this.#end(1);
         await this.#news.promise;
         this.#news = Promise.withResolvers();
         await delay(systemClock, FRAME_MS, signal);
       }
       await polling;
-    } catch {
-      this.#end(1); // the terminal is gone, and with it whoever would read about it
     } finally {
       this.#screen.leave();
       this.#ended.abort();
       this.#following.abort();
       for (const [name, listener] of listeners) Deno.removeSignalListener(name, listener);
+      globalThis.removeEventListener("error", this.#fail);
+      globalThis.removeEventListener("unhandledrejection", this.#fail);
     }
     if (this.#failure !== undefined) throw this.#failure.error;
     return this.#code;
@@ -125,6 +128,11 @@ class Live implements Audience {
     return [...ending, ["SIGWINCH", () => this.#renew()], ["SIGTSTP", () => this.#suspend()], ["SIGCONT", again]];
   }
 
+  readonly #fail = (event: ErrorEvent | PromiseRejectionEvent) => {
+    event.preventDefault();
+    this.#end(1, { error: "reason" in event ? event.reason : event.error });
+  };
+
   #end(code: number, failure?: { readonly error: unknown }): void {
     if (this.#ended.signal.aborted) return;
     this.#code = code;
@@ -148,13 +156,14 @@ class Live implements Audience {
     };
   }
 
-  #draw(): void {
+  /** Returns false if the terminal is gone. */
+  #draw(): boolean {
     const { size } = this.#screen;
     const { opened } = this.#state;
     let lines;
     if (opened !== undefined) lines = serviceLines(opened, this.#state, this.#data, size);
     else ({ lines, offset: this.#offset } = listLines(this.#state, this.#data, size, this.#offset));
-    this.#screen.show(frameOf(lines, size, this.#isColoured));
+    return this.#screen.show(frameOf(lines, size, this.#isColoured));
   }
 
   async #readKeys(): Promise<void> {
@@ -162,10 +171,10 @@ class Live implements Audience {
     let rest = new Uint8Array();
     let cancel = () => {};
     for (;;) {
-      const length = await Deno.stdin.read(chunk);
+      const length = await Deno.stdin.read(chunk).catch(() => null);
       cancel();
       if (this.#ended.signal.aborted) return;
-      if (length === null) return this.#end(0); // nobody can press a key any more
+      if (length === null) return this.#end(1); // the terminal is gone
       const read = readKeys(Uint8Array.from([...rest, ...chunk.subarray(0, length)]));
       rest = Uint8Array.from(read.rest);
       for (const key of read.keys) this.#press(key);
@@ -225,7 +234,7 @@ class Live implements Audience {
         this.#renew();
       },
     };
-    void followLog(this.#client, service, reader, signal).catch((error) => this.#end(1, { error }));
+    void followLog(this.#client, service, reader, signal);
   }
 
   /** Stops the program until SIGCONT lets it go on. In raw mode, Ctrl-Z is a key like others. */

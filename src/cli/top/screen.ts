@@ -53,13 +53,18 @@ export class TerminalScreen implements Disposable {
     }
   }
 
-  /** Shows a frame by writing what has changed. @throws {Error} If the terminal is gone. */
-  show(frame: Frame): void {
-    if (!this.#isEntered) return;
+  /** Shows a frame by writing what has changed. Returns false if the terminal is gone. */
+  show(frame: Frame): boolean {
+    if (!this.#isEntered) return true;
     const isSameSize = this.#shown?.length === frame.length && this.#shown[0]?.length === frame[0]?.length;
     const changes = changesOf(isSameSize ? this.#shown : undefined, frame);
     this.#shown = frame;
-    if (changes !== "") this.#write(changes);
+    try {
+      this.#write(changes);
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   /** Forgets what is shown: {@linkcode show} writes everything again. */

@@ -106,7 +106,7 @@ terminalTest("Ctrl-C leaves, and the terminal is as it was before", async ({ ter
   await assertRestored(terminal, 130);
 });
 
-for (const [signal, code] of [["SIGTERM", 143], ["SIGINT", 130], ["SIGHUP", 129]] as const) {
+for (const [signal, code] of [["SIGTERM", 143], ["SIGINT", 130], ["SIGHUP", 129], ["SIGQUIT", 131]] as const) {
   terminalTest(`after ${signal}, the terminal is as it was before`, async ({ terminal }) => {
     Deno.kill(terminal.pid, signal);
     await assertRestored(terminal, code);
@@ -119,6 +119,15 @@ terminalTest("a refusal ends it with one line, and the terminal is as it was bef
   const [, said] = /\n(cless: .*)\nafter/s.exec(terminal.screen.text) ?? [];
   assertEquals(said, `cless: the cless at ${api.url} refuses the token given: The token is revoked`);
 });
+
+terminalTest(
+  "an error that nobody expects ends it too, and the terminal is as it was before",
+  async ({ api, terminal }) => {
+    api.answers[ACTIVITY] = { services: "no list" };
+    await assertRestored(terminal, 1);
+    assertStringIncludes(terminal.screen.text, "\ncless: this should not have happened: ");
+  },
+);
 
 /** The letter of a process's state, as proc(5) has it; empty if there is no such process. */
 async function processState(pid: number): Promise<string> {
