@@ -79,7 +79,8 @@ import { type Endpoint, formatEndpoint } from "./model/host.ts";
 import { DROPPED } from "./model/isolation.ts";
 import { conventionLabel, type Revision } from "./model/revision.ts";
 import { Executor } from "./pool/executor.ts";
-import { InstancePool, type PoolObserver } from "./pool/pool.ts";
+import type { PoolObserver } from "./pool/observer.ts";
+import { InstancePool } from "./pool/pool.ts";
 import { Prober } from "./pool/probe.ts";
 import { AccessLog, openAccessFile } from "./proxy/access_log.ts";
 import { Admission } from "./proxy/admission.ts";
@@ -190,9 +191,9 @@ function makeParts(
       statusWatch.check(instance.revision.service);
       figures.changed(instance);
     },
-    failed(failure, pool) {
-      instanceEvents.revisionFailed(pool.revision, failure);
-      statusWatch.check(pool.revision.service);
+    failed(revision, failure) {
+      instanceEvents.revisionFailed(revision, failure);
+      statusWatch.check(revision.service);
     },
     started: (revision, createMs, readyMs) => metrics.coldStart(revision, createMs, readyMs),
     woken(instance, how, ms, by) {

@@ -1,5 +1,5 @@
 import type { RevisionName } from "../model/revision.ts";
-import type { Breakage } from "../pool/pool.ts";
+import type { Breakage } from "../pool/observer.ts";
 import type { Wake } from "../pool/wake_times.ts";
 import type { Load, Present, PrometheusMetrics } from "./prometheus.ts";
 

@@ -5,7 +5,7 @@ import { SERVICE_STATES, type ServiceStatus } from "../control/service_status.ts
 import type { RevisionName } from "../model/revision.ts";
 import type { Instance } from "../pool/instance.ts";
 import type { Usage } from "../pool/launcher.ts";
-import type { Breakage } from "../pool/pool.ts";
+import type { Breakage } from "../pool/observer.ts";
 import type { Wake } from "../pool/wake_times.ts";
 import type { Shed } from "../proxy/admission.ts";
 import { VERSION } from "../base/version.ts";

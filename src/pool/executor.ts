@@ -167,16 +167,19 @@ export class Executor {
     return this.#launcher.processorTime(id).catch(() => undefined);
   }
 
-  /** The last lines that an app wrote before its start failed with this error. */
-  async outputOf(failure: ClessError): Promise<string> {
-    return await this.#written.get(failure) ?? "";
-  }
-
   /** The last lines that an instance's app has written; empty if they cannot be read. */
   written(instance: Instance): Promise<string> {
     const written = this.#written.get(instance) ?? this.#read(instance);
     this.#written.set(instance, written);
     return written;
+  }
+
+  /** Why a start failed, as operators are told it: the error with its reason and with the app's output. */
+  async explain(error: ClessError): Promise<ClessError> {
+    const { code, detail = error.message, message, retryAfterS } = error;
+    const output = error.output ?? await this.#written.get(error) ?? "";
+    const hint = retryAfterS === undefined ? {} : { retryAfterS };
+    return new ClessError(code, message, { detail, output, ...hint, cause: error });
   }
 
   #read({ id }: Instance): Promise<string> {

@@ -60,6 +60,11 @@ interface Work {
   readonly answers: number;
 }
 
+interface ProcessorTimes {
+  /** The processor time that an instance's container has used, ns; `undefined` if unknown. */
+  processorTime(instance: Instance): Promise<number | undefined>;
+}
+
 /** Judges from requests and probes whether a revision's apps are well. */
 export class Health {
   readonly #clock: Clock;
@@ -67,9 +72,9 @@ export class Health {
   readonly #lag: Lag;
   readonly #counts = new WeakMap<Instance, Counts>();
   readonly #asked = new WeakSet<Instance>();
+  readonly #checkedForHang = new WeakSet<Instance>();
   /** For each instance that did not answer its last probe: what it was doing at the first unanswered one. */
   readonly #silent = new WeakMap<Instance, Work>();
-
   readonly #answering = new Map<Instance, Promise<boolean>>();
 
   constructor(clock: Clock, { ask, lag = NO_LAG }: Pick<Asking, "ask" | "lag">) {
@@ -138,16 +143,23 @@ export class Health {
     return answers;
   }
 
+  /** Whether an app {@linkcode hangs} that has answered nothing for a while; false if that is being found out already. */
+  async suspectHang(instance: Instance, executor: ProcessorTimes): Promise<boolean> {
+    if (instance.state !== "ready" || this.#checkedForHang.has(instance)) return false;
+    this.#checkedForHang.add(instance);
+    const hangs = await this.hangs(instance, executor);
+    this.#checkedForHang.delete(instance);
+    return hangs;
+  }
+
   /**
    * Whether an app hangs: it answers no probe and no request, and its container uses no processor time meanwhile. An
    * app that uses processor time is only busy, and so is one whose processor time is unknown. Returns false if the
    * container has changed meanwhile.
-   *
-   * @param executor Gives the processor time that a container has used, ns; `undefined` if unknown.
    */
   async hangs(
     instance: Instance,
-    executor: { processorTime(instance: Instance): Promise<number | undefined> },
+    executor: ProcessorTimes,
     probes = IN_A_ROW.missed,
   ): Promise<boolean> {
     const { answers, changes, origin, revision: { readinessPath } } = instance;

@@ -3,6 +3,7 @@ import type { Revision, RevisionName } from "../model/revision.ts";
 import type { Waker } from "../model/waker.ts";
 import type { Clock } from "../base/clock.ts";
 import { SwapList, type Swappable } from "../base/swap_list.ts";
+import type { ContainerEvent } from "./launcher.ts";
 import type { Probed } from "./probe.ts";
 
 /** What a request has observed of an app that seems unwell: see the table in health.ts. */
@@ -153,6 +154,13 @@ export class Instance {
     this.inFlightAtEnd = this.requests;
     this.#gone.abort();
     for (const lease of this.#leases.list()) lease.holder?.instanceGone(false);
+  }
+
+  /** Notes what the engine reported of the container's end. */
+  noteEnd({ byHand, exitCode, oom = false }: Pick<ContainerEvent, "byHand" | "exitCode" | "oom">): void {
+    this.exitCode = exitCode;
+    this.oom = oom;
+    this.byHand = byHand ?? exitCode === undefined;
   }
 
   /** Reports what a request has observed of the app. Call it after the request's lease is released. */

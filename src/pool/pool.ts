@@ -1,5 +1,7 @@
+import { Alarm } from "../base/alarm.ts";
 import { atMost } from "../base/async.ts";
 import type { Clock } from "../base/clock.ts";
+import { Conditions } from "../base/conditions.ts";
 import { ClessError } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import { type InstanceState, isAsleep } from "../model/instance_state.ts";
@@ -11,6 +13,7 @@ import { endOf, Health } from "./health.ts";
 import { HoldQueue, tooMany } from "./hold_queue.ts";
 import { Instance, type InstanceOwner, type Lease, newInstanceId, type Suspicion, type Visits } from "./instance.ts";
 import type { Container, ContainerEvent } from "./launcher.ts";
+import type { Breakage, PoolObserver } from "./observer.ts";
 import { Pace } from "./pace.ts";
 import { Slots } from "./slots.ts";
 import { backgroundBackoffMs, crashLoop, type Failure, type Mishap, requestBackoffMs } from "./start_backoff.ts";
@@ -24,7 +27,7 @@ import {
   readyCount,
   reduce,
 } from "./state.ts";
-import { type Wake, type WakeObserver, WakeTimes } from "./wake_times.ts";
+import { type Wake, WakeTimes } from "./wake_times.ts";
 
 const log = logger("pool");
 
@@ -33,24 +36,6 @@ export interface Grant {
   readonly lease: Lease;
   readonly how?: Wake;
 }
-
-/** Observes the instances of pools. */
-export interface PoolObserver extends WakeObserver {
-  /** Called for a new instance, and for each change of state. */
-  changed?(instance: Instance, before: InstanceState | undefined): void;
-  /** Called when a revision has failed, once its app's output is known. */
-  failed?(failure: Failure, pool: InstancePool): void;
-  /** Called after a start, with the times that its container and then its app took. */
-  started?(revision: Revision, createMs: number, readyMs: number): void;
-  /** Called when an instance has not become ready, or ended or stopped answering by itself. */
-  broke?(revision: Revision, how: Breakage): void;
-}
-
-/**
- * What went wrong with an instance, if neither cless nor an operator ended it: a start that failed or took too long, an
- * end, or no answers any more.
- */
-export type Breakage = "start_failed" | "start_timeout" | "ended" | "out_of_memory" | "hung" | "unanswered";
 
 /** What all pools of the program share. */
 export interface PoolContext {
@@ -87,15 +72,13 @@ export class InstancePool implements InstanceOwner {
   readonly #health: Health;
   readonly #pace: Pace;
   readonly #wakeTimes: WakeTimes;
-  /** The instances that are being checked for a hang. */
-  readonly #checkedForHang = new WeakSet<Instance>();
   readonly #events: PoolEvent[] = [];
-  /** Awaited conditions, checked after each event. */
-  readonly #awaited = new Set<{ readonly holds: () => boolean; readonly resolve: () => void }>();
+  /** Rings for the next decision. */
+  readonly #alarm: Alarm;
+  /** Checked after each event. */
+  readonly #conditions = new Conditions();
   #state: PoolState;
   #isWorking = false;
-  #lookAt = Infinity;
-  #cancelLook: () => void = () => {};
 
   constructor(revision: Revision, context: PoolContext) {
     const { clock, executor, maxPending, random = Math.random } = this.#context = context;
@@ -106,7 +89,8 @@ export class InstancePool implements InstanceOwner {
     this.#queue = new HoldQueue(maxPending);
     this.#slots = new Slots(revision.concurrency, this.#queue, random);
     this.#pace = new Pace(clock);
-    this.#wakeTimes = new WakeTimes(clock, context.observer);
+    this.#alarm = new Alarm(clock);
+    this.#wakeTimes = new WakeTimes(clock, this.#queue, context.observer);
     this.#health = new Health(clock, executor.asking);
     this.#state = initialState(revision, this.#queue);
   }
@@ -177,9 +161,7 @@ export class InstancePool implements InstanceOwner {
 
   /** Restarts the idle time of a ready instance that has a free slot, without a request. Returns whether there is one. */
   touch(): boolean {
-    const lease = this.#slots.claim(false);
-    lease?.release();
-    return lease !== undefined;
+    return this.#slots.touch();
   }
 
   /**
@@ -255,7 +237,7 @@ export class InstancePool implements InstanceOwner {
   }
 
   settled(): Promise<void> {
-    return this.#until(() => this.#state.members.every(({ coming }) => !coming));
+    return this.#conditions.until(() => this.#state.members.every(({ coming }) => !coming));
   }
 
   /** Adopts a container of an earlier process; removes it if its app does not answer. */
@@ -276,9 +258,7 @@ export class InstancePool implements InstanceOwner {
     if (event.what === "paused" && isNeeded) return this.#executor.undoPause(instance);
     if (event.what !== "ended") return this.#take({ type: `engine ${event.what}`, id });
     if (instance.gone.aborted) return; // this is the event of its removal
-    instance.exitCode = event.exitCode;
-    instance.oom = event.oom ?? false;
-    instance.byHand = event.byHand ?? event.exitCode === undefined;
+    instance.noteEnd(event);
     const { memoryBytes, service } = this.revision;
     const reason = endOf(event, memoryBytes);
     const wasUnwell = state === "draining" && instance.failure !== undefined && !instance.byHand;
@@ -298,7 +278,7 @@ export class InstancePool implements InstanceOwner {
     const { retired, suspensions } = this.#state;
     if (retired || suspensions > 0 || this.#means().tenure !== "all" || !mayEvict(this.#state, id)) return false;
     this.#take({ type: "pressed", id });
-    await this.#until(() => this.#memberOf(id)?.pressed !== true);
+    await this.#conditions.until(() => this.#memberOf(id)?.pressed !== true);
     return instance.state === "hibernated";
   }
 
@@ -369,7 +349,7 @@ export class InstancePool implements InstanceOwner {
       this.#slots.add(instance);
       this.#pace.restart();
     } else if (before === "ready") this.#slots.delete(instance);
-    this.#wakeTimes.moved(instance, before, this.#queue.size > 0);
+    this.#wakeTimes.moved(instance, before);
     this.#context.observer?.changed?.(instance, before);
   }
 
@@ -407,10 +387,7 @@ export class InstancePool implements InstanceOwner {
       return await wait();
     } catch (error) {
       if (!(error instanceof ClessError) || signal.aborted) throw error;
-      const { code, detail = error.message, message, retryAfterS } = error;
-      const output = error.output ?? await this.#executor.outputOf(error);
-      const hint = retryAfterS === undefined ? {} : { retryAfterS };
-      throw new ClessError(code, message, { detail, output, ...hint, cause: error });
+      throw await this.#executor.explain(error);
     }
   }
 
@@ -424,11 +401,7 @@ export class InstancePool implements InstanceOwner {
     } finally {
       this.#isWorking = false;
     }
-    for (const awaited of this.#awaited) {
-      if (!awaited.holds()) continue;
-      this.#awaited.delete(awaited);
-      awaited.resolve();
-    }
+    this.#conditions.check();
   }
 
   #work(): void {
@@ -441,24 +414,13 @@ export class InstancePool implements InstanceOwner {
       if (this.#state.suspensions === 0) this.#slots.serve();
       const { actions, lookAgainAt } = decide(this.#state, this.#clock.now(), this.#means());
       for (const action of actions) this.#begin(action);
-      if (actions.length === 0 && this.#events.length === 0) return this.#setAlarm(lookAgainAt);
+      if (actions.length > 0 || this.#events.length > 0) continue;
+      return this.#alarm.set(lookAgainAt, () => this.look()); // deciding too early does no harm
     }
   }
 
   #means(): Means {
     return { tenure: this.#context.role?.now.tenure ?? "all", canHibernate: this.#executor.canHibernate };
-  }
-
-  /** Sets the alarm for the next decision, unless an earlier one is set: deciding too early does no harm. */
-  #setAlarm(at: number): void {
-    if (at >= this.#lookAt && at !== Infinity) return;
-    this.#cancelLook();
-    this.#lookAt = at;
-    if (at === Infinity) return;
-    this.#cancelLook = this.#clock.after(Math.ceil(at - this.#clock.now()), () => {
-      this.#lookAt = Infinity;
-      this.#take({ type: "looked", peak: this.#slots.takePeak() });
-    });
   }
 
   #apply(event: PoolEvent): void {
@@ -469,7 +431,7 @@ export class InstancePool implements InstanceOwner {
     if (failure === before.backoff.failure || failure === undefined || !("mishap" in event)) return;
     Promise.resolve(event.mishap.output).then((output = "") => {
       failure.output = output;
-      this.#context.observer?.failed?.(failure, this);
+      this.#context.observer?.failed?.(this.revision, failure);
     });
   }
 
@@ -505,7 +467,7 @@ export class InstancePool implements InstanceOwner {
     switch (action.do) {
       case "resume":
         this.#apply({ type: "resuming", id });
-        this.#wakeTimes.resuming(instance, this.#wakerOf(instance));
+        this.#wakeTimes.resuming(instance);
         return void this.#order(instance, this.#executor.resume(instance, this.#memberOf(id)!.attempt));
       case "pause":
         this.#apply({ type: "pausing", id });
@@ -537,15 +499,9 @@ export class InstancePool implements InstanceOwner {
   #launch(): void {
     const { newId = newInstanceId } = this.#context;
     const instance = this.#newInstance(newId(this.revision));
-    this.#wakeTimes.launching(instance, this.#wakerOf(instance));
+    this.#wakeTimes.launching(instance);
     this.#apply({ type: "launched", id: instance.id, use: instance });
     this.#follow(instance, this.#executor.start(instance));
-  }
-
-  /** For whom an instance is about to wake: for who has waited the longest, if anybody waits. */
-  #wakerOf({ inFlight, visitor }: Instance): Waker {
-    if (this.#queue.size > 0) return this.#queue.first?.() ?? { kind: "unknown" };
-    return visitor ?? { kind: inFlight > 0 ? "unknown" : "minimum" }; // somebody may have paused it while it had requests
   }
 
   #newInstance(id: string): Instance {
@@ -589,12 +545,8 @@ export class InstancePool implements InstanceOwner {
   }
 
   async #checkForHang(instance: Instance): Promise<void> {
+    if (!await this.#health.suspectHang(instance, this.#executor)) return;
     const { id } = instance;
-    if (instance.state !== "ready" || this.#checkedForHang.has(instance)) return;
-    this.#checkedForHang.add(instance);
-    const hangs = await this.#health.hangs(instance, this.#executor);
-    this.#checkedForHang.delete(instance);
-    if (!hangs) return;
     log.warning("instance hangs", { service: this.revision.service, instance: id, inFlight: instance.inFlight });
     this.#broke("hung");
     const reason = instance.failure = "the app hung: it answered nothing, and used no processor time";
@@ -639,13 +591,7 @@ export class InstancePool implements InstanceOwner {
   }
 
   #gone(ids: readonly string[]): Promise<void> {
-    return this.#until(() => this.#state.members.every(({ id }) => !ids.includes(id)));
-  }
-
-  /** Resolves when a condition holds. The condition is checked after each event. */
-  #until(holds: () => boolean): Promise<void> {
-    if (holds()) return Promise.resolve();
-    return new Promise((resolve) => this.#awaited.add({ holds, resolve }));
+    return this.#conditions.until(() => this.#state.members.every(({ id }) => !ids.includes(id)));
   }
 }
 

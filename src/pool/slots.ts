@@ -29,6 +29,13 @@ export class Slots {
     return this.#queue.size > 0 ? undefined : this.#claim(quiet);
   }
 
+  /** Restarts the idle time of a ready instance that has a free slot. Returns whether there is one. */
+  touch(): boolean {
+    const lease = this.claim(false);
+    lease?.release();
+    return lease !== undefined;
+  }
+
   /** Opens a session on a ready instance, full or not; `undefined` if there is none. */
   enter(by: Waker): Lease | undefined {
     return choose(this.#ready, Infinity, this.#random)?.enter(by);

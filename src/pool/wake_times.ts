@@ -1,6 +1,7 @@
 import type { Clock } from "../base/clock.ts";
 import type { InstanceState } from "../model/instance_state.ts";
 import type { Waker } from "../model/waker.ts";
+import type { HoldQueue } from "./hold_queue.ts";
 import type { Instance } from "./instance.ts";
 
 /** The last cold starts are remembered, up to this many. */
@@ -22,6 +23,7 @@ export interface WakeObserver {
 /** Tells from what and for whom the instances of a pool woke, and measures how long they took. */
 export class WakeTimes {
   readonly #clock: Clock;
+  readonly #queue: Pick<HoldQueue<unknown>, "first" | "size">;
   readonly #observer: WakeObserver | undefined;
   /** For each instance that became ready: from what it woke, and the serial number of that wake. */
   readonly #woken = new WeakMap<Instance, { readonly how: Wake; readonly number: number }>();
@@ -31,8 +33,14 @@ export class WakeTimes {
   /** How long the last ones took, ms; the latest comes last. */
   readonly #coldStarts: number[] = [];
 
-  constructor(clock: Clock, observer: WakeObserver | undefined) {
+  /** @param queue The requests that wait for an instance of the pool. */
+  constructor(
+    clock: Clock,
+    queue: Pick<HoldQueue<unknown>, "first" | "size">,
+    observer: WakeObserver | undefined,
+  ) {
     this.#clock = clock;
+    this.#queue = queue;
     this.#observer = observer;
   }
 
@@ -56,8 +64,8 @@ export class WakeTimes {
   }
 
   /** Notes the decision to launch an instance. */
-  launching(instance: Instance, by: Waker): void {
-    this.#launchedFor.set(instance, by);
+  launching(instance: Instance): void {
+    this.#launchedFor.set(instance, this.#wakerOf(instance));
   }
 
   /** Notes a cold start. @param ms The time until the app answered, with that of the container. */
@@ -68,20 +76,21 @@ export class WakeTimes {
   }
 
   /** Notes the decision to resume an instance. */
-  resuming(instance: Instance, by: Waker): void {
-    instance.waking ??= { how: instance.isInSwap ? "hibernated" : "resume", by, beganMs: this.#clock.now() };
+  resuming(instance: Instance): void {
+    const how = instance.isInSwap ? "hibernated" : "resume";
+    instance.waking ??= { how, by: this.#wakerOf(instance), beganMs: this.#clock.now() };
   }
 
   /**
-   * Notes a change of an instance's state. @param isAwaited Whether requests wait for an instance: then the wake ends
-   * with the app's first answer, and otherwise as soon as the app runs.
+   * Notes a change of an instance's state. If requests wait for an instance, the wake ends with the app's first answer,
+   * and otherwise as soon as the app runs.
    */
-  moved(instance: Instance, before: InstanceState, isAwaited: boolean): void {
+  moved(instance: Instance, before: InstanceState): void {
     const { state, waking } = instance;
     if (state === "ready") this.#note(instance, before);
     if (waking === undefined) return;
     if (state === "ready") instance.waking = { ...waking, ranMs: this.#clock.now() };
-    if (state === "ready" && isAwaited) return;
+    if (state === "ready" && this.#queue.size > 0) return;
     if (state === "ready" || before === "ready") this.#woke(instance, instance.waking!.ranMs!);
     instance.waking = undefined;
   }
@@ -95,6 +104,12 @@ export class WakeTimes {
   unanswered(instance: Instance): void {
     const { ranMs } = instance.waking!;
     if (ranMs !== undefined) this.#woke(instance, ranMs);
+  }
+
+  /** For whom an instance is about to wake: for who has waited the longest, if anybody waits. */
+  #wakerOf({ inFlight, visitor }: Instance): Waker {
+    if (this.#queue.size > 0) return this.#queue.first?.() ?? { kind: "unknown" };
+    return visitor ?? { kind: inFlight > 0 ? "unknown" : "minimum" }; // somebody may have paused it while it had requests
   }
 
   #note(instance: Instance, before: InstanceState): void {

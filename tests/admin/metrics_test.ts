@@ -4,7 +4,7 @@ import type { StatedService } from "../../src/admin/prometheus.ts";
 import type { RevisionName } from "../../src/model/revision.ts";
 import { Instance } from "../../src/pool/instance.ts";
 import type { Usage } from "../../src/pool/launcher.ts";
-import type { Breakage } from "../../src/pool/pool.ts";
+import type { Breakage } from "../../src/pool/observer.ts";
 import { newKit } from "../support/kit.ts";
 
 const BREAKAGES: readonly Breakage[] = [

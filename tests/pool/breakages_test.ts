@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { ClessError } from "../../src/base/errors.ts";
 import type { Revision } from "../../src/model/revision.ts";
-import type { Breakage } from "../../src/pool/pool.ts";
+import type { Breakage } from "../../src/pool/observer.ts";
 import type { Probed } from "../../src/pool/probe.ts";
 import { settle } from "../support/fake_clock.ts";
 import { never, newKit, newRevision, started, untilAborted } from "../support/kit.ts";

@@ -229,8 +229,8 @@ Deno.test("the output of an app before its start failed belongs to the error of 
   const holding = kit.newPool().hold(never());
   const failed = assertRejects(() => holding, ClessError);
   (await kit.launcher.nextLaunch()).fail(new Error("exec format error"));
-  assertEquals(await kit.executor.outputOf(await failed), "cannot find config.json");
-  assertEquals(await kit.executor.outputOf(new ClessError("start_failed", "another one")), "");
+  assertEquals((await kit.executor.explain(await failed)).output, "cannot find config.json");
+  assertEquals((await kit.executor.explain(new ClessError("start_failed", "another one"))).output, "");
 });
 
 Deno.test("a waiting request learns of its start's failure whatever else happens at that moment", async () => {
@@ -315,7 +315,7 @@ Deno.test("an observer is told of each instance, of each change of its state, an
     observer: {
       changed: ({ id, state }, before) => void told.push(`${id} ${before ?? "new"} ${state}`),
       started: ({ service }, createMs, readyMs) => void told.push(`${service} ${createMs} ${readyMs}`),
-      failed: ({ count, output }, { revision }) => void told.push(`${revision.service} ${count} ${output}`),
+      failed: ({ service }, { count, output }) => void told.push(`${service} ${count} ${output}`),
     },
     untilReady: async (_url, clock) => {
       await new Promise<void>((resolve) => clock.after(300, resolve));

@@ -318,7 +318,7 @@ Deno.test("an app that ends after a healthy minute is no failure", async () => {
 
 Deno.test("the last failure of a revision can be read, with the output of its app", async () => {
   const told: Failure[] = [];
-  const { kit, pool } = newBroken({ observer: { failed: (failure) => void told.push(failure) } });
+  const { kit, pool } = newBroken({ observer: { failed: (_, failure) => void told.push(failure) } });
   kit.launcher.written = "cannot find config.json";
   await ask(pool);
   await kit.executor.settled();

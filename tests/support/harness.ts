@@ -17,7 +17,8 @@ import { type ClientMetrics, SlowClients } from "../../src/http/slow_clients.ts"
 import { StreamBudget } from "../../src/http/stream_budget.ts";
 import type { Forwarder } from "../../src/http/forwarder.ts";
 import type { Instance } from "../../src/pool/instance.ts";
-import { InstancePool, type PoolObserver } from "../../src/pool/pool.ts";
+import type { PoolObserver } from "../../src/pool/observer.ts";
+import { InstancePool } from "../../src/pool/pool.ts";
 import type { Ask, Asking } from "../../src/pool/probe.ts";
 import { Proxy, type ProxyOptions } from "../../src/proxy/proxy.ts";
 import { type RequestContext, UnansweredRequests } from "../../src/proxy/request_context.ts";
