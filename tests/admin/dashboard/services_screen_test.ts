@@ -1,11 +1,12 @@
 /// <reference lib="dom" />
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Page } from "playwright-core";
 import { declareServices, nameOf } from "../../bench/growth/declared.ts";
 import { barriers } from "../../support/chromium.ts";
 import { type DashboardRig, dashboardTest } from "../../support/dashboard.ts";
 import { freePorts } from "../../support/free_ports.ts";
 import { Relay } from "../../support/relay.ts";
+import { until } from "../../support/until.ts";
 
 const LOST = "No connection to cless; trying again…";
 
@@ -58,6 +59,28 @@ dashboardTest("a lost connection is told, and what happened meanwhile shows when
   await row(page, "golang", "asleep").waitFor();
   await page.getByText(LOST).waitFor({ state: "detached" });
 });
+
+dashboardTest(
+  "pointing at a wake, or going there by the arrow keys, tells who it was for and how long it took",
+  {},
+  async (rig) => {
+    const { page, program } = rig;
+    const headers = { "user-agent": "Night-Watch/1.0" };
+    assertEquals((await program.get("golang", "/cart?secret=1", { headers })).status, 200);
+    await until(async () => (await program.api("/v1/wakes")).length === 1);
+    await rig.open();
+    const band = page.getByRole("slider", { name: /^golang, the last 24 hours/ });
+    await band.focus();
+    await page.keyboard.press("ArrowLeft");
+    const told = await band.getAttribute("aria-valuetext");
+    assertMatch(told!, /cold.*GET.*\/cart.*127\.0\.0\.0\/24/);
+    assert(!told!.includes("secret"), told!);
+    await page.keyboard.press("Escape");
+    const { x, y, width, height } = (await band.boundingBox())!;
+    await page.mouse.move(x + width - 1, y + height / 2);
+    await page.locator(".tip").getByText("/cart").waitFor();
+  },
+);
 
 dashboardTest("looking wakes nothing", {}, async (rig) => {
   const { page, program } = rig;

@@ -130,7 +130,7 @@ function ProgressLines({ progress: { lines, live }, isBusy }) {
   if (lines.length === 0 && !isBusy) return null;
   return html`
     <section class="panel" aria-label="Progress">
-      <ol class="progress" role="log">${lines.map((line) => html`<li>${line}</li>`)}</ol>
+      <ol class="progress" aria-live="polite">${lines.map((line) => html`<li>${line}</li>`)}</ol>
       ${isBusy && html`<p class="quiet live">${live || "…"}</p>`}
     </section>
   `;
