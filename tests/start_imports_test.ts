@@ -41,14 +41,14 @@ Deno.test({
   ignore: noRead,
   fn: async () => {
     const sources = await readSources();
-    for (const entry of ["main.ts", "src/compose.ts"]) {
+    for (const entry of ["main.ts", "src/cless.ts"]) {
       const packages = packagesOf(entry, sources);
       assertEquals(
         [...LATE, ...WITH_THEM].flatMap((name) => packages.has(name) ? [`${packages.get(name)} -> ${name}`] : []),
         [],
       );
     }
-    assert(!importsAtOnce(sources["src/cli/serve.ts"]!).includes("../compose.ts"), "other verbs load what serves");
+    assert(!importsAtOnce(sources["src/cli/serve.ts"]!).includes("../cless.ts"), "other verbs load what serves");
     const later = [
       "src/admin/routes.ts",
       "src/admin/dashboard/files.ts",

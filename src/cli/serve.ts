@@ -5,7 +5,7 @@ import { messageOf, OperatorError } from "../base/errors.ts";
 import { configureLogging, logger } from "../base/log.ts";
 import { portHolder } from "../base/machine.ts";
 import { VERSION } from "../base/version.ts";
-import type { Cless } from "../compose.ts";
+import type { Cless } from "../cless.ts";
 import { formatEndpoint } from "../model/host.ts";
 import { dashboardUrl } from "./dashboard_url.ts";
 import { type Flag, inGroup, nearest } from "./flags.ts";
@@ -186,7 +186,7 @@ function signalled(): Promise<Deno.Signal> {
 
 /** Starts the program. If a port is taken, the error says what to do and, if known, which program uses it. */
 async function start(config: Config): Promise<Cless> {
-  const { Cless } = await import("../compose.ts");
+  const { Cless } = await import("../cless.ts");
   const { ListenError } = await import("../http/server.ts");
   try {
     return await Cless.start(config);
