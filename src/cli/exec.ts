@@ -5,7 +5,7 @@ import { defined } from "../model/defined.ts";
 import { servicePath } from "./client.ts";
 import { ExecSession } from "./exec_session.ts";
 import { flag } from "./flags.ts";
-import { terminalSize, whileRaw } from "./raw_terminal.ts";
+import { rawTerminal, terminalSize } from "./raw_terminal.ts";
 import { Progress } from "./progress.ts";
 import { onlyWaits, stderrScreen } from "./terminal.ts";
 import { plainText } from "./text.ts";
@@ -61,19 +61,26 @@ async function run(call: Call, terminal: TerminalSize | undefined): Promise<numb
     screen.live(`waking ${name}`);
     progress = Progress.begin(call.client, name, onlyWaits(screen));
   });
-  const started = () => {
+  const clear = () => {
     cancelNotice();
     progress?.[Symbol.asyncDispose]();
     screen.clear();
+  };
+  using raw = new DisposableStack();
+  const started = () => {
+    clear();
+    // Until then, Ctrl-C is for this program, so that nobody has to wait for a service that does not start.
+    if (terminal !== undefined) raw.use(rawTerminal());
   };
   const { stderr, stdin, stdout } = Deno;
   const hasInput = !call.flags.has("stdin") || call.on("stdin");
   const session = new ExecSession(socket, { stdin: hasInput ? stdin : undefined, stdout, stderr }, started);
   const run = async () => {
-    await opened;
-    return await (terminal === undefined ? session.run() : whileRaw(() => session.run()));
+    await session.connect(opened);
+    return await session.run();
   };
-  const { code, output = [], reason } = await withSignals(session, terminal !== undefined, run).finally(started);
+  const { code, output = [], reason } = await withSignals(session, terminal !== undefined, run).finally(clear);
+  raw.dispose(); // lines of this program need a terminal as usual
   if (reason !== undefined) console.error(`cless: ${plainText(reason)}`);
   output.forEach((line) => console.error(`  ${plainText(line)}`));
   return code;

@@ -33,6 +33,7 @@ export class ExecSession {
   readonly #input = new SendWindow();
   readonly #output = new ReceiveWindow();
   readonly #ended = Promise.withResolvers<SessionEnd>();
+  readonly #left = Promise.withResolvers<void>();
   #written: Promise<void> = Promise.resolve();
 
   /** @param socket It need not be open yet. @param started Called when the command runs. */
@@ -49,7 +50,16 @@ export class ExecSession {
     };
   }
 
-  /** Passes everything on until the session ends. The socket must be open. @throws {OperatorError} If the connection is lost. */
+  /** Waits until the socket is open, or the session is left. @throws What `opened` rejects with. */
+  async connect(opened: Promise<void>): Promise<void> {
+    await Promise.race([opened, this.#left.promise]);
+  }
+
+  /**
+   * Passes everything on until the session ends. The socket must be open, or the session left.
+   *
+   * @throws {OperatorError} If the connection is lost.
+   */
   async run(): Promise<SessionEnd> {
     this.#passInput();
     try {
@@ -67,6 +77,7 @@ export class ExecSession {
   /** Ends the session from this side. The command goes on, without input. */
   leave(code: number): void {
     this.#ended.resolve({ code });
+    this.#left.resolve();
   }
 
   #send(message: Uint8Array<ArrayBuffer>): void {

@@ -10,13 +10,9 @@ export function terminalSize(): TerminalSize | undefined {
   }
 }
 
-/** Does something while the terminal passes all keys on, Ctrl-C too. Without a terminal, just does it. */
-export async function whileRaw<T>(act: () => Promise<T>): Promise<T> {
-  if (!Deno.stdin.isTerminal()) return await act();
-  Deno.stdin.setRaw(true);
-  try {
-    return await act();
-  } finally {
-    Deno.stdin.setRaw(false);
-  }
+/** Lets the terminal pass all keys on, Ctrl-C too, until this is disposed of. Without a terminal, does nothing. */
+export function rawTerminal(): Disposable {
+  const isTerminal = Deno.stdin.isTerminal();
+  if (isTerminal) Deno.stdin.setRaw(true);
+  return { [Symbol.dispose]: () => isTerminal && Deno.stdin.setRaw(false) };
 }

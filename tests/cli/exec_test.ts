@@ -168,6 +168,57 @@ execTest("a signal that ends exec ends its session, with the code that shells gi
 });
 
 Deno.test({
+  name: "a signal ends exec also while cless does not answer",
+  ignore: noNet || noRun,
+  fn: async () => {
+    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const server = `http://127.0.0.1:${listener.addr.port}`;
+    const child = new Deno.Command(Deno.execPath(), {
+      args: programArgs("exec", "web", "--server", server, "--token", "secret", "--", "ls"),
+      ...{ stdin: "null", stdout: "null", stderr: "null" },
+    }).spawn();
+    using connection = await listener.accept();
+    await connection.read(new Uint8Array(1000));
+    child.kill("SIGTERM");
+    const timer = setTimeout(() => child.kill("SIGKILL"), 10_000);
+    assertEquals((await child.status).code, 143);
+    clearTimeout(timer);
+  },
+});
+
+Deno.test({
+  name: "at a terminal, Ctrl-C ends exec while the service is woken",
+  ignore: noNet || noRun || Deno.build.os !== "linux",
+  fn: async () => {
+    await using scene = await Scene.make();
+    const launch = Promise.withResolvers<never>();
+    scene.admin.kit.launcher.on.launch = () => launch.promise;
+    const quoted = [Deno.execPath(), ...scene.args("web")].map((word) => `'${word}'`).join(" ");
+    const child = new Deno.Command("script", {
+      args: ["-qec", `${quoted}; echo "code $?"`, "/dev/null"],
+      env: { SHELL: "/bin/bash" },
+      ...{ stdin: "piped", stdout: "piped", stderr: "null" },
+    }).spawn();
+    const keys = child.stdin.getWriter();
+    let text = "";
+    const reading = (async () => {
+      for await (const piece of child.stdout.pipeThrough(new TextDecoderStream())) text += piece;
+    })();
+    try {
+      await until(() => text.includes("waking web"));
+      await keys.write(new TextEncoder().encode("\x03"));
+      await until(() => text.includes("code "));
+    } finally {
+      launch.reject(new Error("no memory"));
+      await reading;
+      await keys.close().catch(() => {});
+      await child.status;
+    }
+    assertMatch(text, /code 130\r\n/);
+  },
+});
+
+Deno.test({
   name: "at a terminal, keys go to the command, a new size too, and the terminal is as before in the end",
   ignore: noNet || noRun || Deno.build.os !== "linux",
   fn: async () => {
