@@ -134,7 +134,7 @@ dashboardTest("the log follows what is written, can be paused, and can be search
   await log.getByText("asked for /while-open").waitFor();
   await page.getByRole("button", { name: "Pause" }).click();
   await ask("/while-paused");
-  await page.getByText("1 new lines").waitFor();
+  await page.getByText("1 new line").waitFor();
   assertEquals(await log.getByText("/while-paused").count(), 0);
   await page.getByRole("button", { name: "Go on" }).click();
   await log.getByText("asked for /while-paused").waitFor();

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { wakesByKind } from "../../../src/admin/dashboard/ui/wake_histogram.js";
+import { wakesByKind, withRoom } from "../../../src/admin/dashboard/ui/wake_histogram.js";
 import { summarize } from "../../../src/control/wakes.ts";
 
 const wake = (how: "cold" | "resume", bucket: number, count: number, revision = "web-00001") =>
@@ -26,4 +26,13 @@ Deno.test("each kind has its own bars, cold starts first, and the times that the
 
 Deno.test("there are no bars without wakes", () => {
   assertEquals(wakesByKind([]), []);
+});
+
+Deno.test("a few bars get room on both sides, without gaps, and many bars none", () => {
+  const [kind] = wakesByKind(summarize([wake("cold", 36, 2), wake("cold", 38, 1)]));
+  const wide = withRoom(kind!.bars);
+  assertEquals(wide.map(({ count }) => count), [0, 0, 2, 0, 1, 0, 0, 0]);
+  wide.slice(1).forEach(({ fromMs }, at) => assert(Math.abs(fromMs / wide[at]!.upToMs - 1) < 1e-9));
+  assertEquals(withRoom(wide), wide);
+  assertEquals(withRoom([]), []);
 });

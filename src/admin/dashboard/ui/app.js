@@ -1,7 +1,7 @@
 // @ts-check
 /// <reference lib="dom" />
 import { render } from "preact";
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { useAction } from "./action.js";
 import { Api } from "./api.js";
 import { DeployScreen } from "./deploy_screen.js";
@@ -32,13 +32,18 @@ function Dashboard() {
   const [isLost, setLost] = useState(false);
   const [done, setDone] = useState(/** @type {Done | undefined} */ (undefined));
   const [route, setRoute] = useState(parseRoute(location.hash));
+  const saidAt = useRef(0);
   const app = useMemo(() => {
     const routeChanged = () => setRoute(parseRoute(location.hash));
+    const say = (/** @type {Done} */ what) => {
+      saidAt.current = Date.now();
+      setDone(what);
+    };
     const signedOut = () => {
       setWasSignedIn(true);
       setSession(undefined);
     };
-    return { api: new Api({ signedOut, connection: setLost }), events: new Events(), routeChanged, say: setDone };
+    return { api: new Api({ signedOut, connection: setLost }), events: new Events(), routeChanged, say };
   }, []);
   useEffect(() => {
     addEventListener("hashchange", app.routeChanged);
@@ -55,6 +60,8 @@ function Dashboard() {
     return () => clearTimeout(timer);
   }, [session]);
   useEffect(() => {
+    // What has just been done may have led here.
+    if (Date.now() - saidAt.current > JUST_MS) setDone(undefined);
     document.title = route.name === "" ? "cless" : `${route.name} · cless`;
     scrollTo(0, 0);
   }, [route.screen, route.name, route.section]);
@@ -123,6 +130,7 @@ function Said({ done, onDone }) {
 }
 
 const RETRY_MS = 2000;
+const JUST_MS = 1000;
 const SAID_MS = 10_000;
 const UNDO_MS = 120_000;
 const SCREENS = { services: ServicesScreen, service: ServiceScreen, deploy: DeployScreen };

@@ -65,17 +65,16 @@ export async function changeTemplate(api, name, change) {
 }
 
 /**
- * Replaces the split of a service. The way back is a rollback.
+ * Replaces the split of a service. The way back is the split as it was.
  *
  * @param {Api} api
- * @param {string} name
- * @param {import("./shares.js").Target[]} traffic
- * @param {string | undefined} etag The service as the reader knows it
+ * @param {Pick<ServiceJson, "name" | "traffic" | "etag">} service As the reader knows it
+ * @param {readonly import("./shares.js").Target[]} traffic
  * @returns {Promise<Done>}
  */
-export async function setTraffic(api, name, traffic, etag) {
+export async function setTraffic(api, { name, traffic: before, etag }, traffic) {
   const after = await api.json("PUT", servicePath(name, "traffic"), { body: traffic, ifMatch: etag });
-  return { text: `traffic: ${splitText(after.traffic)}`, undo: () => rollBack(api, name) };
+  return { text: `traffic: ${splitText(after.traffic)}`, undo: () => setTraffic(api, after, before) };
 }
 
 /**

@@ -40,6 +40,7 @@ export function FiguresPanel({ app, route, service: { name } }) {
   const text = value === undefined ? "" : figuresText(value);
   const counts = useMemo(() => series && [series.times, series.requests, series.errors], [series]);
   const times = useMemo(() => series && [series.times, series.p50, series.p99], [series]);
+  const hasNone = value?.points.every((/** @type {{ requests: number }} */ { requests }) => requests === 0);
   return html`
     <section class="panel" aria-labelledby="figures">
       <h2 id="figures">Over time</h2>
@@ -49,8 +50,8 @@ export function FiguresPanel({ app, route, service: { name } }) {
             aria-current=${key === range ? "true" : undefined}>${text}</a>
         `
       )}</p>
-      ${value?.points.length === 0 && html`<p class="quiet">No requests in this time.</p>`}
-      ${counts && times && value?.points.length > 0 && html`
+      ${hasNone && html`<p class="quiet">No requests in this time.</p>`}
+      ${counts && times && !hasNone && html`
         <${Chart} title=${`Requests and errors a ${step}`} text=${text} data=${counts} lines=${COUNTS} show=${numberText} />
         <${Chart} title="Time to an answer’s head" text=${text} data=${times} lines=${TIMES} show=${timeText} />
       `}

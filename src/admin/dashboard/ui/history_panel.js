@@ -31,7 +31,7 @@ export function HistoryPanel({ app, service, reload, deploys }) {
   const entries = history.value ?? [];
   const goBack = (/** @type {Target[]} */ traffic) =>
     action.run(async () => {
-      app.say(await setTraffic(app.api, name, traffic, etag));
+      app.say(await setTraffic(app.api, service, traffic));
       reload();
     });
   return html`

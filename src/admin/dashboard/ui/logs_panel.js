@@ -3,7 +3,7 @@
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { ErrorLine } from "./action.js";
 import { servicePath } from "./api.js";
-import { clockText } from "./format.js";
+import { clockText, countText } from "./format.js";
 import { html } from "./html.js";
 import { appended, LineSplitter, matching, plainText } from "./log_lines.js";
 import { routeHash } from "./route.js";
@@ -61,7 +61,9 @@ export function LogsPanel({ app, route, service: { name } }) {
         <button type="button" aria-pressed=${isPaused} onClick=${() => setPaused(!isPaused)}>${isPaused
           ? "Go on"
           : "Pause"}</button>
-        <span class="quiet">${isPaused ? `${newer > 0 ? `${newer} new lines` : "paused"}` : "following"}${q !== "" &&
+        <span class="quiet">${isPaused
+          ? `${newer > 0 ? countText(newer, "new line") : "paused"}`
+          : "following"}${q !== "" &&
           `, ${shown.length} found`}</span>
       </p>
       <div class="log" ref=${box} onScroll=${scrolled} tabindex="0" role="log" aria-live="off" aria-label=${`Output of ${name}`}>

@@ -4,6 +4,7 @@ import { useState } from "preact/hooks";
 import { ErrorLine, Output, useAction } from "./action.js";
 import { ApiError, servicePath } from "./api.js";
 import { Band, TipBox } from "./band.js";
+import { NO_PROGRESS, progressAfter, waitingText } from "./deploy_progress.js";
 import { EnvironmentPanel } from "./environment_panel.js";
 import { FiguresPanel } from "./figures_panel.js";
 import { age, ago, durationText, numberText, sizeText } from "./format.js";
@@ -88,7 +89,7 @@ export function ServiceScreen({ app, route }) {
   const props = { app, route, service, reload: () => reload() };
   return html`
     <${Head} ...${props} />
-    <${Failure} service=${service} failing=${failing} deploys=${deploys} />
+    <${Failure} app=${app} service=${service} failing=${failing} deploys=${deploys} />
     <${Day} name=${name} timeline=${timeline.value?.[0]} />
     <nav class="tabs" aria-label=${`Parts of ${name}`}>
       ${Object.entries(SECTIONS).map(([key, { title }]) =>
@@ -203,10 +204,11 @@ function Facts({ app, service }) {
 /**
  * Why the service fails, or that its last deploy did not work.
  *
- * @param {{ service: ServiceJson, failing: RevisionJson | undefined, deploys: readonly DeployJson[] }} props
+ * @param {{ app: App, service: ServiceJson, failing: RevisionJson | undefined, deploys: readonly DeployJson[] }} props
  */
-function Failure({ service, failing, deploys }) {
+function Failure({ app, service, failing, deploys }) {
   const now = useNow(MINUTE_MS);
+  if (service.state === "deploying") return html`<${Deploying} app=${app} service=${service} deploys=${deploys} />`;
   if (service.state === "failing") {
     const { failure } = failing ?? {};
     return html`
@@ -228,6 +230,28 @@ function Failure({ service, failing, deploys }) {
       <h2>Last deploy ${last.outcome}</h2>
       <p><${DeployReason} deploy=${last} now=${now} /></p>
       ${last.output.length > 0 && html`<${Output} lines=${last.output} />`}
+    </section>
+  `;
+}
+
+/**
+ * What the deploy that is under way waits for.
+ *
+ * @param {{ app: App, service: ServiceJson, deploys: readonly DeployJson[] }} props
+ */
+function Deploying({ app, service: { name, waiting }, deploys }) {
+  const [progress, setProgress] = useState(NO_PROGRESS);
+  useEvents(app.events, (event) => {
+    if (event.data.service === name) setProgress((before) => progressAfter(before, event));
+  });
+  const deploy = deploys.find(({ outcome }) => outcome === "running");
+  const first = waiting && waitingText({ ...waiting, at: new Date().toISOString() });
+  return html`
+    <section class="attention calm" aria-label="Deploy">
+      <h2>Deploying ${deploy?.revision ?? name}</h2>
+      ${deploy && html`<p class="quiet">${deploy.image}, by ${deploy.by}</p>`}
+      <ol class="progress">${progress.lines.map((line) => html`<li>${line}</li>`)}</ol>
+      <p class="live">${progress.live || (progress.lines.length === 0 && first) || "…"}</p>
     </section>
   `;
 }

@@ -77,7 +77,7 @@ export function TrafficPanel({ app, service, reload }) {
       ${mayChange && html`
         <p class="actions">
           <button type="button" class="primary" disabled=${!isChanged || action.isBusy}
-            onClick=${() => apply(() => setTraffic(app.api, name, trafficOf(shares), service.etag))}>Apply</button>
+            onClick=${() => apply(() => setTraffic(app.api, service, trafficOf(shares)))}>Apply</button>
           <button type="button" disabled=${!isChanged || action.isBusy} onClick=${() =>
             setDraft(undefined)}>Cancel</button>
           <button type="button" class="last" disabled=${action.isBusy} title="Undo the last change of traffic"

@@ -34,6 +34,28 @@ export function wakesByKind(wakes) {
 }
 
 /**
+ * A few bars with empty ones on both sides, so that they are not wider than those of another histogram.
+ *
+ * @param {readonly Bar[]} bars Without gaps
+ * @returns {Bar[]}
+ */
+export function withRoom(bars) {
+  const [first, last] = [bars[0], bars[bars.length - 1]];
+  if (first === undefined || last === undefined) return [];
+  const missing = Math.max(0, MIN_BARS - bars.length);
+  const left = Array.from({ length: Math.floor(missing / 2) }, (_, at) => barAt(first.upToMs * RATIO ** -(at + 1)));
+  const right = Array.from({ length: Math.ceil(missing / 2) }, (_, at) => barAt(last.upToMs * RATIO ** (at + 1)));
+  return [...left.reverse(), ...bars, ...right];
+}
+
+const MIN_BARS = 8;
+
+/** @param {number} upToMs */
+function barAt(upToMs) {
+  return { fromMs: upToMs / RATIO, upToMs, count: 0 };
+}
+
+/**
  * The bars without gaps, also where there were no wakes in between.
  *
  * @param {readonly { upToMs: number, count: number }[]} entries

@@ -6,7 +6,7 @@ import { countText, dateText, durationText } from "./format.js";
 import { html } from "./html.js";
 import { useEvents, useLoaded } from "./live.js";
 import { causeText, howText } from "./timeline.js";
-import { wakesByKind } from "./wake_histogram.js";
+import { wakesByKind, withRoom } from "./wake_histogram.js";
 
 /** @import { PanelProps } from "./service_screen.js" */
 /** @import { Wake } from "./timeline.js" */
@@ -43,7 +43,7 @@ export function WakesPanel({ app, service: { name } }) {
         html`
           <figure key=${how} class="histogram">
             <figcaption><h3>${howText(how)}</h3> ${countText(count, "wake")}</figcaption>
-            <${Bars} bars=${bars} />
+            <${Bars} bars=${withRoom(bars)} />
             <p><span>p50 <strong>${durationText(p50Ms)}</strong></span> <span>p99 <strong>${durationText(
               p99Ms,
             )}</strong></span></p>

@@ -4,7 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import { ErrorLine, useAction } from "./action.js";
 import { servicePath } from "./api.js";
 import { changeTemplate } from "./changes.js";
-import { numberText, sizeText } from "./format.js";
+import { countText, numberText, sizeText, spanText } from "./format.js";
 import { html } from "./html.js";
 import { changedSettings, choicesFor, placeOf, settingText } from "./idle_settings.js";
 
@@ -69,7 +69,7 @@ export function WhatIfPanel({ app, service, reload }) {
       <h2 id="what-if">What if it slept sooner, or later</h2>
       <p class="quiet">${days === 0
         ? "No requests are recorded yet, so that there is nothing to estimate from."
-        : `Estimated from the requests of the last ${numberText(days)} days. An instance takes ${
+        : `Estimated from the requests of the last ${daysText(days)}. An instance takes ${
           sizeText(memory.awakeBytes)
         } while it is awake, ${sizeText(memory.pausedBytes)} paused and ${
           sizeText(memory.hibernatedBytes)
@@ -109,8 +109,8 @@ function Setting({ name, now, value, onChange }) {
   return html`
     <div class="setting">
       <label for=${name}>${title}</label>
-      <output for=${name}>${settingText(value)}${settingText(value) !== settingText(now) &&
-        html`<span class="quiet"> now ${settingText(now)}</span>`}</output>
+      <span class="chosen">${settingText(value)}${settingText(value) !== settingText(now) &&
+        html`<span class="quiet"> now ${settingText(now)}</span>`}</span>
       <input id=${name} type="range" min="0" max=${choices.length - 1} value=${placeOf(choices, value)}
         aria-valuetext=${settingText(value)} aria-describedby=${`${name}-help`} onInput=${read} />
       <p id=${`${name}-help`} class="quiet">${help}</p>
@@ -148,6 +148,11 @@ function Outcomes({ now, then, isChanged }) {
       )}</tbody>
     </table>
   `;
+}
+
+/** @param {number} days */
+function daysText(days) {
+  return days < 1 ? spanText(days * 86_400_000) : countText(Number(numberText(days)), "day");
 }
 
 /** @param {unknown} value */
