@@ -46,7 +46,7 @@ const EXPORTED_FOR_TESTS: Record<string, string> = {
   "src/edge/ports.ts unitIn": "the format is tested without systemd",
   "src/control/service_status.ts statusOf": "the decision is tested without instances",
   "src/deploy/config_file.ts deployerTarget": "applying a manifest is tested without a file",
-  "src/control/idle_gaps.ts gapBucketOf": "where each bucket ends",
+  "src/control/figures/idle_gaps.ts gapBucketOf": "where each bucket ends",
   "src/control/manifest/apply.ts ApplyError": "what an error is known by",
   "src/control/secrets/secret_key.ts SecretKeyError": "what an error is known by",
   "src/control/secrets/secret_key.ts UnreadableSecretError": "what an error is known by",

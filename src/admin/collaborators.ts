@@ -1,10 +1,10 @@
 import type { SignInAddresses } from "../access/oidc/addresses.ts";
 import type { Usage } from "../pool/launcher.ts";
 import type { DataDir } from "../control/data_dir.ts";
-import type { Activity } from "../control/activity.ts";
-import type { Past } from "../control/past.ts";
-import type { Estimates } from "../control/estimates.ts";
-import type { Figures } from "../control/figures.ts";
+import type { Activity } from "../control/figures/activity.ts";
+import type { Past } from "../control/figures/past.ts";
+import type { Estimates } from "../control/figures/estimates.ts";
+import type { Figures } from "../control/figures/figures.ts";
 import type { ClessEvent, SubscribeOptions } from "../control/events.ts";
 import type { CertificateNames } from "../control/certificates/names.ts";
 import type { RevisionLimits } from "../control/revision_limits.ts";

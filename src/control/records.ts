@@ -6,7 +6,7 @@ import type { HostKind } from "../routing/hosts.ts";
 import type { Usage } from "../pool/launcher.ts";
 import type { Waker } from "../model/waker.ts";
 import type { Wake } from "../pool/wake_times.ts";
-import type { Histogram } from "./histogram.ts";
+import type { Histogram } from "./figures/histogram.ts";
 import type { ServiceStatus } from "./service_status.ts";
 
 /** A service as it is stored. */

@@ -3,7 +3,7 @@ import type { Adoption } from "../fleet/adoption.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import type { MemoryBudget } from "../fleet/memory_budget.ts";
 import type { Reconciler } from "../fleet/reconciler.ts";
-import type { Figures } from "./figures.ts";
+import type { Figures } from "./figures/figures.ts";
 import type { InstancePool } from "../pool/pool.ts";
 import type { Activator } from "../routing/activator.ts";
 import type { ServiceMap } from "../routing/service_map.ts";

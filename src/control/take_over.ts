@@ -13,7 +13,7 @@ import type { Server } from "../http/server.ts";
 import { allowMigration, knock, stopAccepting } from "../http/stop_accepting.ts";
 import type { Tenure } from "../pool/decide.ts";
 import { type DataDir, isDataDirInUse } from "./data_dir.ts";
-import type { Figures } from "./figures.ts";
+import type { Figures } from "./figures/figures.ts";
 import { HandoverClient, type PredecessorFacts, type RunningProcess, type Sealed } from "./handover.ts";
 import type { Supervision } from "./supervision.ts";
 

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
-import { type Histogram, merged } from "../control/histogram.ts";
-import { periodsOf } from "../control/periods.ts";
+import { type Histogram, merged } from "../control/figures/histogram.ts";
+import { periodsOf } from "../control/figures/periods.ts";
 import type {
   ByWake,
   CostRecord,

@@ -27,7 +27,7 @@ import {
   type WakeRecord,
   type WakeSum,
 } from "../../src/control/records.ts";
-import { periodsOf, summed } from "../../src/control/periods.ts";
+import { periodsOf, summed } from "../../src/control/figures/periods.ts";
 import { DomainTakenError, StaleError, type Store } from "../../src/control/store.ts";
 
 /** A store that forgets everything when the process ends. What it gives out are copies, as from a disk. */

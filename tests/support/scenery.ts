@@ -1,4 +1,4 @@
-import { bucketOf } from "../../src/control/histogram.ts";
+import { bucketOf } from "../../src/control/figures/histogram.ts";
 import type {
   CostRecord,
   DeployRecord,

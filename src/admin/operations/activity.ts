@@ -1,7 +1,7 @@
 import { z } from "zod";
-import type { ServiceActivity } from "../../control/activity.ts";
-import { quantileOf } from "../../control/histogram.ts";
-import type { Timeline } from "../../control/past.ts";
+import type { ServiceActivity } from "../../control/figures/activity.ts";
+import { quantileOf } from "../../control/figures/histogram.ts";
+import type { Timeline } from "../../control/figures/past.ts";
 import type { Period } from "../../control/records.ts";
 import { SERVICE_STATES } from "../../control/service_status.ts";
 import { json } from "../body.ts";

@@ -8,7 +8,7 @@ import { allows, type Holder } from "../../control/access/tokens.ts";
 import type { ServiceView } from "../../control/catalog.ts";
 import { SERVICE_STATES } from "../../control/service_status.ts";
 import type { Scope } from "../../control/records.ts";
-import type { Cost } from "../../control/costs.ts";
+import type { Cost } from "../../control/figures/costs.ts";
 import type { ChangeOptions } from "../../deploy/deployer.ts";
 import { defined } from "../../model/defined.ts";
 import type { Traffic } from "../../model/traffic.ts";

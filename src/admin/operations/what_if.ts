@@ -1,8 +1,8 @@
 import { z } from "zod";
-import { gapEndOf } from "../../control/idle_gaps.ts";
+import { gapEndOf } from "../../control/figures/idle_gaps.ts";
 import type { HoldingLimit, RevisionLimits } from "../../control/revision_limits.ts";
 import * as field from "../../control/schema/fields.ts";
-import { type IdleSettings, type WhatIf, whatIf } from "../../control/what_if.ts";
+import { type IdleSettings, type WhatIf, whatIf } from "../../control/figures/what_if.ts";
 import { ClessError } from "../../base/errors.ts";
 import { formatDuration, parseDuration } from "../../model/time.ts";
 import { json } from "../body.ts";

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { wakesByKind, withRoom } from "../../../src/admin/dashboard/ui/wake_histogram.js";
-import { summarize } from "../../../src/control/wakes.ts";
+import { summarize } from "../../../src/control/figures/wake_counts.ts";
 
 const wake = (how: "cold" | "resume", bucket: number, count: number, revision = "web-00001") =>
   ({ service: "web", revision, how, bucket, count }) as const;

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import type { ServiceActivity } from "../../../src/control/activity.ts";
+import type { ServiceActivity } from "../../../src/control/figures/activity.ts";
 import type { Period } from "../../../src/control/records.ts";
 import { type Admin, good, newAdmin, problemOf } from "../kit.ts";
 

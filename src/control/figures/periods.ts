@@ -1,5 +1,5 @@
 import { merged } from "./histogram.ts";
-import type { ByState, ByWake, NewFigures, Period, WakeSum } from "./records.ts";
+import type { ByState, ByWake, NewFigures, Period, WakeSum } from "../records.ts";
 
 const HOUR_MS = 3_600_000;
 const NO_WAKES: ByWake = { cold: 0, resume: 0, hibernated: 0 };

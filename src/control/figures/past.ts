@@ -1,12 +1,12 @@
-import type { ServiceMap } from "../routing/service_map.ts";
+import type { ServiceMap } from "../../routing/service_map.ts";
 import type { Figures } from "./figures.ts";
 import { hourOf, periodsOf, summed } from "./periods.ts";
-import type { DeployEnd, Period, RunRecord, WakeRecord } from "./records.ts";
+import type { DeployEnd, Period, RunRecord, WakeRecord } from "../records.ts";
 import type { RequestCounts } from "./request_counts.ts";
-import type { Spells } from "./spells.ts";
-import type { Store } from "./store.ts";
-import { type Spell, thinned, timelineOf, timesIn } from "./timeline.ts";
-import { minuteOf, type Wakes } from "./wakes.ts";
+import type { Spells } from "./spell_log.ts";
+import type { Store } from "../store.ts";
+import { type Spell, thinned, timelineOf, timesIn } from "./spells.ts";
+import { minuteOf, type Wakes } from "./wake_counts.ts";
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;

@@ -1,10 +1,10 @@
-import { messageOf } from "../base/errors.ts";
-import { logger } from "../base/log.ts";
-import type { Wake } from "../pool/wake_times.ts";
-import type { RequestSum, WakeSum } from "./records.ts";
+import { messageOf } from "../../base/errors.ts";
+import { logger } from "../../base/log.ts";
+import type { Wake } from "../../pool/wake_times.ts";
+import type { RequestSum, WakeSum } from "../records.ts";
 import type { RequestCounts } from "./request_counts.ts";
-import type { Store } from "./store.ts";
-import { minuteOf, type Wakes } from "./wakes.ts";
+import type { Store } from "../store.ts";
+import { minuteOf, type Wakes } from "./wake_counts.ts";
 
 const log = logger("figures");
 const MINUTES = 60;

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { WakeLog } from "../../src/control/wake_log.ts";
+import { WakeLog } from "../../../src/control/figures/wake_log.ts";
 
 const INSTANCE = { id: "cless-app-1", revision: { service: "app", name: "app-00001" } } as Parameters<
   WakeLog["woken"]

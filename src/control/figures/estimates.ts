@@ -1,7 +1,7 @@
 import type { Costs } from "./costs.ts";
 import { dayNumberOf, type IdleGaps } from "./idle_gaps.ts";
-import type { CostRecord } from "./records.ts";
-import type { Store } from "./store.ts";
+import type { CostRecord } from "../records.ts";
+import type { Store } from "../store.ts";
 import type { Gaps, Idleness, TierBytes } from "./what_if.ts";
 
 const DAY_MS = 86_400_000;

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
-import type { RunRecord, SpellRecord } from "../../src/control/records.ts";
-import { type Spell, thinned, timelineOf, timesIn } from "../../src/control/timeline.ts";
+import type { RunRecord, SpellRecord } from "../../../src/control/records.ts";
+import { type Spell, thinned, timelineOf, timesIn } from "../../../src/control/figures/spells.ts";
 
 /** A spell as it is stored. */
 function record(at: number, state: SpellRecord["state"], failure?: string): SpellRecord {

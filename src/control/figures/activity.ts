@@ -1,11 +1,11 @@
-import type { Fleet } from "../fleet/fleet.ts";
-import type { InstanceState } from "../model/instance_state.ts";
-import type { ServiceMap } from "../routing/service_map.ts";
+import type { Fleet } from "../../fleet/fleet.ts";
+import type { InstanceState } from "../../model/instance_state.ts";
+import type { ServiceMap } from "../../routing/service_map.ts";
 import type { Figures } from "./figures.ts";
 import type { HourOfService, LastHour } from "./last_hour.ts";
 import type { RecentRequests, RequestCounts } from "./request_counts.ts";
-import type { ServiceStatus, ServiceStatuses } from "./service_status.ts";
-import type { Statistics } from "./statistics.ts";
+import type { ServiceStatus, ServiceStatuses } from "../service_status.ts";
+import type { Statistics } from "../statistics.ts";
 
 /** What a service is doing now, and was doing in the last minutes. */
 export interface ServiceActivity extends ServiceStatus, RecentRequests, HourOfService {

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
-import { gapBucketOf, gapEndOf, IdleGaps } from "../../src/control/idle_gaps.ts";
-import { FakeClock } from "../support/fake_clock.ts";
-import { never, newKit, newRevision } from "../support/kit.ts";
+import { gapBucketOf, gapEndOf, IdleGaps } from "../../../src/control/figures/idle_gaps.ts";
+import { FakeClock } from "../../support/fake_clock.ts";
+import { never, newKit, newRevision } from "../../support/kit.ts";
 
 const DAY_MS = 86_400_000;
 

@@ -1,7 +1,7 @@
-import type { Waker } from "../model/waker.ts";
-import type { Instance } from "../pool/instance.ts";
-import type { Wake } from "../pool/wake_times.ts";
-import type { WakeRecord } from "./records.ts";
+import type { Waker } from "../../model/waker.ts";
+import type { Instance } from "../../pool/instance.ts";
+import type { Wake } from "../../pool/wake_times.ts";
+import type { WakeRecord } from "../records.ts";
 
 /** While nothing can be stored, at most this many wakes are retained. */
 const MAX_PENDING = 2000;

@@ -1,9 +1,9 @@
 import { assertEquals } from "@std/assert";
-import { Costs } from "../../src/control/costs.ts";
-import { Estimates } from "../../src/control/estimates.ts";
-import { IdleGaps } from "../../src/control/idle_gaps.ts";
-import { FakeClock } from "../support/fake_clock.ts";
-import { FakeStore } from "../support/fake_store.ts";
+import { Costs } from "../../../src/control/figures/costs.ts";
+import { Estimates } from "../../../src/control/figures/estimates.ts";
+import { IdleGaps } from "../../../src/control/figures/idle_gaps.ts";
+import { FakeClock } from "../../support/fake_clock.ts";
+import { FakeStore } from "../../support/fake_store.ts";
 
 const DAY_MS = 86_400_000;
 const COST = { service: "app", since: 1, at: 2, processorNs: 0, usedByteS: 0, savedByteS: 0, wholeBytes: 0 };

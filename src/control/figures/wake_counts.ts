@@ -1,7 +1,7 @@
-import type { RevisionName } from "../model/revision.ts";
-import type { Wake } from "../pool/wake_times.ts";
+import type { RevisionName } from "../../model/revision.ts";
+import type { Wake } from "../../pool/wake_times.ts";
 import { bucketOf, endOf, quantileOf } from "./histogram.ts";
-import type { WakeCount } from "./records.ts";
+import type { WakeCount } from "../records.ts";
 
 const MINUTE_MS = 60_000;
 /** Ends at 1 ms. Shorter wakes are in it too. */

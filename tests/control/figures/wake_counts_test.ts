@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { minuteOf, summarize, Wakes } from "../../src/control/wakes.ts";
+import { minuteOf, summarize, Wakes } from "../../../src/control/figures/wake_counts.ts";
 
 const REVISION = { service: "app", name: "app-00001" };
 

@@ -1,6 +1,6 @@
-import type { Clock } from "../base/clock.ts";
-import type { Visits } from "../pool/instance.ts";
-import type { GapCount, IdleRecord, NewFigures } from "./records.ts";
+import type { Clock } from "../../base/clock.ts";
+import type { Visits } from "../../pool/instance.ts";
+import type { GapCount, IdleRecord, NewFigures } from "../records.ts";
 
 const DAY_MS = 86_400_000;
 /** Shorter gaps are not counted. */

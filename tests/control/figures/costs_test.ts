@@ -1,8 +1,8 @@
 import { assertEquals } from "@std/assert";
-import { Costs } from "../../src/control/costs.ts";
-import type { InstanceState } from "../../src/model/instance_state.ts";
-import type { Usage } from "../../src/pool/launcher.ts";
-import { newRevision } from "../support/kit.ts";
+import { Costs } from "../../../src/control/figures/costs.ts";
+import type { InstanceState } from "../../../src/model/instance_state.ts";
+import type { Usage } from "../../../src/pool/launcher.ts";
+import { newRevision } from "../../support/kit.ts";
 
 /** The costs of the service `app`, at a time that the test sets, wall-clock ms. */
 class Scene {

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { Spells } from "../../src/control/spells.ts";
+import { Spells } from "../../../src/control/figures/spell_log.ts";
 
 const HOUR_MS = 3_600_000;
 /** The begin of an hour. */

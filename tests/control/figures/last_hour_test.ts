@@ -1,9 +1,9 @@
 import { assertEquals } from "@std/assert";
-import { LastHour } from "../../src/control/last_hour.ts";
-import type { RequestCount, WakeCount } from "../../src/control/records.ts";
-import { FakeStore } from "../support/fake_store.ts";
-import { StoreUnavailable } from "../../src/control/store.ts";
-import type { Wake } from "../../src/pool/wake_times.ts";
+import { LastHour } from "../../../src/control/figures/last_hour.ts";
+import type { RequestCount, WakeCount } from "../../../src/control/records.ts";
+import { FakeStore } from "../../support/fake_store.ts";
+import { StoreUnavailable } from "../../../src/control/store.ts";
+import type { Wake } from "../../../src/pool/wake_times.ts";
 
 const MINUTE_MS = 60_000;
 const NO_WAKES = { cold: 0, resume: 0, hibernated: 0 };

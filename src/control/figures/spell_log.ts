@@ -1,7 +1,7 @@
 import { NO_TIMES, sumOfTimes } from "./periods.ts";
-import type { RunRecord, SpellRecord, StateTime } from "./records.ts";
-import type { ServiceStatus } from "./service_status.ts";
-import { isUse, type Spell, thinned, timesIn } from "./timeline.ts";
+import type { RunRecord, SpellRecord, StateTime } from "../records.ts";
+import type { ServiceStatus } from "../service_status.ts";
+import { isUse, type Spell, thinned, timesIn } from "./spells.ts";
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;

@@ -1,8 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
-import { gapBucketOf, IdleGaps } from "../../src/control/idle_gaps.ts";
-import { type Gaps, type IdleSettings, whatIf } from "../../src/control/what_if.ts";
-import { never, newKit, newRevision } from "../support/kit.ts";
-import { Random } from "../support/random.ts";
+import { gapBucketOf, IdleGaps } from "../../../src/control/figures/idle_gaps.ts";
+import { type Gaps, type IdleSettings, whatIf } from "../../../src/control/figures/what_if.ts";
+import { never, newKit, newRevision } from "../../support/kit.ts";
+import { Random } from "../../support/random.ts";
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;

@@ -1,15 +1,15 @@
 import { assertEquals } from "@std/assert";
-import { Costs } from "../../src/control/costs.ts";
-import { Figures } from "../../src/control/figures.ts";
-import { IdleGaps } from "../../src/control/idle_gaps.ts";
-import { LastHour } from "../../src/control/last_hour.ts";
-import { RequestCounts } from "../../src/control/request_counts.ts";
-import { Spells } from "../../src/control/spells.ts";
-import { WakeLog } from "../../src/control/wake_log.ts";
-import { Wakes } from "../../src/control/wakes.ts";
-import type { Usage } from "../../src/pool/launcher.ts";
-import { FakeStore } from "../support/fake_store.ts";
-import { newKit, newRevision, started } from "../support/kit.ts";
+import { Costs } from "../../../src/control/figures/costs.ts";
+import { Figures } from "../../../src/control/figures/figures.ts";
+import { IdleGaps } from "../../../src/control/figures/idle_gaps.ts";
+import { LastHour } from "../../../src/control/figures/last_hour.ts";
+import { RequestCounts } from "../../../src/control/figures/request_counts.ts";
+import { Spells } from "../../../src/control/figures/spell_log.ts";
+import { WakeLog } from "../../../src/control/figures/wake_log.ts";
+import { Wakes } from "../../../src/control/figures/wake_counts.ts";
+import type { Usage } from "../../../src/pool/launcher.ts";
+import { FakeStore } from "../../support/fake_store.ts";
+import { newKit, newRevision, started } from "../../support/kit.ts";
 
 const MINUTE_MS = 60_000;
 

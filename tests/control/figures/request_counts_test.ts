@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { RequestCounts } from "../../src/control/request_counts.ts";
+import { RequestCounts } from "../../../src/control/figures/request_counts.ts";
 
 const MINUTE_MS = 60_000;
 /** The begin of a minute. */

@@ -1,13 +1,13 @@
 import { assert, assertEquals } from "@std/assert";
-import { Activity } from "../../src/control/activity.ts";
-import type { Cost } from "../../src/control/costs.ts";
-import { LastHour } from "../../src/control/last_hour.ts";
-import { RequestCounts } from "../../src/control/request_counts.ts";
-import { ServiceStatuses } from "../../src/control/service_status.ts";
-import { Wakes } from "../../src/control/wakes.ts";
-import { Service } from "../../src/routing/service.ts";
-import { FakeStore } from "../support/fake_store.ts";
-import { newFront, newKit, newRevision, started } from "../support/kit.ts";
+import { Activity } from "../../../src/control/figures/activity.ts";
+import type { Cost } from "../../../src/control/figures/costs.ts";
+import { LastHour } from "../../../src/control/figures/last_hour.ts";
+import { RequestCounts } from "../../../src/control/figures/request_counts.ts";
+import { ServiceStatuses } from "../../../src/control/service_status.ts";
+import { Wakes } from "../../../src/control/figures/wake_counts.ts";
+import { Service } from "../../../src/routing/service.ts";
+import { FakeStore } from "../../support/fake_store.ts";
+import { newFront, newKit, newRevision, started } from "../../support/kit.ts";
 
 const COST: Cost = {
   ...{

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { quantileOf } from "../../src/control/histogram.ts";
-import { periodsOf, summed } from "../../src/control/periods.ts";
+import { quantileOf } from "../../../src/control/figures/histogram.ts";
+import { periodsOf, summed } from "../../../src/control/figures/periods.ts";
 
 const NONE = { ready: 0, starting: 0, paused: 0, hibernated: 0 };
 

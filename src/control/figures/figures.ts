@@ -1,22 +1,22 @@
-import { atMost } from "../base/async.ts";
-import type { Clock } from "../base/clock.ts";
-import { messageOf } from "../base/errors.ts";
-import { logger } from "../base/log.ts";
-import type { Fleet } from "../fleet/fleet.ts";
-import { isAsleep } from "../model/instance_state.ts";
-import type { Instance } from "../pool/instance.ts";
-import type { Launcher, Usage } from "../pool/launcher.ts";
+import { atMost } from "../../base/async.ts";
+import type { Clock } from "../../base/clock.ts";
+import { messageOf } from "../../base/errors.ts";
+import { logger } from "../../base/log.ts";
+import type { Fleet } from "../../fleet/fleet.ts";
+import { isAsleep } from "../../model/instance_state.ts";
+import type { Instance } from "../../pool/instance.ts";
+import type { Launcher, Usage } from "../../pool/launcher.ts";
 import type { Cost, Costs } from "./costs.ts";
 import { dayNumberOf, type IdleGaps } from "./idle_gaps.ts";
 import type { LastHour } from "./last_hour.ts";
 import { hourOf } from "./periods.ts";
 import type { RequestCounts } from "./request_counts.ts";
-import type { Spells } from "./spells.ts";
-import type { StatusWatch } from "./status_watch.ts";
-import type { Store } from "./store.ts";
-import type { NewFigures, WakeRecord } from "./records.ts";
+import type { Spells } from "./spell_log.ts";
+import type { StatusWatch } from "../status_watch.ts";
+import type { Store } from "../store.ts";
+import type { NewFigures, WakeRecord } from "../records.ts";
 import type { WakeLog } from "./wake_log.ts";
-import { minuteOf, summarize, type Wakes, type WakeSummary } from "./wakes.ts";
+import { minuteOf, summarize, type Wakes, type WakeSummary } from "./wake_counts.ts";
 
 const log = logger("figures");
 /** What is awake is measured at this interval, and what is new is stored. */
