@@ -3,9 +3,9 @@ import { OperatorError } from "../base/errors.ts";
 import { EXEC_CODE, type TerminalSize } from "../control/exec/process.ts";
 import { defined } from "../model/defined.ts";
 import { servicePath } from "./client.ts";
-import { ExecSession } from "./exec_session.ts";
+import { ExecSession, type SessionEnd } from "./exec_session.ts";
 import { flag } from "./flags.ts";
-import { rawTerminal, terminalSize } from "./raw_terminal.ts";
+import { RawTerminal, terminalSize } from "./raw_terminal.ts";
 import { Progress } from "./progress.ts";
 import { onlyWaits, stderrScreen } from "./terminal.ts";
 import { plainText } from "./text.ts";
@@ -66,22 +66,23 @@ async function run(call: Call, terminal: TerminalSize | undefined): Promise<numb
     progress?.[Symbol.asyncDispose]();
     screen.clear();
   };
-  using raw = new DisposableStack();
-  const started = () => {
-    clear();
-    // Until then, Ctrl-C is for this program, so that nobody has to wait for a service that does not start.
-    if (terminal !== undefined) raw.use(rawTerminal());
-  };
   const { stderr, stdin, stdout } = Deno;
   const hasInput = !call.flags.has("stdin") || call.on("stdin");
-  const session = new ExecSession(socket, { stdin: hasInput ? stdin : undefined, stdout, stderr }, started);
-  const run = async () => {
-    await session.connect(opened);
-    return await session.run();
-  };
-  const { code, output = [], reason } = await withSignals(session, terminal !== undefined, run).finally(clear);
-  raw.dispose(); // lines of this program need a terminal as usual
-  if (reason !== undefined) console.error(`cless: ${plainText(reason)}`);
+  let end: SessionEnd;
+  let isOnNewLine = true;
+  {
+    using raw = new RawTerminal();
+    // Until the command runs, Ctrl-C ends the wait for it.
+    const session = new ExecSession(socket, { stdin: hasInput ? stdin : undefined, stdout, stderr }, async () => {
+      clear();
+      if (terminal === undefined) return;
+      isOnNewLine = false;
+      await raw.begin();
+    });
+    end = await withSignals(session, terminal !== undefined, () => session.run(opened)).finally(clear);
+  }
+  const { code, output = [], reason } = end;
+  if (reason !== undefined) console.error(`${isOnNewLine ? "" : "\n"}cless: ${plainText(reason)}`);
   output.forEach((line) => console.error(`  ${plainText(line)}`));
   return code;
 }

@@ -29,39 +29,38 @@ export interface Streams {
 export class ExecSession {
   readonly #socket: WebSocket;
   readonly #streams: Streams;
-  readonly #started: () => void;
+  readonly #started: () => Promise<void>;
   readonly #input = new SendWindow();
   readonly #output = new ReceiveWindow();
   readonly #ended = Promise.withResolvers<SessionEnd>();
-  readonly #left = Promise.withResolvers<void>();
   #written: Promise<void> = Promise.resolve();
 
-  /** @param socket It need not be open yet. @param started Called when the command runs. */
-  constructor(socket: WebSocket, streams: Streams, started: () => void) {
+  /**
+   * @param socket It need not be open yet.
+   * @param started Called when the command runs. Nothing is read or written until its promise has resolved.
+   */
+  constructor(socket: WebSocket, streams: Streams, started: () => Promise<void>) {
     this.#socket = socket;
     this.#streams = streams;
     this.#started = started;
+    this.#ended.promise.catch(() => {}); // `run` reports it
     socket.onmessage = ({ data }) => this.#receive(new Uint8Array(data));
     socket.onerror = () => {}; // a close event follows
-    this.#ended.promise.catch(() => {}); // `run` reports it
-    socket.onclose = () => {
-      // What came before is written first, and an end that was told counts.
-      this.#written.then(() => this.#ended.reject(new OperatorError("the connection to cless has broken off")));
+    socket.onopen = () => {
+      socket.onclose = () => {
+        // What came before is written first, and an end that was told counts.
+        this.#written.then(() => this.#ended.reject(new OperatorError("the connection to cless has broken off")));
+      };
     };
   }
 
-  /** Waits until the socket is open, or the session is left. @throws What `opened` rejects with. */
-  async connect(opened: Promise<void>): Promise<void> {
-    await Promise.race([opened, this.#left.promise]);
-  }
-
   /**
-   * Passes everything on until the session ends. The socket must be open, or the session left.
+   * Passes everything on until the session ends.
    *
-   * @throws {OperatorError} If the connection is lost.
+   * @param opened Rejects if the socket cannot be opened. @throws {OperatorError} If the connection is lost.
    */
-  async run(): Promise<SessionEnd> {
-    this.#passInput();
+  async run(opened: Promise<void>): Promise<SessionEnd> {
+    opened.catch((error) => this.#ended.reject(error));
     try {
       return await this.#ended.promise;
     } finally {
@@ -77,7 +76,6 @@ export class ExecSession {
   /** Ends the session from this side. The command goes on, without input. */
   leave(code: number): void {
     this.#ended.resolve({ code });
-    this.#left.resolve();
   }
 
   #send(message: Uint8Array<ArrayBuffer>): void {
@@ -92,7 +90,8 @@ export class ExecSession {
       case KIND.stderr:
         return this.#write(this.#streams.stderr, content);
       case KIND.started:
-        return this.#started();
+        this.#written = this.#written.then(() => this.#started());
+        return void this.#written.then(() => this.#passInput());
       case KIND.taken:
         return this.#input.give(readTaken(content) ?? 0);
       case KIND.exit: {

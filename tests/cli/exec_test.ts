@@ -4,11 +4,13 @@ import type { ExecSessions } from "../../src/control/exec/sessions.ts";
 import { type Admin, newAdmin, OWNER } from "../admin/kit.ts";
 import { noNet, noRun } from "../support/permissions.ts";
 import type { FakeProcess } from "../support/fake_exec.ts";
+import { hasPseudoTerminals, PseudoTerminal } from "../support/pseudo_terminal.ts";
 import { until } from "../support/until.ts";
 import { apiTest } from "./fake_api.ts";
 import { programArgs, runMain } from "./run_main.ts";
 
 const decoder = new TextDecoder();
+const isTerminalThere = !noRun && await hasPseudoTerminals();
 
 /** `cless exec` as a process of its own, against the real API with an engine that does what the test says. */
 class Scene implements AsyncDisposable {
@@ -218,49 +220,64 @@ Deno.test({
   },
 });
 
-Deno.test({
-  name: "at a terminal, keys go to the command, a new size too, and the terminal is as before in the end",
-  ignore: noNet || noRun || Deno.build.os !== "linux",
-  fn: async () => {
-    await using scene = await Scene.make();
-    const quoted = [Deno.execPath(), ...scene.args("web")].map((word) => `'${word}'`).join(" ");
-    const script = `stty cols 97 rows 31; ${quoted}; echo "code $?"; stty -a`;
-    const child = new Deno.Command("script", {
-      args: ["-qec", script, "/dev/null"],
-      env: { SHELL: "/bin/bash" },
-      ...{ stdin: "piped", stdout: "piped", stderr: "null" },
-    }).spawn();
-    const keys = child.stdin.getWriter();
-    const output = new Response(child.stdout).text();
-    const process = await scene.admin.exec.next();
-    assertEquals(process.command.terminal, { columns: 97, rows: 31 });
-    process.say("$ ");
-    // Until the terminal is raw, it would keep the keys.
-    const tty = await terminalOf(child.pid);
-    await until(async () => / -icanon\b/.test(await stty(tty, "-a")));
-    await keys.write(new TextEncoder().encode("ls\r\x03"));
-    await until(() => process.text === "ls\r\x03");
-    await stty(tty, "cols", "132", "rows", "50");
-    await until(() => process.sizes.at(-1)?.columns === 132 && process.sizes.at(-1)?.rows === 50);
-    process.end(9);
-    const text = await output;
-    assertMatch(text, /\$ code 9\r\n/);
-    assertMatch(text, / icanon\b/);
-    await keys.close().catch(() => {});
-    await child.status;
-  },
+/** A test with a program at a terminal. */
+function terminalTest(name: string, fn: (scene: Scene, terminal: PseudoTerminal) => Promise<void>): void {
+  Deno.test({
+    name,
+    ignore: noNet || noRun || !isTerminalThere,
+    fn: async () => {
+      await using scene = await Scene.make();
+      const program = [Deno.execPath(), ...scene.args("web")];
+      await using terminal = PseudoTerminal.start(program, { columns: 97, rows: 31 });
+      await fn(scene, terminal);
+      const { after, before } = terminal.settings;
+      assertEquals(after, before);
+    },
+  });
+}
+
+terminalTest("at a terminal, keys go to the command, Ctrl-C too, and so does a new size", async (scene, terminal) => {
+  const process = await scene.admin.exec.next();
+  assertEquals(process.command.terminal, { columns: 97, rows: 31 });
+  process.say("one\n  two\r\n");
+  await terminal.shows("\n     two\n"); // a line feed goes down, and not to the left
+  await terminal.press("ls\r\x03");
+  await until(() => process.text === "ls\r\x03");
+  await terminal.resize(132, 50);
+  await until(() => process.sizes.at(-1)?.columns === 132 && process.sizes.at(-1)?.rows === 50);
+  process.end(9);
+  await terminal.end();
+  assertEquals(terminal.code, 9);
 });
 
-/** The terminal of what `script` runs. */
-async function terminalOf(pid: number): Promise<string> {
-  const { stdout } = await new Deno.Command("ps", { args: ["-o", "tty=", "--ppid", `${pid}`] }).output();
-  return `/dev/${decoder.decode(stdout).trim().split("\n")[0]}`;
-}
+terminalTest("a cless that stops ends the session, and the terminal is as before", async (scene, terminal) => {
+  (await scene.admin.exec.next()).say("$ ");
+  await terminal.shows("$");
+  await (scene.admin.parts.exec as ExecSessions).close("it is over");
+  await terminal.end();
+  await terminal.shows("$\ncless: it is over\n");
+  assertEquals(terminal.code, 125);
+});
 
-async function stty(tty: string, ...args: string[]): Promise<string> {
-  const { stdout } = await new Deno.Command("stty", { args: ["-F", tty, ...args] }).output();
-  return decoder.decode(stdout);
-}
+terminalTest("a signal ends the session, and the terminal is as before", async (scene, terminal) => {
+  (await scene.admin.exec.next()).say("here\r\n");
+  await terminal.shows("here");
+  Deno.kill(terminal.pid, "SIGTERM");
+  await terminal.end();
+  assertEquals(terminal.code, 143);
+});
+
+execTest("while a service starts, Ctrl-C ends the wait", async (scene) => {
+  const starting = Promise.withResolvers<{ origin: string }>();
+  scene.admin.kit.launcher.on.launch = () => starting.promise;
+  const child = scene.spawn("web");
+  await until(() => scene.admin.kit.launcher.called("launch").length === 1);
+  child.kill("SIGINT");
+  assertEquals((await child.status).code, 130);
+  starting.resolve({ origin: "http://10.0.0.2:8080" });
+  assertEquals(scene.admin.exec.calls, []);
+  await Promise.all([child.stdout.cancel(), child.stderr.cancel(), child.stdin.close().catch(() => {})]);
+});
 
 apiTest("a connection that breaks off is told, and what is in front of cless and opens no WebSocket, too", {
   "GET /v1/services/web/exec": () => new Response("busy", { status: 502 }),
