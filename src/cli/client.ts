@@ -71,6 +71,11 @@ export class Client implements Disposable {
     return this.#settings.server;
   }
 
+  /** The token that it sends. @throws {OperatorError} If there is none. */
+  async token(): Promise<string> {
+    return (await this.#readToken()).text;
+  }
+
   /** The file that the token was read from; `undefined` if the token was given. */
   async tokenFile(): Promise<string | undefined> {
     return (await this.#readToken()).file;

@@ -21,7 +21,7 @@ export const open = clientVerb({
   flags: [flag("--tag TAG", "Open the revision with this tag")],
   notes: [
     "The address is the one that cless services shows. The browser's request wakes the service.",
-    "Without NAME, it is the dashboard, which asks for the token that cless token prints.",
+    "Without NAME, it is the dashboard, which asks for a token: cless token show prints one.",
   ],
   example: ["cless open", "cless open web", "cless open web --tag canary"],
   run: async (call) => {

@@ -6,12 +6,12 @@ import { flag } from "./flags.ts";
 import { ago, table, until } from "./text.ts";
 import { actionOf, type Call, clientVerb, JSON_FLAG, NAMES_FLAG, printJson, printList, printResult } from "./verb.ts";
 
-const ACTIONS: Readonly<Record<string, (call: Call) => Promise<void>>> = { create, revoke, rotate };
+const ACTIONS: Readonly<Record<string, (call: Call) => Promise<void>>> = { show, create, revoke, rotate };
 
-/** `cless token`: lists, creates and revokes tokens of the admin API. */
+/** `cless token`: lists, shows, creates and revokes tokens of the admin API. */
 export const token = clientVerb({
   name: "token",
-  summary: "List the tokens of the admin API, create one, or revoke one",
+  summary: "List the tokens of the admin API, show the own one, create or revoke one",
   args: [`[${Object.keys(ACTIONS).join("|")}]`, "[NAME]"],
   flags: [
     flag("--scope SCOPE", "What a new token allows: read, deploy (and read), or admin (everything)"),
@@ -20,9 +20,15 @@ export const token = clientVerb({
     NAMES_FLAG,
   ],
   notes: [
+    "show prints the token that the verbs here use, to sign in to the dashboard: without --token, the owner's, which allows everything.",
     "create prints the new token, which is shown only once. revoke ends a token at once. rotate replaces the owner's token, which is in the data-dir, by a new one.",
   ],
-  example: ["cless token", "cless token create ci --scope deploy --expires 90d", "cless token revoke ci"],
+  example: [
+    "cless token",
+    "cless token show",
+    "cless token create ci --scope deploy --expires 90d",
+    "cless token revoke ci",
+  ],
   run: async (call) => {
     const [action] = call.args;
     if (action !== "create") {
@@ -41,6 +47,11 @@ async function list(call: Call): Promise<void> {
   });
   const list = table(["NAME", "SCOPE", "MADE", "EXPIRES"], rows);
   printList(call, all, list, "there is no token besides the owner's; cless token create makes one");
+}
+
+async function show(call: Call): Promise<void> {
+  if (call.args[1] !== undefined) throw new UsageError("token show takes no name: the texts of others are not stored");
+  console.log(await call.client.token());
 }
 
 async function create(call: Call): Promise<void> {

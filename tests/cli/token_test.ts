@@ -19,6 +19,15 @@ apiTest("tokens are listed without their texts", {
   assertEquals((await api.run("token", "-q")).out, "ci\nold\neye");
 });
 
+apiTest("the token that the verbs use is shown on demand, and no other one", {}, async (api) => {
+  assertEquals(await api.run("token", "show"), { code: 0, out: "secret", err: "" });
+  assertEquals(await api.run("token", "show", "ci"), {
+    code: 2,
+    out: "",
+    err: "cless: token show takes no name: the texts of others are not stored",
+  });
+});
+
 apiTest("a token is created, shown once, and revoked", {
   "POST /v1/tokens": { name: "ci", scope: "deploy", token: "cless_new" },
   "DELETE /v1/tokens/ci": new Response(null, { status: 204 }),

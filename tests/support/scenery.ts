@@ -25,12 +25,16 @@ const DAY_MS = 24 * HOUR_MS;
 const AGE_MS = 20 * DAY_MS;
 const MIB = 2 ** 20;
 
-/** The services, with how they are used. Those that can run have the sample image in Go. */
+/** The services, with how they are used. */
 const NAMES =
   "shop shop-api blog wiki grafana invoices photos webhooks status recipes demo-rust preview-142 newsletter auth " +
   "gitea-mirror pdf-render bookmarks feeds umami analytics calendar contacts docs-site landing links minecraft-map " +
   "notes og-image paste polls qr quotes radio reports search short-url stock-watch thumbs todo translate weather " +
   "recipes-api changelog";
+/** They stay awake. */
+export const RUNNING = ["blog", "shop", "shop-api"];
+/** They are paused after a second. */
+export const NAPPING = ["docs-site", "status", "wiki"];
 type Use = "busy" | "office" | "rare" | "nightly" | "never";
 const USES: Readonly<Record<string, Use>> = {
   ...{ shop: "busy", "shop-api": "busy", blog: "office", wiki: "office", status: "office", webhooks: "nightly" },
@@ -53,8 +57,8 @@ export interface SceneryOptions {
 
 /**
  * Makes a data-dir with 43 services as they are after a day of use: who woke them, deploys that worked and failed,
- * requests by minute. `shop` has a split of three revisions. All have images that no machine has, but `shop`, `wiki` and
- * `status`, which can run, and `invoices`, which cannot be started within a second.
+ * requests by minute. `shop` has a split of three revisions. All have images that no machine has, but for
+ * {@linkcode RUNNING} and {@linkcode NAPPING}, which can run, and `invoices`, which is never ready.
  */
 export async function paintScenery(dataDir: string, { now, seed = 1 }: SceneryOptions): Promise<void> {
   const imageId = await docker("image", "inspect", "--format={{.Id}}", "golang-docker");
@@ -117,11 +121,12 @@ function serviceOf(name: string, latest: RevisionRecord, count: number, traffic:
 }
 
 function revisionOf(service: string, number: number, createdAt: number, imageId: string): RevisionRecord {
-  const isReal = ["shop", "wiki", "status", "invoices"].includes(service);
+  const isReal = [...RUNNING, ...NAPPING, "invoices"].includes(service);
   const template = canonicalTemplate({
     image: isReal ? "golang-docker" : `registry.example.com/${service}:1.${number}`,
     env: { LOG_LEVEL: number > 1 ? "info" : "debug", GREETING: `Hello from ${service}`, ...FLAGS[number] },
-    ...service === "invoices" ? { port: 9, startTimeout: 1000 } : {},
+    ...service === "invoices" ? { port: 9, startTimeout: 4000 } : {},
+    ...NAPPING.includes(service) ? { pauseAfter: 1000 } : {},
     memory: number > 2 ? 256 * MIB : 128 * MIB,
     maxInstances: number > 2 ? 4 : 1,
   });
@@ -203,7 +208,8 @@ function requestsOf(
   const first = Math.floor(at / MINUTE_MS);
   const last = Math.min(Math.floor((at + lengthMs) / MINUTE_MS), Math.floor(now / MINUTE_MS) - 1);
   return Array.from({ length: Math.max(0, last - first + 1) }, (_, index) => {
-    const requests = 1 + Math.floor(perMinute * (0.4 + random()));
+    const tide = Math.sin((first + index) / 35) + Math.sin((first + index) / 11) / 3;
+    const requests = 1 + Math.floor(perMinute * (0.8 + tide / 3 + random() / 6));
     const slow = Math.ceil(requests / 50);
     const latencies = [[bucketOf(4, -20), requests - slow], [bucketOf(40 + 60 * random(), -20), slow]] as const;
     return {

@@ -2,7 +2,8 @@ import { assert, assertEquals } from "@std/assert";
 import { barriers } from "../../support/chromium.ts";
 import { type DashboardRig, dashboardTest } from "../../support/dashboard.ts";
 import { ROOT } from "../../support/sources.ts";
-import { paintScenery } from "../../support/scenery.ts";
+import { NAPPING, paintScenery, RUNNING } from "../../support/scenery.ts";
+import { until } from "../../support/until.ts";
 
 /** `deno task picture:dashboard` sets it: then the pictures of the documentation are written. */
 const WRITE = (await Deno.permissions.query({ name: "env", variable: "CLESS_PICTURES" })).state === "granted" &&
@@ -17,14 +18,21 @@ async function take({ page }: DashboardRig, name: string): Promise<void> {
   assert(bytes.length < 250_000, `${name} has ${bytes.length} bytes`);
 }
 
-/** Wakes the services that can run, and the one that cannot. */
+/** Wakes the services that can run, and the one that cannot; two of them are asked for more. */
 async function populate({ program }: DashboardRig): Promise<void> {
-  for (const name of ["shop", "wiki", "status"]) assertEquals((await program.get(name)).status, 200);
-  assertEquals((await program.get("invoices")).status, 504);
+  const ask = async (name: string) => (await program.get(name)).status;
+  assertEquals(new Set(await Promise.all([...NAPPING, ...RUNNING].map(ask))), new Set([200]));
+  assertEquals(await ask("invoices"), 504);
+  for (let n = 0; n < 60; n++) await Promise.all(["shop", "shop", "shop-api"].map(ask));
+  const states = async () => {
+    const list = await program.api("/v1/activity") as { service: string; state: string }[];
+    return list.filter(({ service }) => NAPPING.includes(service)).map(({ state }) => state);
+  };
+  await until(async () => (await states()).every((state) => state === "paused" || state === "hibernated"));
 }
 
 for (const colorScheme of ["light", "dark"] as const) {
-  dashboardTest(`a day of 43 services: ${colorScheme}`, {
+  dashboardTest(`a day of 43 services, and of one of them: ${colorScheme}`, {
     ...{ colorScheme, viewport: SIZE, timezoneId: "UTC" },
     prepare: (dataDir) => paintScenery(dataDir, { now: Date.now() }),
   }, async (rig) => {
@@ -34,7 +42,15 @@ for (const colorScheme of ["light", "dark"] as const) {
     await page.getByRole("heading", { name: /^43 services, 3 awake, \d.* not used$/ }).waitFor();
     const attention = page.getByRole("region", { name: "Needs attention" });
     for (const text of [/^deploy failed/, /^failing/]) await attention.getByText(text).waitFor();
+    await page.getByRole("slider").first().waitFor();
     assertEquals(await barriers(page), []);
-    await take(rig, colorScheme);
+    await take(rig, `all-${colorScheme}`);
+    await page.setViewportSize({ ...SIZE, height: 1170 });
+    await page.getByRole("link", { name: "shop", exact: true }).click();
+    await page.getByLabel("Share of shop-00001").waitFor();
+    await page.getByRole("heading", { name: "Over time" }).waitFor();
+    await page.locator("canvas").first().waitFor();
+    assertEquals(await barriers(page), []);
+    await take(rig, `service-${colorScheme}`);
   });
 }

@@ -36,7 +36,7 @@ export function SignIn({ api, onSession, note }) {
         <label for="token">Token</label>
         <input id="token" type="password" ref=${input} autocomplete="current-password" required
           aria-describedby="token-help" aria-invalid=${error !== ""} />
-        <p id="token-help" class="quiet"><code>cless token</code> prints one on the machine that runs cless.</p>
+        <p id="token-help" class="quiet"><code>cless token show</code> prints one on the machine that runs cless.</p>
         ${error !== "" && html`<p class="error" role="alert">${error}</p>`}
         <button type="submit" class="primary" disabled=${isBusy}>Sign in</button>
       </form>
