@@ -5,12 +5,11 @@ import type { Certificate } from "../edge/certificates.ts";
 import { type CertificateStatus, certificateStatus, type EdgeStatus, edgeStatus } from "../edge/status.ts";
 import { defaultStorage, upstreamIn } from "../edge/foreground.ts";
 import { CLESS_UNIT, EDGE_UNIT } from "../edge/places.ts";
-import { dayOf } from "../model/time.ts";
+import { DAY_MS, dayOf } from "../model/time.ts";
 import { machineOf } from "./https_on.ts";
 import { ago, pairs, table } from "./text.ts";
 import { type Call, printJson } from "./verb.ts";
 
-const DAY_MS = 86_400_000;
 const SWITCH_ON = "cless https on --domain DOMAIN switches it on";
 const RUN = "without systemd, cless https run has it";
 

@@ -1,13 +1,12 @@
 import type { ServiceJson } from "../admin/operations/services.ts";
 import type { WhatIfJson } from "../admin/operations/what_if.ts";
-import { parseDuration } from "../model/time.ts";
+import { DAY_MS, parseDuration } from "../model/time.ts";
 import { servicePath } from "./client.ts";
 import { flag } from "./flags.ts";
 import { durationText, pairs, sizeText, table } from "./text.ts";
 import { checked, clientVerb, JSON_FLAG, printResult } from "./verb.ts";
 
 const DAYS = 7;
-const DAY_MS = 86_400_000;
 const CANNOT_HIBERNATE = "This machine cannot hibernate now, so hibernateAfter has no effect.";
 
 /** The flags of settings, as `deploy` has them, with the names of their fields. */

@@ -207,7 +207,7 @@ export interface WakeCount {
   readonly how: Wake;
   /** Minutes since 1970. */
   readonly minute: number;
-  /** Of the histogram of `Wakes`. */
+  /** Of the histogram of `WakeCounts`. */
   readonly bucket: number;
   readonly count: number;
 }

@@ -19,6 +19,7 @@ import { StaleError, type Store } from "../control/store.ts";
 import { defined } from "../model/defined.ts";
 import { canonicalTemplate, needsNoPreparation, type RevisionTemplate, type TemplateInput } from "../model/template.ts";
 import { resolveTraffic, type Traffic } from "../model/traffic.ts";
+import { DAY_MS } from "../model/time.ts";
 import type { InstancePool } from "../pool/pool.ts";
 import { checkDeploy, checkDomains, checkSignIn, checkTags, type DeployRules } from "./deploy_checks.ts";
 import {
@@ -38,7 +39,6 @@ import { type HandoverOptions, VolumeHandover } from "./volumes.ts";
 
 const log = logger("deployer");
 const NEVER = new AbortController().signal;
-const DAY_MS = 24 * 3_600_000;
 /** If a service of the same name was deleted, its last numbers are searched for in this many history entries. */
 const HISTORY_ENTRIES = 100;
 /** In this many of its last deploys, the highest number of a revision of a service is searched for. */

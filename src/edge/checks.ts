@@ -1,9 +1,8 @@
-import { dayOf } from "../model/time.ts";
+import { DAY_MS, dayOf } from "../model/time.ts";
 import type { Machine } from "./machine.ts";
 import { EDGE_UNIT } from "./places.ts";
 import { certificateStatus, type EdgeStatus } from "./status.ts";
 
-const DAY_MS = 86_400_000;
 /** A certificate of the operator's own that ends within this time is a warning. */
 const SOON_MS = 14 * DAY_MS;
 /** Of more names than this, the errors are left to `cless https status`. */

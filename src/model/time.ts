@@ -1,4 +1,8 @@
-const UNITS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+export const MINUTE_MS = 60_000;
+export const HOUR_MS = 60 * MINUTE_MS;
+export const DAY_MS = 24 * HOUR_MS;
+
+const UNITS: Record<string, number> = { ms: 1, s: 1000, m: MINUTE_MS, h: HOUR_MS };
 
 /**
  * Reads a duration such as `250ms`, `5m` or `1h`, in ms. `0` means never, and gives `Infinity`. @throws {RangeError}

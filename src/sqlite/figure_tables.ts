@@ -16,9 +16,9 @@ import type {
   WakeSum,
 } from "../control/records.ts";
 import { defined } from "../model/defined.ts";
+import { MINUTE_MS } from "../model/time.ts";
 import { GapTables } from "./gap_tables.ts";
 
-const MINUTE_MS = 60_000;
 const HOUR_MINUTES = 60;
 /** Figures are retained for this many services, since undeclared ones that are gone have figures too. */
 const MAX_COSTS = 20_000;

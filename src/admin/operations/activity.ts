@@ -4,6 +4,7 @@ import { quantileOf } from "../../control/figures/histogram.ts";
 import type { Timeline } from "../../control/figures/past.ts";
 import type { Period } from "../../control/records.ts";
 import { SERVICE_STATES } from "../../control/service_status.ts";
+import { HOUR_MS, MINUTE_MS } from "../../model/time.ts";
 import { json } from "../body.ts";
 import type { Collaborators } from "../collaborators.ts";
 import { serviceParam, time, timeOf, whole } from "../common_fields.ts";
@@ -13,8 +14,6 @@ import { how, wakerView } from "./wakes.ts";
 
 const operation = tagged("activity");
 const DEFAULT_MINUTES = 10;
-const MINUTE_MS = 60_000;
-const HOUR_MS = 3_600_000;
 const DAY_MINUTES = 24 * 60;
 const WEEK_MINUTES = 7 * DAY_MINUTES;
 const MAX_MINUTES = 90 * DAY_MINUTES;

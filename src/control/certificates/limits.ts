@@ -1,7 +1,7 @@
+import { DAY_MS } from "../../model/time.ts";
 import type { HostKind } from "../../routing/hosts.ts";
 import type { CertificateName } from "../records.ts";
 
-const DAY_MS = 86_400_000;
 /** The time in which new names are counted. */
 const WINDOW_MS = 7 * DAY_MS;
 /**

@@ -4,19 +4,20 @@ import { messageOf } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
 import type { Fleet } from "../../fleet/fleet.ts";
 import { isAsleep } from "../../model/instance_state.ts";
+import { MINUTE_MS } from "../../model/time.ts";
 import type { Instance } from "../../pool/instance.ts";
 import type { Launcher, Usage } from "../../pool/launcher.ts";
 import type { Cost, Costs } from "./costs.ts";
-import { dayNumberOf, type IdleGaps } from "./idle_gaps.ts";
+import type { IdleGaps } from "./idle_gaps.ts";
 import type { LastHour } from "./last_hour.ts";
-import { hourOf } from "./periods.ts";
+import { dayNumberOf, hourOf, minuteOf } from "./periods.ts";
 import type { RequestCounts } from "./request_counts.ts";
-import type { Spells } from "./spell_log.ts";
+import type { SpellLog } from "./spell_log.ts";
 import type { StatusWatch } from "../status_watch.ts";
 import type { Store } from "../store.ts";
 import type { NewFigures, WakeRecord } from "../records.ts";
 import type { WakeLog } from "./wake_log.ts";
-import { minuteOf, summarize, type Wakes, type WakeSummary } from "./wake_counts.ts";
+import { summarize, type WakeCounts, type WakeSummary } from "./wake_counts.ts";
 
 const log = logger("figures");
 /** What is awake is measured at this interval, and what is new is stored. */
@@ -35,7 +36,6 @@ const DAY_MINUTES = 24 * 60;
 const RETAINED_HOURS = 90 * 24;
 /** Gaps are retained for this many days, with the one under way. */
 const GAP_DAYS = 31;
-const MINUTE_MS = 60_000;
 
 /** What {@linkcode Figures} works with. */
 export interface FiguresOptions {
@@ -49,12 +49,12 @@ export interface FiguresOptions {
     "addFigures" | "costs" | "idle" | "runs" | "spells" | "trimFigures" | "wakeLog" | "wakes"
   >;
   readonly costs: Costs;
-  readonly wakes: Wakes;
+  readonly wakes: WakeCounts;
   readonly requests: Pick<RequestCounts, "clean" | "forget" | "pending">;
   readonly lastHour: Pick<LastHour, "forget" | "stored">;
   readonly wakeLog: WakeLog;
   readonly gaps: IdleGaps;
-  readonly spells: Spells;
+  readonly spells: SpellLog;
   readonly statusWatch: Pick<StatusWatch, "resume">;
 }
 

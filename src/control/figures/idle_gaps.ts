@@ -1,8 +1,8 @@
 import type { Clock } from "../../base/clock.ts";
 import type { Visits } from "../../pool/instance.ts";
+import { dayNumberOf } from "./periods.ts";
 import type { GapCount, IdleRecord, NewFigures } from "../records.ts";
 
-const DAY_MS = 86_400_000;
 /** Shorter gaps are not counted. */
 const MIN_GAP_MS = 1000;
 /** Each bucket ends at a fourth root of 2 times the end of the one before; the first at 1 s. */
@@ -165,9 +165,4 @@ export function gapBucketOf(ms: number): number {
 /** The longest gap in a bucket, seconds; `Infinity` for the last one. */
 export function gapEndOf(bucket: number): number {
   return bucket >= LAST_BUCKET ? Infinity : 2 ** (bucket / BUCKETS_PER_DOUBLING);
-}
-
-/** The day that contains a wall-clock time: days since 1970, in UTC. */
-export function dayNumberOf(ms: number): number {
-  return Math.floor(ms / DAY_MS);
 }

@@ -2,9 +2,10 @@ import { messageOf } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
 import type { Wake } from "../../pool/wake_times.ts";
 import type { RequestSum, WakeSum } from "../records.ts";
+import { minuteOf } from "./periods.ts";
 import type { RequestCounts } from "./request_counts.ts";
 import type { Store } from "../store.ts";
-import { minuteOf, type Wakes } from "./wake_counts.ts";
+import type { WakeCounts } from "./wake_counts.ts";
 
 const log = logger("figures");
 const MINUTES = 60;
@@ -25,7 +26,7 @@ export interface LastHourOptions {
   /** Wall-clock time, ms since 1970. */
   readonly now: () => number;
   readonly requests: Pick<RequestCounts, "pending">;
-  readonly wakes: Pick<Wakes, "pending">;
+  readonly wakes: Pick<WakeCounts, "pending">;
 }
 
 type Sums = { requests: number } & Record<Wake, number>;

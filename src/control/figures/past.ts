@@ -1,15 +1,14 @@
+import { HOUR_MS, MINUTE_MS } from "../../model/time.ts";
 import type { ServiceMap } from "../../routing/service_map.ts";
 import type { Figures } from "./figures.ts";
-import { hourOf, periodsOf, summed } from "./periods.ts";
+import { hourOf, minuteOf, periodsOf, summed } from "./periods.ts";
 import type { DeployEnd, Period, RunRecord, WakeRecord } from "../records.ts";
 import type { RequestCounts } from "./request_counts.ts";
-import type { Spells } from "./spell_log.ts";
+import type { SpellLog } from "./spell_log.ts";
 import type { Store } from "../store.ts";
 import { type Spell, thinned, timelineOf, timesIn } from "./spells.ts";
-import { minuteOf, type Wakes } from "./wake_counts.ts";
+import type { WakeCounts } from "./wake_counts.ts";
 
-const MINUTE_MS = 60_000;
-const HOUR_MS = 3_600_000;
 const HOUR_MINUTES = 60;
 /** Of more spells of a service, the shortest are left out. */
 const MAX_SPELLS = 500;
@@ -37,8 +36,8 @@ export interface PastOptions {
   readonly store: Pick<Store, "deploysSince" | "hours" | "minutes" | "runs" | "spells">;
   readonly figures: Pick<Figures, "wakeLog">;
   readonly requests: Pick<RequestCounts, "pending">;
-  readonly wakes: Pick<Wakes, "pending">;
-  readonly spells: Pick<Spells, "pending" | "run" | "timesOf">;
+  readonly wakes: Pick<WakeCounts, "pending">;
+  readonly spells: Pick<SpellLog, "pending" | "run" | "timesOf">;
 }
 
 /** What services did in the last day and in the last months: what is stored, and what is not stored yet. */

@@ -1,16 +1,26 @@
+import { DAY_MS, HOUR_MS, MINUTE_MS } from "../../model/time.ts";
 import { merged } from "./histogram.ts";
 import type { ByState, ByWake, NewFigures, Period, WakeSum } from "../records.ts";
 
-const HOUR_MS = 3_600_000;
 const NO_WAKES: ByWake = { cold: 0, resume: 0, hibernated: 0 };
 /** No time in any state. */
 export const NO_TIMES: ByState = { ready: 0, starting: 0, paused: 0, hibernated: 0 };
 
 type Figures = Pick<NewFigures, "requests" | "stateTimes"> & { readonly wakes?: readonly WakeSum[] };
 
+/** The minute that contains a wall-clock time: minutes since 1970. */
+export function minuteOf(ms: number): number {
+  return Math.floor(ms / MINUTE_MS);
+}
+
 /** The hour that contains a wall-clock time: hours since 1970. */
 export function hourOf(ms: number): number {
   return Math.floor(ms / HOUR_MS);
+}
+
+/** The day that contains a wall-clock time: days since 1970, in UTC. */
+export function dayNumberOf(ms: number): number {
+  return Math.floor(ms / DAY_MS);
 }
 
 /**

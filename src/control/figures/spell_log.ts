@@ -1,10 +1,9 @@
+import { HOUR_MS, MINUTE_MS } from "../../model/time.ts";
 import { NO_TIMES, sumOfTimes } from "./periods.ts";
 import type { RunRecord, SpellRecord, StateTime } from "../records.ts";
 import type { ServiceStatus } from "../service_status.ts";
 import { isUse, type Spell, thinned, timesIn } from "./spells.ts";
 
-const MINUTE_MS = 60_000;
-const HOUR_MS = 3_600_000;
 /** Of more changes of a service within a minute, the shortest spells are left out. */
 const MAX_PER_MINUTE = 6;
 /** While nothing can be stored, at most this many spells of a service are retained. */
@@ -27,7 +26,7 @@ interface Current {
  * and when cless ends in order. After a crash or a kill, the time from the last write to the next start is unknown, even
  * if cless ran for most of it while all services slept.
  */
-export class Spells {
+export class SpellLog {
   readonly #now: () => number;
   /** When this run began. */
   #sinceMs: number;

@@ -1,9 +1,9 @@
 import type { RevisionName } from "../../model/revision.ts";
 import type { Wake } from "../../pool/wake_times.ts";
 import { bucketOf, endOf, quantileOf } from "./histogram.ts";
+import { minuteOf } from "./periods.ts";
 import type { WakeCount } from "../records.ts";
 
-const MINUTE_MS = 60_000;
 /** Ends at 1 ms. Shorter wakes are in it too. */
 const FIRST_BUCKET = 0;
 /** While nothing can be stored, at most this many counts are retained. */
@@ -22,7 +22,7 @@ export interface WakeSummary {
 }
 
 /** Counts wakes by minute, until they are stored: see `Figures`. */
-export class Wakes {
+export class WakeCounts {
   readonly #now: () => number;
   readonly #pending = new Map<string, WakeCount>();
 
@@ -54,11 +54,6 @@ export class Wakes {
   forget(service: string): void {
     for (const [key, count] of this.#pending) if (count.service === service) this.#pending.delete(key);
   }
-}
-
-/** The minute that contains a wall-clock time: minutes since 1970. */
-export function minuteOf(ms: number): number {
-  return Math.floor(ms / MINUTE_MS);
 }
 
 /** Sums counts up by revision and kind, in the order in which they come first. */

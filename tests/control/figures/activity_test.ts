@@ -4,7 +4,7 @@ import type { Cost } from "../../../src/control/figures/costs.ts";
 import { LastHour } from "../../../src/control/figures/last_hour.ts";
 import { RequestCounts } from "../../../src/control/figures/request_counts.ts";
 import { ServiceStatuses } from "../../../src/control/service_status.ts";
-import { Wakes } from "../../../src/control/figures/wake_counts.ts";
+import { WakeCounts } from "../../../src/control/figures/wake_counts.ts";
 import { Service } from "../../../src/routing/service.ts";
 import { FakeStore } from "../../support/fake_store.ts";
 import { newFront, newKit, newRevision, started } from "../../support/kit.ts";
@@ -27,7 +27,7 @@ function newScene() {
   const { clock, fleet } = kit;
   const { activator, services } = newFront(kit);
   const now = () => clock.now();
-  const wakes = new Wakes(now);
+  const wakes = new WakeCounts(now);
   const requests = new RequestCounts(now, services);
   const pool = kit.newPool({ ...newRevision(), concurrency: 1 });
   services.put(new Service("web", { shares: [{ pool: kit.newPool(), percent: 100 }] }));

@@ -4,9 +4,9 @@ import { Figures } from "../../../src/control/figures/figures.ts";
 import { IdleGaps } from "../../../src/control/figures/idle_gaps.ts";
 import { LastHour } from "../../../src/control/figures/last_hour.ts";
 import { RequestCounts } from "../../../src/control/figures/request_counts.ts";
-import { Spells } from "../../../src/control/figures/spell_log.ts";
+import { SpellLog } from "../../../src/control/figures/spell_log.ts";
 import { WakeLog } from "../../../src/control/figures/wake_log.ts";
-import { Wakes } from "../../../src/control/figures/wake_counts.ts";
+import { WakeCounts } from "../../../src/control/figures/wake_counts.ts";
 import type { Usage } from "../../../src/pool/launcher.ts";
 import { FakeStore } from "../../support/fake_store.ts";
 import { newKit, newRevision, started } from "../../support/kit.ts";
@@ -35,7 +35,7 @@ function newScene(store = new FakeStore()) {
       return Promise.resolve(all());
     },
   };
-  const wakes = new Wakes(now);
+  const wakes = new WakeCounts(now);
   const wakeLog = new WakeLog(now);
   const gaps = new IdleGaps({ clock, now });
   const noting = {
@@ -54,7 +54,7 @@ function newScene(store = new FakeStore()) {
   const costs = new Costs(now);
   const requests = new RequestCounts(now, new Map([["app", true]]));
   const lastHour = new LastHour({ now, store, requests, wakes });
-  const spells = new Spells(now);
+  const spells = new SpellLog(now);
   const statusWatch = { resume: () => {} };
   const parts = { costs, wakes, wakeLog, gaps, requests, lastHour, spells, statusWatch };
   const figures = new Figures({ clock, now, launcher, fleet, store: noting, ...parts });

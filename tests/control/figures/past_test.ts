@@ -7,10 +7,10 @@ import type { DeployRecord } from "../../../src/control/records.ts";
 import { IdleGaps } from "../../../src/control/figures/idle_gaps.ts";
 import { RequestCounts } from "../../../src/control/figures/request_counts.ts";
 import type { ServiceStatus } from "../../../src/control/service_status.ts";
-import { Spells } from "../../../src/control/figures/spell_log.ts";
+import { SpellLog } from "../../../src/control/figures/spell_log.ts";
 import { StatusWatch } from "../../../src/control/status_watch.ts";
 import { WakeLog } from "../../../src/control/figures/wake_log.ts";
-import { Wakes } from "../../../src/control/figures/wake_counts.ts";
+import { WakeCounts } from "../../../src/control/figures/wake_counts.ts";
 import { SqliteStore } from "../../../src/sqlite/store.ts";
 import { creationOf, entryOf, folderTest } from "../../sqlite/kit.ts";
 import { FakeClock, settle } from "../../support/fake_clock.ts";
@@ -39,10 +39,10 @@ function newWorld(folder: string): World {
 function newProcess({ clock, folder, statuses }: World, store = SqliteStore.open(folder)) {
   const now = () => BEGIN + clock.now();
   const names = ["app", "web"];
-  const wakes = new Wakes(now);
+  const wakes = new WakeCounts(now);
   const wakeLog = new WakeLog(now);
   const requests = new RequestCounts(now, new Map(names.map((name) => [name, true])));
-  const spells = new Spells(now);
+  const spells = new SpellLog(now);
   const watch = new StatusWatch({ of: (service) => statuses.get(service) ?? { state: "asleep" } }, [spells]);
   const lastHour = new LastHour({ now, store, requests, wakes });
   const writes = { count: 0 };

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { Spells } from "../../../src/control/figures/spell_log.ts";
+import { SpellLog } from "../../../src/control/figures/spell_log.ts";
 
 const HOUR_MS = 3_600_000;
 /** The begin of an hour. */
@@ -7,7 +7,7 @@ const BEGIN = 500_000 * HOUR_MS;
 
 function newSpells() {
   const time = { now: BEGIN };
-  const spells = new Spells(() => time.now);
+  const spells = new SpellLog(() => time.now);
   const told = () => spells.pending.map(({ at, service, state }) => [at - BEGIN, service, state]);
   const times = () =>
     spells.times.map(({ at, hibernated, paused, ready, starting }) => [

@@ -1,11 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
-import { minuteOf, summarize, Wakes } from "../../../src/control/figures/wake_counts.ts";
+import { minuteOf } from "../../../src/control/figures/periods.ts";
+import { summarize, WakeCounts } from "../../../src/control/figures/wake_counts.ts";
 
 const REVISION = { service: "app", name: "app-00001" };
 
 Deno.test("wakes are counted by revision, kind and minute", () => {
   let now = 60_000;
-  const wakes = new Wakes(() => now);
+  const wakes = new WakeCounts(() => now);
   wakes.woken(REVISION, "resume", 3);
   wakes.woken(REVISION, "resume", 3);
   wakes.woken(REVISION, "cold", 300);
@@ -22,7 +23,7 @@ Deno.test("wakes are counted by revision, kind and minute", () => {
 
 Deno.test("the times that a summary tells are within 10% of the true ones, up to four minutes", () => {
   for (let ms = 1; ms < 250_000; ms *= 1.07) {
-    const wakes = new Wakes(() => 0);
+    const wakes = new WakeCounts(() => 0);
     wakes.woken(REVISION, "resume", ms);
     const [{ p50Ms, p99Ms, histogram }] = summarize(wakes.pending) as [ReturnType<typeof summarize>[0]];
     assert(Math.abs(p50Ms / ms - 1) < 0.1, `${p50Ms} for ${ms}`);
@@ -32,7 +33,7 @@ Deno.test("the times that a summary tells are within 10% of the true ones, up to
 });
 
 Deno.test("wakes of no time, and of any length, have a place in the histogram", () => {
-  const wakes = new Wakes(() => 0);
+  const wakes = new WakeCounts(() => 0);
   for (const ms of [0, 0.2, 1e9]) wakes.woken(REVISION, "hibernated", ms);
   const [summary] = summarize(wakes.pending);
   assertEquals(summary?.histogram, [{ upToMs: 1, count: 2 }, { upToMs: 262_000, count: 1 }]);
@@ -40,7 +41,7 @@ Deno.test("wakes of no time, and of any length, have a place in the histogram", 
 });
 
 Deno.test("one slow wake of 200 does not change what 99 of 100 took", () => {
-  const wakes = new Wakes(() => 0);
+  const wakes = new WakeCounts(() => 0);
   for (let n = 0; n < 199; n++) wakes.woken(REVISION, "resume", 4);
   wakes.woken(REVISION, "resume", 4000);
   const [summary] = summarize(wakes.pending);
@@ -48,7 +49,7 @@ Deno.test("one slow wake of 200 does not change what 99 of 100 took", () => {
 });
 
 Deno.test("a service that is deleted takes its wakes with it, and what cannot be stored does not grow for ever", () => {
-  const wakes = new Wakes(() => 0);
+  const wakes = new WakeCounts(() => 0);
   wakes.woken(REVISION, "resume", 3);
   wakes.woken({ service: "other", name: "other-00001" }, "resume", 3);
   wakes.forget("app");
