@@ -116,7 +116,7 @@ export class Instance {
   }
 
   /** The operator with the oldest session; `undefined` if none is open. */
-  get visitor(): Waker | undefined {
+  get operator(): Waker | undefined {
     return this.#sessions === 0 ? undefined : this.#leases.list().find(({ session }) => session !== undefined)?.session;
   }
 

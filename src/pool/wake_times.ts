@@ -107,9 +107,9 @@ export class WakeTimes {
   }
 
   /** For whom an instance is about to wake: for who has waited the longest, if anybody waits. */
-  #wakerOf({ inFlight, visitor }: Instance): Waker {
+  #wakerOf({ inFlight, operator }: Instance): Waker {
     if (this.#queue.size > 0) return this.#queue.first?.() ?? { kind: "unknown" };
-    return visitor ?? { kind: inFlight > 0 ? "unknown" : "minimum" }; // somebody may have paused it while it had requests
+    return operator ?? { kind: inFlight > 0 ? "unknown" : "minimum" }; // somebody may have paused it while it had requests
   }
 
   #note(instance: Instance, before: InstanceState): void {

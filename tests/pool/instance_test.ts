@@ -232,7 +232,7 @@ Deno.test("a session of an operator keeps an instance in use, and is no request"
   const instance = newInstance(clock);
   const [session, request] = [instance.enter(BY), instance.claim()];
   assertEquals([instance.inFlight, instance.inUse, instance.requests, instance.sessions], [2, 2, 1, 1]);
-  assertEquals([instance.leases, instance.visitor], [[request], BY]);
+  assertEquals([instance.leases, instance.operator], [[request], BY]);
   request.release();
   let isIdle = false;
   const idle = instance.untilIdle().then(() => isIdle = true);
@@ -241,7 +241,7 @@ Deno.test("a session of an operator keeps an instance in use, and is no request"
   session.release();
   session.release();
   await idle;
-  assertEquals([instance.inFlight, instance.sessions, instance.visitor, instance.idleSince], [
+  assertEquals([instance.inFlight, instance.sessions, instance.operator, instance.idleSince], [
     0,
     0,
     undefined,
