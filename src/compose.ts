@@ -268,7 +268,7 @@ export function makeParts(
   const api = adminApi({
     ...{ config, clock, stopping: stopping.signal, catalog, deployer, store, dataDir, secrets, fleet, events },
     ...{ exec, metrics, engine, figures, hosts, signInAddresses, activator, running, waits, statistics },
-    past: new Past({ now: Date.now, services, store, figures, requests, wakes, spells }),
+    past: new Past({ now: Date.now, services, store, requests, wakes, wakeLog, spells }),
     activity: new Activity({ services, statuses, fleet, statistics, figures, requests, lastHour }),
     certificateNames: new CertificateNames({ store, clock, now: Date.now }),
     control: new InstanceControl(router, services, drainTimeoutMs),

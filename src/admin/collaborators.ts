@@ -54,8 +54,8 @@ export interface Collaborators {
   readonly events: { subscribe(options: SubscribeOptions): AsyncIterable<ClessEvent> };
   readonly logs: { read(service: string, options: ServiceLogOptions): AsyncIterable<ServiceLogLine> };
   readonly activity: Pick<Activity, "now">;
-  readonly past: Pick<Past, "hours" | "minutes" | "timelines">;
-  readonly figures: Pick<Figures, "costs" | "usages" | "wakeLog" | "wakes">;
+  readonly past: Pick<Past, "hours" | "minutes" | "timelines" | "wakeLog" | "wakes">;
+  readonly figures: Pick<Figures, "costs" | "usages">;
   readonly metrics: Pick<Metrics, "text">;
   readonly estimates: Pick<Estimates, "basisOf">;
   readonly engine: {

@@ -1,6 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { type Histogram, merged } from "../control/figures/histogram.ts";
 import { periodsOf } from "../control/figures/periods.ts";
+import { MAX_STORED_WAKES } from "../control/figures/wake_log.ts";
 import type {
   ByWake,
   CostRecord,
@@ -24,9 +25,8 @@ const HOUR_MINUTES = 60;
 const MAX_COSTS = 20_000;
 /** At most this many rows of wakes, minutes, hours and spells each, of about 100 bytes. */
 const MAX_ROWS = 200_000;
-/** At most this many single wakes of one service, and of all services, are retained, each of about 500 bytes. */
-const MAX_WAKE_LOG_OF_SERVICE = 1000;
-const MAX_WAKE_LOG = 20_000;
+/** At most this many single wakes of one service are retained, each of about 500 bytes. */
+const MAX_WAKES_OF_SERVICE = 1000;
 /** At most this many rows of runs. */
 const MAX_RUNS = 1000;
 
@@ -81,7 +81,7 @@ export class FigureTables {
     if (run !== undefined) this.#sql.putRun.run({ ...run });
   }
 
-  /** See `Store.lastHour`. */
+  /** See `Store.sumsByMinute`. */
   sumsByMinute(sinceMinute: number): { requests: RequestSum[]; wakes: WakeSum[] } {
     return {
       requests: copies(this.#sql.requestSums.all(sinceMinute)),
@@ -152,9 +152,9 @@ export class FigureTables {
     if (wakes.length === 0) return;
     for (const wake of wakes) this.#sql.addToWakeLog.run({ ...wake, by: JSON.stringify(wake.by) });
     for (const service of new Set(wakes.map(({ service }) => service))) {
-      this.#sql.trimWakeLogOf.run(service, MAX_WAKE_LOG_OF_SERVICE);
+      this.#sql.trimWakeLogOf.run(service, MAX_WAKES_OF_SERVICE);
     }
-    this.#sql.trimWakeLog.run(MAX_WAKE_LOG);
+    this.#sql.trimWakeLog.run(MAX_STORED_WAKES);
   }
 
   #addHour({ latencies, times, wakes, ...hour }: Period): void {
@@ -186,7 +186,7 @@ interface HourRow extends ByWake {
 
 /** Prepares the statements. The columns have the names of the records' fields. */
 function prepare(db: DatabaseSync) {
-  const newest = (table: string, column: string) =>
+  const keepNewest = (table: string, column: string) =>
     db.prepare(`
       DELETE FROM ${table} WHERE ${column} <= (SELECT ${column} FROM ${table} ORDER BY ${column} DESC LIMIT 1 OFFSET ?)`);
   return {
@@ -296,10 +296,10 @@ function prepare(db: DatabaseSync) {
     ),
 
     trims: [
-      newest("wake", "minute"),
-      newest("request_minute", "minute"),
-      newest("service_hour", "hour"),
-      newest("spell", "at"),
+      keepNewest("wake", "minute"),
+      keepNewest("request_minute", "minute"),
+      keepNewest("service_hour", "hour"),
+      keepNewest("spell", "at"),
     ],
     deletes: ["cost", "wake", "wake_log", "request_minute", "service_hour", "spell"]
       .map((table) => db.prepare(`DELETE FROM ${table} WHERE service = ?`)),

@@ -109,7 +109,7 @@ export async function newAdmin(
       histogram: [{ upToMs: 4, count: 1 }],
     }];
   };
-  const wakeLog: Collaborators["figures"]["wakeLog"] = ({ limit, minutes, service = "all" }) => {
+  const wakeLog: Collaborators["past"]["wakeLog"] = ({ limit, minutes, service = "all" }) => {
     asked.push(`wake log of ${service} in ${minutes}, at most ${limit}`);
     return woken;
   };
@@ -151,7 +151,6 @@ export async function newAdmin(
     figures: {
       costs: () => Promise.resolve(costs),
       usages: () => Promise.resolve(new Map()),
-      ...{ wakes, wakeLog },
     },
     activity: {
       now(minutes) {
@@ -160,6 +159,7 @@ export async function newAdmin(
       },
     },
     past: {
+      ...{ wakes, wakeLog },
       hours(service, hours) {
         asked.push(`${hours} hours of ${service}`);
         return past.periods;

@@ -96,7 +96,7 @@ const wakeView = z.strictObject({
 export type WakeJson = z.output<typeof wakeView>;
 
 /** How often, how fast and for whom services woke. */
-export function wakeOperations({ catalog, figures }: Collaborators) {
+export function wakeOperations({ catalog, past }: Collaborators) {
   return [
     operation({
       id: "listWakeLog",
@@ -115,7 +115,7 @@ export function wakeOperations({ catalog, figures }: Collaborators) {
       answers: { 200: { description: "The wakes", schema: z.array(wakeView) } },
       errors: ["store_unavailable"],
       run: ({ query: { limit = 100, minutes = DAY_MINUTES, service } }) =>
-        json(figures.wakeLog({ service, minutes, limit }).map(showWake)),
+        json(past.wakeLog({ service, minutes, limit }).map(showWake)),
     }),
     operation({
       id: "listWakes",
@@ -135,7 +135,7 @@ export function wakeOperations({ catalog, figures }: Collaborators) {
       },
       errors: ["not_found", "store_unavailable"],
       run: ({ params: { name }, query: { minutes = DAY_MINUTES } }) =>
-        json(figures.wakes(serviceOf(catalog, name).name, minutes)),
+        json(past.wakes(serviceOf(catalog, name).name, minutes)),
     }),
   ];
 }

@@ -45,7 +45,7 @@ export class Estimates {
     const ms = Math.max(0, now() - Math.max(idle.since, sinceDay * DAY_MS));
     return {
       idleness: {
-        gaps: merged([...store.gaps(service, sinceDay), ...pending]),
+        gaps: byBucket([...store.gaps(service, sinceDay), ...pending]),
         seconds: ms / 1000,
         idleS: idle.idleMs / 1000,
       },
@@ -55,8 +55,8 @@ export class Estimates {
   }
 }
 
-/** The gaps by bucket, the shortest first. */
-function merged(all: readonly Gaps[]): Gaps[] {
+/** Sums gaps up by bucket, the shortest first. */
+function byBucket(all: readonly Gaps[]): Gaps[] {
   const groups = Map.groupBy(all, ({ bucket }) => bucket);
   return Array.from(groups, ([bucket, some]) => ({
     bucket,

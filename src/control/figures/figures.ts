@@ -15,9 +15,9 @@ import type { RequestCounts } from "./request_counts.ts";
 import type { SpellLog } from "./spell_log.ts";
 import type { StatusWatch } from "../status_watch.ts";
 import type { Store } from "../store.ts";
-import type { NewFigures, WakeRecord } from "../records.ts";
+import type { NewFigures } from "../records.ts";
 import type { WakeLog } from "./wake_log.ts";
-import { summarize, type WakeCounts, type WakeSummary } from "./wake_counts.ts";
+import type { WakeCounts } from "./wake_counts.ts";
 
 const log = logger("figures");
 /** What is awake is measured at this interval, and what is new is stored. */
@@ -46,7 +46,7 @@ export interface FiguresOptions {
   readonly fleet: Pick<Fleet, "instances">;
   readonly store: Pick<
     Store,
-    "addFigures" | "costs" | "idle" | "runs" | "spells" | "trimFigures" | "wakeLog" | "wakes"
+    "addFigures" | "costs" | "idle" | "runs" | "spells" | "trimFigures"
   >;
   readonly costs: Costs;
   readonly wakes: WakeCounts;
@@ -133,28 +133,6 @@ export class Figures {
   async usages(): Promise<Map<string, Usage>> {
     await this.#look();
     return this.#options.costs.usages();
-  }
-
-  /** How often and how fast the instances of a service woke within the last minutes. @throws {StoreUnavailable} */
-  wakes(service: string, minutes: number): WakeSummary[] {
-    const { now, store, wakes } = this.#options;
-    const since = minuteOf(now()) - minutes + 1;
-    const pending = wakes.pending.filter((count) => count.service === service && count.minute >= since);
-    return summarize([...store.wakes(service, since), ...pending]);
-  }
-
-  /**
-   * The wakes of the last minutes, of one service or of all, the newest first; at most `limit`. @throws
-   * {StoreUnavailable}
-   */
-  wakeLog({ limit, minutes, service }: { service?: string | undefined; minutes: number; limit: number }): WakeRecord[] {
-    const { now, store, wakeLog } = this.#options;
-    const since = now() - minutes * MINUTE_MS;
-    const pending = wakeLog.pending.filter((wake) =>
-      wake.at >= since && (service === undefined || wake.service === service)
-    );
-    const all = [...pending.toReversed(), ...store.wakeLog({ service, since, limit })];
-    return all.sort((a, b) => b.at - a.at).slice(0, limit);
   }
 
   /** Stores what is new. If the store refuses, the next call tries again. */

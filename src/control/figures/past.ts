@@ -1,21 +1,19 @@
 import { HOUR_MS, MINUTE_MS } from "../../model/time.ts";
 import type { ServiceMap } from "../../routing/service_map.ts";
-import type { Figures } from "./figures.ts";
 import { hourOf, minuteOf, periodsOf, summed } from "./periods.ts";
 import type { DeployEnd, Period, RunRecord, WakeRecord } from "../records.ts";
 import type { RequestCounts } from "./request_counts.ts";
 import type { SpellLog } from "./spell_log.ts";
 import type { Store } from "../store.ts";
 import { type Spell, thinned, timelineOf, timesIn } from "./spells.ts";
-import type { WakeCounts } from "./wake_counts.ts";
+import { summarize, type WakeCounts, type WakeSummary } from "./wake_counts.ts";
+import { MAX_STORED_WAKES, type WakeLog } from "./wake_log.ts";
 
 const HOUR_MINUTES = 60;
 /** Of more spells of a service, the shortest are left out. */
 const MAX_SPELLS = 500;
 /** Of more wakes of a service, the oldest are left out. */
 const MAX_WAKES = 200;
-/** At most this many wakes of all services are read: all that are retained. */
-const MAX_WAKE_LOG = 20_000;
 
 /** What a service did in a time. */
 export interface Timeline {
@@ -33,10 +31,10 @@ export interface PastOptions {
   /** Wall-clock time, ms since 1970. */
   readonly now: () => number;
   readonly services: Pick<ServiceMap, "names">;
-  readonly store: Pick<Store, "deploysSince" | "hours" | "minutes" | "runs" | "spells">;
-  readonly figures: Pick<Figures, "wakeLog">;
+  readonly store: Pick<Store, "deploysSince" | "hours" | "minutes" | "runs" | "spells" | "wakeLog" | "wakes">;
   readonly requests: Pick<RequestCounts, "pending">;
   readonly wakes: Pick<WakeCounts, "pending">;
+  readonly wakeLog: Pick<WakeLog, "pending">;
   readonly spells: Pick<SpellLog, "pending" | "run" | "timesOf">;
 }
 
@@ -69,6 +67,28 @@ export class Past {
     return all.filter(({ at }) => at >= first);
   }
 
+  /** How often and how fast the instances of a service woke within the last minutes. @throws {StoreUnavailable} */
+  wakes(service: string, minutes: number): WakeSummary[] {
+    const { now, store, wakes } = this.#options;
+    const since = minuteOf(now()) - minutes + 1;
+    const pending = wakes.pending.filter((count) => count.service === service && count.minute >= since);
+    return summarize([...store.wakes(service, since), ...pending]);
+  }
+
+  /**
+   * The wakes of the last minutes, of one service or of all, the newest first; at most `limit`. @throws
+   * {StoreUnavailable}
+   */
+  wakeLog({ limit, minutes, service }: { service?: string | undefined; minutes: number; limit: number }): WakeRecord[] {
+    const { now, store, wakeLog } = this.#options;
+    const since = now() - minutes * MINUTE_MS;
+    const pending = wakeLog.pending.filter((wake) =>
+      wake.at >= since && (service === undefined || wake.service === service)
+    );
+    const all = [...pending.toReversed(), ...store.wakeLog({ service, since, limit })];
+    return all.sort((a, b) => b.at - a.at).slice(0, limit);
+  }
+
   /**
    * What services did in the last hours, by name; also what was tried to be deployed and never worked.
    *
@@ -76,12 +96,12 @@ export class Past {
    * @throws {StoreUnavailable}
    */
   timelines(hours: number, only?: string): Timeline[] {
-    const { figures, now, services, spells, store } = this.#options;
+    const { now, services, spells, store } = this.#options;
     const from = now() - hours * HOUR_MS;
     const runs = this.#runs();
     const records = Map.groupBy([...store.spells(from, only), ...spells.pending], ({ service }) => service);
     const deploys = Map.groupBy(store.deploysSince(from), ({ service }) => service);
-    const log = figures.wakeLog({ service: only, minutes: hours * HOUR_MINUTES, limit: MAX_WAKE_LOG });
+    const log = this.wakeLog({ service: only, minutes: hours * HOUR_MINUTES, limit: MAX_STORED_WAKES });
     const wakes = Map.groupBy(log, ({ service }) => service);
     const names = new Set([...services.names(), ...records.keys(), ...deploys.keys()]);
     return [...names].filter((name) => only === undefined || name === only).sort().map((service) => ({

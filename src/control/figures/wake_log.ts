@@ -3,6 +3,8 @@ import type { Instance } from "../../pool/instance.ts";
 import type { Wake } from "../../pool/wake_times.ts";
 import type { WakeRecord } from "../records.ts";
 
+/** At most this many wakes of all services are stored. */
+export const MAX_STORED_WAKES = 20_000;
 /** While nothing can be stored, at most this many wakes are retained. */
 const MAX_PENDING = 2000;
 

@@ -3,6 +3,7 @@ import { Costs } from "../../../src/control/figures/costs.ts";
 import { Figures } from "../../../src/control/figures/figures.ts";
 import { IdleGaps } from "../../../src/control/figures/idle_gaps.ts";
 import { LastHour } from "../../../src/control/figures/last_hour.ts";
+import { Past } from "../../../src/control/figures/past.ts";
 import { RequestCounts } from "../../../src/control/figures/request_counts.ts";
 import { SpellLog } from "../../../src/control/figures/spell_log.ts";
 import { WakeLog } from "../../../src/control/figures/wake_log.ts";
@@ -43,9 +44,7 @@ function newScene(store = new FakeStore()) {
     runs: () => store.runs(),
     spells: (since: number) => store.spells(since),
     costs: () => store.costs(),
-    wakes: (service: string, since: number) => store.wakes(service, since),
     idle: () => store.idle(),
-    wakeLog: (...options: Parameters<FakeStore["wakeLog"]>) => store.wakeLog(...options),
     addFigures(...figures: Parameters<FakeStore["addFigures"]>) {
       store.addFigures(...figures);
       done.stored++;
@@ -58,9 +57,10 @@ function newScene(store = new FakeStore()) {
   const statusWatch = { resume: () => {} };
   const parts = { costs, wakes, wakeLog, gaps, requests, lastHour, spells, statusWatch };
   const figures = new Figures({ clock, now, launcher, fleet, store: noting, ...parts });
+  const past = new Past({ now, services: { names: () => ["app"] }, store, requests, wakes, wakeLog, spells });
   const use = (next: Usage) => usage = next;
   const pool = kit.newPool({ ...newRevision(), pauseAfterMs: 10_000, stopAfterMs: 10 * MINUTE_MS });
-  return { clock, done, figures, kit, lastHour, pool, requests, store, use };
+  return { clock, done, figures, kit, lastHour, past, pool, requests, store, use };
 }
 
 Deno.test("while something is awake, it is measured and stored each minute; what sleeps costs nothing", async () => {
@@ -104,7 +104,7 @@ Deno.test("many changes in a row measure only once in five seconds", async () =>
 });
 
 Deno.test("those who look get what is used now, and that it was not stored yet", async () => {
-  const { clock, figures, kit, pool, use } = newScene();
+  const { clock, figures, kit, past, pool, use } = newScene();
   figures.start();
   const { lease } = await started(kit, pool);
   use({ bytes: 7, swapBytes: 3, processorNs: 5e8 });
@@ -116,8 +116,8 @@ Deno.test("those who look get what is used now, and that it was not stored yet",
   await clock.advance(10_000);
   const { lease: next } = await pool.hold(new AbortController().signal);
   next.answered(200);
-  const wakes = figures.wakes("app", 60).map(({ how, count }) => [how, count]);
-  assertEquals([wakes, figures.wakes("other", 60)], [[["cold", 1], ["resume", 1]], []]);
+  const wakes = past.wakes("app", 60).map(({ how, count }) => [how, count]);
+  assertEquals([wakes, past.wakes("other", 60)], [[["cold", 1], ["resume", 1]], []]);
   figures.stop();
 });
 
@@ -131,7 +131,7 @@ Deno.test("figures survive a restart, and wakes are forgotten after a day", asyn
   const later = newScene(store);
   later.figures.load();
   assertEquals((await later.figures.costs(["app"])).get("app")?.since, 1000);
-  assertEquals(later.figures.wakes("app", 60).map(({ count }) => count), [1]);
+  assertEquals(later.past.wakes("app", 60).map(({ count }) => count), [1]);
   await later.clock.advance(25 * 60 * MINUTE_MS);
   later.kit.fleet.add(lease.instance, later.pool);
   later.figures.start();

@@ -60,7 +60,7 @@ function newProcess({ clock, folder, statuses }: World, store = SqliteStore.open
     costs: new Costs(now),
     gaps: new IdleGaps({ clock, now }),
   });
-  const past = new Past({ now, services: { names: () => names }, store, figures, requests, wakes, spells });
+  const past = new Past({ now, services: { names: () => names }, store, requests, wakes, wakeLog, spells });
   return {
     ...{ figures, past, store, watch, writes },
     /** Begins the work of a process that runs alone. */
