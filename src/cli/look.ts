@@ -152,14 +152,27 @@ export const instances = clientVerb({
   },
 });
 
-/** Instances as a table, with a column for failures if there are any. */
+/** Instances as a table, with columns for failures and for sessions of `cless exec` if there are any. */
 function instanceTable(instances: readonly InstanceJson[]): string {
   const failed = instances.some(({ failure }) => failure !== undefined);
   const swaps = instances.some(({ swapBytes = 0 }) => swapBytes > 0);
+  const visited = instances.some(({ sessions = 0 }) => sessions > 0);
   const memory = ["MEMORY", ...(swaps ? ["SWAP"] : [])];
-  const columns = ["ID", "SERVICE", "REVISION", "STATE", "IN-FLIGHT", ...memory, "ADDRESS", "AGE", "LAST-USED"];
+  const columns = [
+    "ID",
+    "SERVICE",
+    "REVISION",
+    "STATE",
+    "IN-FLIGHT",
+    ...(visited ? ["EXEC"] : []),
+    ...memory,
+    "ADDRESS",
+    "AGE",
+    "LAST-USED",
+  ];
   const rows = instances.map(({ id, service, revision, state, inFlight, ...instance }) => [
     ...[id, service, revision, state, String(inFlight)],
+    ...(visited ? [String(instance.sessions ?? 0)] : []),
     instance.memoryBytes === undefined ? "-" : sizeText(instance.memoryBytes),
     ...(swaps ? [sizeText(instance.swapBytes ?? 0)] : []),
     instance.address || "-",

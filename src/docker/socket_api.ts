@@ -198,7 +198,7 @@ export class SocketApi implements EngineApi {
         resize: async ({ columns, rows }) => {
           await this.#ask("POST", `/exec/${Id}/resize?h=${rows}&w=${columns}`, { kinds });
         },
-      }, { clock: this.#clock, hasTerminal: terminal !== undefined });
+      }, { clock: this.#clock, terminal });
     } catch (error) {
       signal.throwIfAborted();
       throw this.#explain(error);

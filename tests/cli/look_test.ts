@@ -174,6 +174,25 @@ apiTest("failed instances say why, and unknown values are hyphens", {
   ]);
 });
 
+apiTest("instances have a column for the commands that operators run in them while there are any", {
+  "GET /v1/instances": [
+    {
+      id: "one",
+      service: "web",
+      revision: "web-00001",
+      state: "ready",
+      address: "172.20.0.2:80",
+      inFlight: 0,
+      sessions: 2,
+    },
+    { id: "two", service: "web", revision: "web-00001", state: "paused", address: "172.20.0.3:80", inFlight: 0 },
+  ],
+}, async (api) => {
+  const [header, one, two] = (await api.run("instances")).out.split("\n");
+  assertEquals(header!.split(/ +/).slice(4, 6), ["IN-FLIGHT", "EXEC"]);
+  assertEquals([one!.split(/ +/).slice(4, 6), two!.split(/ +/).slice(4, 6)], [["0", "2"], ["0", "0"]]);
+});
+
 apiTest("describe shows everything, but only the names of variables", ANSWERS, async (api) => {
   const { out } = await api.run("describe", "web");
   assertEquals(out.split("\n"), [

@@ -1,4 +1,5 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
+import { runProcess } from "../cli/run_main.ts";
 import { noDocker } from "../support/docker.ts";
 import { Program } from "../support/program.ts";
 import { until } from "../support/until.ts";
@@ -78,6 +79,14 @@ async function tryEngine(socket: string, pauses: boolean): Promise<void> {
       user: "nobody-there",
     });
     assertEquals([failing.status, failing.json.code], [422, "revision_failed"]);
+    const { hostname, port } = program.admin;
+    const server = ["--server", `http://${hostname}:${port}`, "--data-dir", program.dataDir];
+    const second = await runProcess("exec", "golang", ...server, "--", "/hello"); // the first one has the port
+    assertEquals([second.code, second.out], [1, ""]);
+    assertMatch(second.err, /address already in use/);
+    const missing = await runProcess("exec", "golang", ...server, "--", "nosuch");
+    const err = 'cless: the command cannot be run: "nosuch": executable file not found in $PATH\n';
+    assertEquals(missing, { code: 127, out: "", err });
     await until(async () => (await program.api("/v1/instances")).length === 0); // idle ones are stopped
   } finally {
     assertEquals(await program.end(), 0);

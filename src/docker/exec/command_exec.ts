@@ -1,4 +1,6 @@
 import { MuxAsyncIterator } from "@std/async/mux-async-iterator";
+import { concat } from "@std/bytes/concat";
+import { messageOf } from "../../base/errors.ts";
 import { piecesOf } from "../../base/streams.ts";
 import {
   EXEC_CODE,
@@ -13,7 +15,8 @@ import { failedStart, isFailedStart } from "./failed_start.ts";
 /** A text of an engine that is longer is the output of the command. */
 const MAX_REASON_LENGTH = 4096;
 /** How the docker command reports that it could not even ask the engine. */
-const DOCKER_FAILURE = /^(Error response from daemon: |Error: |Cannot connect to the Docker daemon)/;
+const DOCKER_FAILURE =
+  /^(Error response from daemon: |Error: |(?=Cannot connect to the Docker daemon|unable to upgrade))/;
 
 /** A command in a container, by `docker exec`. It has no terminal. */
 export class CommandExec implements ExecProcess {
@@ -32,30 +35,27 @@ export class CommandExec implements ExecProcess {
     const both = new MuxAsyncIterator<ExecPiece>();
     both.add(piecesOfStream("stdout", this.#child.stdout));
     both.add(piecesOfStream("stderr", this.#child.stderr));
-    // What may be the reason of a failure is held back until the command ends, or writes more.
-    let held: ExecPiece | undefined;
-    let isFirst = true;
+    // What may be the reason of a failure is held back until the command ends, or writes something else.
+    let held: ExecPiece[] = [];
+    let mayHaveFailed = true;
     for await (const piece of both) {
-      const isReason = isFirst && mayBeReason(piece);
-      isFirst = false;
-      if (isReason) {
-        held = piece;
+      mayHaveFailed &&= mayBeReason(piece);
+      if (mayHaveFailed) {
+        held.push(piece);
         continue;
       }
-      if (held !== undefined) yield held;
-      held = undefined;
+      yield* held;
+      held = [];
       yield piece;
     }
     const { code } = await this.#child.status;
     this.#hasEnded = true;
-    const reason = held === undefined ? "" : new TextDecoder().decode(held.bytes);
-    if (isFailedStart(reason) && (code === EXEC_CODE.notRunnable || code === EXEC_CODE.notFound)) {
-      return failedStart(reason);
+    const reason = new TextDecoder().decode(concat(held.map(({ bytes }) => bytes)));
+    if (isFailedStart(reason) && code >= EXEC_CODE.failed && code <= EXEC_CODE.notFound) return failedStart(reason);
+    if (held.length > 0 && held.every(({ stream }) => stream === "stderr") && code === 1) {
+      return { code: EXEC_CODE.failed, problem: messageOf(reason).replace(DOCKER_FAILURE, "") };
     }
-    if (held?.stream === "stderr" && code === 1) {
-      return { code: EXEC_CODE.failed, problem: reason.trim().replace(DOCKER_FAILURE, "") };
-    }
-    if (held !== undefined) yield held;
+    yield* held;
     return { code };
   }
 
@@ -78,7 +78,7 @@ export class CommandExec implements ExecProcess {
 function mayBeReason({ bytes, stream }: ExecPiece): boolean {
   if (bytes.length > MAX_REASON_LENGTH) return false;
   const text = new TextDecoder().decode(bytes);
-  return stream === "stdout" ? isFailedStart(text) : DOCKER_FAILURE.test(text);
+  return isFailedStart(text) || (stream === "stderr" && DOCKER_FAILURE.test(text));
 }
 
 /** One of the two streams. Each piece is a copy, since the next one is read before this one is used. */

@@ -10,7 +10,7 @@ import {
 } from "../../control/exec/process.ts";
 import { messageOf } from "../../base/errors.ts";
 import { kindOf } from "../engine_error.ts";
-import { failedStart } from "./failed_start.ts";
+import { failedStart, isFailedStart } from "./failed_start.ts";
 import { type Hijacked, writeAll } from "./hijack.ts";
 
 /** The head of each frame of the output: its stream, three zeros, and its length. */
@@ -24,7 +24,7 @@ const CODE_CHECK_MS = 20;
 export interface ExecState {
   readonly Running?: boolean;
   readonly ExitCode?: number | null;
-  /** 0 if it was never started. */
+  /** 0 if it was never started; Podman also gives 0 for one that has ended. */
   readonly Pid?: number;
 }
 
@@ -39,28 +39,31 @@ export class SocketExec implements ExecProcess {
   readonly #connection: Deno.UnixConn;
   readonly #begun: Uint8Array;
   readonly #requests: ExecRequests;
-  readonly #hasTerminal: boolean;
+  readonly #terminal: TerminalSize | undefined;
   readonly #clock: Clock;
   #isClosed = false;
 
   constructor(
     { begun, connection }: Hijacked,
     requests: ExecRequests,
-    { clock, hasTerminal }: { readonly clock: Clock; readonly hasTerminal: boolean },
+    { clock, terminal }: { readonly clock: Clock; readonly terminal: TerminalSize | undefined },
   ) {
     this.#connection = connection;
     this.#begun = begun;
     this.#requests = requests;
-    this.#hasTerminal = hasTerminal;
+    this.#terminal = terminal;
     this.#clock = clock;
   }
 
   async *run(): AsyncGenerator<ExecPiece, ExecEnd, void> {
     let reason: string | undefined;
     let isFirst = true;
-    for await (const piece of this.#hasTerminal ? rawPieces(this.#bytes()) : framedPieces(this.#bytes())) {
-      // If the command could not be started, the engine says why in place of the output.
-      if (isFirst && await this.#hasFailed()) reason = "";
+    for await (const piece of this.#terminal !== undefined ? rawPieces(this.#bytes()) : framedPieces(this.#bytes())) {
+      // If the command could not be started, the engine says why in place of the output. It says of such a command what
+      // Podman says of any that has ended, so the text counts too.
+      if (isFirst && isFailedStart(new TextDecoder().decode(piece.bytes)) && await this.#hasFailed()) reason = "";
+      // Podman knows no size for the start.
+      if (isFirst && reason === undefined && this.#terminal !== undefined) this.resize(this.#terminal).catch(() => {});
       isFirst = false;
       if (reason === undefined) yield piece;
       else reason += new TextDecoder().decode(piece.bytes);

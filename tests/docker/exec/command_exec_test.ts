@@ -62,6 +62,18 @@ commandTest("what docker says about a command that cannot be run is the reason, 
   assertEquals([gone.stderr, gone.end], ["", { code: 125, problem: "No such container: one" }]);
 });
 
+commandTest("what Podman says about such a command comes on standard error, in several lines", async () => {
+  const said =
+    `Error: runc: exec failed: unable to start container process: exec: "ls": executable file not found in ` +
+    "$PATH: OCI runtime attempted to invoke a command that was not found";
+  const script = `echo '${said}' >&2; sleep 0.05; echo 'Error: read unixpacket: connection reset' >&2; exit 127`;
+  const { end, stderr } = await outcome(script);
+  const problem = 'the command cannot be run: "ls": executable file not found in $PATH';
+  assertEquals([stderr, end], ["", { code: 127, problem }]);
+  const refused = await outcome("echo 'unable to upgrade to tcp, received 500' >&2; exit 1");
+  assertEquals(refused.end, { code: 125, problem: "unable to upgrade to tcp, received 500" });
+});
+
 commandTest("output that only begins as a reason does is passed on", async () => {
   const more = await outcome(`echo '${NOT_FOUND}'; sleep 0.05; echo more >&2; exit 126`);
   assertEquals([more.stdout, more.stderr, more.end], [`${NOT_FOUND}\n`, "more\n", { code: 126 }]);

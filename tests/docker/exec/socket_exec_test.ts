@@ -101,6 +101,7 @@ execTest("a command with a terminal gets its size, also a new one, and its outpu
     await connection.read(new Uint8Array(10));
   }),
   [STATE]: ended(130),
+  "POST /exec/e1/resize?h=31&w=97": json(200, {}),
   "POST /exec/e1/resize?h=50&w=132": json(200, {}),
 }, async (api, engine) => {
   const command = { ...LS, user: "root", terminal: { columns: 97, rows: 31 } };
@@ -108,6 +109,7 @@ execTest("a command with a terminal gets its size, also a new one, and its outpu
   const pieces = process.run();
   const first = await pieces.next();
   assertEquals(new TextDecoder().decode((first.value as ExecPiece).bytes), "\x01\x00 as it is");
+  await until(() => engine.requests.some(({ line }) => line === "POST /exec/e1/resize?h=31&w=97")); // for Podman
   await process.resize({ columns: 132, rows: 50 });
   await process.write(new Uint8Array([3]));
   assertEquals(await pieces.next(), { done: true, value: { code: 130 } });
@@ -125,6 +127,23 @@ const REASONS: Record<string, [said: string, end: ExecEnd]> = {
   "that is no program": [
     'OCI runtime exec failed: exec failed: unable to start container process: exec: "/etc": is a directory: unknown: permission denied\r\n',
     { code: 126, problem: 'the command cannot be run: "/etc": is a directory: permission denied' },
+  ],
+  "that the image does not have, in Podman": [
+    'Error: runc: exec failed: unable to start container process: exec: "nosuch": executable file not found in $PATH: ' +
+    "OCI runtime attempted to invoke a command that was not found\nError: read unixpacket: connection reset by peer\n",
+    { code: 127, problem: 'the command cannot be run: "nosuch": executable file not found in $PATH' },
+  ],
+  "that the image does not have, in Podman with crun": [
+    "Error: crun: executable file `nosuch` not found in $PATH: No such file or directory: " +
+    "OCI runtime attempted to invoke a command that was not found\n",
+    {
+      code: 127,
+      problem: "the command cannot be run: executable file `nosuch` not found in $PATH: No such file or directory",
+    },
+  ],
+  "that is no program, in Podman": [
+    'Error: runc: exec failed: unable to start container process: exec: "/etc": is a directory: OCI runtime error\n',
+    { code: 126, problem: 'the command cannot be run: "/etc": is a directory' },
   ],
   "of a user that the image does not have": [
     "unable to find user nobody7: no matching entries in passwd file\r\n",
@@ -151,6 +170,14 @@ execTest("output that only looks like the engine's reason is passed on", {
 }, async (api) => {
   const { end, stdout } = await outcome(await api.exec("one", LS, never()));
   assertEquals([stdout, end], ["OCI runtime exec failed: no\r\n", { code: 126 }]);
+});
+
+execTest("the output of a command that has ended at once is its output, though Podman gives it no process id then", {
+  [START]: handOver((connection) => writeAll(connection, frame(1, "quick\n"))),
+  [STATE]: ended(0, 0),
+}, async (api) => {
+  const { end, stdout } = await outcome(await api.exec("one", LS, never()));
+  assertEquals([stdout, end], ["quick\n", { code: 0 }]);
 });
 
 let asked = 0;
