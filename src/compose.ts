@@ -41,6 +41,7 @@ import { StatusEvents } from "./control/status_events.ts";
 import { StatusWatch } from "./control/status_watch.ts";
 import { Supervision } from "./control/supervision.ts";
 import { Waits } from "./control/waits.ts";
+import { UsageMeter } from "./control/figures/usage_meter.ts";
 import { WakeLog } from "./control/figures/wake_log.ts";
 import { WakeCounts } from "./control/figures/wake_counts.ts";
 import { type Role, ROLES, TakeOver } from "./control/take_over.ts";
@@ -163,8 +164,9 @@ export function makeParts(
   const costs = new Costs(Date.now);
   const requests = new RequestCounts(Date.now, services);
   const lastHour = new LastHour({ now: Date.now, store, requests, wakes });
+  const meter = new UsageMeter({ clock, launcher, fleet, costs });
   const figures = new Figures({
-    ...{ clock, launcher, fleet, store, wakes, wakeLog, gaps, costs, requests, lastHour, spells, statusWatch },
+    ...{ clock, meter, store, wakes, wakeLog, gaps, costs, requests, lastHour, spells, statusWatch },
     now: Date.now,
   });
   const observer: PoolObserver = {
@@ -172,7 +174,7 @@ export function makeParts(
       if (before === "ready") forwarder.leave(instance.origin);
       instanceEvents.changed(instance);
       statusWatch.check(instance.revision.service);
-      figures.changed(instance);
+      meter.changed(instance);
     },
     failed(revision, failure) {
       instanceEvents.revisionFailed(revision, failure);
@@ -267,9 +269,9 @@ export function makeParts(
   const exec = new ExecSessions({ router, fleet, engine: engine.launcher, events, clock });
   const api = adminApi({
     ...{ config, clock, stopping: stopping.signal, catalog, deployer, store, dataDir, secrets, fleet, events },
-    ...{ exec, metrics, engine, figures, hosts, signInAddresses, activator, running, waits, statistics },
+    ...{ exec, metrics, meter, engine, hosts, signInAddresses, activator, running, waits, statistics },
     past: new Past({ now: Date.now, services, store, requests, wakes, wakeLog, spells }),
-    activity: new Activity({ services, statuses, fleet, statistics, figures, requests, lastHour }),
+    activity: new Activity({ services, statuses, fleet, statistics, meter, requests, lastHour }),
     certificateNames: new CertificateNames({ store, clock, now: Date.now }),
     control: new InstanceControl(router, services, drainTimeoutMs),
     ...{ tokens, sessions: new Sessions(store, tokens) },

@@ -1,10 +1,9 @@
 import type { SignInAddresses } from "../access/oidc/addresses.ts";
-import type { Usage } from "../pool/launcher.ts";
 import type { DataDir } from "../control/data_dir.ts";
 import type { Activity } from "../control/figures/activity.ts";
 import type { Past } from "../control/figures/past.ts";
 import type { Estimates } from "../control/figures/estimates.ts";
-import type { Figures } from "../control/figures/figures.ts";
+import type { UsageMeter } from "../control/figures/usage_meter.ts";
 import type { ClessEvent, SubscribeOptions } from "../control/events.ts";
 import type { CertificateNames } from "../control/certificates/names.ts";
 import type { RevisionLimits } from "../control/revision_limits.ts";
@@ -55,15 +54,13 @@ export interface Collaborators {
   readonly logs: { read(service: string, options: ServiceLogOptions): AsyncIterable<ServiceLogLine> };
   readonly activity: Pick<Activity, "now">;
   readonly past: Pick<Past, "hours" | "minutes" | "timelines" | "wakeLog" | "wakes">;
-  readonly figures: Pick<Figures, "costs" | "usages">;
+  readonly meter: Pick<UsageMeter, "costs" | "usages">;
   readonly metrics: Pick<Metrics, "text">;
   readonly estimates: Pick<Estimates, "basisOf">;
   readonly engine: {
     /** Whether the memory of instances can be moved to disk now. */
     readonly canHibernate: boolean;
     answers(): Promise<boolean>;
-    /** Each instance's memory by id; instances for which it is unknown are missing. */
-    usage(): Promise<ReadonlyMap<string, Usage>>;
   };
   readonly imageNames: {
     /** The id of the image that a name means on this machine; `undefined` if it means none, or nobody knows. */

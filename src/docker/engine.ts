@@ -1,10 +1,9 @@
-import { atMost } from "../base/async.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Config } from "../base/config.ts";
 import { messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import { type DataDir, isDataDirInUse } from "../control/data_dir.ts";
-import type { ContainerEvent, Usage } from "../pool/launcher.ts";
+import type { ContainerEvent } from "../pool/launcher.ts";
 import { LABEL } from "./container_spec.ts";
 import type { EngineApi, EngineEvent } from "./engine_api.ts";
 import type { EngineChoice } from "./engine_choice.ts";
@@ -26,7 +25,6 @@ const log = logger("engine");
 /** An answer of the engine is reused for other callers for this long. */
 const MAX_ANSWER_AGE_MS = 1000;
 const ANSWER_TIMEOUT_MS = 10_000;
-const USAGE_TIMEOUT_MS = 1000;
 /**
  * The firewall rules that keep apps from the host are checked at this interval: reloading the firewall removes them.
  */
@@ -60,8 +58,6 @@ export class Engine {
   #stopRepairs: (() => void) | undefined;
   #found = false;
   #answering: Promise<boolean> | undefined;
-  #measuring: Promise<void> | undefined;
-  #usage: ReadonlyMap<string, Usage> = new Map();
 
   constructor(
     { api, docker, whyNotSocket }: EngineChoice,
@@ -182,17 +178,6 @@ export class Engine {
       this.#clock.after(MAX_ANSWER_AGE_MS, () => this.#answering = undefined);
     });
     return this.#answering;
-  }
-
-  /**
-   * What each container uses, by id. It is at most a second old, unless the engine is slow: then it is the last known.
-   */
-  async usage(): Promise<ReadonlyMap<string, Usage>> {
-    this.#measuring ??= this.launcher.usage().then((usage) => void (this.#usage = usage), () => {}).finally(() => {
-      this.#clock.after(MAX_ANSWER_AGE_MS, () => this.#measuring = undefined);
-    });
-    await atMost(this.#measuring, this.#clock, USAGE_TIMEOUT_MS);
-    return this.#usage;
   }
 
   /** The services of other data-dirs that have a container with this named volume, each as `SERVICE of OWNER`. */

@@ -148,9 +148,9 @@ export async function newAdmin(
     fleet: kit.fleet,
     events: { subscribe: () => eventsOf(happening) },
     logs: { read: () => linesOf(3) },
-    figures: {
+    meter: {
       costs: () => Promise.resolve(costs),
-      usages: () => Promise.resolve(new Map()),
+      usages: () => kit.launcher.usage(),
     },
     activity: {
       now(minutes) {
@@ -180,7 +180,7 @@ export async function newAdmin(
         return basis.now;
       },
     },
-    engine: { canHibernate: true, answers: () => Promise.resolve(true), usage: () => kit.launcher.usage() },
+    engine: { canHibernate: true, answers: () => Promise.resolve(true) },
     certificateNames: new CertificateNames({ store, clock: kit.clock, now: () => scene.time.now }),
     hosts: {
       kindOf: (name) => scene.services.get(name.split(".")[0]!) === undefined ? undefined : "declared",

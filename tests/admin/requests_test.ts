@@ -71,7 +71,6 @@ Deno.test("health needs no token", async () => {
     engine: {
       canHibernate: false,
       answers: () => (asked++, Promise.resolve(ready)),
-      usage: () => Promise.resolve(new Map()),
     },
   });
   const answer = async (path: string) => {

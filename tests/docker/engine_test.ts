@@ -96,25 +96,6 @@ engineTest("whether the engine answers is asked once for all who want to know, a
   assertEquals([await engine.answers(), scene.asked], [true, 3]);
 });
 
-engineTest("the memory of containers is a second old at most, unless the engine is slow or refuses", async () => {
-  let containers: () => Promise<ListedContainer[]> = () => Promise.resolve([CONTAINER]);
-  let bytes = 1;
-  const usage = () => Promise.resolve(new Map([[CONTAINER.engineId, { bytes }]]));
-  const { clock, engine } = new Scene({ containers: () => containers(), usage });
-  const read = async () => (await engine.usage()).get("one")?.bytes;
-  assertEquals(await read(), 1);
-  bytes = 2;
-  assertEquals(await read(), 1);
-  await clock.advance(1000);
-  assertEquals(await read(), 2);
-  bytes = 3;
-  for (const slow of [() => Promise.reject(new Error("no")), () => new Promise<never>(() => {})]) {
-    containers = slow;
-    await clock.advance(1000);
-    assertEquals(await clock.until(read()), 2);
-  }
-});
-
 const CONTAINER: ListedContainer = {
   ...{ id: "one", engineId: "no such container", owner: OWNER, service: "golang", revision: "golang-1" },
   ...{ imageId: "sha256:1", state: "running", upFor: 0, address: "10.9.0.2", origin: "http://10.9.0.2:8080" },

@@ -32,7 +32,7 @@ const answeredEarlier = () => {
 
 /** The operations on cless itself. @param operations All operations of the API, read when the document is requested. */
 export function aboutOperations(
-  { catalog, dataDir, figures, fleet, metrics, statistics, store }: Collaborators,
+  { catalog, dataDir, fleet, meter, metrics, statistics, store }: Collaborators,
   operations: readonly Operation[],
 ) {
   let document: unknown;
@@ -92,7 +92,7 @@ export function aboutOperations(
       summary: "Metrics in the text format of Prometheus",
       answers: { 200: { description: "The metrics", ...TEXT } },
       run: async () => {
-        const usages = await figures.usages();
+        const usages = await meter.usages();
         const text = await metrics.text({
           instances: fleet.instances(),
           pools: statistics.pools(),

@@ -55,7 +55,7 @@ export type InstanceJson = z.output<typeof instanceView>;
 const params = { name: serviceParam };
 
 /** The instances, and starting and stopping them. */
-export function instanceOperations({ control, engine, fleet }: Collaborators) {
+export function instanceOperations({ control, fleet, meter }: Collaborators) {
   return [
     operation({
       id: "listInstances",
@@ -65,10 +65,10 @@ export function instanceOperations({ control, engine, fleet }: Collaborators) {
       query: { service: z.string().max(100).optional().meta({ description: "Only those of this service" }) },
       answers: { 200: { description: "All instances that have not ended", schema: z.array(instanceView) } },
       run: async ({ query: { service } }) => {
-        const usage = await engine.usage();
+        const usages = await meter.usages();
         return json(
           fleet.instances().filter(({ revision }) => service === undefined || revision.service === service)
-            .map((instance) => showInstance(instance, usage.get(instance.id))),
+            .map((instance) => showInstance(instance, usages.get(instance.id))),
         );
       },
     }),

@@ -179,7 +179,7 @@ const listQuery = {
 
 /** The operations on services. */
 export function serviceOperations(parts: Collaborators) {
-  const { catalog, deployer, figures } = parts;
+  const { catalog, deployer, meter } = parts;
   return [
     operation({
       id: "listServices",
@@ -205,7 +205,7 @@ export function serviceOperations(parts: Collaborators) {
         ).take(limit + 1).toArray();
         const page = found.slice(0, limit);
         const headers = found.length > limit ? { link: nextLink(target, cursorOf(page.at(-1)!.name)) } : {};
-        const costs = await figures.costs(page.map(({ name }) => name));
+        const costs = await meter.costs(page.map(({ name }) => name));
         return json(page.map((service) => showService(parts, holder, service, { cost: costs.get(service.name) })), {
           headers,
         });
@@ -221,7 +221,7 @@ export function serviceOperations(parts: Collaborators) {
       errors: ["not_found"],
       run: async ({ holder, params: { name } }) => {
         serviceOf(catalog, name); // refuses unknown ones at once; others may be deleted during the measurement
-        const [costs, imageChanged] = await Promise.all([figures.costs([name]), isImageChanged(parts, name)]);
+        const [costs, imageChanged] = await Promise.all([meter.costs([name]), isImageChanged(parts, name)]);
         const service = serviceOf(catalog, name);
         return answerService(parts, holder, service, 200, { cost: costs.get(name), imageChanged });
       },

@@ -75,7 +75,7 @@ const whatIfView = z.strictObject({
 export type WhatIfJson = z.output<typeof whatIfView>;
 
 /** What services would cost with other settings. */
-export function whatIfOperations({ catalog, engine, estimates, figures, revisionLimits }: Collaborators) {
+export function whatIfOperations({ catalog, engine, estimates, meter, revisionLimits }: Collaborators) {
   return [
     operation({
       id: "estimate",
@@ -99,7 +99,7 @@ export function whatIfOperations({ catalog, engine, estimates, figures, revision
         const { latestRevision } = serviceOf(catalog, name);
         const latest = catalog.revisions(name)?.find((revision) => revision.name === latestRevision);
         if (latest === undefined) throw new ClessError("not_found", `There is no service ${name}`);
-        await figures.costs([name]); // measures what is awake
+        await meter.costs([name]); // measures what is awake
         const { bytes, days, idleness } = estimates.basisOf(name, asked);
         const { canHibernate } = engine;
         const options = { bytes, canHibernate, perDays: Math.max(1, days) };

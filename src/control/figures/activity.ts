@@ -1,11 +1,11 @@
 import type { Fleet } from "../../fleet/fleet.ts";
 import type { InstanceState } from "../../model/instance_state.ts";
 import type { ServiceMap } from "../../routing/service_map.ts";
-import type { Figures } from "./figures.ts";
-import type { HourOfService, LastHour } from "./last_hour.ts";
-import type { RecentRequests, RequestCounts } from "./request_counts.ts";
 import type { ServiceStatus, ServiceStatuses } from "../service_status.ts";
 import type { Statistics } from "../statistics.ts";
+import type { HourOfService, LastHour } from "./last_hour.ts";
+import type { RecentRequests, RequestCounts } from "./request_counts.ts";
+import type { UsageMeter } from "./usage_meter.ts";
 
 /** What a service is doing now, and was doing in the last minutes. */
 export interface ServiceActivity extends ServiceStatus, RecentRequests, HourOfService {
@@ -29,7 +29,7 @@ export interface ActivityOptions {
   readonly statuses: Pick<ServiceStatuses, "of">;
   readonly fleet: Pick<Fleet, "instances">;
   readonly statistics: Pick<Statistics, "pools">;
-  readonly figures: Pick<Figures, "costs">;
+  readonly meter: Pick<UsageMeter, "costs">;
   readonly requests: Pick<RequestCounts, "recent">;
   readonly lastHour: Pick<LastHour, "read">;
 }
@@ -49,8 +49,8 @@ export class Activity {
    * @param minutes How many entries `perMinute` has; 60 at most.
    */
   async now(minutes: number): Promise<ServiceActivity[]> {
-    const { figures, fleet, lastHour, requests, services, statistics, statuses } = this.#options;
-    const costs = await figures.costs([...services.names()]);
+    const { fleet, lastHour, meter, requests, services, statistics, statuses } = this.#options;
+    const costs = await meter.costs([...services.names()]);
     const instances = Map.groupBy(fleet.instances(), ({ revision }) => revision.service);
     const pools = Map.groupBy(statistics.pools(), ({ revision }) => revision.service);
     const hourOf = lastHour.read(minutes);

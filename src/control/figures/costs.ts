@@ -88,11 +88,6 @@ export class Costs {
     return this.#records.get(service);
   }
 
-  /** What each instance uses, by its id, by the last measurement. */
-  usages(): Map<string, Usage> {
-    return new Map([...this.#records.values()].flatMap(({ readings }) => Object.entries(readings)));
-  }
-
   /** The records that have changed since {@linkcode clean}. */
   get dirty(): CostRecord[] {
     return [...this.#changed].flatMap((service) => this.#records.get(service) ?? []);

@@ -1,33 +1,23 @@
-import { atMost } from "../../base/async.ts";
 import type { Clock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
-import type { Fleet } from "../../fleet/fleet.ts";
-import { isAsleep } from "../../model/instance_state.ts";
 import { MINUTE_MS } from "../../model/time.ts";
-import type { Instance } from "../../pool/instance.ts";
-import type { Launcher, Usage } from "../../pool/launcher.ts";
-import type { Cost, Costs } from "./costs.ts";
+import type { NewFigures } from "../records.ts";
+import type { StatusWatch } from "../status_watch.ts";
+import type { Store } from "../store.ts";
+import type { Costs } from "./costs.ts";
 import type { IdleGaps } from "./idle_gaps.ts";
 import type { LastHour } from "./last_hour.ts";
 import { dayNumberOf, hourOf, minuteOf } from "./periods.ts";
 import type { RequestCounts } from "./request_counts.ts";
 import type { SpellLog } from "./spell_log.ts";
-import type { StatusWatch } from "../status_watch.ts";
-import type { Store } from "../store.ts";
-import type { NewFigures } from "../records.ts";
-import type { WakeLog } from "./wake_log.ts";
+import type { UsageMeter } from "./usage_meter.ts";
 import type { WakeCounts } from "./wake_counts.ts";
+import type { WakeLog } from "./wake_log.ts";
 
 const log = logger("figures");
 /** What is awake is measured at this interval, and what is new is stored. */
 const INTERVAL_MS = 60_000;
-/** After a change, containers are measured earlier, but not more often than this. */
-const MIN_INTERVAL_MS = 5000;
-/** Those who look get a measurement that is not older than this. */
-const MAX_AGE_MS = 1000;
-/** If the engine is slow, those who look get the last measurement after this time. */
-const LOOK_TIMEOUT_MS = 1000;
 /** The oldest figures are forgotten at this interval, and for how long services have slept is added to the hours. */
 const TRIM_INTERVAL_MS = 3_600_000;
 /** What is told by minute is retained for this long, and so are spells and single wakes. */
@@ -42,13 +32,12 @@ export interface FiguresOptions {
   readonly clock: Clock;
   /** Wall-clock time, ms since 1970. */
   readonly now: () => number;
-  readonly launcher: Pick<Launcher, "usage">;
-  readonly fleet: Pick<Fleet, "instances">;
   readonly store: Pick<
     Store,
     "addFigures" | "costs" | "idle" | "runs" | "spells" | "trimFigures"
   >;
-  readonly costs: Costs;
+  readonly meter: Pick<UsageMeter, "keepUp" | "start" | "stop">;
+  readonly costs: Pick<Costs, "clean" | "dirty" | "forget" | "load">;
   readonly wakes: WakeCounts;
   readonly requests: Pick<RequestCounts, "clean" | "forget" | "pending">;
   readonly lastHour: Pick<LastHour, "forget" | "stored">;
@@ -59,20 +48,13 @@ export interface FiguresOptions {
 }
 
 /**
- * Measures what instances use, and stores the figures of services. While all instances sleep and nothing happens, it
- * does neither.
+ * Stores the figures of services, each minute in which there are new ones. While all instances sleep and nothing
+ * happens, nothing is measured or stored.
  */
 export class Figures {
   readonly #options: FiguresOptions;
   #stopTicking: (() => void) | undefined;
-  #cancelMeasuring: (() => void) | undefined;
-  #measuring: Promise<void> | undefined;
-  #measuredMs = -Infinity;
-  /** Whether an instance has become ready since: its readings are missing. */
-  #hasNew = false;
   #trimmedMs = -Infinity;
-  /** The sum of all instances' `changes` at the last tick. */
-  #changes = 0;
 
   constructor(options: FiguresOptions) {
     this.#options = options;
@@ -93,46 +75,22 @@ export class Figures {
     statusWatch.resume(spells.current);
   }
 
-  /** Begins to measure. Call it when all instances of an earlier process are known. */
+  /** Begins to measure and to store. Call it when all instances of an earlier process are known. */
   start(): void {
     this.#stopTicking ??= this.#options.clock.every(INTERVAL_MS, () => this.#tick());
-    this.#measureSoon();
+    this.#options.meter.start();
   }
 
   stop(): void {
     this.#stopTicking?.();
     this.#stopTicking = undefined;
-    this.#cancelMeasuring?.();
-    this.#cancelMeasuring = undefined;
-  }
-
-  /** Call it for a new instance, and for each change of state. */
-  changed(instance: Instance): void {
-    this.#options.costs.changed(instance);
-    if (instance.state === "ready") this.#hasNew = true;
-    // Nothing can be read of an app that has ended, and what sleeps is not measured again.
-    if (isAsleep(instance.state) || instance.state === "draining") this.#measureSoon();
+    this.#options.meter.stop();
   }
 
   /** Forgets a service that was deleted. */
   forget(service: string): void {
     const { costs, gaps, lastHour, requests, spells, wakeLog, wakes } = this.#options;
     for (const figures of [costs, wakes, wakeLog, gaps, requests, spells, lastHour]) figures.forget(service);
-  }
-
-  /** What services cost now, by a measurement of the last second that has all ready instances; without those that have never started. */
-  async costs(services: readonly string[]): Promise<Map<string, Cost>> {
-    await this.#look();
-    return new Map(services.flatMap((service) => {
-      const cost = this.#options.costs.of(service);
-      return cost === undefined ? [] : [[service, cost]];
-    }));
-  }
-
-  /** What each instance uses now, by its id; by the same measurement as {@linkcode costs}. */
-  async usages(): Promise<Map<string, Usage>> {
-    await this.#look();
-    return this.#options.costs.usages();
   }
 
   /** Stores what is new. If the store refuses, the next call tries again. */
@@ -194,46 +152,8 @@ export class Figures {
     }
   }
 
-  /** Measures for those who look, unless the last measurement is good enough. */
-  async #look(): Promise<void> {
-    const { clock } = this.#options;
-    const isDue = this.#hasNew || clock.now() - this.#measuredMs >= MAX_AGE_MS;
-    if (isDue && this.#stopTicking !== undefined) await atMost(this.#measure(), clock, LOOK_TIMEOUT_MS);
-  }
-
   async #tick(): Promise<void> {
-    const instances = this.#options.fleet.instances();
-    const changes = instances.reduce((sum, { changes }) => sum + changes, 0);
-    const isAwake = instances.some(({ state }) => !isAsleep(state));
-    // The memory of a paused instance may have been moved to the swap.
-    if (isAwake || changes !== this.#changes) await this.#measure();
-    this.#changes = changes;
+    await this.#options.meter.keepUp();
     if (this.#stopTicking !== undefined) this.save();
-  }
-
-  #measureSoon(): void {
-    if (this.#stopTicking === undefined || this.#cancelMeasuring !== undefined) return;
-    const { clock } = this.#options;
-    const waitMs = Math.max(0, this.#measuredMs + MIN_INTERVAL_MS - clock.now());
-    this.#cancelMeasuring = clock.after(waitMs, () => {
-      this.#cancelMeasuring = undefined;
-      this.#measure();
-    });
-  }
-
-  #measure(): Promise<void> {
-    return this.#measuring ??= this.#read().finally(() => this.#measuring = undefined);
-  }
-
-  async #read(): Promise<void> {
-    const { clock, costs, fleet, launcher } = this.#options;
-    this.#measuredMs = clock.now();
-    this.#hasNew = false;
-    try {
-      const usages = await launcher.usage();
-      costs.measured(fleet.instances(), usages); // not those of before: some may have ended
-    } catch (error) {
-      log.debug("cannot measure the containers", { reason: messageOf(error) });
-    }
   }
 }

@@ -1,11 +1,11 @@
 import { HOUR_MS, MINUTE_MS } from "../../model/time.ts";
 import type { ServiceMap } from "../../routing/service_map.ts";
-import { hourOf, minuteOf, periodsOf, summed } from "./periods.ts";
 import type { DeployEnd, Period, RunRecord, WakeRecord } from "../records.ts";
+import type { Store } from "../store.ts";
+import { hourOf, minuteOf, periodsOf, summed } from "./periods.ts";
 import type { RequestCounts } from "./request_counts.ts";
 import type { SpellLog } from "./spell_log.ts";
-import type { Store } from "../store.ts";
-import { type Spell, thinned, timelineOf, timesIn } from "./spells.ts";
+import { type Spell, spellsSince, thinned, timesIn } from "./spells.ts";
 import { summarize, type WakeCounts, type WakeSummary } from "./wake_counts.ts";
 import { MAX_STORED_WAKES, type WakeLog } from "./wake_log.ts";
 
@@ -107,7 +107,7 @@ export class Past {
     return [...names].filter((name) => only === undefined || name === only).sort().map((service) => ({
       service,
       from,
-      spells: thinned(timelineOf(records.get(service) ?? [], runs, from), MAX_SPELLS),
+      spells: thinned(spellsSince(records.get(service) ?? [], runs, from), MAX_SPELLS),
       deploys: deploys.get(service) ?? [],
       wakes: (wakes.get(service) ?? []).slice(0, MAX_WAKES).reverse(),
     }));
@@ -122,7 +122,7 @@ export class Past {
   #spellsOf(service: string, from: number): Spell[] {
     const { spells, store } = this.#options;
     const pending = spells.pending.filter((spell) => spell.service === service);
-    return timelineOf([...store.spells(from, service), ...pending], this.#runs(), from);
+    return spellsSince([...store.spells(from, service), ...pending], this.#runs(), from);
   }
 
   #runs(): RunRecord[] {

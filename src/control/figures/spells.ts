@@ -1,6 +1,6 @@
-import { NO_TIMES } from "./periods.ts";
 import type { ByState, RunRecord, SpellRecord, StateTime } from "../records.ts";
 import type { ServiceStatus } from "../service_status.ts";
+import { NO_TIMES } from "./periods.ts";
 
 /** A time in which a service did the same. It lasts until the next one begins. */
 export interface Spell {
@@ -19,7 +19,7 @@ export interface Spell {
  * @param runs When cless ran, oldest first. The last run is under way.
  * @param from The first spell begins here; wall-clock time, ms since 1970.
  */
-export function timelineOf(records: readonly SpellRecord[], runs: readonly RunRecord[], from: number): Spell[] {
+export function spellsSince(records: readonly SpellRecord[], runs: readonly RunRecord[], from: number): Spell[] {
   const all: Spell[] = [{ state: "unknown", from: -Infinity }];
   for (const [at, { since, until }] of runs.entries()) {
     const next = runs[at + 1];

@@ -73,10 +73,9 @@ Deno.test("without settings of its own, a service has those of cless serve, and 
 });
 
 Deno.test("a machine that cannot hibernate says so, and a minimum of instances never sleeps", async () => {
-  const usage = () => Promise.resolve(new Map());
   const { ask, basis } = await newAdmin({
     revisionLimits: REVISION_LIMITS,
-    engine: { canHibernate: false, answers: () => Promise.resolve(true), usage },
+    engine: { canHibernate: false, answers: () => Promise.resolve(true) },
   });
   basis.now = TWO_HOURS;
   await good(ask("PUT", "/v1/services/web", { body: { image: "web:1", stopAfter: "2h" } }), 201);

@@ -38,7 +38,7 @@ function newScene() {
     ...{ services, fleet, requests },
     statuses: new ServiceStatuses(services, deploys),
     statistics: { pools: () => fleet.pools().union(activator.holding()) },
-    figures: {
+    meter: {
       costs(names) {
         asked.push([...names].sort());
         return Promise.resolve(new Map([["app", COST]]));

@@ -7,6 +7,7 @@ import { Past } from "../../../src/control/figures/past.ts";
 import { RequestCounts } from "../../../src/control/figures/request_counts.ts";
 import { SpellLog } from "../../../src/control/figures/spell_log.ts";
 import { WakeLog } from "../../../src/control/figures/wake_log.ts";
+import { UsageMeter } from "../../../src/control/figures/usage_meter.ts";
 import { WakeCounts } from "../../../src/control/figures/wake_counts.ts";
 import type { Usage } from "../../../src/pool/launcher.ts";
 import { FakeStore } from "../../support/fake_store.ts";
@@ -20,7 +21,7 @@ function newScene(store = new FakeStore()) {
   let usage: Usage = { bytes: 100, swapBytes: 0, processorNs: 1e9 };
   const kit = newKit({
     observer: {
-      changed: (instance) => figures.changed(instance),
+      changed: (instance) => meter.changed(instance),
       woken: (instance, how, ms, by) => {
         wakes.woken(instance.revision, how, ms);
         wakeLog.woken(instance, how, ms, by);
@@ -56,11 +57,12 @@ function newScene(store = new FakeStore()) {
   const spells = new SpellLog(now);
   const statusWatch = { resume: () => {} };
   const parts = { costs, wakes, wakeLog, gaps, requests, lastHour, spells, statusWatch };
-  const figures = new Figures({ clock, now, launcher, fleet, store: noting, ...parts });
+  const meter = new UsageMeter({ clock, launcher, fleet, costs });
+  const figures = new Figures({ clock, now, meter, store: noting, ...parts });
   const past = new Past({ now, services: { names: () => ["app"] }, store, requests, wakes, wakeLog, spells });
   const use = (next: Usage) => usage = next;
   const pool = kit.newPool({ ...newRevision(), pauseAfterMs: 10_000, stopAfterMs: 10 * MINUTE_MS });
-  return { clock, done, figures, kit, lastHour, past, pool, requests, store, use };
+  return { clock, done, figures, kit, lastHour, meter, past, pool, requests, store, use };
 }
 
 Deno.test("while something is awake, it is measured and stored each minute; what sleeps costs nothing", async () => {
@@ -85,42 +87,6 @@ Deno.test("while something is awake, it is measured and stored each minute; what
   assertEquals(clock.timers, 0);
 });
 
-Deno.test("many changes in a row measure only once in five seconds", async () => {
-  const { clock, done, figures, kit, pool } = newScene();
-  figures.start();
-  const { lease } = await started(kit, pool);
-  await clock.advance(5000);
-  done.measured = 0;
-  for (let n = 0; n < 10; n++) figures.changed(Object.assign(lease.instance, {}));
-  assertEquals(done.measured, 0); // ready: nothing to measure early
-  lease.release();
-  await clock.advance(10_000);
-  for (let n = 0; n < 10; n++) figures.changed(lease.instance);
-  await clock.advance(4999);
-  assertEquals([lease.instance.state, done.measured], ["paused", 1]);
-  await clock.advance(1);
-  assertEquals(done.measured, 2);
-  figures.stop();
-});
-
-Deno.test("those who look get what is used now, and that it was not stored yet", async () => {
-  const { clock, figures, kit, past, pool, use } = newScene();
-  figures.start();
-  const { lease } = await started(kit, pool);
-  use({ bytes: 7, swapBytes: 3, processorNs: 5e8 });
-  await clock.advance(1000);
-  const cost = (await figures.costs(["app", "other"])).get("app")!;
-  assertEquals([cost.memoryBytes, cost.swapBytes, cost.cpuSeconds], [7, 3, 0.5]);
-  assertEquals([...await figures.usages()], [[lease.instance.id, { bytes: 7, swapBytes: 3, processorNs: 5e8 }]]);
-  lease.release();
-  await clock.advance(10_000);
-  const { lease: next } = await pool.hold(new AbortController().signal);
-  next.answered(200);
-  const wakes = past.wakes("app", 60).map(({ how, count }) => [how, count]);
-  assertEquals([wakes, past.wakes("other", 60)], [[["cold", 1], ["resume", 1]], []]);
-  figures.stop();
-});
-
 Deno.test("figures survive a restart, and wakes are forgotten after a day", async () => {
   const { clock, figures, kit, pool, store } = newScene();
   figures.start();
@@ -130,7 +96,7 @@ Deno.test("figures survive a restart, and wakes are forgotten after a day", asyn
   figures.save();
   const later = newScene(store);
   later.figures.load();
-  assertEquals((await later.figures.costs(["app"])).get("app")?.since, 1000);
+  assertEquals((await later.meter.costs(["app"])).get("app")?.since, 1000);
   assertEquals(later.past.wakes("app", 60).map(({ count }) => count), [1]);
   await later.clock.advance(25 * 60 * MINUTE_MS);
   later.kit.fleet.add(lease.instance, later.pool);
@@ -138,7 +104,7 @@ Deno.test("figures survive a restart, and wakes are forgotten after a day", asyn
   await later.clock.advance(MINUTE_MS);
   assertEquals([store.wakes("app", 0), kit.launcher.called("remove")], [[], []]);
   later.figures.forget("app");
-  assertEquals((await later.figures.costs(["app"])).size, 0);
+  assertEquals((await later.meter.costs(["app"])).size, 0);
   later.figures.stop();
 });
 
@@ -153,20 +119,6 @@ Deno.test("what the store refuses is stored the next time", async () => {
   await clock.advance(MINUTE_MS);
   assertEquals([store.costs().length, store.wakes("app", 0).length], [1, 1]);
   figures.stop();
-});
-
-Deno.test("an instance that has become ready since the last measurement is measured for the one who looks", async () => {
-  const { clock, done, figures, kit, pool } = newScene();
-  figures.start();
-  await clock.advance(100);
-  await figures.costs([]);
-  Object.assign(done, { measured: 0 });
-  const { lease } = await started(kit, pool);
-  const service = lease.instance.revision.service;
-  assertEquals((await figures.costs([service])).get(service)?.memoryBytes, 100);
-  await figures.costs([service]);
-  assertEquals(done.measured, 1);
-  lease.release();
 });
 
 Deno.test("the requests of the last hour are told whether or not they are stored yet, and none twice", async () => {

@@ -55,8 +55,7 @@ function newProcess({ clock, folder, statuses }: World, store = SqliteStore.open
   });
   const figures = new Figures({
     ...{ clock, now, store: counted, wakes, wakeLog, requests, spells, lastHour, statusWatch: watch },
-    launcher: { usage: () => Promise.resolve(new Map()) },
-    fleet: { instances: () => [] },
+    meter: { start() {}, stop() {}, keepUp: () => Promise.resolve() },
     costs: new Costs(now),
     gaps: new IdleGaps({ clock, now }),
   });
@@ -314,3 +313,16 @@ folderTest(
     one.end();
   },
 );
+
+folderTest("the wakes of a service are told whether or not they are stored yet", async (folder) => {
+  const world = newWorld(folder);
+  const one = newProcess(world);
+  one.begin();
+  one.wake("cold");
+  await world.clock.advance(MINUTE);
+  one.wake("resume");
+  assertEquals(one.store.wakes("app", 0).length, 1);
+  assertEquals(one.past.wakes("app", 60).map(({ count, how }) => [how, count]), [["cold", 1], ["resume", 1]]);
+  assertEquals(one.past.wakes("web", 60), []);
+  one.end();
+});

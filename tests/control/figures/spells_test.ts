@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import type { RunRecord, SpellRecord } from "../../../src/control/records.ts";
-import { type Spell, thinned, timelineOf, timesIn } from "../../../src/control/figures/spells.ts";
+import { type Spell, spellsSince, thinned, timesIn } from "../../../src/control/figures/spells.ts";
 
 /** A spell as it is stored. */
 function record(at: number, state: SpellRecord["state"], failure?: string): SpellRecord {
@@ -9,7 +9,7 @@ function record(at: number, state: SpellRecord["state"], failure?: string): Spel
 
 /** A timeline in short. */
 function told(records: readonly SpellRecord[], runs: readonly RunRecord[], from: number): unknown[] {
-  return timelineOf(records, runs, from).map(({ failure, from, state }) =>
+  return spellsSince(records, runs, from).map(({ failure, from, state }) =>
     failure === undefined ? [from, state] : [from, state, failure]
   );
 }
