@@ -15,7 +15,7 @@ const OWN = new RegExp(`(?:^|[\\s;,])(?:__Host-)?${ADMIN_COOKIE}=`);
  * hide a session is left out whole. @returns `undefined` if nothing is left.
  */
 export function withoutAdminCookie(value: string): string | undefined {
-  if (!OWN.test(value)) return value;
+  if (!value.includes(ADMIN_COOKIE) || !OWN.test(value)) return value;
   const rest = value.split(";").map((pair) => pair.trim()).filter((pair) => !OWN.test(pair)).join("; ");
   return rest === "" || OWN.test(rest) ? undefined : rest;
 }

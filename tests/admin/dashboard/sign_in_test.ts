@@ -51,6 +51,25 @@ dashboardTest("a restart of cless signs nobody out, and who has signed out befor
   }
 });
 
+dashboardTest("an update of cless signs nobody out, and the page that is open goes on", {
+  flags: ["--drain-timeout", "1s"],
+  expected: /^Failed to load resource: net::ERR_/,
+}, async (rig) => {
+  const { page, program } = rig;
+  await rig.open();
+  const next = await Program.start({ dataDir: program.dataDir, flags: ["--take-over"], logLevel: "info" });
+  try {
+    assertEquals([await program.exit(), next.admin.port], [0, program.admin.port]);
+    assertEquals((await next.get("golang")).status, 200);
+    await page.getByRole("link", { name: "golang" }).waitFor();
+    await page.reload();
+    await page.getByRole("link", { name: "golang" }).waitFor();
+    await page.goto("about:blank");
+  } finally {
+    await next.end();
+  }
+});
+
 dashboardTest("a wrong token is told as such, and can be corrected at once", { expected: REFUSED }, async (rig) => {
   const { page } = rig;
   await rig.goto(rig.url);
