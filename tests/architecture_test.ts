@@ -124,6 +124,21 @@ Deno.test({
 });
 
 Deno.test({
+  name: "the documentation names every folder of the source once, from the bottom up",
+  ignore: noRead,
+  fn: async () => {
+    const text = await Deno.readTextFile(new URL("docs/how_it_works.md", ROOT));
+    const [, section] = text.split("## The folders of the source\n");
+    const [table] = section!.split("\n## ");
+    const named = [...table!.matchAll(/^\| (`\w+`[^|]*)\|/gm)].flatMap(([, names]) => names!.match(/\w+/g)!);
+    const folders = Object.keys(await readSources()).flatMap((file) => /^src\/(\w+)\//.exec(file)?.[1] ?? []);
+    assertEquals([...named].sort(), [...new Set(folders)].sort());
+    const levels = named.map(levelOf);
+    assertEquals(levels, levels.toSorted((a, b) => b - a));
+  },
+});
+
+Deno.test({
   name: "every import names a file that is there, or a package of deno.json",
   ignore: noRead,
   fn: async () => {
