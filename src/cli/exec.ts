@@ -5,14 +5,12 @@ import { defined } from "../model/defined.ts";
 import { servicePath } from "./client.ts";
 import { ExecSession, type SessionEnd } from "./exec_session.ts";
 import { flag } from "./flags.ts";
-import { RawTerminal, terminalSize } from "./raw_terminal.ts";
+import { RawTerminal, terminalSize, USUAL_SIZE } from "./raw_terminal.ts";
 import { Progress } from "./progress.ts";
 import { onlyWaits, stderrScreen } from "./terminal.ts";
 import { plainText } from "./text.ts";
 import { type Call, clientVerb } from "./verb.ts";
 
-/** Of a terminal that does not know its size. */
-const USUAL_SIZE: TerminalSize = { columns: 80, rows: 24 };
 /** If the command does not run after this time, the user is told why. */
 const NOTICE_MS = 300;
 /** The signals that end a session, with their numbers. */

@@ -1,5 +1,8 @@
 import type { TerminalSize } from "../control/exec/process.ts";
 
+/** Of a terminal that does not know its size. */
+export const USUAL_SIZE: TerminalSize = { columns: 80, rows: 24 };
+
 /** The size of the terminal; `undefined` if there is none, or if it does not know its size. */
 export function terminalSize(): TerminalSize | undefined {
   try {

@@ -1,3 +1,4 @@
+import { terminalSize, USUAL_SIZE } from "../raw_terminal.ts";
 import { changesOf, type Frame } from "./frame.ts";
 
 /** The size of a terminal in characters. */
@@ -5,9 +6,6 @@ export interface Size {
   readonly columns: number;
   readonly rows: number;
 }
-
-/** Some terminals report no size. */
-const USUAL: Size = { columns: 80, rows: 24 };
 
 /**
  * The other screen of the terminal, without a cursor; and no character wraps, so that one that is wider than expected
@@ -23,12 +21,7 @@ export class TerminalScreen implements Disposable {
   #isEntered = false;
 
   get size(): Size {
-    try {
-      const { columns, rows } = Deno.consoleSize();
-      return columns > 0 && rows > 0 ? { columns, rows } : USUAL;
-    } catch {
-      return USUAL;
-    }
+    return terminalSize() ?? USUAL_SIZE;
   }
 
   /** Begins to use the terminal, also after {@linkcode leave}, or if something else has used it meanwhile. */
