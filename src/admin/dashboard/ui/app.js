@@ -63,8 +63,14 @@ function Dashboard() {
     // What has just been done may have led here.
     if (Date.now() - saidAt.current > JUST_MS) setDone(undefined);
     document.title = route.name === "" ? "cless" : `${route.name} · cless`;
-    scrollTo(0, 0);
   }, [route.screen, route.name, route.section]);
+  const hasMoved = useRef(false);
+  useEffect(() => {
+    // The link that was followed is gone: whoever reads by keyboard goes on at the new screen.
+    if (hasMoved.current) document.getElementById("main")?.focus();
+    hasMoved.current = true;
+    scrollTo(0, 0);
+  }, [route.screen, route.name]);
 
   if (session === "unknown") {
     return isLost

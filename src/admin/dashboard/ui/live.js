@@ -101,13 +101,17 @@ export function whileVisible(run, everyMs) {
   let timer;
   let isRunning = false;
   let isEnded = false;
+  /** Whether it was asked for while it ran: what it gets may be older than that. */
+  let isDue = false;
   const again = async () => {
     clearTimeout(timer);
-    if (isRunning || isEnded || document.hidden) return;
+    if (isEnded || document.hidden) return;
+    isDue = isRunning;
+    if (isRunning) return;
     isRunning = true;
     await run();
     isRunning = false;
-    if (!isEnded) timer = setTimeout(again, everyMs);
+    if (!isEnded) timer = setTimeout(again, isDue ? 0 : everyMs);
   };
   document.addEventListener("visibilitychange", again);
   again();

@@ -191,12 +191,11 @@ export function Axis({ from, to }) {
 
 /** What the colours, heights and dots of a band mean. */
 export function Legend() {
-  const states = [["ready", "awake"], ["paused"], ["hibernated"], ["asleep"], ["failing"], ["unknown"]];
   return html`<ul class="legend" aria-label="What the bands show">
     ${
-    states.map(([state, text = state]) =>
+    Object.entries(SAMPLES).map(([state, path]) =>
       html`<li><svg viewBox="0 0 10 24" aria-hidden="true">
-      <path class=${`spell ${state}`} d=${SAMPLES[/** @type {keyof typeof SAMPLES} */ (state)]} /></svg>${text}</li>`
+      <path class=${`spell ${state}`} d=${path} /></svg>${state}</li>`
     )
   }
     <li><svg viewBox="0 0 10 24" aria-hidden="true"><path class="wake cold" d="M5 14h0" /></svg>wake</li>
@@ -204,6 +203,7 @@ export function Legend() {
   </ul>`;
 }
 
+/** Each state as high as in a band. */
 const SAMPLES = {
   ...{ ready: "M0 22v-15h10v15z", paused: "M0 22v-9h10v9z", hibernated: "M0 22v-5h10v5z" },
   ...{ asleep: "M0 22v-1h10v1z", failing: "M0 22v-15h10v15z", unknown: "M0 22v-1h10v1z" },
