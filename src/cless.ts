@@ -111,7 +111,7 @@ export class Cless {
     if (predecessor !== undefined && sealed !== undefined) parts.takeOver.begin(predecessor.handover, sealed);
     if (config.configFile !== undefined) {
       const { ConfigFile } = await import("./deploy/config_file.ts"); // loads the YAML library, which is rarely needed
-      cless.#configFile = new ConfigFile(config.configFile, parts.deployer, parts.states);
+      cless.#configFile = new ConfigFile(config.configFile, parts.deployer, parts.declared);
     }
     opened.move(); // from now on, `stop` closes them
     return cless;
@@ -267,10 +267,10 @@ export class Cless {
 
   /** Adopts the containers of an earlier process. Requests may be served meanwhile. */
   async #adopt(): Promise<void> {
-    const { adoption, convention, publisher, states } = this.#parts;
+    const { adoption, convention, declared, publisher } = this.#parts;
     try {
       await adoption.run((container) =>
-        states.has(container.service)
+        declared.has(container.service)
           ? publisher.adopt(container)
           : convention?.adopt(container.service, container.imageId)
       );

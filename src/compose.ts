@@ -33,7 +33,7 @@ import { RevisionEnv } from "./control/runtime_revision.ts";
 import type { Secrets } from "./control/secrets/secrets.ts";
 import { RevisionLimits } from "./control/revision_limits.ts";
 import { RunningDeploys } from "./control/running_deploys.ts";
-import { ServiceStates } from "./control/service_states.ts";
+import { DeclaredServices } from "./control/declared_services.ts";
 import { ServiceStatuses } from "./control/service_status.ts";
 import { SpellLog } from "./control/figures/spell_log.ts";
 import { Statistics } from "./control/statistics.ts";
@@ -120,7 +120,7 @@ export function makeParts(
   const stopping = new AbortController();
 
   // What several parts share.
-  const states = new ServiceStates(store);
+  const declared = new DeclaredServices(store);
   const fleet = new Fleet();
   const predecessor = new Predecessor(fleet);
   const role: { now: Role } = { now: ROLES.owner };
@@ -214,7 +214,7 @@ export function makeParts(
     ? new Convention({
       ...{ services, pools, limits, defaults, older },
       images: engine.images,
-      declared: states,
+      declared,
       exceptRobots: config.wakeExceptRobots,
     })
     : undefined;
@@ -237,7 +237,7 @@ export function makeParts(
     exceptRobots: config.wakeExceptRobots,
   });
   const deployer = new Deployer({
-    ...{ store, states, publisher, images: engine.source, secrets, launcher, drainTimeoutMs, deploys, running },
+    ...{ store, declared, publisher, images: engine.source, secrets, launcher, drainTimeoutMs, deploys, running },
     statusWatch,
     rules: {
       checkEnv: envProblem,
@@ -261,7 +261,7 @@ export function makeParts(
     },
     now: Date.now,
   });
-  const catalog = new Catalog(states, services, statuses);
+  const catalog = new Catalog(declared, services, statuses);
   const waits = new Waits({ deploys: running, fleet, events, outputs: engine.launcher.outputs, now: Date.now });
   events.onTick(() => waits.tell());
   const statistics = new Statistics(catalog, fleet, activator);
@@ -334,7 +334,7 @@ export function makeParts(
       store,
       clock,
       stopping,
-      states,
+      declared,
       fleet,
       retiring,
       role,

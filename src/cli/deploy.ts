@@ -10,7 +10,7 @@ import { resolveTraffic } from "../model/traffic.ts";
 import { ACCESS_UNSETS, readAccessChange } from "./access_change.ts";
 import { changeService, type Query, servicePath } from "./client.ts";
 import { type Flag, flag, inGroup } from "./flags.ts";
-import { changesText, previewLine, type ServiceState } from "./preview.ts";
+import { changesText, type DeclaredService, previewLine } from "./preview.ts";
 import { Progress } from "./progress.ts";
 import { INTERRUPTED, untilInterrupted } from "./streams.ts";
 import { mergeChange, readEnvFile, type TemplateChange } from "./template_change.ts";
@@ -166,7 +166,7 @@ async function deployShown(call: Call, put: Put, signal: AbortSignal): Promise<n
 }
 
 /** What a deploy changes at once, without a new revision. */
-function settingsOf(service: ServiceJson): ServiceState {
+function settingsOf(service: ServiceJson): DeclaredService {
   return { ...service, traffic: undefined, revisionHistory: undefined };
 }
 

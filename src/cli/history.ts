@@ -4,7 +4,7 @@ import type { HistoryJson } from "../admin/operations/history.ts";
 import { servicePath } from "./client.ts";
 import { deploysOf, deployTable, endOf, failureClause, hasFailed } from "./deploys.ts";
 import { flag } from "./flags.ts";
-import { changesText, fieldsText, type ServiceState } from "./preview.ts";
+import { changesText, type DeclaredService, fieldsText } from "./preview.ts";
 import { ago, plainText, table } from "./text.ts";
 import { clientVerb, JSON_FLAG, printResult } from "./verb.ts";
 
@@ -52,7 +52,7 @@ export const history = clientVerb({
 type Entry = HistoryJson | (DeployJson & Pick<HistoryJson, "at" | "action">);
 
 /** A service before or after a change. Which fields it has depends on the action. */
-interface State extends ServiceState {
+interface State extends DeclaredService {
   readonly latestRevision?: string;
   /** The fields of the template that a deploy has changed. */
   readonly changed?: readonly string[];

@@ -18,7 +18,7 @@ const WITH_VALUES = ["domains", "revisionHistory", "declaredBy"];
 function previewText({ change, changed, settings = [], pull, ...service }: DeployPreview): string {
   if (change === "none") return pull ? "the image is pulled to see if it has changed" : "";
   if (change === "create") return "create";
-  const state = (when: "before" | "after"): ServiceState => ({
+  const state = (when: "before" | "after"): DeclaredService => ({
     traffic: service.traffic[when],
     domains: service.domains[when],
     revisionHistory: service.revisionHistory[when],
@@ -35,7 +35,7 @@ export function fieldsText(changed: readonly string[]): string {
 }
 
 /** The fields of a service that a deploy may change, as far as they are known. */
-export interface ServiceState {
+export interface DeclaredService {
   readonly traffic?: Traffic | undefined;
   readonly domains?: readonly string[] | undefined;
   readonly revisionHistory?: number | undefined;
@@ -47,7 +47,7 @@ export interface ServiceState {
   readonly maintenance?: string | undefined;
 }
 
-const FIELDS: Readonly<Record<string, (state: ServiceState) => string>> = {
+const FIELDS: Readonly<Record<string, (state: DeclaredService) => string>> = {
   "traffic": ({ traffic }) => Array.isArray(traffic) ? splitText(traffic) : "-",
   "domains": ({ domains }) => domains?.join(", ") || "-",
   "keeps": ({ revisionHistory }) => String(revisionHistory ?? "-"),
@@ -62,7 +62,7 @@ const FIELDS: Readonly<Record<string, (state: ServiceState) => string>> = {
 };
 
 /** What has changed in a service, as `FIRST; FIELD BEFORE → AFTER; …`. An empty text if nothing has changed. */
-export function changesText(first: string, before: ServiceState, after: ServiceState): string {
+export function changesText(first: string, before: DeclaredService, after: DeclaredService): string {
   const changes = Object.entries(FIELDS).flatMap(([name, read]) => {
     const change = `${name} ${read(before)} → ${read(after)}`;
     if (read(before) === read(after)) return [];

@@ -7,7 +7,7 @@ import type { Service } from "../routing/service.ts";
 import type { ServiceMap } from "../routing/service_map.ts";
 import { outputLines } from "./deploy_error.ts";
 import type { ServiceStatus, ServiceStatuses } from "./service_status.ts";
-import type { ServiceState, ServiceStates } from "./service_states.ts";
+import type { DeclaredService, DeclaredServices } from "./declared_services.ts";
 import type { RevisionRecord, ServiceFields, ServiceRecord } from "./records.ts";
 
 /** The fields that only a declared service has. */
@@ -53,18 +53,18 @@ export interface FailureView {
 
 /** What operators see: the declared services, and the undeclared ones that have been used. */
 export class Catalog {
-  readonly #states: ServiceStates;
+  readonly #declared: DeclaredServices;
   readonly #services: ServiceMap;
   readonly #statuses: ServiceStatuses;
 
-  constructor(states: ServiceStates, services: ServiceMap, statuses: ServiceStatuses) {
-    this.#states = states;
+  constructor(declared: DeclaredServices, services: ServiceMap, statuses: ServiceStatuses) {
+    this.#declared = declared;
     this.#services = services;
     this.#statuses = statuses;
   }
 
   get size(): number {
-    return this.#states.size + this.#undeclared().length;
+    return this.#declared.size + this.#undeclared().length;
   }
 
   /**
@@ -74,7 +74,7 @@ export class Catalog {
   *after(name: string): Iterable<ServiceView> {
     const undeclared = this.#undeclared().filter((service) => service.name > name)
       .sort((a, b) => a.name < b.name ? -1 : 1);
-    for (const service of this.#states.after(name)) {
+    for (const service of this.#declared.after(name)) {
       while (undeclared[0] !== undefined && undeclared[0].name < service.name) {
         yield viewOfFound(undeclared.shift()!);
       }
@@ -85,7 +85,7 @@ export class Catalog {
 
   /** A service. @throws {StoreUnavailable} */
   get(name: string): ServiceView | undefined {
-    const declared = this.#states.service(name);
+    const declared = this.#declared.service(name);
     if (declared !== undefined) return viewOf(declared);
     const found = this.#found(name);
     return found && viewOfFound(found);
@@ -110,7 +110,7 @@ export class Catalog {
 
   /** The revisions of a service, newest first; `undefined` if there is no such service. @throws {StoreUnavailable} */
   revisions(name: string): RevisionView[] | undefined {
-    const state = this.#states.get(name);
+    const state = this.#declared.get(name);
     if (state !== undefined) return revisionsOf(state, this.#services.get(name)?.pools() ?? []);
     const found = this.#found(name);
     return found && [revisionOfFound(found)];
@@ -122,19 +122,19 @@ export class Catalog {
    * @throws {StoreUnavailable}
    */
   userOf(secret: string): SecretUser | undefined {
-    for (const { revisions } of this.#states.needingPreparation()) {
+    for (const { revisions } of this.#declared.needingPreparation()) {
       for (const { name, template } of revisions.toReversed()) {
         if (Object.values(template.secretEnv).includes(secret)) return { revision: name };
       }
     }
-    for (const { access, name } of this.#states.after("")) {
+    for (const { access, name } of this.#declared.after("")) {
       if (access.oidc?.clientSecret === `secret:${secret}`) return { signInOf: name };
     }
     return undefined;
   }
 
   #undeclared(): Service[] {
-    return this.#services.found().filter(({ name }) => !this.#states.has(name));
+    return this.#services.found().filter(({ name }) => !this.#declared.has(name));
   }
 
   #found(name: string): Service | undefined {
@@ -168,7 +168,7 @@ function viewOfFound(service: Service): ServiceView {
   };
 }
 
-function revisionsOf({ service, revisions }: ServiceState, pools: readonly InstancePool[]): RevisionView[] {
+function revisionsOf({ service, revisions }: DeclaredService, pools: readonly InstancePool[]): RevisionView[] {
   const { latestRevision, traffic } = service;
   const byName = new Map(pools.map((pool) => [pool.revision.name, pool]));
   const targets = new Map(resolveTraffic(traffic, latestRevision).map((target) => [target.revision, target]));

@@ -5,7 +5,7 @@ import { CONFIG_NAME } from "../control/access/tokens.ts";
 import { applyManifest, type ApplyResult, type ApplyTarget, readManifest } from "../control/manifest/apply.ts";
 import { type Manifest, parseManifest } from "../control/manifest/manifest.ts";
 import { retiredWarning } from "../control/schema/schema.ts";
-import type { ServiceStates } from "../control/service_states.ts";
+import type { DeclaredServices } from "../control/declared_services.ts";
 import { defined } from "../model/defined.ts";
 import type { Deployer } from "./deployer.ts";
 
@@ -15,15 +15,15 @@ const log = logger("config-file");
 export class ConfigFile {
   readonly #path: string;
   readonly #deployer: Deployer;
-  readonly #states: ServiceStates;
+  readonly #declared: DeclaredServices;
   readonly #stopping = new AbortController();
   /** The last run of `#apply`; the next one waits for it. */
   #applying: Promise<void> = Promise.resolve();
 
-  constructor(path: string, deployer: Deployer, states: ServiceStates) {
+  constructor(path: string, deployer: Deployer, declared: DeclaredServices) {
     this.#path = resolve(path);
     this.#deployer = deployer;
-    this.#states = states;
+    this.#declared = declared;
   }
 
   /** Reads the file. @throws {OperatorError} If it cannot be read or is wrong; the message names line and column. */
@@ -56,13 +56,13 @@ export class ConfigFile {
     const warning = retiredWarning(manifest.values());
     if (warning !== undefined) log.warning("file names retired fields", { reason: warning });
     const { signal } = this.#stopping;
-    const target = deployerTarget(this.#deployer, this.#states, signal);
+    const target = deployerTarget(this.#deployer, this.#declared, signal);
     const results = await applyManifest(manifest, this.#path, target, { signal, onResult: logResult });
     const failed = results.filter(({ error }) => error !== undefined).length;
     const outcome = { file: this.#path, services: results.length, failed };
     if (failed === 0) log.info("file applied", outcome);
     else log.error("file not applied in full", outcome);
-    for (const { name, declaredBy } of this.#states.after("")) {
+    for (const { name, declaredBy } of this.#declared.after("")) {
       if (declaredBy !== this.#path || manifest.has(name)) continue;
       const remedy = `cless delete ${name}, or cless apply --prune -f ${this.#path}`;
       log.warning("service is not in the file any more, and stays", { service: name, remedy });
@@ -78,19 +78,19 @@ function logResult({ name, change, error }: ApplyResult): void {
 /** Makes this process's deployer the target of a manifest. @param signal Cancels running deploys. */
 export function deployerTarget(
   deployer: Pick<Deployer, "plan" | "deploy" | "delete">,
-  states: Pick<ServiceStates, "after" | "service">,
+  declared: Pick<DeclaredServices, "after" | "service">,
   signal: AbortSignal,
 ): ApplyTarget {
   const by = CONFIG_NAME;
   return {
     list: () =>
       Promise.resolve(
-        Array.from(states.after(""), ({ name, declaredBy, domains }) => ({ name, declaredBy, domains })),
+        Array.from(declared.after(""), ({ name, declaredBy, domains }) => ({ name, declaredBy, domains })),
       ),
-    preview: (name, declared, declaredBy) => deployer.plan(name, declared, defined({ by, declaredBy })),
-    async deploy(name, declared, declaredBy) {
-      const before = states.service(name)?.generation;
-      const { service } = await deployer.deploy(name, declared, defined({ by, declaredBy, wait: true, signal }));
+    preview: (name, input, declaredBy) => deployer.plan(name, input, defined({ by, declaredBy })),
+    async deploy(name, input, declaredBy) {
+      const before = declared.service(name)?.generation;
+      const { service } = await deployer.deploy(name, input, defined({ by, declaredBy, wait: true, signal }));
       if (before === undefined) return { change: "create" };
       return { change: before === service.generation ? "none" : "update" };
     },

@@ -2,7 +2,7 @@ import type { SignInAddresses } from "../access/oidc/addresses.ts";
 import type { ServiceRecord } from "../control/records.ts";
 import { checkTagLength, type Fault, type FieldPath, InvalidError, refuseFaults } from "../control/schema/invalid.ts";
 import { type Secrets, UnknownSecretError } from "../control/secrets/secrets.ts";
-import type { ServiceStates } from "../control/service_states.ts";
+import type { DeclaredServices } from "../control/declared_services.ts";
 import { DomainTakenError } from "../control/store.ts";
 import type { TemplateInput } from "../model/template.ts";
 import type { Traffic } from "../model/traffic.ts";
@@ -61,7 +61,7 @@ export function checkTags(name: string, targets: Traffic): void {
  */
 export function checkDomains(
   { baseDomains }: DeployRules,
-  states: Pick<ServiceStates, "has" | "ownerOf">,
+  declared: Pick<DeclaredServices, "has" | "ownerOf">,
   name: string,
   domains: readonly string[] = [],
 ): void {
@@ -69,11 +69,11 @@ export function checkDomains(
     const base = baseDomains.find((base) => hostname.endsWith(`.${base}`));
     const label = base === undefined ? "" : hostname.slice(0, -base.length - 1);
     const owner = label.replace(/^[^.]*--/, ""); // `TAG--NAME` belongs to NAME too
-    if (owner !== name && states.has(owner)) throw new DomainTakenError(hostname, owner);
+    if (owner !== name && declared.has(owner)) throw new DomainTakenError(hostname, owner);
   }
-  const own = states.has(name) ? [] : baseDomains.map((base) => `${name}.${base}`);
+  const own = declared.has(name) ? [] : baseDomains.map((base) => `${name}.${base}`);
   for (const hostname of [...domains, ...own]) {
-    const owner = states.ownerOf(hostname);
+    const owner = declared.ownerOf(hostname);
     if (owner !== undefined && owner !== name) throw new DomainTakenError(hostname, owner);
   }
 }

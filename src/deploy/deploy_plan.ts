@@ -3,7 +3,7 @@ import { OPEN, UNLIMITED } from "../model/access.ts";
 import { EVERYBODY_WAKES } from "../model/service.ts";
 import type { DeployPreview, RevisionRecord, ServiceChange, ServiceFields, ServiceRecord } from "../control/records.ts";
 import { historyOf } from "../control/history.ts";
-import { namesOf, prunable, revisionName, type ServiceState } from "../control/service_states.ts";
+import { type DeclaredService, namesOf, prunable, revisionName } from "../control/declared_services.ts";
 import { previousAfter, sameTraffic, trafficAfter, type TrafficRequest } from "./next_traffic.ts";
 
 /** The settings of a new service. */
@@ -31,7 +31,7 @@ export interface DeployWish extends TrafficRequest {
 export interface DeployContext {
   readonly name: string;
   /** The service before the deploy; `undefined` if there is none. */
-  readonly state: ServiceState | undefined;
+  readonly state: DeclaredService | undefined;
   /** The highest generation and revision number that the service has ever had. */
   readonly last: { readonly generation: number; readonly lastNumber: number };
   /** The number for a new revision, higher than all earlier ones. */

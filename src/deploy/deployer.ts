@@ -14,7 +14,7 @@ import {
 } from "../control/records.ts";
 import type { RunningDeploy, RunningDeploys } from "../control/running_deploys.ts";
 import type { Secrets } from "../control/secrets/secrets.ts";
-import { inTraffic, namesOf, type ServiceState, type ServiceStates } from "../control/service_states.ts";
+import { type DeclaredService, type DeclaredServices, inTraffic, namesOf } from "../control/declared_services.ts";
 import { StaleError, type Store } from "../control/store.ts";
 import { defined } from "../model/defined.ts";
 import { canonicalTemplate, needsNoPreparation, type RevisionTemplate, type TemplateInput } from "../model/template.ts";
@@ -49,7 +49,7 @@ const MAX_TRIED = 1000;
 /** What a {@linkcode Deployer} works with. */
 export interface DeployerOptions {
   readonly store: Store;
-  readonly states: ServiceStates;
+  readonly declared: DeclaredServices;
   readonly publisher: Publisher;
   readonly images: Images;
   readonly secrets: Pick<Secrets, "currentVersions">;
@@ -136,13 +136,13 @@ interface Deploy {
 
 /**
  * Changes services. A deploy finds the content, makes a plan, and tries the new revision. Then it makes the plan again,
- * since the state may have changed meanwhile, and commits it. A commit updates the store, the {@linkcode ServiceStates}
+ * since the state may have changed meanwhile, and commits it. A commit updates the store, the {@linkcode DeclaredServices}
  * and the routing: all of them or none. Deploys of one service wait for each other. Other changes do not wait for a
  * pull, nor for a start unless volumes are handed over.
  */
 export class Deployer {
   readonly #options: DeployerOptions;
-  readonly #states: ServiceStates;
+  readonly #declared: DeclaredServices;
   readonly #volumes: VolumeHandover;
   readonly #images: PulledImages;
   readonly #recorder: DeployRecorder;
@@ -153,26 +153,26 @@ export class Deployer {
   readonly #tried = new Map<string, number>();
 
   constructor(options: DeployerOptions) {
-    const { drainTimeoutMs, images, launcher, now, publisher, running, states, store } = options;
+    const { declared, drainTimeoutMs, images, launcher, now, publisher, running, store } = options;
     this.#options = options;
     this.#deploys = options.deploys;
-    this.#states = states;
-    this.#volumes = new VolumeHandover(states, publisher, launcher, drainTimeoutMs);
-    this.#images = new PulledImages(images, states, launcher);
+    this.#declared = declared;
+    this.#volumes = new VolumeHandover(declared, publisher, launcher, drainTimeoutMs);
+    this.#images = new PulledImages(images, declared, launcher);
     this.#recorder = new DeployRecorder(store, running, now);
   }
 
   /** Publishes all stored services. If one cannot be published, that is logged; deploying it again repairs it. */
   load(): void {
     const { publisher, store } = this.#options;
-    const states = this.#states;
+    const declared = this.#declared;
     store.load((service, marks) => {
-      states.set(service.name, marks, undefined);
-      if (states.needsPreparation(service.name)) return;
+      declared.set(service.name, marks, undefined);
+      if (declared.needsPreparation(service.name)) return;
       tryPublish(service.name, () => publisher.publishAsleep(service, marks));
     });
     // Not inside `load`: this reads the store, which must not be used there.
-    for (const { revisions, service } of states.needingPreparation()) {
+    for (const { revisions, service } of declared.needingPreparation()) {
       tryPublish(service.name, () => publisher.publish(service, revisions));
     }
     this.tidy();
@@ -287,7 +287,7 @@ export class Deployer {
       const before = historyOf(state.service);
       const history = { at: now(), service: name, action: "delete", by, before, after: undefined };
       store.delete(name, state.service.generation, history);
-      this.#states.delete(state);
+      this.#declared.delete(state);
       publisher.remove(name);
       events.emit("service.deleted", name, {});
       return [launcher.untilGone(({ service }) => service === name), this.#deploys.cancel(name, wasDeleted(name))];
@@ -303,12 +303,12 @@ export class Deployer {
    */
   async deleteTried(name: string): Promise<boolean> {
     const { launcher, publisher, store } = this.#options;
-    if (this.#states.has(name)) return false;
+    if (this.#declared.has(name)) return false;
     const wasRunning = this.#deploys.has(name);
     await this.#deploys.cancel(name, wasDeleted(name));
     await publisher.gone(name); // the pool on trial
     await launcher.untilGone(({ service }) => service === name);
-    if (this.#states.has(name)) return false; // the deploy had just worked
+    if (this.#declared.has(name)) return false; // the deploy had just worked
     if (wasRunning) return true;
     if (store.deploys(name, 1).length === 0) return false;
     store.deleteDeploys(name);
@@ -380,10 +380,10 @@ export class Deployer {
 
   async #begin(name: string, input: DeployInput, { ifMatch }: PlanOptions): Promise<ServiceRecord | undefined> {
     const { rules } = this.#options;
-    const begun = this.#states.service(name);
+    const begun = this.#declared.service(name);
     checkGeneration(name, begun, ifMatch);
     await checkDeploy(rules, name, input);
-    checkDomains(rules, this.#states, name, input.service.domains);
+    checkDomains(rules, this.#declared, name, input.service.domains);
     checkSignIn(rules, this.#options.secrets, name, input.service, begun);
     return begun;
   }
@@ -391,10 +391,10 @@ export class Deployer {
   /** Plans what a deploy changes in the present state. When it is planned again, a new revision keeps its name. */
   #plan({ name, input, options, begun, content, number }: Deploy): DeployPlan {
     const { now, rules } = this.#options;
-    const state = this.#states.get(name);
+    const state = this.#declared.get(name);
     if (begun !== undefined && state === undefined) throw wasDeleted(name);
     checkGeneration(name, state?.service, options.ifMatch);
-    checkDomains(rules, this.#states, name, input.service.domains);
+    checkDomains(rules, this.#declared, name, input.service.domains);
     const { by, declaredBy, renew = false } = options;
     const context = { name, state, last: this.#lastOf(name), number, at: now(), by, declaredBy, renew };
     const plan = planDeploy(context, content, input);
@@ -409,7 +409,7 @@ export class Deployer {
       options.signal.throwIfAborted();
       const { revision, change } = this.#plan(deploy);
       if (change === undefined) {
-        const service = this.#states.service(name)!;
+        const service = this.#declared.service(name)!;
         return { service, revision, isChanged: false, hasNewRevision: false, isNewService: false };
       }
       const service = await this.#store(change, options);
@@ -424,7 +424,7 @@ export class Deployer {
     name: string,
     action: string,
     { by, ifMatch }: ChangeOptions,
-    change: (state: ServiceState) => { readonly traffic?: Traffic; readonly previousTraffic?: Traffic },
+    change: (state: DeclaredService) => { readonly traffic?: Traffic; readonly previousTraffic?: Traffic },
     removeRevisions: readonly string[] = [],
   ): Promise<ServiceRecord> {
     return this.#changes.run(name, async () => {
@@ -456,11 +456,11 @@ export class Deployer {
     const { service } = change;
     const tryRevision = (pool: InstancePool, signal: AbortSignal) => this.#tryRevision(pool, signal);
     return this.#volumes.run(this.#after(change), options, tryRevision, async (made) => {
-      const before = this.#states.get(service.name);
+      const before = this.#declared.get(service.name);
       const { revisions } = this.#after(change);
       const publish = await publisher.prepare(service, revisions, made);
       store.change(change);
-      this.#states.set(service.name, revisions.map(markOf), before);
+      this.#declared.set(service.name, revisions.map(markOf), before);
       publish();
       emitChange(events, before?.service, change);
       return service;
@@ -468,8 +468,8 @@ export class Deployer {
   }
 
   /** The state of a service after a change. */
-  #after({ service, addRevision, removeRevisions = [] }: ServiceChange): ServiceState {
-    const before = this.#states.get(service.name)?.revisions ?? [];
+  #after({ service, addRevision, removeRevisions = [] }: ServiceChange): DeclaredService {
+    const before = this.#declared.get(service.name)?.revisions ?? [];
     const revisions = [...before, ...addRevision === undefined ? [] : [addRevision]];
     return { service, revisions: revisions.filter(({ name }) => !removeRevisions.includes(name)) };
   }
@@ -519,7 +519,7 @@ export class Deployer {
   /** Says, once for the images of one repository, that the image's own health check does not run. */
   #noteHealthCheck({ name, service, template }: RevisionRecord): void {
     const repository = (image: string) => image.replace(/[@:][^/]*$/, "");
-    const before = this.#states.get(service)?.revisions ?? [];
+    const before = this.#declared.get(service)?.revisions ?? [];
     if (before.some(({ template: { image } }) => repository(image) === repository(template.image))) return;
     const warning =
       "the image's HEALTHCHECK does not run, since a paused app could not answer it; cless probes the app " +
@@ -528,8 +528,8 @@ export class Deployer {
   }
 
   /** An existing service, at the given generation if any. @throws {NotFound} @throws {StaleError} */
-  #mustGet(name: string, ifMatch: number | undefined): ServiceState {
-    const state = this.#states.get(name);
+  #mustGet(name: string, ifMatch: number | undefined): DeclaredService {
+    const state = this.#declared.get(name);
     if (state === undefined) throw new NotFound(`there is no service ${name}`);
     checkGeneration(name, state.service, ifMatch);
     return state;
@@ -541,7 +541,7 @@ export class Deployer {
   }
 
   #lastOf(name: string): { readonly generation: number; readonly lastNumber: number } {
-    return this.#states.service(name) ?? lastNumbers(this.#options.store.history(name, HISTORY_ENTRIES));
+    return this.#declared.service(name) ?? lastNumbers(this.#options.store.history(name, HISTORY_ENTRIES));
   }
 
   /**

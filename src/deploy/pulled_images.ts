@@ -1,7 +1,7 @@
 import { messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import { ImageUnavailable } from "../control/deploy_error.ts";
-import type { ServiceStates } from "../control/service_states.ts";
+import type { DeclaredServices } from "../control/declared_services.ts";
 import type { Revision } from "../model/revision.ts";
 import type { PullPolicy } from "../model/template.ts";
 
@@ -56,7 +56,7 @@ export interface Containers {
  */
 export class PulledImages {
   readonly #images: Images;
-  readonly #states: ServiceStates;
+  readonly #declared: DeclaredServices;
   readonly #containers: Containers;
   /** The known images, each with the names by which this process pulled it. cless must not remove other names. */
   readonly #pulled = new Map<string, Set<string>>();
@@ -67,9 +67,9 @@ export class PulledImages {
   /** The last sweep; the next one waits for it. */
   #sweeping: Promise<void> = Promise.resolve();
 
-  constructor(images: Images, states: ServiceStates, containers: Containers) {
+  constructor(images: Images, declared: DeclaredServices, containers: Containers) {
     this.#images = images;
-    this.#states = states;
+    this.#declared = declared;
     this.#containers = containers;
   }
 
@@ -86,7 +86,7 @@ export class PulledImages {
         continue;
       }
       options.signal.throwIfAborted();
-      const pulled = isNew || this.#pulled.has(imageId) || this.#states.hasPulledImage(imageId);
+      const pulled = isNew || this.#pulled.has(imageId) || this.#declared.hasPulledImage(imageId);
       if (isNew) this.#namesOf(imageId).add(reference);
       this.#holds.set(imageId, (this.#holds.get(imageId) ?? 0) + 1);
       return { ...image, pulled, [Symbol.dispose]: () => this.#release(imageId) };
@@ -119,7 +119,7 @@ export class PulledImages {
     if (again) {
       this.#refused.clear();
       // Also images that earlier processes pulled.
-      for (const imageId of this.#states.pulledImages()) this.#namesOf(imageId);
+      for (const imageId of this.#declared.pulledImages()) this.#namesOf(imageId);
     }
     for (const [imageId, names] of this.#pulled) {
       if (this.#refused.has(imageId) || this.#isNeeded(imageId)) continue;
@@ -140,9 +140,9 @@ export class PulledImages {
 
   #isNeeded(imageId: string): boolean {
     if (this.#holds.has(imageId)) return true;
-    if (!this.#states.hasImage(imageId)) return false;
+    if (!this.#declared.hasImage(imageId)) return false;
     // The remaining revisions did not pull the image: they found it on this machine. So cless must not remove it.
-    if (!this.#states.hasPulledImage(imageId)) this.#pulled.delete(imageId);
+    if (!this.#declared.hasPulledImage(imageId)) this.#pulled.delete(imageId);
     return true;
   }
 

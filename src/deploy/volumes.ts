@@ -2,7 +2,7 @@ import { join, relative } from "node:path";
 import { plainMessageOf } from "../base/errors.ts";
 import { Conflict } from "../control/deploy_error.ts";
 import type { RevisionRecord } from "../control/records.ts";
-import { reachable, type ServiceState, type ServiceStates } from "../control/service_states.ts";
+import { type DeclaredService, type DeclaredServices, reachable } from "../control/declared_services.ts";
 import type { Revision } from "../model/revision.ts";
 import type { Volume } from "../model/template.ts";
 import type { InstancePool } from "../pool/pool.ts";
@@ -76,7 +76,7 @@ export interface HandoverOptions {
  * revision gets the volume after the previous revision has stopped.
  */
 export class VolumeHandover {
-  readonly #states: Pick<ServiceStates, "needingPreparation">;
+  readonly #declared: Pick<DeclaredServices, "needingPreparation">;
   readonly #publisher: Publisher;
   readonly #containers: Containers;
   readonly #drainTimeoutMs: number;
@@ -85,12 +85,12 @@ export class VolumeHandover {
 
   /** @param drainTimeoutMs After this time an instance stops even with requests in flight. */
   constructor(
-    states: Pick<ServiceStates, "needingPreparation">,
+    declared: Pick<DeclaredServices, "needingPreparation">,
     publisher: Publisher,
     containers: Containers,
     drainTimeoutMs: number,
   ) {
-    this.#states = states;
+    this.#declared = declared;
     this.#publisher = publisher;
     this.#containers = containers;
     this.#drainTimeoutMs = drainTimeoutMs;
@@ -107,13 +107,13 @@ export class VolumeHandover {
    * @param tried A revision of it that will be tried, even if no request can reach it.
    * @throws {Conflict} For the first volume that two revisions would have.
    */
-  check(state: ServiceState, tried?: RevisionRecord): void {
+  check(state: DeclaredService, tried?: RevisionRecord): void {
     const own = holders(state, tried);
     if (own.length === 0) return;
     own.forEach((one, at) => own.slice(at + 1).forEach((other) => refuse(one, other)));
     const isOther = (name: string) => name !== state.service.name;
     const theirs = [
-      ...this.#states.needingPreparation().filter(({ service }) => isOther(service.name)).flatMap((all) =>
+      ...this.#declared.needingPreparation().filter(({ service }) => isOther(service.name)).flatMap((all) =>
         holders(all)
       ),
       ...[...this.#claims].flatMap(([name, claimed]) => isOther(name) ? claimed : []),
@@ -131,7 +131,7 @@ export class VolumeHandover {
    * @throws {Conflict} As {@linkcode check} does. @throws What `tryRevision` and `commit` throw.
    */
   async run<T>(
-    state: ServiceState,
+    state: DeclaredService,
     { made, start, signal }: HandoverOptions,
     tryRevision: (pool: InstancePool, signal: AbortSignal) => Promise<void>,
     commit: (made: readonly InstancePool[]) => Promise<T>,
@@ -177,7 +177,7 @@ export class VolumeHandover {
 }
 
 /** The revisions with volumes of a service that are reachable, and `tried` if it has volumes. */
-function holders({ service, revisions }: ServiceState, tried?: RevisionRecord): RevisionRecord[] {
+function holders({ service, revisions }: DeclaredService, tried?: RevisionRecord): RevisionRecord[] {
   const names = reachable(service);
   return revisions.filter((one) => one.template.volumes.length > 0 && (one === tried || names.has(one.name)));
 }

@@ -268,14 +268,14 @@ export async function good(answer: Promise<Response>, status = 200) {
 }
 
 function catalogOf(
-  { states }: Scene,
+  { declared }: Scene,
   found: readonly ServiceView[],
   { failures, statuses }: Pick<Admin, "failures" | "statuses">,
 ): Collaborators["catalog"] {
   const list = () => {
-    const declared = Array.from(states.after(""), (service): ServiceView => ({ ...service, convention: false }));
-    const names = new Set(declared.map(({ name }) => name));
-    return [...declared, ...found.filter(({ name }) => !names.has(name))].sort((a, b) => a.name < b.name ? -1 : 1);
+    const views = Array.from(declared.after(""), (service): ServiceView => ({ ...service, convention: false }));
+    const names = new Set(views.map(({ name }) => name));
+    return [...views, ...found.filter(({ name }) => !names.has(name))].sort((a, b) => a.name < b.name ? -1 : 1);
   };
   return {
     after: (name) => list().filter((service) => service.name > name),
@@ -284,11 +284,11 @@ function catalogOf(
     served: () => [],
     get: (name) => list().find((service) => service.name === name),
     userOf: (secret) =>
-      states.needingPreparation().flatMap(({ revisions }) => revisions.toReversed())
+      declared.needingPreparation().flatMap(({ revisions }) => revisions.toReversed())
         .filter(({ template }) => Object.values(template.secretEnv).includes(secret))
         .map(({ name }) => ({ revision: name }))[0],
     revisions: (name) => {
-      const state = states.get(name);
+      const state = declared.get(name);
       if (state === undefined) return found.some((one) => one.name === name) ? [] : undefined;
       const { service: { latestRevision, traffic }, revisions } = state;
       const targets = resolveTraffic(traffic, latestRevision);
@@ -306,8 +306,8 @@ function catalogOf(
   };
 }
 
-function previewOf({ states }: Scene, name: string): DeployPreview {
-  const service = states.service(name);
+function previewOf({ declared }: Scene, name: string): DeployPreview {
+  const service = declared.service(name);
   const traffic = service?.traffic ?? [{ revision: "latest", percent: 100 }];
   return {
     change: service === undefined ? "create" : "update",

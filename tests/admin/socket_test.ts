@@ -107,7 +107,7 @@ netTest("a deploy goes on when its client goes away", async () => {
     await started.promise;
     client[Symbol.dispose]();
     ready.resolve();
-    await until(() => admin.states.get("web") !== undefined);
+    await until(() => admin.declared.get("web") !== undefined);
   });
 });
 

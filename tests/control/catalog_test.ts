@@ -14,7 +14,7 @@ import { AT_ONCE, input, newScene } from "../deploy/deployer_kit.ts";
 /** A scene with a catalog, and with a service that was found by its image. */
 function newCatalog() {
   const scene = newScene();
-  const { kit, services, states } = scene;
+  const { declared, kit, services } = scene;
   const found = (name: string, imageId = "sha256:0123456789abcdef") => {
     const service = conventionService(name, kit.newPool(newRevision(imageId, name)));
     services.put(service);
@@ -23,19 +23,19 @@ function newCatalog() {
   return {
     ...scene,
     found,
-    catalog: new Catalog(states, services, new ServiceStatuses(services, { has: () => false })),
+    catalog: new Catalog(declared, services, new ServiceStatuses(services, { has: () => false })),
   };
 }
 
 Deno.test("declared services and those that were found are listed together by name", async () => {
-  const { catalog, deployer, found, states } = newCatalog();
+  const { catalog, declared, deployer, found } = newCatalog();
   assertEquals([[...catalog.after("")], catalog.size], [[], 0]);
   found("bare");
   await deployer.deploy("app", input("one", { service: { domains: ["a.example"], revisionHistory: 3 } }), {
     ...AT_ONCE,
     declaredBy: "cless.yaml",
   });
-  const service = states.service("app")!;
+  const service = declared.service("app")!;
   assertEquals(catalog.get("app"), {
     name: "app",
     domains: ["a.example"],

@@ -14,7 +14,7 @@ function deploysOf(store: FakeStore, service: string): string[] {
 }
 
 Deno.test("a first deploy that fails leaves a record with reason, output and duration, and no service", async () => {
-  const { deployer, store, states, time, trials } = newScene();
+  const { declared, deployer, store, time, trials } = newScene();
   const deployed = deployer.deploy("app", input("shop"), WAITING);
   await settle();
   const began = time.now;
@@ -36,7 +36,7 @@ Deno.test("a first deploy that fails leaves a record with reason, output and dur
     output: ["one", "panic: no KEY"],
   });
   assertEquals([startedAt < began, durationMs >= 31_000, durationMs < 31_100], [true, true, true]);
-  assertEquals([states.has("app"), store.service("app"), store.history("app", 10)], [false, undefined, []]);
+  assertEquals([declared.has("app"), store.service("app"), store.history("app", 10)], [false, undefined, []]);
 });
 
 Deno.test("deploys that worked and that failed stand beside each other, the newest first", async () => {
@@ -114,13 +114,13 @@ Deno.test("a deploy ends as it would have if its record cannot be stored", async
       throw new StoreUnavailable("no space is left");
     }
   }
-  const { deployer, states, trials } = newScene({ store: new FullStore() });
+  const { declared, deployer, trials } = newScene({ store: new FullStore() });
   const failing = deployer.deploy("app", input("one"), WAITING);
   await settle();
   trials[0]!.fail(couldNotStart("no answer"));
   await assertRejects(() => failing, RevisionFailed, "no answer");
   const { service } = await deployer.deploy("app", input("two"), AT_ONCE);
-  assertEquals([service.latestRevision, states.has("app")], ["app-00002", true]);
+  assertEquals([service.latestRevision, declared.has("app")], ["app-00002", true]);
 });
 
 Deno.test("after a restart of cless, no revision gets the name of one that never worked", async () => {
@@ -136,7 +136,7 @@ Deno.test("after a restart of cless, no revision gets the name of one that never
 });
 
 Deno.test("the first deploy of a service can be called off, and leaves the record of that", async () => {
-  const { deployer, retired, states, store, trials } = newScene();
+  const { declared, deployer, retired, store, trials } = newScene();
   const deployed = deployer.deploy("app", input("one"), WAITING);
   deployed.catch(() => {});
   await settle();
@@ -145,7 +145,7 @@ Deno.test("the first deploy of a service can be called off, and leaves the recor
   trials[0]!.fail(new Error("stopped"));
   assertEquals(await deleted, true);
   await assertRejects(() => deployed, Conflict);
-  assertEquals([states.has("app"), retired], [false, ["app-00001"]]);
+  assertEquals([declared.has("app"), retired], [false, ["app-00001"]]);
   const reason = "the service app was deleted while it was being deployed";
   assertEquals(deploysOf(store, "app"), [`called off | app-00001 | one | ci | ${reason}`]);
 });

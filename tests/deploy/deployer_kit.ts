@@ -12,7 +12,7 @@ import { parseHostname } from "../../src/model/host.ts";
 import type { Limits, Revision } from "../../src/model/revision.ts";
 import type { InstancePool } from "../../src/pool/pool.ts";
 import { RetiringPools } from "../../src/fleet/retiring_pools.ts";
-import { ServiceStates } from "../../src/control/service_states.ts";
+import { DeclaredServices } from "../../src/control/declared_services.ts";
 import { ServiceMap } from "../../src/routing/service_map.ts";
 import { FakeStore } from "../support/fake_store.ts";
 import { type Kit, NEW_DEFAULTS, newKit } from "../support/kit.ts";
@@ -42,7 +42,7 @@ export interface Trial {
 export interface Scene {
   readonly kit: Kit;
   readonly store: FakeStore;
-  readonly states: ServiceStates;
+  readonly declared: DeclaredServices;
   readonly services: ServiceMap;
   readonly publisher: Publisher;
   /** The launcher in front of the engine. */
@@ -86,7 +86,7 @@ export function newScene(options: SceneOptions = {}): Scene {
     return promise;
   };
   const { store = new FakeStore(), images: ownImages = {}, rules = {}, tryStart = onTrial, ...parts } = options;
-  const states = new ServiceStates(store);
+  const declared = new DeclaredServices(store);
   const retired: string[] = [];
   const on: Scene["on"] = { retire: () => {} };
   const draining = new RetiringPools(0);
@@ -159,7 +159,7 @@ export function newScene(options: SceneOptions = {}): Scene {
   const running = new RunningDeploys();
   const deployer = new Deployer({
     store,
-    states,
+    declared,
     publisher,
     secrets,
     images: {
@@ -204,7 +204,7 @@ export function newScene(options: SceneOptions = {}): Scene {
   return {
     kit,
     store,
-    states,
+    declared,
     services,
     publisher,
     launcher: launcher!,
@@ -241,11 +241,11 @@ export const AT_ONCE: DeployOptions = { by: "ci", wait: false };
 export const WAITING: DeployOptions = { by: "ci", wait: true };
 
 /** Everything that a failed change must leave as it was. */
-export function seen({ store, states, publisher }: Scene, ...names: string[]) {
+export function seen({ declared, publisher, store }: Scene, ...names: string[]) {
   return {
     kept: loaded(store),
     history: names.map((name) => store.history(name, 1000)),
-    states: [...states.after("")],
+    declared: [...declared.after("")],
     pools: names.map((name) => publisher.madePools(name).map(({ revision }) => revision.name)),
   };
 }

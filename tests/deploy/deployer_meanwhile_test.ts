@@ -20,10 +20,10 @@ async function onTrial(wish = {}, options = {}, parts: SceneOptions = {}) {
 }
 
 /** Checks that a failed deploy has left neither a pool nor a record of its revision. */
-function leftNothing({ states, publisher, retired }: Scene): void {
+function leftNothing({ declared, publisher, retired }: Scene): void {
   assertEquals(retired.includes("app-00003"), true);
   assertEquals(publisher.poolOf("app", "app-00003"), undefined);
-  assertEquals(states.get("app")?.revisions.some(({ name }) => name === "app-00003") ?? false, false);
+  assertEquals(declared.get("app")?.revisions.some(({ name }) => name === "app-00003") ?? false, false);
 }
 
 Deno.test("other changes do not wait for a trial, and the deploy builds on their outcome", async () => {
@@ -78,7 +78,7 @@ Deno.test("deleting a service calls off its deploys, including waiting ones, and
   }
   await deleted;
   leftNothing(scene);
-  assertEquals([[...scene.states.after("")], trials.length], [[], 1]);
+  assertEquals([[...scene.declared.after("")], trials.length], [[], 1]);
   assertEquals((await deployer.deploy("app", input("five"), AT_ONCE)).revision.name, "app-00004");
 });
 

@@ -39,7 +39,7 @@ Deno.test("a plan shows what a deploy would change, and changes nothing", async 
     revisionHistory: { before: undefined, after: 20 },
     declaredBy: { before: undefined, after: undefined },
   });
-  assertEquals(seen(scene, "app"), { kept: { services: [], revisions: [] }, history: [[]], states: [], pools: [[]] });
+  assertEquals(seen(scene, "app"), { kept: { services: [], revisions: [] }, history: [[]], declared: [], pools: [[]] });
   await deployer.deploy("app", input("one"), AT_ONCE);
   const before = seen(scene, "app");
   const none = await deployer.plan("app", input("one"), BY);
@@ -151,7 +151,7 @@ Deno.test("a sign-in that cannot work is refused before anything changes", async
       return {};
     },
   };
-  const { deployer, states } = newScene({ rules: { signInAddresses }, secrets });
+  const { declared, deployer } = newScene({ rules: { signInAddresses }, secrets });
   const access = (clientSecret?: string) => ({
     ...OPEN,
     oidc: { issuer: "https://idp.example.org", clientId: "cless", clientSecret, allow: [] },
@@ -161,7 +161,7 @@ Deno.test("a sign-in that cannot work is refused before anything changes", async
   await assertRejects(() => deploy({ access: access("secret:other") }), InvalidError, missing);
   const plain = "access.oidc: needs HTTPS at a.example";
   await assertRejects(() => deploy({ access: access(), domains: ["a.example"] }), InvalidError, plain);
-  assertEquals(states.service("app"), undefined);
+  assertEquals(declared.service("app"), undefined);
   for (const one of [access(), access("secret:idp")]) await deploy({ access: one });
   // One of the two fields changes.
   await assertRejects(() => deploy({ domains: ["a.example"] }), InvalidError, plain);

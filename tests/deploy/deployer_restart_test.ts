@@ -8,7 +8,7 @@ import { AT_ONCE, input, newScene, seen } from "./deployer_kit.ts";
 import { loaded } from "../support/loaded.ts";
 
 Deno.test("a deleted service is unknown, its pools are retired, and a new one of its name continues its numbers", async () => {
-  const { deployer, retired, services, splitOf, store, states } = newScene();
+  const { declared, deployer, retired, services, splitOf, store } = newScene();
   const asked = input("one", { service: { domains: ["a.example"] }, tag: "next" });
   await deployer.deploy("app", asked, AT_ONCE);
   await deployer.deploy("app", input("two"), AT_ONCE);
@@ -19,7 +19,7 @@ Deno.test("a deleted service is unknown, its pools are retired, and a new one of
   for (const host of ["app.localhost", "a.example", "next--app.localhost"]) {
     assertEquals(splitOf(host), undefined, host);
   }
-  assertEquals([states.get("app"), services.get("app")], [undefined, undefined]);
+  assertEquals([declared.get("app"), services.get("app")], [undefined, undefined]);
   assertEquals(loaded(store), { services: [], revisions: [] });
   assertEquals(retired.sort(), ["app-00001", "app-00002"]);
   assertEquals(store.history("app", 1)[0]!.action, "delete");
@@ -85,10 +85,10 @@ Deno.test("a service that cannot be published at the start does not keep the oth
   first.store.load = (each) => {
     for (const service of services) each(service, service.name === "web" ? webs.map(markOf) : []);
   };
-  const { deployer, splitOf, states } = newScene({ store: first.store });
+  const { declared, deployer, splitOf } = newScene({ store: first.store });
   deployer.load();
   assertEquals([splitOf("app.localhost"), splitOf("web.localhost")], [undefined, { "web-00001": 100 }]);
-  assertEquals([...states.after("")].length, 2);
+  assertEquals([...declared.after("")].length, 2);
 });
 
 Deno.test("a stored revision is read at its first request, and read again if that failed", async () => {

@@ -12,7 +12,7 @@ function service(name: string, generation: number, declaredBy?: string) {
 /** A deployer that knows one service and records its calls. */
 function notingDeployer(generationAfter: number) {
   const calls: unknown[] = [];
-  const states = {
+  const declared = {
     service: (name: string) => name === "web" ? service("web", 4) : undefined,
     after: () => [service("web", 4, "/srv/a.yaml"), service("mine", 1)],
   };
@@ -33,15 +33,15 @@ function notingDeployer(generationAfter: number) {
     },
     delete: async (...call) => void await calls.push(["delete", ...call]),
   };
-  return { calls, deployer, states };
+  return { calls, deployer, declared };
 }
 
 const WEB = parseService("web", { image: "web" });
 
 Deno.test("a manifest's changes become plans, deploys and deletes of the deployer", async () => {
-  const { calls, deployer, states } = notingDeployer(5);
+  const { calls, declared, deployer } = notingDeployer(5);
   const { signal } = new AbortController();
-  const target = deployerTarget(deployer, states, signal);
+  const target = deployerTarget(deployer, declared, signal);
   assertEquals(await target.list(), [
     { name: "web", declaredBy: "/srv/a.yaml", domains: [] },
     { name: "mine", declaredBy: undefined, domains: [] },
@@ -68,9 +68,9 @@ Deno.test("a manifest's changes become plans, deploys and deletes of the deploye
 
 Deno.test("a deploy that leaves the generation as it was has changed nothing", async () => {
   const change = async (name: string, generation: number) => {
-    const { deployer, states } = notingDeployer(generation);
+    const { declared, deployer } = notingDeployer(generation);
     const { signal } = new AbortController();
-    return (await deployerTarget(deployer, states, signal).deploy(name, WEB, undefined)).change;
+    return (await deployerTarget(deployer, declared, signal).deploy(name, WEB, undefined)).change;
   };
   assertEquals([await change("web", 4), await change("web", 5), await change("shop", 1)], ["none", "update", "create"]);
 });

@@ -160,7 +160,7 @@ Deno.test("a first revision that does not become ready leaves no service", async
   await settle();
   scene.trials[0]!.fail(new Error("no"));
   await assertRejects(() => failing, RevisionFailed);
-  assertEquals(seen(scene, "app"), { kept: { services: [], revisions: [] }, history: [[]], states: [], pools: [[]] });
+  assertEquals(seen(scene, "app"), { kept: { services: [], revisions: [] }, history: [[]], declared: [], pools: [[]] });
   assertEquals(scene.retired, ["app-00001"]);
 });
 
@@ -298,6 +298,6 @@ Deno.test("a deploy that is called off changes nothing, whether it runs or waits
   assertEquals(trials[0]!.signal.aborted, true);
   trials[0]!.fail(new Error("stopped"));
   for (const deploy of [during, queued]) await assertRejects(() => deploy, Error, "given up");
-  assertEquals([...scene.states.after("")], []);
+  assertEquals([...scene.declared.after("")], []);
   assertEquals(retired, ["app-00001"]);
 });

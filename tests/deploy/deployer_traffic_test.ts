@@ -94,7 +94,7 @@ Deno.test("a deploy with a whole split sets it", async () => {
 });
 
 Deno.test("setting the traffic replaces the split, and a revision without traffic gets a pool again", async () => {
-  const { deployer, retired, splitOf, store, states } = await withRevisions(["one", "two"]);
+  const { declared, deployer, retired, splitOf, store } = await withRevisions(["one", "two"]);
   const targets = [{ revision: "app-00001", percent: 60 }, { revision: LATEST, percent: 40 }];
   const service = await deployer.setTraffic("app", targets, { by: "alice", ifMatch: 2 });
   assertEquals([service.generation, service.traffic], [3, targets]);
@@ -103,20 +103,20 @@ Deno.test("setting the traffic replaces the split, and a revision without traffi
   assertEquals(store.history("app", 1).map(({ action, by }) => [action, by]), [["traffic", "alice"]]);
   assertEquals(await deployer.setTraffic("app", targets, BY), service);
   await deployer.setTraffic("app", [{ revision: LATEST, percent: 100 }, { revision: "app-00001", percent: 0 }], BY);
-  assertEquals(states.get("app")!.service.traffic, [{ revision: LATEST, percent: 100 }]);
+  assertEquals(declared.get("app")!.service.traffic, [{ revision: LATEST, percent: 100 }]);
   assertEquals(retired, ["app-00001"]);
 });
 
 Deno.test("an invalid split changes nothing", async () => {
-  const { deployer, states } = await withRevisions(["one"]);
-  const before = states.get("app");
+  const { declared, deployer } = await withRevisions(["one"]);
+  const before = declared.get("app");
   const wrong = [
     [{ revision: "app-00001", percent: 99 }],
     [{ revision: "app-00002", percent: 100 }],
     [{ revision: LATEST, percent: 100, tag: "a" }, { revision: "app-00001", percent: 0, tag: "b" }],
   ];
   for (const targets of wrong) await assertRejects(() => deployer.setTraffic("app", targets, BY), TrafficError);
-  assertEquals(states.get("app"), before);
+  assertEquals(declared.get("app"), before);
 });
 
 Deno.test("a rollback goes back to the split before, and a second one undoes the first", async () => {
@@ -168,7 +168,7 @@ Deno.test("a deploy removes the revisions beyond the history, but none that is n
   assertEquals(kept(scene), ["app-00001", "app-00003", "app-00004", "app-00005"]);
   await deployer.deploy("app", input("six"), AT_ONCE);
   assertEquals(kept(scene), ["app-00001", "app-00003", "app-00006"]);
-  assertEquals(scene.states.get("app")!.revisions, loaded(scene.store).revisions);
+  assertEquals(scene.declared.get("app")!.revisions, loaded(scene.store).revisions);
 });
 
 Deno.test("twenty revisions are kept beside those with traffic", async () => {
@@ -195,8 +195,8 @@ Deno.test("a revision is deleted, unless it has traffic or a tag or is the lates
 });
 
 Deno.test("there is no rollback to a revision that was deleted", async () => {
-  const { deployer, states } = await withRevisions(["one", "two"]);
+  const { declared, deployer } = await withRevisions(["one", "two"]);
   await deployer.deleteRevision("app", "app-00001", BY);
-  assertEquals(states.get("app")!.service.previousTraffic, []);
+  assertEquals(declared.get("app")!.service.previousTraffic, []);
   await assertRejects(() => deployer.rollback("app", BY), Conflict);
 });

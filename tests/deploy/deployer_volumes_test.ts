@@ -157,7 +157,7 @@ Deno.test("a change that is called off while the old revision drains is not comm
 });
 
 Deno.test("a delete calls off a handover, and waits for no start", async () => {
-  const { deployer, kit, names, states, together } = newVolumes();
+  const { declared, deployer, kit, names, together } = newVolumes();
   await deployer.deploy("app", input("one", using("data")), WAITING);
   const { launch } = kit.launcher.on;
   const hanging = Promise.withResolvers<{ origin: string }>();
@@ -170,7 +170,7 @@ Deno.test("a delete calls off a handover, and waits for no start", async () => {
   await assertRejects(() => failing, Conflict, "somebody deletes the service app");
   hanging.resolve({ origin: ORIGIN });
   await deleted;
-  assertEquals([[...states.after("")], names(), together], [[], [], []]);
+  assertEquals([[...declared.after("")], names(), together], [[], [], []]);
 });
 
 Deno.test("a rollback and a change of traffic hand over a volume too, and give it back if they fail", async () => {
@@ -298,7 +298,7 @@ Deno.test("a host folder that may not be used is refused with its field, before 
     const error = await assertRejects(() => scene.deployer.deploy("app", asked, options), InvalidError);
     assertEquals(error.message, "volumes.1.source: is not in one of the folders of --allow-host-path");
   }
-  assertEquals([...scene.states.after("")], []);
+  assertEquals([...scene.declared.after("")], []);
 });
 
 Deno.test("a deploy warns in the log and by an event if a service of another data-dir uses one of its named volumes", async () => {

@@ -12,7 +12,7 @@ const ORIGIN = "http://10.0.0.2:8080";
 /** A service that was found by its image, before a deployer. */
 function newFound() {
   const scene = newScene({ tryStart: "real" });
-  const { kit, services, states } = scene;
+  const { declared, kit, services } = scene;
   const images = new FakeImages();
   scene.on.retire = (pool) => pool.retire(10_000);
   const convention = new Convention({
@@ -30,7 +30,7 @@ function newFound() {
     defaults: NEW_DEFAULTS,
     older: new Set<string>(),
     pools: kit,
-    declared: states,
+    declared,
   });
   images.build("app-docker", "sha256:0123456789abcdef");
   const activator = new Activator(new Router(services, convention), 100);

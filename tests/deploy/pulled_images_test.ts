@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { RevisionFailed } from "../../src/control/deploy_error.ts";
 import { PulledImages } from "../../src/deploy/pulled_images.ts";
-import type { ServiceStates } from "../../src/control/service_states.ts";
+import type { DeclaredServices } from "../../src/control/declared_services.ts";
 import { StoreUnavailable } from "../../src/control/store.ts";
 import type { PullPolicy } from "../../src/model/template.ts";
 import { settle } from "../support/fake_clock.ts";
@@ -270,7 +270,7 @@ function newPulled() {
       hasImage: (imageId: string) => used.has(imageId),
       hasPulledImage: (imageId: string) => used.has(imageId),
       pulledImages: () => [...used],
-    } as unknown as ServiceStates,
+    } as unknown as DeclaredServices,
     {
       untilGone() {
         waits.push(Promise.withResolvers());

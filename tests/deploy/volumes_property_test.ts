@@ -47,7 +47,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 /** Carries out steps without waiting for each other; returns what went wrong. */
 async function play(steps: readonly Step[]): Promise<string[]> {
   const scene = newScene({ tryStart: "real" });
-  const { deployer, kit, services, states } = scene;
+  const { declared, deployer, kit, services } = scene;
   const { clock, launcher } = kit;
   scene.on.retire = (pool) => pool.retire(10_000);
   const router = new Router(services, undefined);
@@ -116,7 +116,7 @@ async function play(steps: readonly Step[]): Promise<string[]> {
   Promise.all(pending).then(() => settled = true);
   for (let minute = 0; minute < 20 && !settled; minute++) await clock.advance(60_000);
   if (!settled) faults.push("something never ends");
-  for (const { name } of [...states.after("")]) control.sleep(name);
+  for (const { name } of [...declared.after("")]) control.sleep(name);
   await clock.advance(60_000);
   if (running.size > 0) faults.push(`left: ${[...running.keys()]}`);
   return faults;

@@ -3,7 +3,7 @@ import type { RevisionMark, RevisionRecord, ServiceRecord } from "./records.ts";
 import type { Store } from "./store.ts";
 
 /** A service with its revisions, oldest first. It is immutable. */
-export interface ServiceState {
+export interface DeclaredService {
   readonly service: ServiceRecord;
   readonly revisions: readonly RevisionRecord[];
 }
@@ -15,7 +15,7 @@ const PAGE = 101;
  * All declared services. Only the names of services, and counts from the {@linkcode RevisionMark}s, are in memory; the
  * rest is read from the store on demand. So a change costs nearly the same whatever the number of services.
  */
-export class ServiceStates {
+export class DeclaredServices {
   readonly #store: Pick<Store, "domainOwner" | "revisions" | "service" | "services">;
   /** In the order of code units. */
   readonly #names: string[] = [];
@@ -42,13 +42,13 @@ export class ServiceStates {
   }
 
   /** A service with its revisions. @throws {StoreUnavailable} */
-  get(name: string): ServiceState | undefined {
+  get(name: string): DeclaredService | undefined {
     const service = this.service(name);
     return service && { service, revisions: this.#store.revisions(name) };
   }
 
   /** Notes that a service has been stored. @param before The service before that; `undefined` for a new one. */
-  set(name: string, marks: readonly RevisionMark[], before: ServiceState | undefined): void {
+  set(name: string, marks: readonly RevisionMark[], before: DeclaredService | undefined): void {
     if (before === undefined) this.#names.splice(this.#placeOf(name), 0, name);
     else this.#count(before.revisions, -1);
     this.#count(marks, 1);
@@ -56,7 +56,7 @@ export class ServiceStates {
     else this.#needingPreparation.add(name);
   }
 
-  delete({ revisions, service: { name } }: ServiceState): void {
+  delete({ revisions, service: { name } }: DeclaredService): void {
     this.#count(revisions, -1);
     this.#needingPreparation.delete(name);
     this.#names.splice(this.#placeOf(name), 1);
@@ -76,7 +76,7 @@ export class ServiceStates {
    * The services that need preparation before their first request: one of their revisions has volumes, secrets or a
    * minimum of instances. @throws {StoreUnavailable}
    */
-  needingPreparation(): ServiceState[] {
+  needingPreparation(): DeclaredService[] {
     return [...this.#needingPreparation].map((name) => this.get(name)!);
   }
 

@@ -1,22 +1,22 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import {
+  type DeclaredService,
+  DeclaredServices,
   inTraffic,
   prunable,
   reachable,
   revisionName,
-  type ServiceState,
-  ServiceStates,
-} from "../../src/control/service_states.ts";
+} from "../../src/control/declared_services.ts";
 import type { RevisionRecord, ServiceRecord } from "../../src/control/records.ts";
 import { DomainTakenError } from "../../src/control/store.ts";
 import { FakeStore } from "../support/fake_store.ts";
 import { AT_ONCE, input, newScene } from "../deploy/deployer_kit.ts";
 
-/** The states of a store, as after a start. */
-function statesOf(store: FakeStore): ServiceStates {
-  const states = new ServiceStates(store);
-  store.load(({ name }, marks) => states.set(name, marks, undefined));
-  return states;
+/** The declared services of a store, as after a start. */
+function declaredOf(store: FakeStore): DeclaredServices {
+  const declared = new DeclaredServices(store);
+  store.load(({ name }, marks) => declared.set(name, marks, undefined));
+  return declared;
 }
 
 Deno.test("services are found by name, and listed by name from any name on, in pages of the store", async () => {
@@ -25,48 +25,55 @@ Deno.test("services are found by name, and listed by name from any name on, in p
   const names = Array.from({ length: 250 }, (_, number) => `app-${String(number * 7919 % 250).padStart(3, "0")}`);
   for (const name of names) await deployer.deploy(name, input("one"), AT_ONCE);
   const sorted = names.toSorted();
-  for (const states of [scene.states, statesOf(store)]) {
-    assertEquals([states.size, Array.from(states.after(""), ({ name }) => name)], [250, sorted]);
-    assertEquals(Array.from(states.after("app-099"), ({ name }) => name), sorted.slice(100));
-    assertEquals(Array.from(states.after("app-0995"), ({ name }) => name), sorted.slice(100));
-    assertEquals([...states.after("app-249")], []);
-    assertEquals(["app-000", "app-249", "app-0995", ""].map((name) => states.has(name)), [true, true, false, false]);
+  for (const declared of [scene.declared, declaredOf(store)]) {
+    assertEquals([declared.size, Array.from(declared.after(""), ({ name }) => name)], [250, sorted]);
+    assertEquals(Array.from(declared.after("app-099"), ({ name }) => name), sorted.slice(100));
+    assertEquals(Array.from(declared.after("app-0995"), ({ name }) => name), sorted.slice(100));
+    assertEquals([...declared.after("app-249")], []);
+    assertEquals(["app-000", "app-249", "app-0995", ""].map((name) => declared.has(name)), [true, true, false, false]);
   }
   await deployer.delete("app-100", { by: "ci" });
-  assertEquals([scene.states.has("app-100"), scene.states.get("app-100"), scene.states.size], [false, undefined, 249]);
+  assertEquals([scene.declared.has("app-100"), scene.declared.get("app-100"), scene.declared.size], [
+    false,
+    undefined,
+    249,
+  ]);
 });
 
 Deno.test("the services that need attention before their first request are known", async () => {
-  const { deployer, states, store } = newScene();
+  const { declared, deployer, store } = newScene();
   store.addSecret("key", new Uint8Array(), 0);
   await deployer.deploy("plain", input("one"), AT_ONCE);
   await deployer.deploy("kept", input("one", { minInstances: 1 }), AT_ONCE);
   await deployer.deploy("secret", input("one", { secretEnv: { KEY: "key" } }), AT_ONCE);
   const volumes = [{ source: "data", path: "/data", readOnly: false }];
   await deployer.deploy("stateful", input("one", { volumes }), AT_ONCE);
-  const needingPreparation = (states: Pick<ServiceStates, "needingPreparation">) =>
-    states.needingPreparation().map(({ service }) => service.name);
-  assertEquals(needingPreparation(states).sort(), ["kept", "secret", "stateful"]);
-  assertEquals(needingPreparation(statesOf(store)), ["kept", "secret", "stateful"]);
+  const needingPreparation = (declared: Pick<DeclaredServices, "needingPreparation">) =>
+    declared.needingPreparation().map(({ service }) => service.name);
+  assertEquals(needingPreparation(declared).sort(), ["kept", "secret", "stateful"]);
+  assertEquals(needingPreparation(declaredOf(store)), ["kept", "secret", "stateful"]);
   await deployer.delete("secret", { by: "ci" });
-  assertEquals(needingPreparation(states).sort(), ["kept", "stateful"]);
+  assertEquals(needingPreparation(declared).sort(), ["kept", "stateful"]);
 });
 
 Deno.test("an image is in use as long as a revision has it, and pulled as long as it was pulled for one of them", () => {
-  const states = statesOf(new FakeStore());
-  const use = () => [states.hasImage("one"), states.hasPulledImage("one"), states.pulledImages()];
+  const declared = declaredOf(new FakeStore());
+  const use = () => [declared.hasImage("one"), declared.hasPulledImage("one"), declared.pulledImages()];
   const stateOf = (name: string, pulled: boolean) =>
-    ({ service: { name }, revisions: [{ name: `${name}-00001`, imageId: "one", pulled }] }) as unknown as ServiceState;
+    ({
+      service: { name },
+      revisions: [{ name: `${name}-00001`, imageId: "one", pulled }],
+    }) as unknown as DeclaredService;
   const put = (name: string, pulled: boolean) =>
-    states.set(name, [{ name: `${name}-00001`, imageId: "one", pulled, needsNoPreparation: true }], undefined);
+    declared.set(name, [{ name: `${name}-00001`, imageId: "one", pulled, needsNoPreparation: true }], undefined);
   assertEquals(use(), [false, false, []]);
   put("mine", false);
   assertEquals(use(), [true, false, []]);
   put("theirs", true);
   assertEquals(use(), [true, true, ["one"]]);
-  states.delete(stateOf("theirs", true));
+  declared.delete(stateOf("theirs", true));
   assertEquals(use(), [true, false, []]);
-  states.delete(stateOf("mine", false));
+  declared.delete(stateOf("mine", false));
   assertEquals(use(), [false, false, []]);
 });
 
@@ -83,20 +90,20 @@ Deno.test("a domain belongs to its service until the service gives it up or is d
 });
 
 Deno.test("a service needs preparation as long as one of its revisions does", () => {
-  const states = statesOf(new FakeStore());
+  const declared = declaredOf(new FakeStore());
   const marks = (...needsNoPreparation: boolean[]) =>
     needsNoPreparation.map((needsNoPreparation, n) => ({
       ...{ name: `app-0000${n}`, imageId: `${n}`, pulled: false, needsNoPreparation },
     }));
-  const before = (revisions: unknown) => ({ service: { name: "app" }, revisions }) as unknown as ServiceState;
-  states.set("app", marks(true, false), undefined);
-  assertEquals([states.needsPreparation("app"), states.size], [true, 1]);
-  states.set("app", marks(true), before(marks(true, false)));
-  assertEquals([states.needsPreparation("app"), states.size], [false, 1]);
-  assertEquals([states.hasImage("0"), states.hasImage("1")], [true, false]);
-  states.set("app", marks(false), before(marks(true)));
-  states.delete(before(marks(false)));
-  assertEquals([states.needsPreparation("app"), states.size, states.hasImage("0")], [false, 0, false]);
+  const before = (revisions: unknown) => ({ service: { name: "app" }, revisions }) as unknown as DeclaredService;
+  declared.set("app", marks(true, false), undefined);
+  assertEquals([declared.needsPreparation("app"), declared.size], [true, 1]);
+  declared.set("app", marks(true), before(marks(true, false)));
+  assertEquals([declared.needsPreparation("app"), declared.size], [false, 1]);
+  assertEquals([declared.hasImage("0"), declared.hasImage("1")], [true, false]);
+  declared.set("app", marks(false), before(marks(true)));
+  declared.delete(before(marks(false)));
+  assertEquals([declared.needsPreparation("app"), declared.size, declared.hasImage("0")], [false, 0, false]);
 });
 
 Deno.test("the revisions in the traffic, those that get requests, and those to remove are told apart", () => {
