@@ -1,6 +1,6 @@
 import { messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
-import { Conflict, NotFound, RevisionFailed } from "../control/deploy_error.ts";
+import { Conflict, NotFound } from "../control/deploy_error.ts";
 import { lastTried } from "../control/deploy_record.ts";
 import { HISTORY_DAYS, historyOf, lastNumbers } from "../control/history.ts";
 import type { EventLog } from "../control/events.ts";
@@ -35,6 +35,7 @@ import { DeployRecorder } from "./deploy_recorder.ts";
 import type { Publisher } from "./publisher.ts";
 import { type Containers, type Images, PulledImages } from "./pulled_images.ts";
 import { checkedTraffic, previousAfter, rolledBack, sameTraffic } from "./next_traffic.ts";
+import { Trials, type TrialsOptions } from "./trials.ts";
 import { type HandoverOptions, VolumeHandover } from "./volumes.ts";
 
 const log = logger("deployer");
@@ -47,30 +48,20 @@ const DEPLOYS_SEARCHED = 40;
 const MAX_TRIED = 1000;
 
 /** What a {@linkcode Deployer} works with. */
-export interface DeployerOptions {
+export interface DeployerOptions extends TrialsOptions {
   readonly store: Store;
   readonly declared: DeclaredServices;
   readonly publisher: Publisher;
   readonly images: Images;
   readonly secrets: Pick<Secrets, "currentVersions">;
   readonly launcher: Containers;
-  readonly volumeUsers: {
-    /** The services of other data-dirs whose containers have a volume, each as `SERVICE of OWNER`. Never rejects. */
-    othersWithVolume(volume: string): Promise<string[]>;
-  };
-  readonly volumeAccess: {
-    /** What is wrong with the volumes of a revision, as its last instance has found them. Never rejects. */
-    problemsOf(revision: string): Promise<readonly string[]>;
-  };
   readonly events: Pick<EventLog, "emit" | "tell">;
-  /** The running deploys. */
+  /** In which the deploys of a service wait for each other. */
   readonly deploys: DeployQueue;
-  /** How far they are. */
+  /** How far the deploys are that wait no more. */
   readonly running: RunningDeploys;
   readonly statusWatch: Pick<StatusWatch, "check">;
   readonly rules: DeployRules;
-  /** Wall-clock time, ms since 1970. */
-  readonly now: () => number;
   /** After this time an instance stops even with requests in flight. */
   readonly drainTimeoutMs: number;
 }
@@ -146,6 +137,7 @@ export class Deployer {
   readonly #volumes: VolumeHandover;
   readonly #images: PulledImages;
   readonly #recorder: DeployRecorder;
+  readonly #trials: Trials;
   readonly #deploys: DeployQueue;
   /** Runs the changes of one service one at a time. */
   readonly #changes = new QueueByName();
@@ -160,6 +152,7 @@ export class Deployer {
     this.#volumes = new VolumeHandover(declared, publisher, launcher, drainTimeoutMs);
     this.#images = new PulledImages(images, declared, launcher);
     this.#recorder = new DeployRecorder(store, running, now);
+    this.#trials = new Trials(options);
   }
 
   /** Publishes all stored services. If one cannot be published, that is logged; deploying it again repairs it. */
@@ -362,14 +355,14 @@ export class Deployer {
     if (change?.addRevision === undefined) return await this.#commit(deploy, { made: [], start, signal });
     running.revision = revision.name;
     this.#noteTried(deploy);
-    this.#warnOfOthers(revision);
-    if (found.hasHealthCheck) this.#noteHealthCheck(revision);
+    this.#trials.warnOfOthers(revision);
+    if (found.hasHealthCheck) this.#trials.noteHealthCheck(revision, this.#declared.get(name)?.revisions ?? []);
     // Its pool is made when a request needs it, since most services sleep.
     if (!wait && needsNoPreparation(revision.template)) return await this.#commit(deploy, { made: [], start, signal });
     using onFailure = new DisposableStack();
     const pool = onFailure.adopt(await publisher.newPool(revision), (pool) => publisher.discard(pool));
     const hasVolumes = revision.template.volumes.length > 0;
-    if (wait && !hasVolumes) await this.#tryRevision(pool, signal);
+    if (wait && !hasVolumes) await this.#trials.run(pool, signal);
     // A revision with volumes is tried during the commit, once the present holder of the volumes has stopped. Requests
     // are held meanwhile.
     running.isHandingOver = hasVolumes;
@@ -454,7 +447,7 @@ export class Deployer {
   #store(change: ServiceChange, options: HandoverOptions): Promise<ServiceRecord> {
     const { events, publisher, store } = this.#options;
     const { service } = change;
-    const tryRevision = (pool: InstancePool, signal: AbortSignal) => this.#tryRevision(pool, signal);
+    const tryRevision = (pool: InstancePool, signal: AbortSignal) => this.#trials.run(pool, signal);
     return this.#volumes.run(this.#after(change), options, tryRevision, async (made) => {
       const before = this.#declared.get(service.name);
       const { revisions } = this.#after(change);
@@ -472,59 +465,6 @@ export class Deployer {
     const before = this.#declared.get(service.name)?.revisions ?? [];
     const revisions = [...before, ...addRevision === undefined ? [] : [addRevision]];
     return { service, revisions: revisions.filter(({ name }) => !removeRevisions.includes(name)) };
-  }
-
-  /**
-   * Starts an instance of a new revision before any request goes there.
-   *
-   * @throws {RevisionFailed} If it does not become ready. @throws The signal's reason, if it is aborted first.
-   */
-  async #tryRevision(pool: InstancePool, signal: AbortSignal): Promise<void> {
-    const { events, now, volumeAccess } = this.#options;
-    const { name, service } = pool.revision;
-    const began = now();
-    events.emit("revision.starting", service, { revision: name });
-    try {
-      await pool.tryStart(signal, () => ({ kind: "deploy" }));
-      signal.throwIfAborted();
-    } catch (error) {
-      const hints = signal.aborted ? [] : await volumeAccess.problemsOf(name);
-      const failed = new RevisionFailed(name, signal.aborted ? signal.reason : error, hints);
-      events.emit("revision.failed", service, { revision: name, reason: failed.reason, output: failed.output });
-      signal.throwIfAborted();
-      throw failed;
-    }
-    const ms = now() - began;
-    for (const warning of await volumeAccess.problemsOf(name)) {
-      events.emit("revision.warning", service, { revision: name, warning });
-    }
-    events.emit("revision.ready", service, { revision: name, ms });
-  }
-
-  /**
-   * Warns, in the background, of named volumes that other data-dirs use too. They may be used at the same time, since
-   * volumes are handed over only within one data-dir.
-   */
-  async #warnOfOthers({ name, service, template }: RevisionRecord): Promise<void> {
-    for (const { source } of template.volumes) {
-      if (source.startsWith("/")) continue;
-      const others = await this.#options.volumeUsers.othersWithVolume(source);
-      if (others.length === 0) continue;
-      log.warning("another cless uses the same volume", { service, volume: source, others: others.join(", ") });
-      const warning = `another cless uses the volume ${source} too, at the same time: ${others.join(", ")}`;
-      this.#options.events.emit("revision.warning", service, { revision: name, warning });
-    }
-  }
-
-  /** Says, once for the images of one repository, that the image's own health check does not run. */
-  #noteHealthCheck({ name, service, template }: RevisionRecord): void {
-    const repository = (image: string) => image.replace(/[@:][^/]*$/, "");
-    const before = this.#declared.get(service)?.revisions ?? [];
-    if (before.some(({ template: { image } }) => repository(image) === repository(template.image))) return;
-    const warning =
-      "the image's HEALTHCHECK does not run, since a paused app could not answer it; cless probes the app " +
-      "itself (--readiness-path, --liveness-path)";
-    this.#options.events.emit("revision.warning", service, { revision: name, warning });
   }
 
   /** An existing service, at the given generation if any. @throws {NotFound} @throws {StaleError} */
