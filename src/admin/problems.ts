@@ -28,7 +28,7 @@ const CODES: readonly (readonly [kind: abstract new (...args: never[]) => Error,
 export const MEANINGS = {
   invalid: "the request is wrong; the detail names the first wrong field",
   unauthorized: "the token is missing or wrong",
-  forbidden: "the token does not allow it, or the request comes from a page of another site",
+  forbidden: "the token does not allow it, or the request comes from a page of another site, or lacks `cless-csrf`",
   not_found: "there is no such thing",
   conflict: "it does not fit the present state",
   stale: "the service has changed since",

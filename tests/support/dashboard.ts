@@ -50,10 +50,19 @@ export class DashboardRig {
   }
 
   /** Opens an address, also if a container starts on this machine just then: browsers break off what they load. */
-  async goto(url: string): Promise<void> {
+  goto(url: string): Promise<void> {
+    return this.#retry(() => this.page.goto(url));
+  }
+
+  /** Loads the page again, as {@linkcode goto} does. */
+  reload(): Promise<void> {
+    return this.#retry(() => this.page.reload());
+  }
+
+  async #retry(load: () => Promise<unknown>): Promise<void> {
     for (let tries = 1;; tries++) {
       try {
-        await this.page.goto(url);
+        await load();
         return;
       } catch (error) {
         if (tries === MAX_TRIES || !NETWORK_CHANGED.test(`${error}`)) throw error;

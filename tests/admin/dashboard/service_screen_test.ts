@@ -53,6 +53,17 @@ dashboardTest(
   },
 );
 
+dashboardTest("an earlier split is found in the history, and undone there", {}, async (rig) => {
+  const { page, program } = rig;
+  await deployWeb(rig, "Hello", "Hi");
+  const split = [{ revision: "web-00001", percent: 70 }, { revision: "web-00002", percent: 30 }];
+  assertEquals((await program.send("PUT", "/v1/services/web/traffic", split)).status, 200);
+  await rig.open({ hash: "#/services/web/history" });
+  await page.getByRole("button", { name: "Undo the split" }).first().click();
+  await page.getByRole("status").getByText(/^traffic: /).waitFor();
+  assertEquals((await trafficOf(rig)).map(([, percent]) => percent).filter((percent) => percent > 0), [100]);
+});
+
 dashboardTest(
   "what if tells what other times would bring, and applies them as a deploy that can be undone",
   {},

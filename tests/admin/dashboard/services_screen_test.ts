@@ -107,7 +107,7 @@ dashboardTest("200 services are there at once, and can be searched by the keyboa
     };
     look();
   });
-  await page.reload();
+  await rig.reload();
   await page.getByRole("link", { name: nameOf(199) }).waitFor();
   const [paint, rows] = await page.evaluate(() =>
     ["first-contentful-paint", "rows"].map((name) => Math.round(performance.getEntriesByName(name)[0]!.startTime))

@@ -10,7 +10,7 @@ const REFUSED = /^Failed to load resource: .* 401 /;
 dashboardTest("a person signs in with the token and Enter, stays signed in, and signs out", {}, async (rig) => {
   const { page } = rig;
   await rig.open();
-  await page.reload();
+  await rig.reload();
   await page.getByRole("button", { name: "Sign out" }).waitFor();
   const other = await page.context().newPage();
   await other.goto(rig.url);
@@ -23,7 +23,7 @@ dashboardTest("a person signs in with the token and Enter, stays signed in, and 
   assertEquals(await page.context().cookies(), []);
   // Who has kept the cookie has nothing.
   await page.context().addCookies([cookie!]);
-  await page.reload();
+  await rig.reload();
   await page.getByLabel("Token").waitFor();
 });
 
@@ -43,7 +43,7 @@ dashboardTest("a restart of cless signs nobody out, and who has signed out befor
     await rig.goto(`http://admin.localhost:${relay.port}/`);
     await page.getByRole("button", { name: "Sign out" }).waitFor();
     await page.context().addCookies([cookie!]);
-    await page.reload();
+    await rig.reload();
     await page.getByLabel("Token").waitFor();
     await page.goto("about:blank");
   } finally {
@@ -62,7 +62,7 @@ dashboardTest("an update of cless signs nobody out, and the page that is open go
     assertEquals([await program.exit(), next.admin.port], [0, program.admin.port]);
     assertEquals((await next.get("golang")).status, 200);
     await page.getByRole("link", { name: "golang" }).waitFor();
-    await page.reload();
+    await rig.reload();
     await page.getByRole("link", { name: "golang" }).waitFor();
     await page.goto("about:blank");
   } finally {
@@ -89,7 +89,7 @@ dashboardTest("a page does not outlive its token", { expected: REFUSED }, async 
   const { page, program } = rig;
   await rig.open({ token: await rig.newToken("tv", "read") });
   await program.send("DELETE", "/v1/tokens/tv");
-  await page.reload();
+  await rig.reload();
   await page.getByLabel("Token").waitFor();
 });
 
