@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import type { WaitingNow } from "../../../src/control/waits.ts";
 import { ClessError } from "../../../src/base/errors.ts";
-import { settle } from "../../support/fake_clock.ts";
+import { until } from "../../support/until.ts";
 import { foundService, good, newAdmin, problemOf } from "../kit.ts";
 
 /** An API on which every start of the image `bad` fails. */
@@ -67,7 +67,7 @@ Deno.test("a deploy that is running is listed first, with what it waits for, als
   const started = Promise.withResolvers<void>();
   const { ask } = await newAdmin({ waits, scene: { tryStart: () => started.promise } });
   const deployed = ask("PUT", "/v1/services/web", { body: { image: "web:1" } });
-  await settle();
+  await until(async () => (await ask("GET", "/v1/services/web/deploys")).status === 200);
   await problemOf(await ask("GET", "/v1/services/web"), 404, "not_found");
   const [deploy, ...more] = await good(ask("GET", "/v1/services/web/deploys"));
   const { durationMs, startedAt, ...rest } = deploy;
