@@ -5,7 +5,7 @@ import { logger } from "../base/log.ts";
 import { VERSION } from "../base/version.ts";
 import type { InstanceUse } from "../fleet/predecessor.ts";
 import type { Listening } from "../http/listening.ts";
-import type { NewFigures } from "./records.ts";
+import type { NewFigures } from "./figures/records.ts";
 
 /*
  * A process (the successor) can take over from a running one (the predecessor). They talk over a unix socket in the

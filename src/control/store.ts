@@ -1,30 +1,32 @@
 import { OperatorError } from "../base/errors.ts";
 import type {
-  CertificateName,
   CostRecord,
-  DeployEnd,
-  DeployRecord,
   FigureAges,
   GapCount,
-  HistoryEntry,
   IdleRecord,
   NewFigures,
   Period,
   RequestCount,
   RequestSum,
+  RunRecord,
+  SpellRecord,
+  WakeCount,
+  WakeRecord,
+  WakeSum,
+} from "./figures/records.ts";
+import type {
+  CertificateName,
+  DeployEnd,
+  DeployRecord,
+  HistoryEntry,
   RevisionMark,
   RevisionRecord,
-  RunRecord,
   SecretRecord,
   SecretVersion,
   ServiceChange,
   ServiceRecord,
   SessionRecord,
-  SpellRecord,
   TokenRecord,
-  WakeCount,
-  WakeRecord,
-  WakeSum,
 } from "./records.ts";
 
 /**
@@ -109,8 +111,8 @@ export interface Store extends Disposable {
   runs(): RunRecord[];
   /**
    * Stores figures. A cost replaces that of the same service, and a run the one that began then. Wakes and requests are
-   * added to those of the same minute and hour, and the time in each state to that of the same hour. Of
-   * the single wakes of a service, the newest are retained.
+   * added to those of the same minute and hour, and the time in each state to that of the same hour. Of the single
+   * wakes of a service, the newest are retained.
    */
   addFigures(figures: NewFigures): void;
   /** Forgets what is older, and the oldest figures if there are very many. */

@@ -15,7 +15,7 @@ import type {
   WakeCount,
   WakeRecord,
   WakeSum,
-} from "../control/records.ts";
+} from "../control/figures/records.ts";
 import { defined } from "../model/defined.ts";
 import { MINUTE_MS } from "../model/time.ts";
 import { GapTables } from "./gap_tables.ts";

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import type { GapCount, IdleRecord } from "../control/records.ts";
+import type { GapCount, IdleRecord } from "../control/figures/records.ts";
 
 /** At most this many rows of gaps, of about 50 bytes. */
 const MAX_GAPS = 400_000;

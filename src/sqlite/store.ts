@@ -2,31 +2,33 @@ import { OperatorError } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import { type DeployMark, surplusDeploys } from "../control/deploy_record.ts";
 import type {
-  CertificateName,
   CostRecord,
-  DeployEnd,
-  DeployRecord,
   FigureAges,
   GapCount,
-  HistoryEntry,
   IdleRecord,
   NewFigures,
   Period,
   RequestCount,
   RequestSum,
+  RunRecord,
+  SpellRecord,
+  WakeCount,
+  WakeRecord,
+  WakeSum,
+} from "../control/figures/records.ts";
+import type {
+  CertificateName,
+  DeployEnd,
+  DeployRecord,
+  HistoryEntry,
   RevisionMark,
   RevisionRecord,
-  RunRecord,
   SecretRecord,
   SecretVersion,
   ServiceChange,
   ServiceRecord,
   SessionRecord,
-  SpellRecord,
   TokenRecord,
-  WakeCount,
-  WakeRecord,
-  WakeSum,
 } from "../control/records.ts";
 import { DomainTakenError, StaleError, type Store } from "../control/store.ts";
 import { templateText } from "../model/template.ts";

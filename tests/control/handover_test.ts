@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { systemClock } from "../../src/base/clock.ts";
 import { OperatorError } from "../../src/base/errors.ts";
 import { HandoverClient, HandoverServer, type RunningProcess } from "../../src/control/handover.ts";
-import type { NewFigures } from "../../src/control/records.ts";
+import type { NewFigures } from "../../src/control/figures/records.ts";
 import type { InstanceUse } from "../../src/fleet/predecessor.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { noNet, noRead, noRun, noWrite } from "../support/permissions.ts";

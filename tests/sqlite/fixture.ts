@@ -5,23 +5,25 @@
 
 import { DatabaseSync } from "node:sqlite";
 import type {
-  CertificateName,
   CostRecord,
-  DeployRecord,
   GapCount,
-  HistoryEntry,
   IdleRecord,
   Period,
   RequestCount,
   RunRecord,
+  SpellRecord,
+  WakeCount,
+  WakeRecord,
+} from "../../src/control/figures/records.ts";
+import type {
+  CertificateName,
+  DeployRecord,
+  HistoryEntry,
   SecretRecord,
   SecretVersion,
   ServiceChange,
   SessionRecord,
-  SpellRecord,
   TokenRecord,
-  WakeCount,
-  WakeRecord,
 } from "../../src/control/records.ts";
 import type { Store } from "../../src/control/store.ts";
 import { MIGRATIONS } from "../../src/sqlite/migrations.ts";

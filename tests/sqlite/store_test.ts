@@ -1,7 +1,8 @@
 import { OPEN, UNLIMITED } from "../../src/model/access.ts";
 import { DatabaseSync } from "node:sqlite";
 import { assertEquals, assertThrows } from "@std/assert";
-import type { DeployRecord, ServiceChange, SpellRecord, TokenRecord, WakeRecord } from "../../src/control/records.ts";
+import type { SpellRecord, WakeRecord } from "../../src/control/figures/records.ts";
+import type { DeployRecord, ServiceChange, TokenRecord } from "../../src/control/records.ts";
 import { DomainTakenError, StaleError } from "../../src/control/store.ts";
 import { SqliteStore } from "../../src/sqlite/store.ts";
 import { FigureTables } from "../../src/sqlite/figure_tables.ts";

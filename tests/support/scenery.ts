@@ -1,13 +1,6 @@
 import { bucketOf } from "../../src/control/figures/histogram.ts";
-import type {
-  CostRecord,
-  DeployRecord,
-  RequestCount,
-  RevisionRecord,
-  ServiceRecord,
-  SpellRecord,
-  WakeRecord,
-} from "../../src/control/records.ts";
+import type { CostRecord, RequestCount, SpellRecord, WakeRecord } from "../../src/control/figures/records.ts";
+import type { DeployRecord, RevisionRecord, ServiceRecord } from "../../src/control/records.ts";
 import { OPEN, UNLIMITED } from "../../src/model/access.ts";
 import { EVERYBODY_WAKES } from "../../src/model/service.ts";
 import { canonicalTemplate } from "../../src/model/template.ts";

@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { ServiceActivity } from "../../control/figures/activity.ts";
 import { quantileOf } from "../../control/figures/histogram.ts";
 import type { Timeline } from "../../control/figures/past.ts";
-import type { Period } from "../../control/records.ts";
+import type { Period } from "../../control/figures/records.ts";
 import { SERVICE_STATES } from "../../control/service_status.ts";
 import { HOUR_MS, MINUTE_MS } from "../../model/time.ts";
 import { json } from "../body.ts";

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { WakeRecord } from "../../control/records.ts";
+import type { WakeRecord } from "../../control/figures/records.ts";
 import { json } from "../body.ts";
 import type { Collaborators } from "../collaborators.ts";
 import { serviceParam, time, timeOf, whole } from "../common_fields.ts";

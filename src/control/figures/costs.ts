@@ -2,7 +2,7 @@ import { defined } from "../../model/defined.ts";
 import { isAsleep } from "../../model/instance_state.ts";
 import type { Instance } from "../../pool/instance.ts";
 import type { Usage } from "../../pool/launcher.ts";
-import type { CostRecord } from "../records.ts";
+import type { CostRecord } from "./records.ts";
 
 type Measured = Pick<Instance, "id" | "revision" | "state">;
 

@@ -1,9 +1,9 @@
 import { DAY_MS } from "../../model/time.ts";
-import type { CostRecord } from "../records.ts";
 import type { Store } from "../store.ts";
 import type { Costs } from "./costs.ts";
 import type { IdleGaps } from "./idle_gaps.ts";
 import { dayNumberOf } from "./periods.ts";
+import type { CostRecord } from "./records.ts";
 import type { Gaps, Idleness, TierBytes } from "./what_if.ts";
 
 /** A hibernated instance that was never measured is taken to use this share of what it uses awake. */

@@ -1,7 +1,7 @@
 import type { Clock } from "../../base/clock.ts";
 import type { Visits } from "../../pool/instance.ts";
-import type { GapCount, IdleRecord, NewFigures } from "../records.ts";
 import { dayNumberOf } from "./periods.ts";
+import type { GapCount, IdleRecord, NewFigures } from "./records.ts";
 
 /** Shorter gaps are not counted. */
 const MIN_GAP_MS = 1000;

@@ -1,9 +1,9 @@
 import { messageOf } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
 import type { Wake } from "../../pool/wake_times.ts";
-import type { RequestSum, WakeSum } from "../records.ts";
 import type { Store } from "../store.ts";
 import { minuteOf } from "./periods.ts";
+import type { RequestSum, WakeSum } from "./records.ts";
 import type { RequestCounts } from "./request_counts.ts";
 import type { WakeCounts } from "./wake_counts.ts";
 

@@ -1,8 +1,9 @@
 import { HOUR_MS, MINUTE_MS } from "../../model/time.ts";
 import type { ServiceMap } from "../../routing/service_map.ts";
-import type { DeployEnd, Period, RunRecord, WakeRecord } from "../records.ts";
+import type { DeployEnd } from "../records.ts";
 import type { Store } from "../store.ts";
 import { hourOf, minuteOf, periodsOf, summed } from "./periods.ts";
+import type { Period, RunRecord, WakeRecord } from "./records.ts";
 import type { RequestCounts } from "./request_counts.ts";
 import type { SpellLog } from "./spell_log.ts";
 import { type Spell, spellsSince, thinned, timesIn } from "./spells.ts";

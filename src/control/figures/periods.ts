@@ -1,6 +1,6 @@
 import { DAY_MS, HOUR_MS, MINUTE_MS } from "../../model/time.ts";
-import type { ByState, ByWake, NewFigures, Period, WakeSum } from "../records.ts";
 import { merged } from "./histogram.ts";
+import type { ByState, ByWake, NewFigures, Period, WakeSum } from "./records.ts";
 
 const NO_WAKES: ByWake = { cold: 0, resume: 0, hibernated: 0 };
 /** No time in any state. */

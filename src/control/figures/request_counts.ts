@@ -1,5 +1,5 @@
-import type { RequestCount } from "../records.ts";
 import { bucketOf, type Histogram, LAST_BUCKET, quantileOf } from "./histogram.ts";
+import type { RequestCount } from "./records.ts";
 
 /** The last requests are counted in slots of this length. A minute of the wall clock begins with a slot. */
 const SLOT_MS = 5000;

@@ -1,7 +1,7 @@
 import { HOUR_MS, MINUTE_MS } from "../../model/time.ts";
-import type { RunRecord, SpellRecord, StateTime } from "../records.ts";
 import type { ServiceStatus } from "../service_status.ts";
 import { NO_TIMES, sumOfTimes } from "./periods.ts";
+import type { RunRecord, SpellRecord, StateTime } from "./records.ts";
 import { isUse, type Spell, thinned, timesIn } from "./spells.ts";
 
 /** Of more changes of a service within a minute, the shortest spells are left out. */

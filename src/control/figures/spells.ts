@@ -1,6 +1,6 @@
-import type { ByState, RunRecord, SpellRecord, StateTime } from "../records.ts";
 import type { ServiceStatus } from "../service_status.ts";
 import { NO_TIMES } from "./periods.ts";
+import type { ByState, RunRecord, SpellRecord, StateTime } from "./records.ts";
 
 /** A time in which a service did the same. It lasts until the next one begins. */
 export interface Spell {

@@ -1,8 +1,8 @@
 import type { RevisionName } from "../../model/revision.ts";
 import type { Wake } from "../../pool/wake_times.ts";
-import type { WakeCount } from "../records.ts";
 import { bucketOf, endOf, quantileOf } from "./histogram.ts";
 import { minuteOf } from "./periods.ts";
+import type { WakeCount } from "./records.ts";
 
 /** Ends at 1 ms. Shorter wakes are in it too. */
 const FIRST_BUCKET = 0;

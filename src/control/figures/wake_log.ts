@@ -1,7 +1,7 @@
 import type { Waker } from "../../model/waker.ts";
 import type { Instance } from "../../pool/instance.ts";
 import type { Wake } from "../../pool/wake_times.ts";
-import type { WakeRecord } from "../records.ts";
+import type { WakeRecord } from "./records.ts";
 
 /** At most this many wakes of all services are stored. */
 export const MAX_STORED_WAKES = 20_000;

@@ -1,6 +1,6 @@
 import type { Revision } from "../../model/revision.ts";
-import type { GapCount } from "../records.ts";
 import { gapEndOf } from "./idle_gaps.ts";
+import type { GapCount } from "./records.ts";
 
 /** When idle instances of a revision sleep deeper, and how many never do. */
 export type IdleSettings = Pick<

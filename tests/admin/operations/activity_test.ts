@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import type { ServiceActivity } from "../../../src/control/figures/activity.ts";
-import type { Period } from "../../../src/control/records.ts";
+import type { Period } from "../../../src/control/figures/records.ts";
 import { type Admin, good, newAdmin, problemOf } from "../kit.ts";
 
 const QUIET: ServiceActivity = {

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { LastHour } from "../../../src/control/figures/last_hour.ts";
-import type { RequestCount, WakeCount } from "../../../src/control/records.ts";
+import type { RequestCount, WakeCount } from "../../../src/control/figures/records.ts";
 import { FakeStore } from "../../support/fake_store.ts";
 import { StoreUnavailable } from "../../../src/control/store.ts";
 import type { Wake } from "../../../src/pool/wake_times.ts";

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import type { RunRecord, SpellRecord } from "../../../src/control/records.ts";
+import type { RunRecord, SpellRecord } from "../../../src/control/figures/records.ts";
 import { type Spell, spellsSince, thinned, timesIn } from "../../../src/control/figures/spells.ts";
 
 /** A spell as it is stored. */
