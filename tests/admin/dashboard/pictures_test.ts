@@ -52,5 +52,10 @@ for (const colorScheme of ["light", "dark"] as const) {
     await page.locator("canvas").first().waitFor();
     assertEquals(await barriers(page), []);
     await take(rig, `service-${colorScheme}`);
+    if (colorScheme === "light") return;
+    await page.setViewportSize({ width: 390, height: 760 });
+    await page.getByRole("link", { name: "Services", exact: true }).click();
+    await page.getByRole("slider").first().waitFor();
+    await take(rig, "phone");
   });
 }

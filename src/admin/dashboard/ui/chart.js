@@ -20,16 +20,17 @@ import { html } from "./html.js";
  * @param {(number[] | (number | null)[])[]} props.data Times in s since 1970, then a series for each line
  * @param {readonly Line[]} props.lines
  * @param {(value: number) => string} props.show
+ * @param {boolean} [props.isLog] Whether ten times as much is as far up everywhere, for values that differ widely
  */
-export function Chart({ title, text, data, lines, show }) {
+export function Chart({ title, text, data, lines, show, isLog = false }) {
   const box = useRef(/** @type {HTMLElement | null} */ (null));
   useLayoutEffect(() => {
     const element = /** @type {HTMLElement} */ (box.current);
     const dark = matchMedia("(prefers-color-scheme: dark)");
-    let plot = draw(element, data, lines, show);
+    let plot = draw(element, data, lines, { show, isLog });
     const redraw = () => {
       plot.destroy();
-      plot = draw(element, data, lines, show);
+      plot = draw(element, data, lines, { show, isLog });
     };
     const resized = new ResizeObserver(() => plot.setSize({ width: element.clientWidth, height: HEIGHT }));
     resized.observe(element);
@@ -54,9 +55,9 @@ const HEIGHT = 150;
  * @param {HTMLElement} element
  * @param {(number[] | (number | null)[])[]} data
  * @param {readonly Line[]} lines
- * @param {(value: number) => string} show
+ * @param {{ show: (value: number) => string, isLog: boolean }} options
  */
-function draw(element, data, lines, show) {
+function draw(element, data, lines, { show, isLog }) {
   const style = getComputedStyle(element);
   const color = (/** @type {string} */ name) => style.getPropertyValue(name).trim();
   const axis = {
@@ -72,13 +73,15 @@ function draw(element, data, lines, show) {
     cursor: { y: false, points: { size: 5 } },
     axes: [
       { ...axis, values: TIMES },
-      { ...axis, size: 58, values: (/** @type {unknown} */ _, /** @type {number[]} */ ticks) => ticks.map(show) },
-    ],
-    scales: {
-      y: {
-        range: (/** @type {unknown} */ _, /** @type {number} */ __, /** @type {number} */ max) => [0, 1.08 * max || 1],
+      {
+        ...axis,
+        size: 58,
+        ...(isLog ? { splits: powersOfTen } : {}),
+        values: (/** @type {unknown} */ _, /** @type {(number | null)[]} */ ticks) =>
+          ticks.map((tick) => tick === null ? "" : show(tick)),
       },
-    },
+    ],
+    scales: { y: isLog ? { distr: 3 } : { range: fromZero } },
     series: [
       { value: "{YYYY}-{MM}-{DD} {HH}:{mm}" },
       ...lines.map(({ color: name, filled, label }) => ({
@@ -92,6 +95,27 @@ function draw(element, data, lines, show) {
     ],
   };
   return new uPlot(options, /** @type {any} */ (data), element);
+}
+
+/**
+ * @param {unknown} _
+ * @param {number} __
+ * @param {number} max
+ * @returns {[number, number]}
+ */
+function fromZero(_, __, max) {
+  return [0, 1.08 * max || 1];
+}
+
+/**
+ * @param {unknown} _
+ * @param {number} __
+ * @param {number} min
+ * @param {number} max
+ */
+function powersOfTen(_, __, min, max) {
+  const first = Math.round(Math.log10(min));
+  return Array.from({ length: Math.round(Math.log10(max)) - first + 1 }, (_, at) => 10 ** (first + at));
 }
 
 const MINUTE = 60;

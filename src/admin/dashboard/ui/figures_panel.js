@@ -53,13 +53,9 @@ export function FiguresPanel({ app, route, service: { name } }) {
       ${hasNone && html`<p class="quiet">No requests in this time.</p>`}
       ${counts && times && !hasNone && html`
         <${Chart} title=${`Requests and errors a ${step}`} text=${text} data=${counts} lines=${COUNTS} show=${numberText} />
-        <${Chart} title="Time to an answer’s head" text=${text} data=${times} lines=${TIMES} show=${timeText} />
+        <${Chart} title="Time to an answer’s head" text=${text} data=${times} lines=${TIMES} show=${durationText}
+          isLog />
       `}
     </section>
   `;
-}
-
-/** @param {number} ms */
-function timeText(ms) {
-  return ms === 0 ? "0" : durationText(ms);
 }
