@@ -2,7 +2,7 @@ import { MuxAsyncIterator } from "@std/async/mux-async-iterator";
 import { Limiter } from "../base/async.ts";
 import { messageOf } from "../base/errors.ts";
 import { firstBytes, linesOf, piecesOf, readText } from "../base/streams.ts";
-import type { ExecCommand, ExecProcess } from "../control/exec/process.ts";
+import type { ExecCommand, ExecProcess, TerminalSize } from "../control/exec/process.ts";
 import type { Revision } from "../model/revision.ts";
 import type { Usage } from "../pool/launcher.ts";
 import { type CommandOptions, type DockerCommand, killGroup, problemLine } from "./command.ts";
@@ -24,7 +24,7 @@ import {
 } from "./engine_api.ts";
 import { EngineError, kindOf, kindOfMessage } from "./engine_error.ts";
 import { containerOf, eventOf, imageOf, infoOf, jsonLines, networkOf, shortName } from "./engine_json.ts";
-import { CommandExec } from "./exec/command_exec.ts";
+import { atTerminal, CommandExec } from "./exec/command_exec.ts";
 import { LogSplitter } from "./logs/log_lines.ts";
 
 /** At most this many commands stop or remove containers at once. Each process takes some 30 MB. */
@@ -115,16 +115,12 @@ export class CommandApi implements EngineApi {
 
   // deno-lint-ignore require-await -- what it throws has to become a rejection
   async exec(id: string, { command, terminal, user }: ExecCommand): Promise<ExecProcess> {
-    if (terminal !== undefined) {
-      const remedy = "do without (--no-tty), or serve with --engine-api socket";
-      throw new EngineError(
-        "refused",
-        `a terminal needs the socket of the engine, and cless uses ${this.via}; ${remedy}`,
-      );
-    }
     const as = user === undefined ? [] : [`--user=${user}`];
-    const args = ["exec", "--interactive", ...as, "--", id, ...command];
-    return new CommandExec(this.#docker.spawn(args, "piped", "piped"));
+    const words = ["--", id, ...command];
+    if (terminal === undefined) {
+      return new CommandExec(this.#docker.spawn(["exec", "--interactive", ...as, ...words], "piped", "piped"), false);
+    }
+    return new CommandExec(this.#atTerminal(["exec", "--interactive", "--tty", ...as, ...words], terminal), true);
   }
 
   async archive(id: string, path: string, bytes: number): Promise<Uint8Array> {
@@ -257,6 +253,23 @@ export class CommandApi implements EngineApi {
   }
 
   [Symbol.dispose](): void {}
+
+  /** Starts a command at a terminal of its own, since the docker command takes none from a pipe. */
+  #atTerminal(args: readonly string[], size: TerminalSize): Deno.ChildProcess {
+    try {
+      return new Deno.Command("script", {
+        args: atTerminal([this.#docker.path, ...args], size),
+        env: { SHELL: "/bin/sh" },
+        detached: true, // as for all commands, an interrupt is not for it
+        ...{ stdin: "piped", stdout: "piped", stderr: "piped" },
+      }).spawn();
+    } catch (error) {
+      const remedy = "install util-linux, do without (--no-tty), or serve with --engine-api socket";
+      throw new EngineError("refused", `a terminal needs the program script, as cless uses ${this.via}; ${remedy}`, {
+        cause: error,
+      });
+    }
+  }
 
   async #run(args: readonly string[], options: CommandOptions = {}): Promise<string> {
     try {

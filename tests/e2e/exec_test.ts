@@ -133,42 +133,40 @@ Deno.test(
   },
 );
 
-Deno.test(
-  {
-    name: "at a terminal, a shell has its size, Ctrl-C and a new size reach it, and the terminal is restored",
-    ignore: noDocker || Deno.build.os !== "linux",
-  },
-  async () => {
-    await using program = await Program.start();
-    // bash would write more than the screen of this test knows.
-    const args = [Deno.execPath(), ...argsOf(program, ["python", "--", "sh"])];
-    await using terminal = PseudoTerminal.start(args, { columns: 97, rows: 31 });
-    await terminal.shows("$");
-    await terminal.press("stty size\r");
-    await terminal.shows("\n31 97\n");
-    await terminal.press("cat\r");
-    await terminal.press("mew\r");
-    await terminal.shows("\nmew\nmew\n"); // shown by the terminal, and then by cat
-    await terminal.press("\x03");
-    await terminal.shows("^C\n$"); // what is typed before that is thrown away by the terminal
-    await terminal.press("echo again $?\r");
-    await terminal.shows("\nagain 130\n");
-    await terminal.resize(132, 50);
-    // The size is asked for until the new one has arrived.
-    await terminal.press("until stty size | grep '50 132'; do sleep 0.05; done\r");
-    await terminal.shows("\n50 132\n");
-    await terminal.press("exit 9\r");
-    await terminal.end();
-    assertEquals([terminal.code, terminal.settings.after], [9, terminal.settings.before]);
-  },
-);
-
-dockerTest("where the docker command is used, a terminal is refused with what to do", async () => {
-  await using program = await Program.start({ flags: ["--engine-api", "command"] });
-  const { code, err } = await exec(program, "", "python", "--tty", "--", "ls");
-  assertEquals(code, 125);
-  assertMatch(err, /^cless: .*a terminal needs the socket of the engine.*--no-tty.*\n$/);
-});
+for (const api of ["socket", "command"]) {
+  Deno.test(
+    {
+      name: `${api}: at a terminal, a shell has its size, Ctrl-C and a new size reach it, and the terminal is restored`,
+      ignore: noDocker || Deno.build.os !== "linux",
+    },
+    async () => {
+      await using program = await Program.start({ flags: ["--engine-api", api] });
+      // bash would write more than the screen of this test knows.
+      const args = [Deno.execPath(), ...argsOf(program, ["python", "--", "sh"])];
+      await using terminal = PseudoTerminal.start(args, { columns: 97, rows: 31 });
+      /** Types a line when the shell waits for one. */
+      const type = async (line: string) => {
+        await terminal.until(({ text }) => text.trimEnd().endsWith("\n$"));
+        await terminal.press(`${line}\r`);
+      };
+      await type("stty size");
+      await terminal.shows("\n31 97\n");
+      await type("cat");
+      await terminal.press("mew\r");
+      await terminal.shows("\nmew\nmew\n"); // shown by the terminal, and then by cat
+      await terminal.press("\x03");
+      await type("echo again $?");
+      await terminal.shows("\nagain 130\n");
+      await terminal.resize(132, 50);
+      // The size is asked for until the new one has arrived.
+      await type("until stty size | grep '50 132'; do sleep 0.05; done");
+      await terminal.shows("\n50 132\n");
+      await type("exit 9");
+      await terminal.end();
+      assertEquals([terminal.code, terminal.settings.after], [9, terminal.settings.before]);
+    },
+  );
+}
 
 dockerTest("a cless that stops ends its sessions at once with one line, and its containers too", async () => {
   await using program = await Program.start();

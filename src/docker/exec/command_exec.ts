@@ -18,22 +18,29 @@ const MAX_REASON_LENGTH = 4096;
 const DOCKER_FAILURE =
   /^(Error response from daemon: |Error: |(?=Cannot connect to the Docker daemon|unable to upgrade))/;
 
-/** A command in a container, by `docker exec`. It has no terminal. */
+const LINE_FEED = 10;
+
+/** A command in a container, by `docker exec`. */
 export class CommandExec implements ExecProcess {
   readonly #child: Deno.ChildProcess;
   readonly #input: WritableStreamDefaultWriter<Uint8Array>;
+  /** The path of its terminal, if it is to have one. */
+  readonly #device = Promise.withResolvers<string>();
+  readonly #hasTerminal: boolean;
   #hasEnded = false;
 
-  /** @param child All its streams are piped. */
-  constructor(child: Deno.ChildProcess) {
+  /** @param child All its streams are piped. @param hasTerminal Whether it is as {@linkcode atTerminal} says. */
+  constructor(child: Deno.ChildProcess, hasTerminal: boolean) {
     this.#child = child;
+    this.#hasTerminal = hasTerminal;
     this.#input = child.stdin.getWriter();
     this.#input.closed.catch(() => {}); // `write` reports it
   }
 
   async *run(): AsyncGenerator<ExecPiece, ExecEnd, void> {
     const both = new MuxAsyncIterator<ExecPiece>();
-    both.add(piecesOfStream("stdout", this.#child.stdout));
+    const stdout = piecesOfStream("stdout", this.#child.stdout);
+    both.add(this.#hasTerminal ? afterFirstLine(stdout, this.#device.resolve) : stdout);
     both.add(piecesOfStream("stderr", this.#child.stderr));
     // What may be the reason of a failure is held back until the command ends, or writes something else.
     let held: ExecPiece[] = [];
@@ -67,11 +74,50 @@ export class CommandExec implements ExecProcess {
     await this.#input.close();
   }
 
-  async resize(_size: TerminalSize): Promise<void> {}
+  async resize(size: TerminalSize): Promise<void> {
+    if (!this.#hasTerminal) return;
+    const args = ["-F", await this.#device.promise, ...sizeArgs(size)];
+    await new Deno.Command("stty", { args, stdin: "null", stdout: "null", stderr: "null" }).output();
+  }
 
   [Symbol.dispose](): void {
     this.#input.abort().catch(() => {});
     if (!this.#hasEnded) killGroup(this.#child, "SIGKILL");
+  }
+}
+
+/**
+ * The arguments with which `script` (of util-linux) runs a program at a terminal of its own. The first line of the
+ * output is the terminal's path.
+ */
+export function atTerminal(program: readonly string[], size: TerminalSize): string[] {
+  const quoted = program.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
+  const command = `tty; stty ${sizeArgs(size).join(" ")}; exec ${quoted}`;
+  return ["--quiet", "--flush", "--return", "--command", command, "/dev/null"];
+}
+
+function sizeArgs({ columns, rows }: TerminalSize): string[] {
+  return ["cols", `${columns}`, "rows", `${rows}`];
+}
+
+/** What comes after the first line. @param first Gets that line, without its end. */
+async function* afterFirstLine(
+  pieces: AsyncIterable<ExecPiece>,
+  first: (line: string) => void,
+): AsyncGenerator<ExecPiece, void, void> {
+  let line: Uint8Array | undefined = new Uint8Array();
+  for await (const piece of pieces) {
+    if (line === undefined) {
+      yield piece;
+      continue;
+    }
+    line = concat([line, piece.bytes]);
+    const end = line.indexOf(LINE_FEED);
+    if (end < 0) continue;
+    first(new TextDecoder().decode(line.subarray(0, end)).trimEnd());
+    const rest: Uint8Array = line.subarray(end + 1);
+    line = undefined;
+    if (rest.length > 0) yield { ...piece, bytes: rest };
   }
 }
 

@@ -1,8 +1,8 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import type { ExecCommand, ExecEnd, ExecPiece } from "../../../src/control/exec/process.ts";
 import { DockerCommand } from "../../../src/docker/command.ts";
 import { CommandApi } from "../../../src/docker/command_api.ts";
-import { EngineError } from "../../../src/docker/engine_error.ts";
+import { hasPseudoTerminals } from "../../support/pseudo_terminal.ts";
 import { noRun, noWrite } from "../../support/permissions.ts";
 
 const LS: ExecCommand = { command: ["ls", "-l"], user: undefined, terminal: undefined };
@@ -83,13 +83,39 @@ commandTest("output that only begins as a reason does is passed on", async () =>
   assertEquals([own.stderr, own.end], ["Error: mine\n", { code: 2 }]);
 });
 
-commandTest("there is no terminal without the engine's socket, and the refusal says what to do", async () => {
-  const api = new CommandApi(new DockerCommand("docker"));
-  const command = { ...LS, terminal: { columns: 80, rows: 24 } };
-  const error = await assertRejects(() => api.exec("one", command), EngineError);
-  const message = "a terminal needs the socket of the engine, and cless uses the command docker; " +
-    "do without (--no-tty), or serve with --engine-api socket";
-  assertEquals([error.kind, error.message], ["refused", message]);
+const hasTerminals = !noRun && await hasPseudoTerminals();
+
+Deno.test({
+  name: "a command with a terminal has one of its own, of the right size, also after a change",
+  ignore: noRun || noWrite || !hasTerminals,
+  fn: async () => {
+    const terminal = { columns: 97, rows: 31 };
+    const script = 'echo "$*"; stty size; read line; stty size; echo "got $line" >&2; exit 7';
+    const folder = await Deno.makeTempDir({ prefix: "command-exec-" });
+    try {
+      await Deno.writeTextFile(`${folder}/docker`, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+      const api = new CommandApi(new DockerCommand(`${folder}/docker`));
+      using process = await api.exec("one", { command: ["it's", "a  b"], user: undefined, terminal });
+      const pieces = process.run();
+      let text = "";
+      const shows = async (wanted: string) => {
+        while (!text.includes(wanted)) {
+          const { done, value } = await pieces.next();
+          if (done) throw new Error(`it has ended after ${JSON.stringify(text)}`);
+          text += new TextDecoder().decode(value.bytes);
+        }
+      };
+      await shows("31 97\r\n");
+      await process.resize({ columns: 132, rows: 50 });
+      await process.write(new TextEncoder().encode("hello\r"));
+      await shows("got hello\r\n");
+      assertEquals(await pieces.next(), { done: true, value: { code: 7 } });
+      const words = "exec --interactive --tty -- one it's a  b\r\n";
+      assertEquals(text, `${words}31 97\r\nhello\r\n50 132\r\ngot hello\r\n`);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
 });
 
 commandTest("disposing of a command ends docker exec with what it has started", async () => {
