@@ -32,6 +32,29 @@ export function clauseOf({ reason = "-" }: DeployJson): string {
   return plainText(reason.replace(/;.*/s, ""));
 }
 
+/**
+ * The last deploy that did not work; `undefined` if a revision has been made since. A later change of the service's
+ * settings is no reason to leave it out.
+ *
+ * @param deploys The newest first.
+ * @param latest The latest revision that was made.
+ */
+export function failedSince(
+  deploys: readonly DeployJson[],
+  latest: { readonly createdAt: string } | undefined,
+): DeployJson | undefined {
+  const failed = deploys.find(hasFailed);
+  return failed !== undefined && Date.parse(failed.startedAt) > Date.parse(latest?.createdAt ?? "")
+    ? failed
+    : undefined;
+}
+
+/** A deploy that did not work, with the app's last lines below. */
+export function failedDeployText(deploy: DeployJson): string {
+  const head = `${failureText(deploy)} (${ago(endOf(deploy))}, by ${deploy.by})`;
+  return [head, ...deploy.output.map((line) => indented(plainText(line)))].join("\n");
+}
+
 /** Deploys as a table. */
 export function deployTable(deploys: readonly DeployJson[]): string {
   const rows = deploys.map((deploy) => [
@@ -45,11 +68,6 @@ export function deployTable(deploys: readonly DeployJson[]): string {
     ...[durationText(deploy.durationMs), clauseOf(deploy)],
   ]);
   return table(["ENDED", "BY", "REVISION", "IMAGE", "OUTCOME", "TOOK", "REASON"], rows);
-}
-
-/** The last output of a deploy, a line each. */
-export function outputText({ output }: DeployJson): string {
-  return output.map((line) => indented(plainText(line))).join("\n");
 }
 
 function endText({ durationMs, outcome, revision }: DeployJson, reason = "-"): string {

@@ -2,13 +2,15 @@ import { HISTORY_DAYS } from "../control/history.ts";
 import type { DeployJson } from "../admin/operations/deploys.ts";
 import type { HistoryJson } from "../admin/operations/history.ts";
 import { servicePath } from "./client.ts";
-import { deploysOf, deployTable, endOf, failureClause, hasFailed } from "./deploys.ts";
+import { deploysOf, deployTable, endOf, failedDeployText, failureClause, hasFailed } from "./deploys.ts";
 import { flag } from "./flags.ts";
 import { changesText, type DeclaredService, fieldsText } from "./preview.ts";
-import { ago, plainText, table } from "./text.ts";
+import { ago, plainText, table, timeText } from "./text.ts";
 import { clientVerb, JSON_FLAG, printResult } from "./verb.ts";
 
 const LIMIT = 50;
+/** Of so many deploys, the newest ones that have output, it is shown. */
+const WITH_OUTPUT = 3;
 
 /** `cless history`: lists who changed a service, when, and how, and the deploys that failed. */
 export const history = clientVerb({
@@ -17,12 +19,15 @@ export const history = clientVerb({
   args: ["NAME"],
   flags: [
     flag(`-n, --limit N = ${LIMIT}`, "How many at most"),
-    flag("--deploys", "List only deploys, each with how it ended and how long it took"),
+    flag(
+      "--deploys",
+      "List only deploys, each with how it ended and how long it took, and the output of those that failed",
+    ),
     JSON_FLAG,
   ],
   notes: [
     `BY is the name of the token. History is kept for ${HISTORY_DAYS} days, also that of a deleted service.`,
-    "Of the deploys, the newest 20 that worked are kept, and the newest 20 that failed or were called off, until the service is deleted. cless describe shows the output of the last one.",
+    "Of the deploys, the newest 20 that worked are kept, and the newest 20 that failed or were called off, until the service is deleted. --deploys shows the last output of the newest three that failed, --deploys --json that of all.",
   ],
   example: ["cless history web", "cless history web --deploys"],
   run: async (call) => {
@@ -31,7 +36,8 @@ export const history = clientVerb({
     const path = servicePath(name, "history");
     if (call.on("deploys")) {
       const deploys = (await client.get<DeployJson[]>(servicePath(name, "deploys"))).slice(0, limit);
-      return printResult(call, deploys, deployTable(deploys));
+      const failed = deploys.filter(({ output }) => output.length > 0).slice(0, WITH_OUTPUT);
+      return printResult(call, deploys, [deployTable(deploys), ...failed.map(failedDeployText)].join("\n\n"));
     }
     const failed = (await deploysOf(client, name)).filter(hasFailed);
     const changes = failed.length === 0
@@ -41,10 +47,12 @@ export const history = clientVerb({
     const entries: Entry[] = [...changes, ...failures].sort((a, b) => Date.parse(b.at) - Date.parse(a.at))
       .slice(0, limit);
     const rows = entries.map((entry) => [
-      ...[ago(entry.at), entry.by, entry.action],
+      ...[ago(entry.at), timeText(entry.at), entry.by, entry.action],
       "outcome" in entry ? failureClause(entry) : changeText(entry),
     ]);
-    printResult(call, entries, table(["WHEN", "BY", "ACTION", "WHAT"], rows));
+    const list = table(["WHEN", "AT", "BY", "ACTION", "WHAT"], rows);
+    const hint = `The output of failed deploys: cless history ${name} --deploys`;
+    printResult(call, entries, failures.some(({ output }) => output.length > 0) ? `${list}\n\n${hint}` : list);
   },
 });
 

@@ -1,12 +1,14 @@
+import type { InstanceJson } from "../admin/operations/instances.ts";
+import type { RevisionSummaryJson } from "../admin/operations/revisions.ts";
 import { messageOf, OperatorError } from "../base/errors.ts";
 import { linesOf } from "../base/streams.ts";
 import type { ServiceLogLine } from "../logs/instance_output.ts";
 import { ApiError, servicePath } from "./client.ts";
-import { deploysOf, endOf, failureText } from "./deploys.ts";
+import { deploysOf, endOf, failedSince, failureText, hasFailed } from "./deploys.ts";
 import { flag } from "./flags.ts";
 import { untilInterrupted } from "./streams.ts";
 import { type Colour, COLOURS, type Paint, paintFor, writeLine } from "./terminal.ts";
-import { ago } from "./text.ts";
+import { ago, sharesText } from "./text.ts";
 import { type Call, clientVerb } from "./verb.ts";
 
 /** `cless logs`: prints what the instances of a service write. */
@@ -40,9 +42,13 @@ export const logs = clientVerb({
       return await untilInterrupted(async (signal) => {
         const options = { query, accept: "application/x-ndjson", signal };
         const { body } = await call.client.send("GET", servicePath(call.args[0]!, "logs"), options);
+        const isNoted = await warnOfFailedDeploy(call);
+        let isEmpty = true;
         try {
           for await (const line of linesOf(body!, signal)) {
-            if (line !== "" && !await writeLine(show(parseLine(line)))) return 0; // nobody reads any more
+            if (line === "") continue;
+            isEmpty = false;
+            if (!await writeLine(show(parseLine(line)))) return 0; // nobody reads any more
           }
         } catch (error) {
           if (error instanceof OperatorError || signal.aborted) throw error;
@@ -50,6 +56,7 @@ export const logs = clientVerb({
         }
         signal.throwIfAborted();
         if (follow) throw new OperatorError("there are no more logs to follow: that cless has stopped");
+        if (isEmpty && query.tail !== 0) await explainNothing(call, isNoted);
         return 0;
       });
     } catch (error) {
@@ -58,6 +65,36 @@ export const logs = clientVerb({
     }
   },
 });
+
+/** Says if the last deploy has failed, and what serves in its place. Resolves with whether it has. */
+async function warnOfFailedDeploy(call: Call): Promise<boolean> {
+  const { args: [name = ""], client } = call;
+  const deploys = await deploysOf(client, name);
+  if (!deploys.some(hasFailed)) return false;
+  const revisions = await client.find<RevisionSummaryJson[]>(servicePath(name, "revisions")) ?? [];
+  const failed = failedSince(deploys, revisions.find(({ latest }) => latest));
+  const wanted = call.text("revision");
+  if (failed === undefined || (wanted !== undefined && wanted !== failed.revision)) return false;
+  const served = revisions.map(({ name: revision, percent }) => ({ revision, percent }));
+  console.error(`a deploy of ${name}, ${ago(endOf(failed))}: ${failureText(failed)}`);
+  console.error(`requests go to ${sharesText(served, "")}`);
+  return true;
+}
+
+/** Says why there is no output. */
+async function explainNothing(call: Call, isNoted: boolean): Promise<void> {
+  const { args: [name = ""], client } = call;
+  const [revision, since] = [call.text("revision"), call.text("since")];
+  const runs = (await client.list<InstanceJson>("/v1/instances"))
+    .some((one) => one.service === name && (revision === undefined || one.revision === revision));
+  if (runs) {
+    console.error(`the instances of ${name} have written nothing${since === undefined ? "" : ` since ${since}`}`);
+  } else {
+    const next = revision === undefined ? "; the next request starts one" : "";
+    console.error(`no instance of ${revision ?? name} runs now, and no output of one is kept${next}`);
+  }
+  if (isNoted) console.error(`the output of that deploy: cless history ${name} --deploys`);
+}
 
 /**
  * Prints the output that is kept of the last deploy of a service that does not exist, since it never worked.

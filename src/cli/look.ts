@@ -11,7 +11,7 @@ import { KNOWN_ROBOTS } from "../routing/known_robots.ts";
 import { accessText, limitsText } from "./access_text.ts";
 import { type Client, servicePath } from "./client.ts";
 import { waitingText } from "./waiting_text.ts";
-import { clauseOf, deploysOf, deployTable, endOf, failureText, hasFailed, outputText } from "./deploys.ts";
+import { clauseOf, deploysOf, deployTable, failedDeployText, failedSince, hasFailed } from "./deploys.ts";
 import { flag } from "./flags.ts";
 import { age, ago, durationText, indented, pairs, plainText, sharesText, sizeText, stateText, table } from "./text.ts";
 import { trafficTable } from "./traffic.ts";
@@ -217,8 +217,7 @@ export const describe = clientVerb({
         deploys,
       });
     }
-    const [last] = deploys;
-    const isNews = last !== undefined && hasFailed(last) && Date.parse(last.startedAt) > Date.parse(latest.createdAt);
+    const failed = failedSince(deploys, latest);
     const failures = revisions.flatMap(({ name, failure }) => failure ? [lastFailureText(name, failure)] : []);
     console.log([
       pairs(serviceFacts(service)),
@@ -229,7 +228,7 @@ export const describe = clientVerb({
         : [section("Warnings", latest.warnings.map((warning) => plainText(`${latest.name}: ${warning}`)).join("\n"))]),
       ...(latest.limits === undefined ? [] : [section("Limits", limitTable(latest.limits))]),
       section("Revisions", revisionTable(revisions)),
-      ...(isNews ? [section("Last deploy", lastDeployText(last))] : []),
+      ...(failed === undefined ? [] : [section("Last failed deploy", failedDeployText(failed))]),
       ...(failures.length === 0 ? [] : [section("Failures", failures.join("\n"))]),
       section("Instances", own.length === 0 ? noneText(revisions) : instanceTable(own)),
       ...(wakes.length === 0
@@ -241,12 +240,6 @@ export const describe = clientVerb({
 
 function section(title: string, text: string): string {
   return `${title}\n${indented(text)}`;
-}
-
-/** A deploy that did not work, with the app's last lines below. */
-function lastDeployText(deploy: DeployJson): string {
-  const head = `${failureText(deploy)} (${ago(endOf(deploy))}, by ${deploy.by})`;
-  return [head, ...(deploy.output.length === 0 ? [] : [outputText(deploy)])].join("\n");
 }
 
 /** Shows what is known of a service that has never worked: its deploys, the newest first. */
@@ -263,7 +256,7 @@ async function describeTried(call: Call, deploys: readonly DeployJson[]): Promis
       ["Name", name],
       ["State", change === undefined ? "never worked" : `deleted ${ago(change.at)}, and has not worked since`],
     ]),
-    ...(last === undefined ? [] : [section("Last deploy", lastDeployText(last))]),
+    ...(last === undefined ? [] : [section("Last deploy", failedDeployText(last))]),
     section("Deploys", deployTable(deploys)),
     `To try it again: cless deploy ${name} --image ${last?.image ?? "IMAGE"}, with the other flags as before`,
   ].join("\n\n"));

@@ -38,6 +38,19 @@ export function ago(at: string | undefined, now = Date.now()): string {
   return length === "-" || length === "now" ? length : `${length} ago`;
 }
 
+/**
+ * Writes when something was, by this machine's clock: `14:03:07`, with the date if it is not today. `now` is in ms since
+ * 1970.
+ */
+export function timeText(at: string, now = Date.now()): string {
+  const time = new Date(at);
+  if (Number.isNaN(time.getTime())) return "-";
+  const two = (part: number) => String(part).padStart(2, "0");
+  const clock = [time.getHours(), time.getMinutes(), time.getSeconds()].map(two).join(":");
+  const date = [time.getFullYear(), two(time.getMonth() + 1), two(time.getDate())].join("-");
+  return time.toDateString() === new Date(now).toDateString() ? clock : `${date} ${clock}`;
+}
+
 /** Writes the time until something, such as `in 3m`; if that is past, like {@linkcode ago}. */
 export function until(at: string | undefined, now = Date.now()): string {
   const time = Date.parse(at ?? "");

@@ -2,7 +2,7 @@ import type { WakeJson } from "../admin/operations/wakes.ts";
 import { ROBOTS } from "../routing/known_robots.ts";
 import { servicePath } from "./client.ts";
 import { flag } from "./flags.ts";
-import { ago, durationText, plainText, table } from "./text.ts";
+import { ago, durationText, plainText, table, timeText } from "./text.ts";
 import { clientVerb, JSON_FLAG, printJson } from "./verb.ts";
 
 /** All that the API has of one service. */
@@ -52,16 +52,10 @@ function summaryText(wakes: readonly WakeJson[], name: string | undefined): stri
 function wakeTable(wakes: readonly WakeJson[], withService: boolean): string {
   const columns = ["WHEN", "AT", ...(withService ? ["SERVICE"] : []), "WAKE", "TOOK", "WHO"];
   const rows = wakes.map((wake) => [
-    ...[ago(wake.at), clockText(wake.at), ...(withService ? [wake.service] : [])],
+    ...[ago(wake.at), timeText(wake.at), ...(withService ? [wake.service] : [])],
     ...[wake.how, durationText(wake.ms), [whoText(wake), ...requestText(wake)].join(": ")],
   ]);
   return table(columns, rows);
-}
-
-/** The time of day of a moment within the last day, as this machine's clock shows it. */
-function clockText(at: string): string {
-  const time = new Date(at);
-  return [time.getHours(), time.getMinutes(), time.getSeconds()].map((part) => String(part).padStart(2, "0")).join(":");
 }
 
 /** Who made an instance wake, without what was requested. */

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { ago, apiTest, DEPLOYS, problem } from "./fake_api.ts";
+import { ago, apiTest, DEPLOYS, problem, withoutTimes } from "./fake_api.ts";
 
 const HISTORY = [
   {
@@ -41,7 +41,7 @@ const HISTORY = [
 apiTest("history is a table of what each change changed, or JSON", {
   "GET /v1/services/web/history": HISTORY,
 }, async (api) => {
-  assertEquals((await api.run("history", "web")).out.split("\n"), [
+  assertEquals(withoutTimes((await api.run("history", "web")).out), [
     "WHEN    BY      ACTION   WHAT",
     "3m ago  ci      deploy   web-00001 → web-00002 (env, image); domains - → a.example",
     "2h ago  admin   traffic  traffic latest 100% → web-00001 100% (old)",
@@ -58,14 +58,15 @@ apiTest("history has the failed deploys among the changes, with the reason", {
   "GET /v1/services/web/history": HISTORY,
   "GET /v1/services/web/deploys": DEPLOYS,
 }, async (api) => {
-  const rows = (await api.run("history", "web")).out.split("\n");
+  const rows = withoutTimes((await api.run("history", "web")).out);
   assertEquals(rows.slice(0, 4), [
     "WHEN    BY      ACTION   WHAT",
     "1m ago  ci      deploy   web-00003 failed after 31s: it ended with code 1",
     "2m ago  alice   deploy   called off after 5.0s: cless is shutting down",
     "3m ago  ci      deploy   web-00001 → web-00002 (env, image); domains - → a.example",
   ]);
-  assertEquals(rows.length, 8, "a deploy that worked stands there once");
+  const hint = "The output of failed deploys: cless history web --deploys";
+  assertEquals(rows.slice(8), ["", hint], "a deploy that worked stands there once");
   const [failed, calledOff, ...more] = JSON.parse((await api.run("history", "web", "-n", "3", "--json")).out);
   assertEquals([failed.action, failed.outcome, failed.output], ["deploy", "failed", ["panic: no \x1b[31mKEY\x1b[0m"]]);
   assertEquals([calledOff.reason, more], ["cless is shutting down", [HISTORY[0]]]);
@@ -79,6 +80,9 @@ apiTest("history --deploys lists only deploys, each with how it ended and how lo
     "1m ago  ci     web-00003  web:v3  failed      31s    it ended with code 1",
     "2m ago  alice  -          web:v3  called off  5.0s   cless is shutting down",
     "5m ago  ci     web-00002  web:v2  deployed    250ms  -",
+    "",
+    "web-00003 failed after 31s: it ended with code 1; look at KEY (1m ago, by ci)",
+    "  panic: no KEY",
   ]);
   assertEquals(JSON.parse((await api.run("history", "web", "--deploys", "-n", "1", "--json")).out), [DEPLOYS[0]]);
 });
@@ -87,9 +91,11 @@ apiTest("history of a service that never worked has its failed deploys", {
   "GET /v1/services/web/history": problem(404, "There is no service web"),
   "GET /v1/services/web/deploys": [DEPLOYS[0]!],
 }, async (api) => {
-  assertEquals((await api.run("history", "web")).out.split("\n"), [
+  assertEquals(withoutTimes((await api.run("history", "web")).out), [
     "WHEN    BY  ACTION  WHAT",
     "1m ago  ci  deploy  web-00003 failed after 31s: it ended with code 1",
+    "",
+    "The output of failed deploys: cless history web --deploys",
   ]);
   const missing = { code: 1, out: "", err: "cless: There is no service web" };
   api.answers["GET /v1/services/web/deploys"] = problem(404, "There is no service web");

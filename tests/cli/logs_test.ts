@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { noNet, noRun } from "../support/permissions.ts";
-import { apiTest, DEPLOYS, FakeApi, problem } from "./fake_api.ts";
+import { ANSWERS, apiTest, DEPLOYS, FakeApi, problem, REVISIONS } from "./fake_api.ts";
 import { programArgs } from "./run_main.ts";
 
 const LOGS = "GET /v1/services/web/logs";
@@ -15,6 +15,39 @@ apiTest("each line of the logs begins with its instance", { [LOGS]: new Response
   assertEquals(await api.run("logs", "web"), { code: 0, out: "web-1 | one\nweb-2 | two | é", err: "" });
   assertEquals(api.asked[0]!.headers.get("accept"), "application/x-ndjson");
   assertEquals((await api.run("logs", "web", "-t")).out, "web-1 | 2027-01-31T12:00:00Z one\nweb-2 | two | é");
+});
+
+apiTest("logs say which deploy failed since, and what serves in its place", {
+  [LOGS]: new Response(LINES.join("")),
+  "GET /v1/services/web/revisions": REVISIONS,
+  "GET /v1/services/web/deploys": DEPLOYS,
+}, async (api) => {
+  const { code, err, out } = await api.run("logs", "web");
+  assertEquals([code, out], [0, "web-1 | one\nweb-2 | two | é"]);
+  assertEquals(
+    err,
+    "a deploy of web, 1m ago: web-00003 failed after 31s: it ended with code 1; look at KEY\n" +
+      "requests go to web-00002 70%, web-00001 30%",
+  );
+  assertEquals((await api.run("logs", "web", "--revision", "web-00001")).err, "", "it was not asked for");
+  api.answers["GET /v1/services/web/deploys"] = [{ ...DEPLOYS[0], startedAt: REVISIONS[1]!.createdAt }];
+  assertEquals((await api.run("logs", "web")).err, "", "a later one has worked");
+});
+
+apiTest("without a line, logs say why, and where the output of a failed deploy is", {
+  ...ANSWERS,
+  [LOGS]: new Response(""),
+}, async (api) => {
+  const written = { code: 0, out: "", err: "the instances of web have written nothing" };
+  assertEquals(await api.run("logs", "web"), written);
+  assertEquals((await api.run("logs", "web", "--since", "10m")).err, `${written.err} since 10m`);
+  assertEquals((await api.run("logs", "web", "-n", "0")).err, "");
+  api.answers["GET /v1/instances"] = [];
+  const err = "no instance of web runs now, and no output of one is kept; the next request starts one";
+  assertEquals(await api.run("logs", "web"), { ...written, err });
+  api.answers["GET /v1/services/web/deploys"] = DEPLOYS;
+  const lines = (await api.run("logs", "web")).err.split("\n");
+  assertEquals(lines.slice(2), [err, "the output of that deploy: cless history web --deploys"]);
 });
 
 apiTest("the flags of logs are sent as its query", { [LOGS]: new Response("") }, async (api) => {
@@ -33,7 +66,7 @@ apiTest("the flags of logs are sent as its query", { [LOGS]: new Response("") },
   const err = "cless: there are no more logs to follow: that cless has stopped";
   assertEquals(run, { code: 1, out: "", err }, "what is followed has no end but that of cless");
   assertEquals(
-    api.asked.map(({ line }) => line),
+    api.asked.map(({ line }) => line).slice(0, 1),
     [`${LOGS}?follow=true&tail=20&since=10m&timestamps=true&revision=web-00001`],
   );
   assertEquals(

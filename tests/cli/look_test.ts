@@ -323,7 +323,7 @@ apiTest("describe has the last deploy if it failed after the latest revision was
     out,
     [
       "",
-      "Last deploy",
+      "Last failed deploy",
       "  web-00003 failed after 31s: it ended with code 1; look at KEY (1m ago, by ci)",
       "    panic: no KEY",
       "",
@@ -331,8 +331,11 @@ apiTest("describe has the last deploy if it failed after the latest revision was
     ].join("\n"),
   );
   assertEquals(JSON.parse((await api.run("describe", "web", "--json")).out).deploys, DEPLOYS);
+  const settings = { ...DEPLOYS[2], startedAt: ago("1s") };
+  api.answers["GET /v1/services/web/deploys"] = [settings, ...DEPLOYS];
+  assertEquals((await api.run("describe", "web")).out, out, "a later change of settings is no later revision");
   api.answers["GET /v1/services/web/deploys"] = [{ ...DEPLOYS[0], startedAt: ago("6m") }];
-  assert(!(await api.run("describe", "web")).out.includes("Last deploy"), "a later one has worked");
+  assert(!(await api.run("describe", "web")).out.includes("failed deploy"), "a later one has worked");
 });
 
 /** A service that never worked. */

@@ -1,5 +1,5 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import { ago, apiTest, problem } from "./fake_api.ts";
+import { ago, apiTest, problem, withoutTimes } from "./fake_api.ts";
 
 const BY = { kind: "request", method: "GET", host: "shop.example.org", network: "203.0.113.0/24" };
 const GOOGLEBOT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)";
@@ -15,11 +15,6 @@ const WAKES = [
   { ...WAKE, at: ago("5h"), how: "cold", ms: 1240, by: { kind: "operator", name: "ci" } },
 ];
 
-/** The output with each time of day as `AT`. */
-function withoutTimes(out: string): string[] {
-  return out.split("\n").map((line) => line.replace(/\b\d\d:\d\d:\d\d\b/, "AT      "));
-}
-
 apiTest("who woke a service is said in one line, and each wake in another", {
   "GET /v1/wakes": WAKES,
 }, async (api) => {
@@ -28,11 +23,11 @@ apiTest("who woke a service is said in one line, and each wake in another", {
   assertEquals(withoutTimes(out), [
     "shop woke 4 times in the last day: 2 by Googlebot (robot) from 203.0.113.0/24, 1 by Firefox from 203.0.113.0/24, 1 by the operator ci",
     "",
-    "WHEN    AT        WAKE        TOOK   WHO",
-    "3m ago  AT        hibernated  41ms   Googlebot (robot) from 203.0.113.0/24: GET shop.example.org/robots.txt",
-    "2h ago  AT        resume      3.7ms  Firefox from 203.0.113.0/24: GET shop.example.org/cart",
-    "3h ago  AT        resume      3.7ms  Googlebot (robot) from 203.0.113.0/24: GET shop.example.org/",
-    "5h ago  AT        cold        1.2s   the operator ci",
+    "WHEN    WAKE        TOOK   WHO",
+    "3m ago  hibernated  41ms   Googlebot (robot) from 203.0.113.0/24: GET shop.example.org/robots.txt",
+    "2h ago  resume      3.7ms  Firefox from 203.0.113.0/24: GET shop.example.org/cart",
+    "3h ago  resume      3.7ms  Googlebot (robot) from 203.0.113.0/24: GET shop.example.org/",
+    "5h ago  cold        1.2s   the operator ci",
   ]);
   assertEquals(api.asked.at(-1)!.line, "GET /v1/wakes?service=shop&limit=1000");
   assertEquals((await api.run("wakes", "shop", "-n", "1")).out.split("\n").length, 4);
@@ -42,7 +37,7 @@ apiTest("the wakes of all services name the service, and JSON is what the API ha
   "GET /v1/wakes": WAKES,
 }, async (api) => {
   const { out } = await api.run("wakes", "-n", "2");
-  assertEquals(withoutTimes(out)[2], "WHEN    AT        SERVICE  WAKE        TOOK   WHO");
+  assertEquals(withoutTimes(out)[2], "WHEN    SERVICE  WAKE        TOOK   WHO");
   assertEquals(JSON.parse((await api.run("wakes", "--json", "-n", "7")).out), WAKES);
   assertEquals(api.asked.at(-1)!.line, "GET /v1/wakes?limit=7");
 });
