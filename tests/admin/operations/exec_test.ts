@@ -232,6 +232,24 @@ function handshake() {
   };
 }
 
+Deno.test("the session of a browser opens none, not even from the dashboard's own page", async () => {
+  const admin = await newAdmin();
+  await admin.ask("PUT", "/v1/services/web", { body: { image: "web" } });
+  const page = { host: "localhost:1323", origin: "http://localhost:1323" };
+  const signedIn = await admin.ask("POST", "/v1/session", { token: undefined, body: { token: OWNER }, headers: page });
+  await signedIn.body?.cancel();
+  const cookie = signedIn.headers.get("set-cookie")!.split(";")[0]!;
+  const ask = (path: string, headers: Record<string, string>) =>
+    admin.ask("GET", path, { token: undefined, headers: { ...page, cookie, ...headers } });
+  assertEquals((await ask("/v1/services/web", {})).status, 200);
+  for (const more of [{}, { authorization: "Basic YTpi" }, { authorization: "Bearer" }]) {
+    const answer = await ask("/v1/services/web/exec?command=ls", { ...handshake(), ...more });
+    const detail = await problemOf(answer, 403, "forbidden");
+    assertEquals(detail, "Commands are run with a bearer token only, not with the session of a browser");
+  }
+  assertEquals(admin.exec.calls, []);
+});
+
 Deno.test("what is wrong is refused before the upgrade, with the reason", async () => {
   const admin: Admin = await newAdmin();
   await admin.ask("PUT", "/v1/services/web", { body: { image: "web" } });
