@@ -17,10 +17,17 @@ const HEAD_BYTES = 512;
 const WAIT_MS = 2000;
 /** The results of at most this many revisions are kept, the last ones. */
 const MAX_KNOWN = 1000;
+/** Those who look get a result with problems that is not older than this. */
+const MAX_AGE_MS = 1000;
 
 /** A check of a revision's volumes. */
 interface Check {
-  readonly done: Promise<void>;
+  readonly revision: Revision;
+  /** The container that is looked into. */
+  readonly id: string;
+  done: Promise<void>;
+  /** When it began, clock ms. */
+  beganMs: number;
   problems: readonly string[];
   /** Whether nothing is wrong, so that it need not be checked again. */
   isGood: boolean;
@@ -28,7 +35,8 @@ interface Check {
 
 /**
  * Finds the volumes that the user of an app cannot write to. It looks into a container that has just started, since it
- * is the engine that gives a new volume its owner. The first good result of a revision is kept.
+ * is the engine that gives a new volume its owner. The first good result of a revision is kept. After a bad one, it looks
+ * again for those who want to know, as long as the container is there, since an operator may have mended it.
  */
 export class VolumeAccess {
   readonly #api: Pick<EngineApi, "archive" | "image">;
@@ -45,19 +53,12 @@ export class VolumeAccess {
 
   /** Looks into a container of a revision in the background, if it has volumes to write to. */
   check(id: string, revision: Revision): void {
-    const { name, volumes } = revision;
-    const writable = volumes.filter(({ readOnly }) => !readOnly);
-    if (writable.length === 0 || this.#checks.get(name)?.isGood) return;
+    const { name } = revision;
+    if (writableOf(revision).length === 0 || this.#checks.get(name)?.isGood) return;
     this.#checks.delete(name);
-    const check: Check = { problems: [], isGood: false, done: Promise.resolve() };
-    const done = this.#problems(id, revision, writable).then((problems) => {
-      check.problems = problems;
-      check.isGood = problems.length === 0;
-    }, (error) => {
-      log.debug("cannot tell who may write to a volume", { instance: id, reason: messageOf(error) });
-    });
-    this.#checks.set(name, Object.assign(check, { done }));
-    this.#running.set(id, done.finally(() => this.#running.delete(id)));
+    const check = { id, revision, problems: [], isGood: false, beganMs: 0, done: Promise.resolve() };
+    this.#checks.set(name, check);
+    this.#begin(check);
     if (this.#checks.size > MAX_KNOWN) this.#checks.delete(this.#checks.keys().next().value!);
   }
 
@@ -71,17 +72,31 @@ export class VolumeAccess {
   async problemsOf(revision: string): Promise<readonly string[]> {
     const check = this.#checks.get(revision);
     if (check === undefined) return [];
+    const isOld = this.#clock.now() - check.beganMs >= MAX_AGE_MS && !this.#running.has(check.id);
+    if (isOld && check.problems.length > 0) this.#begin(check);
     await atMost(check.done, this.#clock, WAIT_MS);
     return check.problems;
   }
 
-  async #problems(id: string, revision: Revision, volumes: readonly Volume[]): Promise<string[]> {
+  #begin(check: Check): void {
+    const { id, revision } = check;
+    check.beganMs = this.#clock.now();
+    check.done = this.#problems(id, revision).then((problems) => {
+      check.problems = problems;
+      check.isGood = problems.length === 0;
+    }, (error) => {
+      log.debug("cannot tell who may write to a volume", { instance: id, reason: messageOf(error) });
+    });
+    this.#running.set(id, check.done.finally(() => this.#running.delete(id)));
+  }
+
+  async #problems(id: string, revision: Revision): Promise<string[]> {
     const text = revision.user ?? (await this.#api.image(revision.imageId)).user;
     const none: UserFiles = { passwd: "", group: "" };
     const user = containerUser(text, needsFiles(text) ? await this.#files(id) : none);
     if (user === undefined || overrides(user, revision.capabilities)) return [];
     const problems: string[] = [];
-    for (const volume of volumes) {
+    for (const volume of writableOf(revision)) {
       const folder = firstEntry(await this.#api.archive(id, `${volume.path}/.`, HEAD_BYTES));
       if (folder?.isFolder && !mayWrite(user, folder)) problems.push(problemText(text, user.uid, volume, folder));
     }
@@ -96,6 +111,10 @@ export class VolumeAccess {
     const [passwd, group] = await Promise.all([read("/etc/passwd"), read("/etc/group")]);
     return { passwd, group };
   }
+}
+
+function writableOf({ volumes }: Revision): readonly Volume[] {
+  return volumes.filter(({ readOnly }) => !readOnly);
 }
 
 /** What is wrong, and what to do, on one line. */

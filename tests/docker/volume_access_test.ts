@@ -93,6 +93,24 @@ Deno.test("a revision is looked at again with each container until nothing is wr
   assertEquals(asked, ["image", "/data/.", "image", "/data/."]);
 });
 
+Deno.test("a problem that was mended is told no more while the instance is there, and is looked for once a second", async () => {
+  const { access, asked, clock, paths } = newAccess("7:8", { "/data/.": archive("5", {}) });
+  access.check("one", DATA);
+  assertEquals((await access.problemsOf(DATA.name)).length, 1);
+  assertEquals((await access.problemsOf(DATA.name)).length, 1);
+  assertEquals(asked, ["image", "/data/."]);
+  delete paths["/data/."]; // the instance is gone, or cannot be looked at
+  await clock.advance(1000);
+  assertEquals((await access.problemsOf(DATA.name)).length, 1);
+  paths["/data/."] = archive("5", { uid: 7 });
+  await clock.advance(1000);
+  const all = await Promise.all([access.problemsOf(DATA.name), access.problemsOf(DATA.name)]);
+  assertEquals(all, [[], []]);
+  await clock.advance(1000);
+  assertEquals(await access.problemsOf(DATA.name), []);
+  assertEquals(asked, ["image", "/data/.", "image", "/data/.", "image", "/data/."]);
+});
+
 Deno.test("what cannot be looked at is no problem, and who waits for it waits two seconds", async () => {
   const { access } = newAccess("7:8", {});
   access.check("one", DATA);
