@@ -152,10 +152,10 @@ export class VolumeHandover {
     const volumes = next.flatMap(({ template }) => template.volumes);
     const shares = (revision: Revision) => sharedVolume(volumes, revision.volumes) !== undefined;
     const old = publisher.madePools(name).filter(({ revision }) => shares(revision));
-    const wereAwake = old.filter(({ awake }) => awake);
+    const wereLive = old.filter(({ live }) => live);
     onFailure.defer(() => {
       for (const pool of old) pool.unsuspend();
-      for (const pool of wereAwake) pool.wake();
+      for (const pool of wereLive) pool.wake();
     });
     await Promise.all(old.map((pool) => pool.suspend(this.#drainTimeoutMs)));
     await this.#containers.untilGone(shares); // including draining containers of retired pools

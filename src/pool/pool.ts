@@ -99,7 +99,8 @@ export class InstancePool implements InstanceOwner {
     return this.#queue.size;
   }
 
-  get awake(): boolean {
+  /** Whether an instance serves or could serve soon, be it asleep or starting. */
+  get live(): boolean {
     return liveCount(this.#state) > 0;
   }
 
@@ -187,7 +188,7 @@ export class InstancePool implements InstanceOwner {
   async #hold(signal: AbortSignal, asker?: Asker): Promise<Grant> {
     const { backoff, retired, suspensions } = this.#state;
     if (retired) throw retiredError();
-    if (suspensions === 0 && !this.awake && this.backoffMs > 0) throw crashLoop(backoff, this.#clock.now());
+    if (suspensions === 0 && !this.live && this.backoffMs > 0) throw crashLoop(backoff, this.#clock.now());
     if (!this.ready || comingCount(this.#state) > 0) this.#pace.restart();
     else if (this.waiting >= this.#pace.limit(this.waiting)) throw tooMany();
     const wakesBefore = this.#wakeTimes.count;

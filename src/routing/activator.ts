@@ -68,7 +68,7 @@ export class Activator {
     for (let failures = 0, wanted = chosen;;) {
       if (this.draining) throw shuttingDown();
       // A thaw needs no engine, so a request for a sleeping instance does not wait for the engine's list of images.
-      const pool = wanted?.awake ? wanted : (await this.resolve(hostname, signal)).route(wanted);
+      const pool = wanted?.live ? wanted : (await this.resolve(hostname, signal)).route(wanted);
       const lease = pool.claim();
       if (lease !== undefined) return { lease };
       const held = { pool };

@@ -81,7 +81,7 @@ export class Convention {
   current(service: Service): Service {
     if (service.shares.length === 1) return service;
     const [old, next] = service.shares;
-    if (!old!.pool.awake) return this.#takeOver(service);
+    if (!old!.pool.live) return this.#takeOver(service);
     const { pool } = next!;
     // If the new revision has failed to start, not every request tries it again, since the old one still serves.
     if (this.#starting.has(pool) || pool.backingOff) return service;
@@ -89,7 +89,7 @@ export class Convention {
     pool.wake();
     pool.settled().then(() => {
       this.#starting.delete(pool);
-      if (pool.awake && this.#options.services.get(service.name) === service) this.#takeOver(service);
+      if (pool.live && this.#options.services.get(service.name) === service) this.#takeOver(service);
     });
     return service;
   }
@@ -103,7 +103,7 @@ export class Convention {
     const service = known ?? this.#add(label, imageId);
     if (!service.convention) return undefined;
     const pool = service.pools().find(({ revision }) => revision.imageId === imageId);
-    return pool === undefined || pool.awake ? undefined : pool;
+    return pool === undefined || pool.live ? undefined : pool;
   }
 
   #add(label: string, imageId: string): Service {

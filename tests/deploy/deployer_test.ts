@@ -130,7 +130,7 @@ Deno.test("the instance that was tried serves the requests", async () => {
   const deployed = deployer.deploy("app", input("one"), WAITING);
   (await kit.launcher.nextLaunch()).succeed("http://10.0.0.2:8080");
   await deployed;
-  assert(publisher.poolOf("app", "app-00001")!.awake);
+  assert(publisher.poolOf("app", "app-00001")!.live);
   const failed = deployer.deploy("app", input("two"), WAITING);
   (await kit.launcher.nextLaunch()).fail(new Error("no such network"));
   const error = await assertRejects(() => failed, RevisionFailed);

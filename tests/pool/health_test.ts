@@ -63,7 +63,7 @@ Deno.test("an app that has not answered a request in time, and then answers no p
   await kit.clock.advance(8_999);
   assertEquals([instance.state, asked.length], ["ready", 3]);
   await kit.clock.advance(1);
-  assertEquals([instance.state, instance.failure, pool.awake], ["stopped", "the app did not answer any more", false]);
+  assertEquals([instance.state, instance.failure, pool.live], ["stopped", "the app did not answer any more", false]);
   assertEquals(kit.clock.timers, 0);
 });
 

@@ -152,7 +152,7 @@ Deno.test("a start that is ended from outside is not tried again if no request w
   kit.launcher.kill("one");
   await kit.executor.settled();
   await settle();
-  assertEquals([kit.launcher.called("launch"), pool.failure, pool.awake], [["one"], undefined, false]);
+  assertEquals([kit.launcher.called("launch"), pool.failure, pool.live], [["one"], undefined, false]);
 });
 
 /** An app that never answers. */
@@ -195,7 +195,7 @@ Deno.test("an instance that fails its liveness probes is drained and stopped", a
     await kit.clock.advance(6999);
     assertEquals(instance.state, "ready");
     await kit.clock.advance(1);
-    assertEquals([instance.state, instance.failure, pool.awake], ["stopped", "the app did not answer any more", false]);
+    assertEquals([instance.state, instance.failure, pool.live], ["stopped", "the app did not answer any more", false]);
     assertEquals(kit.launcher.called("stop"), ["one"]);
   }
 });
@@ -214,7 +214,7 @@ Deno.test("a probe whose instance was paused meanwhile has no consequence", asyn
   kit.launcher.pause("one");
   await kit.clock.advance(5000);
   assertEquals(instance.state, "paused");
-  assert(pool.awake);
+  assert(pool.live);
 });
 
 Deno.test("if a container ends at any moment around its app's first answer, at most the waiting request gets that instance, and the next one is served", async () => {

@@ -165,7 +165,7 @@ Deno.test("an instance that is removed during its pause is gone, whatever the ou
   kit.launcher.kill("one");
   paused.reject(new Error("No such container: one"));
   await settle();
-  assertEquals([instance.state, pool.awake], ["stopped", false]);
+  assertEquals([instance.state, pool.live], ["stopped", false]);
   assertEquals((await started(kit, pool)).lease.instance.id, "two");
 });
 

@@ -65,7 +65,7 @@ Deno.test("a failed start of a kept instance is tried again after a back-off", a
   kit.newPool({ ...KEPT, minInstances: 1 }).keep(true);
   await kit.clock.advance(10_000);
   assertEquals(kit.launcher.called("launch").length, 7); // after 0, 0.5, 1, 1.5, 2.5, 4.5 and 8.5 s
-  assertEquals(pool.awake, false);
+  assertEquals(pool.live, false);
 });
 
 Deno.test("a pool that sleeps has no instance until a request arrives, and then its minimum again", async () => {
@@ -171,11 +171,11 @@ Deno.test("the pools that have a share of the requests keep up their instances, 
     }),
   );
   await settle();
-  assertEquals([all.awake, tagged.awake, kit.fleet.instances().length], [true, false, 2]);
+  assertEquals([all.live, tagged.live, kit.fleet.instances().length], [true, false, 2]);
   services.put(new Service("app", { shares: [{ pool: tagged, percent: 100 }] }));
   await kit.clock.advance(60_000);
-  assertEquals([all.awake, tagged.awake], [false, true]);
+  assertEquals([all.live, tagged.live], [false, true]);
   services.delete("app");
   await kit.clock.advance(60_000);
-  assertEquals(tagged.awake, false);
+  assertEquals(tagged.live, false);
 });

@@ -347,17 +347,17 @@ Deno.test("an observer is told of each instance, of each change of its state, an
 Deno.test("a pool is ready while an instance is, and awake while one could be soon", async () => {
   const kit = newKit();
   const pool = kit.newPool();
-  assertEquals([pool.ready, pool.awake, pool.full, pool.states()], [false, false, false, []]);
+  assertEquals([pool.ready, pool.live, pool.full, pool.states()], [false, false, false, []]);
   const held = pool.hold(never());
-  assertEquals([pool.ready, pool.awake, pool.full, pool.states()], [false, true, true, ["starting"]]);
+  assertEquals([pool.ready, pool.live, pool.full, pool.states()], [false, true, true, ["starting"]]);
   (await kit.launcher.nextLaunch()).succeed(ORIGIN);
   const { lease } = await held;
-  assertEquals([pool.ready, pool.awake, pool.states()], [true, true, ["ready"]]);
+  assertEquals([pool.ready, pool.live, pool.states()], [true, true, ["ready"]]);
   lease.release();
   kit.launcher.pause("one");
-  assertEquals([pool.ready, pool.awake, pool.states()], [false, true, ["paused"]]);
+  assertEquals([pool.ready, pool.live, pool.states()], [false, true, ["paused"]]);
   await pool.sleep(0);
-  assertEquals([pool.ready, pool.awake, pool.states()], [false, false, []]);
+  assertEquals([pool.ready, pool.live, pool.states()], [false, false, []]);
 });
 
 Deno.test("a pool has been used within a time if a request is in flight, or the last one ended since", async () => {

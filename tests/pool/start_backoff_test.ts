@@ -395,7 +395,7 @@ Deno.test("a paused instance that cannot be resumed is not replaced during the b
   pool.wake();
   resumed.reject(new Error("No such container: two"));
   await settle();
-  assertEquals([pool.backingOff, kit.launcher.called("launch"), pool.awake], [true, ["one", "two"], false]);
+  assertEquals([pool.backingOff, kit.launcher.called("launch"), pool.live], [true, ["one", "two"], false]);
 });
 
 Deno.test("requests that wait for a slot are refused when the last instance dies in a crash loop", async () => {

@@ -292,7 +292,7 @@ export class PoolWorld {
       state === "ready" && (concurrency === 0 || inFlight < concurrency);
     if (this.pool.waiting > 0 && this.#instances.some(isFree)) this.#wrongs.push("a slot is free, and somebody waits");
     const isHeld = this.#suspensions > 0 || (this.#fallingAsleep > 0 && this.#revision.volumes.length > 0);
-    if (this.pool.waiting > 0 && !this.pool.awake && !isHeld) {
+    if (this.pool.waiting > 0 && !this.pool.live && !isHeld) {
       this.#wrongs.push("somebody waits for nothing");
     }
     const waiting = this.requests.filter(({ state }) => state === "waiting").length;
@@ -339,7 +339,7 @@ export class PoolWorld {
       assertEquals([id, inFlight, state === "stopped" || state === "failed"], [id, 0, true]);
     }
     await clock.advance(1000);
-    assertEquals([fleet.instances(), this.pool.awake, this.pool.waiting], [[], false, 0]);
+    assertEquals([fleet.instances(), this.pool.live, this.pool.waiting], [[], false, 0]);
     // What the engine has refused to remove is found by the reconciler.
     const removed = new Set([...launcher.called("stop"), ...launcher.called("remove")]);
     assertEquals([...launcher.containers.keys()].filter((id) => !removed.has(id)), []);

@@ -76,6 +76,6 @@ Deno.test("a look wakes nothing", async () => {
   for (let n = 0; n < 3; n++) await activity.now(60);
   const [app] = await activity.now(60);
   assertEquals([app!.state, app!.perMinute.length], ["deploying", 60]);
-  assertEquals([kit.fleet.size, kit.clock.timers, pool.awake], [0, 0, false]);
+  assertEquals([kit.fleet.size, kit.clock.timers, pool.live], [0, 0, false]);
   assert(!pool.ready);
 });
