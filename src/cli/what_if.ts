@@ -7,7 +7,9 @@ import { durationText, pairs, sizeText, table } from "./text.ts";
 import { checked, clientVerb, JSON_FLAG, printResult } from "./verb.ts";
 
 const DAYS = 7;
-const CANNOT_HIBERNATE = "This machine cannot hibernate now, so hibernateAfter has no effect.";
+const CANNOT_HIBERNATE = "This machine cannot hibernate now, so hibernateAfter has no effect; cless doctor says why.";
+/** The times to stop after that are compared where none is asked for. */
+const STOPS = ["5m", "10m", "15m", "20m", "30m", "45m", "1h", "90m", "2h", "3h", "6h", "12h", "24h"];
 
 /** The flags of settings, as `deploy` has them, with the names of their fields. */
 const SETTINGS = [
@@ -20,7 +22,7 @@ const SETTINGS = [
 export const whatIf = clientVerb({
   name: "what-if",
   summary: "Estimate the cold starts and memory that other settings would have brought",
-  args: ["[NAME]"],
+  args: ["[NAME…]"],
   flags: [
     flag("--pause-after TIME", "How long an instance may be idle before it is paused; 0 is never"),
     flag("--hibernate-after TIME", "How long before its memory is moved to the machine's swap; 0 is never"),
@@ -29,12 +31,13 @@ export const whatIf = clientVerb({
     JSON_FLAG,
   ],
   notes: [
-    "It looks at the times in which a service had no request, of one service or of all. NOW has the settings of the latest revision, THEN those of the flags. Nothing is changed: the line at the end does that, as a deploy.",
+    "It looks at the times in which services had no request, those that are named or all. For one service without flags, it lists what several times to stop after would have brought. NOW has the settings of the latest revision, THEN those of the flags. Nothing is changed: the line at the end does that, as a deploy.",
     "RAM is that of one instance: 1 GB for an hour is 1 GB-hour. What operators and deploys do is left out, and so are more instances than one, unless the service has a minimum.",
   ],
   example: ["cless what-if", "cless what-if shop --pause-after 30s --hibernate-after 2m --stop-after 1h"],
   run: async (call) => {
-    const { args: [name], client } = call;
+    const { args: names, client } = call;
+    const [name] = names;
     const asked = SETTINGS.flatMap(([flag, field]) => {
       const [value] = call.read(flag, checked(parseDuration));
       return value === undefined ? [] : [{ flag, field, value }];
@@ -43,15 +46,20 @@ export const whatIf = clientVerb({
       ...Object.fromEntries(asked.map(({ field, value }) => [field, value])),
       days: call.whole("days") ?? DAYS,
     };
-    const estimateOf = (name: string) => client.get<WhatIfJson>(servicePath(name, "what-if"), { query });
-    if (name !== undefined) {
+    const estimateOf = (name: string, more = {}) => {
+      return client.get<WhatIfJson>(servicePath(name, "what-if"), { query: { ...query, ...more } });
+    };
+    if (name !== undefined && names.length === 1) {
       const estimate = await estimateOf(name);
-      return printResult(call, estimate, estimateText(name, estimate, asked));
+      const withStops = !call.on("json") && asked.length === 0 && estimate.minInstances === 0;
+      const stops = withStops ? await Promise.all(STOPS.map((stopAfter) => estimateOf(name, { stopAfter }))) : [];
+      return printResult(call, estimate, estimateText(name, estimate, asked, stops));
     }
+    const listed = name === undefined
+      ? await client.list<ServiceJson>("/v1/services")
+      : names.map((name) => ({ name }));
     const all: ServiceEstimate[] = [];
-    for (const { name: service } of await client.list<ServiceJson>("/v1/services")) {
-      all.push({ service, ...await estimateOf(service) });
-    }
+    for (const { name: service } of listed) all.push({ service, ...await estimateOf(service) });
     printResult(call, all, all.length === 0 ? "there are no services yet" : overviewText(all, asked));
   },
 });
@@ -96,7 +104,14 @@ function dayText(days: number): string {
 
 type Asked = readonly { readonly flag: string; readonly value: string }[];
 
-function estimateText(name: string, estimate: WhatIfJson, asked: Asked): string {
+const EXAMPLES: Asked = [
+  { flag: "pause-after", value: "30s" },
+  { flag: "hibernate-after", value: "2m" },
+  { flag: "stop-after", value: "1h" },
+];
+
+/** @param stops Estimates for times to stop after. */
+function estimateText(name: string, estimate: WhatIfJson, asked: Asked, stops: readonly WhatIfJson[]): string {
   const { canHibernate, days, gaps, memory, minInstances } = estimate;
   if (days === 0) return `no request of ${name} has been counted yet`;
   const count = gaps.reduce((sum, gap) => sum + gap.count, 0);
@@ -107,14 +122,18 @@ function estimateText(name: string, estimate: WhatIfJson, asked: Asked): string 
     `${sizeText(pausedBytes)} paused`,
     ...(canHibernate ? [`${sizeText(hibernatedBytes)} hibernated`] : []),
   ];
+  const hasEffect = ({ flag }: Asked[number]) => canHibernate || flag !== "hibernate-after";
+  const effective = asked.filter(hasEffect);
   return [
     pairs([["Looked at", looked], ["One instance", sizes.join(", ")]]),
     outcomeTable(estimate, asked.length > 0),
     ...(canHibernate ? [] : [CANNOT_HIBERNATE]),
     ...(minInstances > 0 ? [`Its minInstances is ${minInstances}, so its instances do not sleep.`] : []),
-    asked.length === 0
-      ? `To try other settings: cless what-if ${name} --pause-after 30s --hibernate-after 2m --stop-after 1h`
-      : `To apply it: cless deploy ${name}${flagsText(asked)}`,
+    ...(stops.length > 0 ? [stopTable(estimate.now, stops)] : []),
+    ...(asked.length === 0
+      ? [`To try other settings: cless what-if ${name}${flagsText(EXAMPLES.filter(hasEffect))}`]
+      : []),
+    ...(effective.length > 0 ? [`To apply it: cless deploy ${name}${flagsText(effective)}`] : []),
   ].join("\n\n");
 }
 
@@ -126,18 +145,31 @@ function outcomeTable({ now, then }: WhatIfJson, withThen: boolean): string {
   return table(["", "NOW", ...(withThen ? ["THEN"] : [])], [
     row("pauseAfter", ({ pauseAfter }) => settingText(pauseAfter)),
     row("hibernateAfter", ({ hibernateAfter }) => settingText(hibernateAfter)),
-    row(
-      "stopAfter",
-      ({ stopAfter, stopHibernatedAfter }) =>
-        stopAfter === stopHibernatedAfter
-          ? settingText(stopAfter)
-          : `${settingText(stopAfter)}, hibernated ${settingText(stopHibernatedAfter)}`,
-    ),
+    row("stopAfter", stopText),
     row("cold starts a day", ({ coldStartsPerDay }) => amountText(coldStartsPerDay)),
     row("resumes a day", ({ wakesPerDay }) => amountText(wakesPerDay.resume)),
     row("wakes from hibernation a day", ({ wakesPerDay }) => amountText(wakesPerDay.hibernated)),
     row("GB-hours of RAM a day", ({ gbHoursPerDay }) => amountText(gbHoursPerDay)),
   ]);
+}
+
+/** What the present time to stop after and others bring, the shortest first. */
+function stopTable(now: WhatIfJson["now"], stops: readonly WhatIfJson[]): string {
+  const others = stops.map(({ then }) => then).filter((then) => stopText(then) !== stopText(now));
+  const rows = [now, ...others].sort((a, b) => parseDuration(a.stopAfter) - parseDuration(b.stopAfter));
+  return table(
+    ["STOP-AFTER", "COLD STARTS A DAY", "GB-HOURS A DAY"],
+    rows.map((outcome) => [
+      stopText(outcome) + (outcome === now ? " (now)" : ""),
+      ...[outcome.coldStartsPerDay, outcome.gbHoursPerDay].map(amountText),
+    ]),
+  );
+}
+
+function stopText({ stopAfter, stopHibernatedAfter }: WhatIfJson["now"]): string {
+  return stopAfter === stopHibernatedAfter
+    ? settingText(stopAfter)
+    : `${settingText(stopAfter)}, hibernated ${settingText(stopHibernatedAfter)}`;
 }
 
 function settingText(duration: string): string {

@@ -1,5 +1,5 @@
-import { assertEquals } from "@std/assert";
-import { apiTest, problem } from "./fake_api.ts";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { apiTest, type Asked, problem } from "./fake_api.ts";
 
 const NOW = {
   ...{ pauseAfter: "1m", hibernateAfter: "5m", stopAfter: "10m", stopHibernatedAfter: "24h" },
@@ -47,6 +47,8 @@ apiTest("what-if shows what would be beside what is, and the line that makes it 
 
 apiTest("without settings it shows what is, and how to try others", {
   "GET /v1/services/shop/what-if": { ...ESTIMATE, canHibernate: false, minInstances: 2, gaps: [] },
+  "GET /v1/services/shop/what-if?hibernateAfter=2m&days=7": { ...ESTIMATE, canHibernate: false },
+  "GET /v1/services/shop/what-if?hibernateAfter=2m&stopAfter=1h&days=7": { ...ESTIMATE, canHibernate: false },
 }, async (api) => {
   const lines = (await api.run("what-if", "shop")).out.split("\n");
   assertEquals(lines.slice(0, 2), [
@@ -55,9 +57,50 @@ apiTest("without settings it shows what is, and how to try others", {
   ]);
   assertEquals(lines[4], "pauseAfter                    1m");
   assertEquals(lines.slice(-5), [
-    "This machine cannot hibernate now, so hibernateAfter has no effect.",
+    "This machine cannot hibernate now, so hibernateAfter has no effect; cless doctor says why.",
     "",
     "Its minInstances is 2, so its instances do not sleep.",
+    "",
+    "To try other settings: cless what-if shop --pause-after 30s --stop-after 1h",
+  ]);
+  const { out } = await api.run("what-if", "shop", "--hibernate-after", "2m");
+  assertStringIncludes(out, "has no effect; cless doctor says why.");
+  assert(!out.includes("To apply it"), "nothing of it has an effect");
+  const both = await api.run("what-if", "shop", "--hibernate-after", "2m", "--stop-after", "1h");
+  assertEquals(both.out.split("\n").at(-1), "To apply it: cless deploy shop --stop-after 1h");
+});
+
+/** What the API answers for a service that stops after this time, or with other settings. */
+function estimateAt({ line }: Asked): object {
+  const stopAfter = new URL(line.split(" ")[1]!, "http://localhost").searchParams.get("stopAfter");
+  const now = { ...NOW, stopAfter: "50m", stopHibernatedAfter: "50m", coldStartsPerDay: 3.5 };
+  const minutes = stopAfter === null ? 50 : parseInt(stopAfter) * (stopAfter.endsWith("h") ? 60 : 1);
+  const asked = stopAfter === null ? {} : { stopAfter, stopHibernatedAfter: stopAfter };
+  const then = { ...now, ...asked, coldStartsPerDay: 175 / minutes, gbHoursPerDay: minutes / 500 };
+  return { ...ESTIMATE, now, then };
+}
+
+apiTest("without settings it lists what times to stop after would have brought, with the present one", {
+  "GET /v1/services/shop/what-if": estimateAt,
+}, async (api) => {
+  const lines = (await api.run("what-if", "shop")).out.split("\n");
+  const [at] = [lines.findIndex((line) => line.startsWith("STOP-AFTER"))];
+  assertEquals(lines.slice(at), [
+    "STOP-AFTER  COLD STARTS A DAY  GB-HOURS A DAY",
+    "5m          35                 0.01",
+    "10m         18                 0.02",
+    "15m         12                 0.03",
+    "20m         8.8                0.04",
+    "30m         5.8                0.06",
+    "45m         3.9                0.09",
+    "50m (now)   3.5                0.12",
+    "1h          2.9                0.12",
+    "90m         1.9                0.18",
+    "2h          1.5                0.24",
+    "3h          0.97               0.36",
+    "6h          0.49               0.72",
+    "12h         0.24               1.4",
+    "24h         0.12               2.9",
     "",
     "To try other settings: cless what-if shop --pause-after 30s --hibernate-after 2m --stop-after 1h",
   ]);
@@ -94,6 +137,10 @@ apiTest("without a name, what-if lists all services and their sums", {
     "blog  6h         2            15     0.12",
   );
   assertEquals(JSON.parse((await api.run("what-if", "--json")).out)[1], { service: "shop", ...ESTIMATE });
+  assertEquals((await api.run("what-if", "shop", "blog", "--stop-after", "1h")).out.split("\n").slice(1, 3), [
+    "shop  6.5 days   0.15         4.9   15     14    0.12      0.06",
+    "blog  6h         2            4.9   15     14    0.12      0.06",
+  ], "several services are listed as they are named");
 });
 
 apiTest("without services, what-if says so", { "GET /v1/services": [] }, async (api) => {
