@@ -71,7 +71,9 @@ function overviewText(all: readonly ServiceEstimate[], asked: Asked): string {
   const withThen = asked.length > 0;
   const columns = ["COLD STARTS", "WAKES", "GB-HOURS"];
   const numbers = ({ coldStartsPerDay, gbHoursPerDay, wakesPerDay }: WhatIfJson["now"]) => [
-    ...[coldStartsPerDay, wakesPerDay.resume + wakesPerDay.hibernated, gbHoursPerDay],
+    coldStartsPerDay,
+    wakesPerDay.resume + wakesPerDay.hibernated,
+    gbHoursPerDay,
   ];
   const valuesOf = ({ now, then }: WhatIfJson) => {
     const after = numbers(then);
@@ -88,7 +90,7 @@ function overviewText(all: readonly ServiceEstimate[], asked: Asked): string {
       header,
       [...rows, { title: ["all", ""], values: sums }].map(({ title, values }) => [...title, ...values.map(amountText)]),
     ),
-    "All are numbers a day. WAKES are those of no cold start.",
+    "All numbers are per day. WAKES are those from a pause or from hibernation.",
     ...(all.some(({ canHibernate }) => !canHibernate) ? [CANNOT_HIBERNATE] : []),
     `For one service: cless what-if NAME${flagsText(asked)}`,
   ].join("\n\n");

@@ -128,7 +128,7 @@ apiTest("without a name, what-if lists all services and their sums", {
     "shop  6.5 days   0.15         4.9   15     14    0.12      0.06",
     "all              2.2          9.8   31     28    0.25      0.12",
     "",
-    "All are numbers a day. WAKES are those of no cold start.",
+    "All numbers are per day. WAKES are those from a pause or from hibernation.",
     "",
     "For one service: cless what-if NAME --stop-after 1h",
   ]);

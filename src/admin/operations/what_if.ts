@@ -25,7 +25,9 @@ const outcomeView = z.strictObject({
       "`--stop-after` of cless serve sets one",
   }),
   coldStartsPerDay: amount,
-  wakesPerDay: z.strictObject({ resume: amount, hibernated: amount }).meta({ description: "Those of no cold start" }),
+  wakesPerDay: z.strictObject({ resume: amount, hibernated: amount }).meta({
+    description: "Those from a pause, and those from hibernation",
+  }),
   gbHoursPerDay: amount.meta({ description: "RAM, multiplied by the time; a GB has 10^9 bytes" }),
 });
 
