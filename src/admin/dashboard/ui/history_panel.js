@@ -41,7 +41,7 @@ export function HistoryPanel({ app, service, reload, deploys }) {
         <table>
           <thead>
             <tr><th scope="col">When</th><th scope="col">By</th><th scope="col">Action</th><th scope="col">What</th>
-          ${app.api.mayChange && html`<th scope="col"><span class="unseen">Undo</span></th>`}</tr>
+              ${app.api.mayChange && html`<th scope="col"><span class="unseen">Undo</span></th>`}</tr>
           </thead>
           <tbody>${entries.map((entry) => {
             const split = splitBefore(entry);
@@ -64,12 +64,23 @@ export function HistoryPanel({ app, service, reload, deploys }) {
       </div>
       <${ErrorLine} error=${action.error ?? history.error} />
     </section>
+    <${DeployList} deploys=${deploys} now=${now} />
+  `;
+}
+
+/**
+ * How the deploys of a service ended, newest first.
+ *
+ * @param {{ deploys: readonly DeployJson[], now: number }} props
+ */
+export function DeployList({ deploys, now }) {
+  return html`
     <section class="panel" aria-labelledby="deploys">
       <h2 id="deploys">Deploys</h2>
       ${deploys.length === 0 && html`<p class="quiet">None is kept.</p>`}
-      <ul class="deploys">${deploys.map((deploy) =>
-        html`<${Deploy} key=${deploy.startedAt} deploy=${deploy} now=${now} />`
-      )}</ul>
+      <ul class="deploys">
+        ${deploys.map((deploy) => html`<${Deploy} key=${deploy.startedAt} deploy=${deploy} now=${now} />`)}
+      </ul>
     </section>
   `;
 }

@@ -8,7 +8,7 @@ import { NO_PROGRESS, progressAfter, waitingText } from "./deploy_progress.js";
 import { EnvironmentPanel } from "./environment_panel.js";
 import { FiguresPanel } from "./figures_panel.js";
 import { age, ago, durationText, numberText, sizeText } from "./format.js";
-import { HistoryPanel } from "./history_panel.js";
+import { DeployList, HistoryPanel } from "./history_panel.js";
 import { html } from "./html.js";
 import { InstancesPanel } from "./instances_panel.js";
 import { useEvents, useLoaded, useNow } from "./live.js";
@@ -333,6 +333,8 @@ function NeverWorked({ name, deploys, mayChange }) {
         ${last.output.length > 0 && html`<${Output} lines=${last.output} />`}
       </section>
     `}
-    ${mayChange && html`<p><a class="button" href=${routeHash({ screen: "deploy", name })}>Deploy it again</a></p>`}
+    ${deploys.length > 1 && html`<${DeployList} deploys=${deploys} now=${now} />`}
+    ${mayChange &&
+      html`<p class="panel"><a class="button" href=${routeHash({ screen: "deploy", name })}>Deploy it again</a></p>`}
   `;
 }

@@ -7,7 +7,7 @@
  * loads the page. The page names this file first, so that it is seldom broken off itself.
  */
 
-const RETRY_MS = 1000;
+const RETRY_MS = 500;
 
 addEventListener("load", () => {
   if (![...document.styleSheets].every(isWhole)) again("a style is missing");
@@ -26,5 +26,7 @@ function isWhole(sheet) {
 /** @param {unknown} reason */
 function again(reason) {
   console.warn(`The page is not complete: ${reason}`);
+  const root = /** @type {HTMLElement} */ (document.getElementById("app"));
+  if (root.childElementCount === 0) root.textContent = "Loading again…";
   setTimeout(() => location.reload(), RETRY_MS);
 }
