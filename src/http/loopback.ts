@@ -1,6 +1,10 @@
 import type { RoundTrip } from "../base/lag.ts";
 
-const REQUEST = new TextEncoder().encode("GET / HTTP/1.1\r\nhost: localhost\r\n\r\n");
+/** Names a trace that is not recorded: if traces are exported, the messages are then in none, with the usual samplers. */
+const TRACEPARENT = `00-${"1".repeat(32)}-${"1".repeat(16)}-00`;
+const REQUEST = new TextEncoder().encode(
+  `GET / HTTP/1.1\r\nhost: localhost\r\ntraceparent: ${TRACEPARENT}\r\n\r\n`,
+);
 /** The end of the response's head; the response has no body. */
 const HEAD_END = "\r\n\r\n";
 const decoder = new TextDecoder();

@@ -139,3 +139,21 @@ Deno.test(
     assertEquals(receiver.exports, 0);
   },
 );
+
+Deno.test(
+  {
+    name: "what cless sends to itself to measure its lag is in no trace, with the sampler of the docs",
+    ignore: noDocker,
+  },
+  async () => {
+    await using _app = await build("traced-docker", APP);
+    await using receiver = new OtlpReceiver();
+    const sampler = { OTEL_TRACES_SAMPLER: "parentbased_traceidratio", OTEL_TRACES_SAMPLER_ARG: "1" };
+    await using program = await Program.start({ env: { ...receiver.env, ...sampler } });
+    const { id, headers } = newTrace();
+    assertEquals((await program.get("traced", "/", { headers })).status, 200);
+    await receiver.trace(id, "GET traced");
+    const urls = receiver.spans.flatMap(({ attributes: { "url.full": url = "" } }) => url);
+    assertEquals(urls.filter((url) => url.startsWith("http://localhost/")), []);
+  },
+);
