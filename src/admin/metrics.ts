@@ -1,6 +1,6 @@
 import type { RevisionName } from "../model/revision.ts";
 import type { Breakage } from "../pool/observer.ts";
-import type { Wake } from "../pool/wake_times.ts";
+import type { WakeTier } from "../pool/wake_times.ts";
 import type { Load, Present, PrometheusMetrics } from "./prometheus.ts";
 
 /** At most this many records are queued until the library is loaded. */
@@ -36,7 +36,7 @@ export class Metrics {
   }
 
   /** Notes a wake and how long it took, also one from nothing. */
-  woken(revision: RevisionName, how: Wake, ms: number): void {
+  woken(revision: RevisionName, how: WakeTier, ms: number): void {
     this.#later((metrics) => metrics.woken(revision, how, ms));
   }
 

@@ -6,7 +6,7 @@ import type { RevisionName } from "../model/revision.ts";
 import type { Instance } from "../pool/instance.ts";
 import type { Usage } from "../pool/launcher.ts";
 import type { Breakage } from "../pool/observer.ts";
-import type { Wake } from "../pool/wake_times.ts";
+import type { WakeTier } from "../pool/wake_times.ts";
 import type { Shed } from "../proxy/admission.ts";
 import { VERSION } from "../base/version.ts";
 
@@ -26,7 +26,7 @@ const REQUEST_BUCKETS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 /** From a millisecond, in which what is paused wakes, to a minute. */
 const WAIT_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 const STAGES = ["create", "ready"];
-const TIERS: readonly Wake[] = ["cold", "resume", "hibernated"];
+const TIERS: readonly WakeTier[] = ["cold", "resume", "hibernated"];
 const BREAKAGES: readonly Breakage[] = [
   ...["start_failed", "start_timeout", "ended", "out_of_memory", "hung", "unanswered"] as const,
 ];
@@ -259,7 +259,7 @@ export class PrometheusMetrics {
     this.#coldStart.observe({ ...labels, stage: "ready" }, readyMs / 1000);
   }
 
-  woken(revision: RevisionName, how: Wake, ms: number): void {
+  woken(revision: RevisionName, how: WakeTier, ms: number): void {
     this.#wake.observe({ ...this.#labelsOf(revision), tier: how }, ms / 1000);
   }
 

@@ -27,14 +27,14 @@ import {
   readyCount,
   reduce,
 } from "./state.ts";
-import { type Wake, WakeTimes } from "./wake_times.ts";
+import { type WakeTier, WakeTimes } from "./wake_times.ts";
 
 const log = logger("pool");
 
 /** A lease, and what the request had to wait for, if anything. */
 export interface Grant {
   readonly lease: Lease;
-  readonly how?: Wake;
+  readonly how?: WakeTier;
 }
 
 /** What all pools of the program share. */
@@ -547,8 +547,8 @@ export class InstancePool implements InstanceOwner {
 
   async #checkForHang(instance: Instance): Promise<void> {
     if (!await this.#health.suspectHang(instance, this.#executor)) return;
-    const { id } = instance;
-    log.warning("instance hangs", { service: this.revision.service, instance: id, inFlight: instance.inFlight });
+    const { id, inFlight } = instance;
+    log.warning("instance hangs", { service: this.revision.service, instance: id, inFlight });
     this.#broke("hung");
     const reason = instance.failure = "the app hung: it answered nothing, and used no processor time";
     this.#take({ type: "hung", id, mishap: this.#mishap(reason, instance) });

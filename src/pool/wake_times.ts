@@ -7,8 +7,8 @@ import type { Instance } from "./instance.ts";
 /** The last cold starts are remembered, up to this many. */
 const MAX_STARTS = 9;
 
-/** From what an instance woke. */
-export type Wake = "cold" | "resume" | "hibernated";
+/** From what an instance woke: from nothing, a pause, or a pause in which its memory was in the swap. */
+export type WakeTier = "cold" | "resume" | "hibernated";
 
 /** Gets how long wakes have taken. */
 export interface WakeObserver {
@@ -17,7 +17,7 @@ export interface WakeObserver {
    * until the app answers at its readiness path; another wake takes until the app's first answer to a request, or until
    * the app runs if it answers none. @param by Who has waited the longest when that was decided.
    */
-  woken?(instance: Instance, how: Wake, ms: number, by: Waker): void;
+  woken?(instance: Instance, how: WakeTier, ms: number, by: Waker): void;
 }
 
 /** Tells from what and for whom the instances of a pool woke, and measures how long they took. */
@@ -26,7 +26,7 @@ export class WakeTimes {
   readonly #queue: Pick<HoldQueue<unknown>, "first" | "size">;
   readonly #observer: WakeObserver | undefined;
   /** For each instance that became ready: from what it woke, and the serial number of that wake. */
-  readonly #woken = new WeakMap<Instance, { readonly how: Wake; readonly number: number }>();
+  readonly #woken = new WeakMap<Instance, { readonly how: WakeTier; readonly number: number }>();
   /** For whom each instance was launched. */
   readonly #launchedFor = new WeakMap<Instance, Waker>();
   #count = 0;
@@ -58,7 +58,7 @@ export class WakeTimes {
   }
 
   /** From what an instance woke, if it did after the first `count` wakes. */
-  wakeSince(instance: Instance, count: number): Wake | undefined {
+  wakeSince(instance: Instance, count: number): WakeTier | undefined {
     const woken = this.#woken.get(instance);
     return woken !== undefined && woken.number > count ? woken.how : undefined;
   }

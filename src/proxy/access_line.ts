@@ -1,6 +1,6 @@
 import type { Header } from "../http/headers.ts";
 import { pathOf } from "../http/request_head.ts";
-import type { Wake } from "../pool/wake_times.ts";
+import type { WakeTier } from "../pool/wake_times.ts";
 
 /** A request whose response has ended, as the access log tells of it. */
 export interface Access {
@@ -25,7 +25,7 @@ export interface Access {
   /** The instance that the request was last sent to. */
   readonly instance: string | undefined;
   /** What the request had to wait for, and how long. */
-  readonly start: { readonly how: Wake; readonly ms: number } | undefined;
+  readonly start: { readonly how: WakeTier; readonly ms: number } | undefined;
   /** Whom the service's lock has let in. */
   readonly user: string | undefined;
   /** cless's own code, if the response is cless's. */

@@ -7,7 +7,7 @@ import type { RequestHead } from "../http/request_head.ts";
 import type { Upload } from "../http/upload.ts";
 import type { Instance, Lease } from "../pool/instance.ts";
 import type { Revision, RevisionName } from "../model/revision.ts";
-import type { Wake } from "../pool/wake_times.ts";
+import type { WakeTier } from "../pool/wake_times.ts";
 import type { RequestTrace } from "./tracing.ts";
 
 const TICK_MS = 100;
@@ -40,7 +40,7 @@ export class RequestContext implements Client, Timed {
   /** Its spans; `undefined` if nobody traces. */
   trace: RequestTrace | undefined;
   /** What the request had to wait for. */
-  start: { readonly how: Wake; readonly ms: number } | undefined;
+  start: { readonly how: WakeTier; readonly ms: number } | undefined;
   /** The instance that the request was last sent to. */
   instance: Instance | undefined;
   /** The lease of its last attempt. */

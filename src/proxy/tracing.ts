@@ -5,7 +5,7 @@ import type { RequestHead } from "../http/request_head.ts";
 import type { RevisionName } from "../model/revision.ts";
 import type { Instance } from "../pool/instance.ts";
 import type { Grant } from "../pool/pool.ts";
-import type { Wake } from "../pool/wake_times.ts";
+import type { WakeTier } from "../pool/wake_times.ts";
 
 /** Where the platform puts its part of OpenTelemetry's API if `OTEL_DENO` has switched it on. */
 const API = Symbol.for("opentelemetry.js.api.1");
@@ -56,7 +56,7 @@ export interface Answered {
   readonly revision: RevisionName | undefined;
   readonly instance: Pick<Instance, "id"> | undefined;
   /** What it had to wait for. */
-  readonly start: { readonly how: Wake } | undefined;
+  readonly start: { readonly how: WakeTier } | undefined;
 }
 
 /**
@@ -187,7 +187,7 @@ export class RequestTrace {
   }
 
   /** Adds a span for the start or wake that the request has waited for. It may have begun for an earlier request. */
-  #woke(context: Context, instance: Instance, how: Wake): void {
+  #woke(context: Context, instance: Instance, how: WakeTier): void {
     const { coldStartMs, startedAt, waking } = instance;
     const attributes = { ...attributesOf(instance), "cless.how": how };
     if (how === "cold") {

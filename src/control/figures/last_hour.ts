@@ -1,9 +1,9 @@
 import { messageOf } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
-import type { Wake } from "../../pool/wake_times.ts";
+import type { WakeTier } from "../../pool/wake_times.ts";
 import type { Store } from "../store.ts";
 import { minuteOf } from "./periods.ts";
-import type { RequestSum, WakeSum } from "./records.ts";
+import type { ByWake, RequestSum, WakeSum } from "./records.ts";
 import type { RequestCounts } from "./request_counts.ts";
 import type { WakeCounts } from "./wake_counts.ts";
 
@@ -17,7 +17,7 @@ export interface HourOfService {
   /** The requests of each minute, oldest first; the last one is under way. */
   readonly perMinute: readonly number[];
   /** All wakes. */
-  readonly wakes: Readonly<Record<Wake, number>>;
+  readonly wakes: ByWake;
 }
 
 /** What {@linkcode LastHour} works with. */
@@ -29,7 +29,7 @@ export interface LastHourOptions {
   readonly wakes: Pick<WakeCounts, "pending">;
 }
 
-type Sums = { requests: number } & Record<Wake, number>;
+type Sums = { requests: number } & Record<WakeTier, number>;
 
 /** Sums by service and minute. */
 type SumsByService = Map<string, Map<number, Sums>>;

@@ -1,6 +1,6 @@
 import type { Usage } from "../../pool/launcher.ts";
 import type { Waker } from "../../model/waker.ts";
-import type { Wake } from "../../pool/wake_times.ts";
+import type { WakeTier } from "../../pool/wake_times.ts";
 import type { ServiceStatus } from "../service_status.ts";
 import type { Histogram } from "./histogram.ts";
 
@@ -30,7 +30,7 @@ export interface CostRecord {
 export interface WakeCount {
   readonly service: string;
   readonly revision: string;
-  readonly how: Wake;
+  readonly how: WakeTier;
   /** Minutes since 1970. */
   readonly minute: number;
   /** Of the histogram of `WakeCounts`. */
@@ -58,7 +58,7 @@ export interface WakeRecord {
   readonly instance: string;
   /** When it was decided; wall-clock time, ms since 1970. */
   readonly at: number;
-  readonly how: Wake;
+  readonly how: WakeTier;
   /** How long it took. */
   readonly ms: number;
   readonly by: Waker;
@@ -86,7 +86,7 @@ export interface StateTime extends ByState {
 }
 
 /** A figure for each kind of wakes. */
-export type ByWake = Readonly<Record<Wake, number>>;
+export type ByWake = Readonly<Record<WakeTier, number>>;
 
 /** What a service did within a minute or an hour. */
 export interface Period extends Omit<RequestCount, "minute"> {

@@ -1,5 +1,5 @@
 import type { RevisionName } from "../../model/revision.ts";
-import type { Wake } from "../../pool/wake_times.ts";
+import type { WakeTier } from "../../pool/wake_times.ts";
 import { bucketOf, endOf, quantileOf } from "./histogram.ts";
 import { minuteOf } from "./periods.ts";
 import type { WakeCount } from "./records.ts";
@@ -12,7 +12,7 @@ const MAX_PENDING = 10_000;
 /** The wakes of a revision of one kind. */
 export interface WakeSummary {
   readonly revision: string;
-  readonly how: Wake;
+  readonly how: WakeTier;
   readonly count: number;
   /** How long they took, ms, within 10%. */
   readonly p50Ms: number;
@@ -32,7 +32,7 @@ export class WakeCounts {
   }
 
   /** Counts a wake, which took `ms`. */
-  woken({ name, service }: RevisionName, how: Wake, ms: number): void {
+  woken({ name, service }: RevisionName, how: WakeTier, ms: number): void {
     const minute = minuteOf(this.#now());
     const bucket = bucketOf(ms, FIRST_BUCKET);
     const key = `${name} ${how} ${minute} ${bucket}`;

@@ -1,6 +1,6 @@
 import type { Waker } from "../../model/waker.ts";
 import type { Instance } from "../../pool/instance.ts";
-import type { Wake } from "../../pool/wake_times.ts";
+import type { WakeTier } from "../../pool/wake_times.ts";
 import type { WakeRecord } from "./records.ts";
 
 /** At most this many wakes of all services are stored. */
@@ -20,7 +20,7 @@ export class WakeLog {
   }
 
   /** Notes a wake that has just ended. @param ms How long it took. */
-  woken({ id, revision }: Pick<Instance, "id" | "revision">, how: Wake, ms: number, by: Waker): void {
+  woken({ id, revision }: Pick<Instance, "id" | "revision">, how: WakeTier, ms: number, by: Waker): void {
     const { name, service } = revision;
     const at = Math.round(this.#now() - ms);
     if (this.#pending.length >= MAX_PENDING) this.#pending.shift();

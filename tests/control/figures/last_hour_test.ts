@@ -3,7 +3,7 @@ import { LastHour } from "../../../src/control/figures/last_hour.ts";
 import type { RequestCount, WakeCount } from "../../../src/control/figures/records.ts";
 import { FakeStore } from "../../support/fake_store.ts";
 import { StoreUnavailable } from "../../../src/control/store.ts";
-import type { Wake } from "../../../src/pool/wake_times.ts";
+import type { WakeTier } from "../../../src/pool/wake_times.ts";
 
 const MINUTE_MS = 60_000;
 const NO_WAKES = { cold: 0, resume: 0, hibernated: 0 };
@@ -12,7 +12,7 @@ function requestsOf(service: string, minute: number, requests: number): RequestC
   return { service, minute, requests, errors: 0, latencies: [[8, requests]] };
 }
 
-function wakesOf(service: string, minute: number, how: Wake, count: number): WakeCount {
+function wakesOf(service: string, minute: number, how: WakeTier, count: number): WakeCount {
   return { service, revision: `${service}-00001`, how, minute, bucket: 7, count };
 }
 
