@@ -97,6 +97,21 @@ export class Api {
   }
 
   /**
+   * Reads a resource; `undefined` if there is none.
+   *
+   * @param {string} path
+   * @returns {Promise<any>}
+   */
+  async find(path) {
+    try {
+      return await this.get(path);
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 404) return undefined;
+      throw error;
+    }
+  }
+
+  /**
    * Sends a request, and reads the answer's JSON; `undefined` if it has none.
    *
    * @param {string} method

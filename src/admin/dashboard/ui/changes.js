@@ -22,7 +22,7 @@ import { splitText } from "./shares.js";
  */
 export async function deploy(api, name, change) {
   for (let tries = 1;; tries++) {
-    const before = await find(api, servicePath(name));
+    const before = await api.find(servicePath(name));
     const revision = before && await api.get(servicePath(name, "revisions", before.latestRevision));
     try {
       const body = change(revision?.template);
@@ -35,19 +35,6 @@ export async function deploy(api, name, change) {
 }
 
 const MAX_TRIES = 4;
-
-/**
- * @param {Api} api
- * @param {string} path
- */
-async function find(api, path) {
-  try {
-    return await api.get(path);
-  } catch (error) {
-    if (error instanceof ApiError && error.status === 404) return undefined;
-    throw error;
-  }
-}
 
 /**
  * Deploys the latest revision's template with a change. The way back is a deploy of the template as it was.

@@ -202,17 +202,12 @@ function reasonText({ field, reason }) {
 }
 
 /**
- * The template of the latest revision; `undefined` if there is no such service.
+ * The template of the latest revision; `undefined` if there is no such service: it never worked, or is new.
  *
  * @param {import("./api.js").Api} api
  * @param {string} name
  */
 async function templateOf(api, name) {
-  try {
-    const { latestRevision } = await api.get(servicePath(name));
-    return (await api.get(servicePath(name, "revisions", latestRevision))).template;
-  } catch (error) {
-    if (error instanceof ApiError && error.status === 404) return undefined; // it never worked, or is new
-    throw error;
-  }
+  const service = await api.find(servicePath(name));
+  return service && (await api.get(servicePath(name, "revisions", service.latestRevision))).template;
 }

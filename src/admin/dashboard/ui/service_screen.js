@@ -2,7 +2,7 @@
 /// <reference lib="dom" />
 import { useState } from "preact/hooks";
 import { ErrorLine, Output, useAction } from "./action.js";
-import { ApiError, servicePath } from "./api.js";
+import { servicePath } from "./api.js";
 import { Band, TipBox } from "./band.js";
 import { NO_PROGRESS, progressAfter, waitingText } from "./deploy_progress.js";
 import { EnvironmentPanel } from "./environment_panel.js";
@@ -110,14 +110,9 @@ export function ServiceScreen({ app, route }) {
  * @returns {Promise<{ service?: ServiceJson | undefined, deploys: DeployJson[], failing?: RevisionJson | undefined }>}
  */
 async function loadService(api, name) {
-  const found = (/** @type {Promise<any>} */ loaded) =>
-    loaded.catch((error) => {
-      if (error instanceof ApiError && error.status === 404) return undefined;
-      throw error;
-    });
   const [service, deploys] = await Promise.all([
-    found(api.get(servicePath(name))),
-    found(api.get(servicePath(name, "deploys"))),
+    api.find(servicePath(name)),
+    api.find(servicePath(name, "deploys")),
   ]);
   if (service === undefined && deploys === undefined) throw new Error(`There is no service ${name}`);
   const failing = service?.state === "failing" ? await failingRevision(api, service) : undefined;
