@@ -1,31 +1,31 @@
 import type { SignInAddresses } from "../access/oidc/addresses.ts";
-import type { DataDir } from "../control/data_dir.ts";
-import type { Activity } from "../control/figures/activity.ts";
-import type { Past } from "../control/figures/past.ts";
-import type { Estimates } from "../control/figures/estimates.ts";
-import type { UsageMeter } from "../control/figures/usage_meter.ts";
-import type { ClessEvent, SubscribeOptions } from "../control/events.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Config } from "../base/config.ts";
+import type { Sessions } from "../control/access/sessions.ts";
+import type { Tokens } from "../control/access/tokens.ts";
+import type { Catalog } from "../control/catalog.ts";
 import type { CertificateNames } from "../control/certificates/names.ts";
+import type { DataDir } from "../control/data_dir.ts";
+import type { ClessEvent, SubscribeOptions } from "../control/events.ts";
+import type { ExecSessions } from "../control/exec/sessions.ts";
+import type { Activity } from "../control/figures/activity.ts";
+import type { Estimates } from "../control/figures/estimates.ts";
+import type { Past } from "../control/figures/past.ts";
+import type { UsageMeter } from "../control/figures/usage_meter.ts";
+import type { InstanceControl } from "../control/instance_control.ts";
 import type { RevisionLimits } from "../control/revision_limits.ts";
 import type { RunningDeploys } from "../control/running_deploys.ts";
-import type { Sessions } from "../control/access/sessions.ts";
 import type { Secrets } from "../control/secrets/secrets.ts";
+import type { Statistics } from "../control/statistics.ts";
 import type { Store } from "../control/store.ts";
-import type { ExecSessions } from "../control/exec/sessions.ts";
-import type { Tokens } from "../control/access/tokens.ts";
 import type { Waits } from "../control/waits.ts";
-import type { Catalog } from "../control/catalog.ts";
 import type { Deployer } from "../deploy/deployer.ts";
-import type { InstanceControl } from "../control/instance_control.ts";
+import type { Fleet } from "../fleet/fleet.ts";
 import type { ServiceLogLine } from "../logs/instance_output.ts";
 import type { ServiceLogOptions } from "../logs/service_logs.ts";
-import type { Config } from "../base/config.ts";
-import type { Clock } from "../base/clock.ts";
-import type { Fleet } from "../fleet/fleet.ts";
 import type { Activator } from "../routing/activator.ts";
 import type { Hosts } from "../routing/hosts.ts";
 import type { Metrics } from "./metrics.ts";
-import type { Statistics } from "../control/statistics.ts";
 
 /** The parts of cless that the admin API uses. Each operation picks those that it needs. */
 export interface Collaborators {

@@ -1,14 +1,14 @@
 import { cpuUsage } from "node:process";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
-import type { InstanceState } from "../model/instance_state.ts";
+import { VERSION } from "../base/version.ts";
 import { SERVICE_STATES, type ServiceStatus } from "../control/service_status.ts";
+import type { InstanceState } from "../model/instance_state.ts";
 import type { RevisionName } from "../model/revision.ts";
 import type { Instance } from "../pool/instance.ts";
 import type { Usage } from "../pool/launcher.ts";
 import type { Breakage } from "../pool/observer.ts";
 import type { WakeTier } from "../pool/wake_times.ts";
 import type { Shed } from "../proxy/admission.ts";
-import { VERSION } from "../base/version.ts";
 
 /**
  * At most this many revisions, and services without a revision, have their own series. The others share one, since

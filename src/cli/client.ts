@@ -4,7 +4,10 @@ import { defined } from "../model/defined.ts";
 import { type ClientSettings, DEFAULT_SERVER, type Token } from "./client_settings.ts";
 import { parseObject } from "./streams.ts";
 
-/** What the admin API answers if it has no such route, with status 404. */
+/**
+ * What the admin API answers if it has no such route. Its status and code are those of a service that is not there, also
+ * in the versions that this is about, so that only the text tells them apart.
+ */
 const NO_ROUTE = "There is no such resource";
 
 /** The admin API refused a request. */
@@ -118,7 +121,7 @@ export class Client implements Disposable {
   /** Sends a request; resolves with the answer once its headers are there. */
   async send(method: string, path: string, options: RequestOptions = {}): Promise<Response> {
     const { query = {}, body, ifMatch, accept = "application/json", signal } = options;
-    const headers = new Headers({ accept, authorization: `Bearer ${(await this.#readToken()).text}` });
+    const headers = new Headers({ accept, authorization: `Bearer ${await this.token()}` });
     const isBytes = body instanceof Uint8Array;
     if (body !== undefined) headers.set("content-type", isBytes ? "application/octet-stream" : "application/json");
     if (ifMatch !== undefined) headers.set("if-match", `"${ifMatch}"`);
@@ -143,7 +146,7 @@ export class Client implements Disposable {
    * {@linkcode send} does.
    */
   async webSocket(path: string): Promise<{ socket: WebSocket; opened: Promise<void> }> {
-    const headers = { authorization: `Bearer ${(await this.#readToken()).text}` };
+    const headers = { authorization: `Bearer ${await this.token()}` };
     const url = this.#settings.server.replace(/^http/, "ws") + path;
     const options: unknown = defined({ headers, client: this.#direct });
     const socket = new WebSocket(url, options as string[]); // as a browser's types have it, which some tests load

@@ -1,7 +1,7 @@
-import { needsNoPreparation, type RevisionTemplate } from "../model/template.ts";
-import type { Traffic } from "../model/traffic.ts";
 import type { AccessSettings, RequestLimits } from "../model/access.ts";
 import type { Loading, WakeSettings } from "../model/service.ts";
+import { needsNoPreparation, type RevisionTemplate } from "../model/template.ts";
+import type { Traffic } from "../model/traffic.ts";
 import type { HostKind } from "../routing/hosts.ts";
 
 /** A service as it is stored. */

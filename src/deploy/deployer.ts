@@ -1,10 +1,10 @@
 import { messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
+import { type DeclaredService, type DeclaredServices, inTraffic, namesOf } from "../control/declared_services.ts";
 import { Conflict, NotFound } from "../control/deploy_error.ts";
 import { lastTried } from "../control/deploy_record.ts";
-import { HISTORY_DAYS, historyOf, lastNumbers } from "../control/history.ts";
 import type { EventLog } from "../control/events.ts";
-import type { StatusWatch } from "../control/status_watch.ts";
+import { HISTORY_DAYS, historyOf, lastNumbers } from "../control/history.ts";
 import {
   type DeployPreview,
   markOf,
@@ -14,12 +14,12 @@ import {
 } from "../control/records.ts";
 import type { RunningDeploy, RunningDeploys } from "../control/running_deploys.ts";
 import type { Secrets } from "../control/secrets/secrets.ts";
-import { type DeclaredService, type DeclaredServices, inTraffic, namesOf } from "../control/declared_services.ts";
+import type { StatusWatch } from "../control/status_watch.ts";
 import { StaleError, type Store } from "../control/store.ts";
 import { defined } from "../model/defined.ts";
 import { canonicalTemplate, needsNoPreparation, type RevisionTemplate, type TemplateInput } from "../model/template.ts";
-import { resolveTraffic, type Traffic } from "../model/traffic.ts";
 import { DAY_MS } from "../model/time.ts";
+import { resolveTraffic, type Traffic } from "../model/traffic.ts";
 import type { InstancePool } from "../pool/pool.ts";
 import { checkDeploy, checkDomains, checkSignIn, checkTags, type DeployRules } from "./deploy_checks.ts";
 import {
@@ -32,9 +32,9 @@ import {
 } from "./deploy_plan.ts";
 import { DeployQueue, QueueByName } from "./deploy_queue.ts";
 import { DeployRecorder } from "./deploy_recorder.ts";
+import { checkedTraffic, previousAfter, rolledBack, sameTraffic } from "./next_traffic.ts";
 import type { Publisher } from "./publisher.ts";
 import { type Containers, type Images, PulledImages } from "./pulled_images.ts";
-import { checkedTraffic, previousAfter, rolledBack, sameTraffic } from "./next_traffic.ts";
 import { Trials, type TrialsOptions } from "./trials.ts";
 import { type HandoverOptions, VolumeHandover } from "./volumes.ts";
 

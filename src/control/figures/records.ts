@@ -1,5 +1,5 @@
-import type { Usage } from "../../pool/launcher.ts";
 import type { Waker } from "../../model/waker.ts";
+import type { Usage } from "../../pool/launcher.ts";
 import type { WakeTier } from "../../pool/wake_times.ts";
 import type { ServiceStatus } from "../service_status.ts";
 import type { Histogram } from "./histogram.ts";
