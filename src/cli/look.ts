@@ -1,3 +1,4 @@
+import type { TimelineJson } from "../admin/operations/activity.ts";
 import type { InstanceJson } from "../admin/operations/instances.ts";
 import type { DeployJson } from "../admin/operations/deploys.ts";
 import type { HistoryJson } from "../admin/operations/history.ts";
@@ -30,7 +31,7 @@ export const services = clientVerb({
     "With NAME, it is the same as cless describe NAME.",
     "STATE is ready, starting, paused, hibernated (its memory is in the swap), asleep (without an instance), failing with the reason and for how long (its last start failed, and no instance could answer a request), or deploying (a deploy of it is under way).",
     "MEMORY and SWAP are what it uses now. CPU is its processor time since its first start. SAVED is how much less memory it has used since then than one instance that is always awake.",
-    "A service that nobody has declared, found by the name of its image, is listed once it has been used.",
+    "A service that nobody has declared, found by the name of its image, is listed once it has been used. What could not be deployed in the last day, and so is no service, is named below the list, on standard error.",
   ],
   example: ["cless services", "cless services --json | jq -r '.[].url'"],
   run: async (call) => {
@@ -54,8 +55,20 @@ export const services = clientVerb({
     const costs = haveCosts ? ["MEMORY", ...(haveSwap ? ["SWAP"] : []), "CPU", "SAVED"] : [];
     const list = table(["NAME", "URL", "REVISION", "TRAFFIC", "AGE", ...costs, "STATE"], rows);
     printList(call, all, list, "there are no services yet; cless deploy makes one");
+    if (call.on("json") || call.on("quiet")) return;
+    const failed = await notDeployed(call.client, new Set(all.map(({ name }) => name)));
+    if (failed.length > 0) console.error(`not deployed: ${failed.join(", ")}; cless describe NAME says why`);
   },
 });
+
+/** What is no service, since its last deploy, within a day, did not work. */
+async function notDeployed(client: Client, known: ReadonlySet<string>): Promise<string[]> {
+  const timelines = await client.find<TimelineJson[]>("/v1/timelines") ?? []; // an older cless has none
+  const isFailed = ({ deploys }: TimelineJson) => deploys.length > 0 && deploys.at(-1)!.outcome !== "deployed";
+  return timelines.filter((timeline) => !known.has(timeline.service) && isFailed(timeline)).map(({ service }) =>
+    service
+  );
+}
 
 function costColumns(cost: ServiceJson["cost"], haveSwap: boolean): string[] {
   if (cost === undefined) return haveSwap ? ["-", "-", "-", "-"] : ["-", "-", "-"];

@@ -126,6 +126,21 @@ apiTest("without services, the message says how to make one, and --json is an em
   assertEquals(await api.run("services", "-q"), { code: 0, out: "", err: "" });
 });
 
+apiTest("below the services is what could not be deployed in the last day, since it is in no list", {
+  ...ANSWERS,
+  "GET /v1/timelines": [
+    { service: "web", deploys: [{ outcome: "failed" }] },
+    { service: "shop", deploys: [{ outcome: "failed" }, { outcome: "called off" }] },
+    { service: "blog", deploys: [{ outcome: "deployed" }, { outcome: "failed" }] },
+    { service: "old", deploys: [{ outcome: "deployed" }] }, // deleted since
+    { service: "used", deploys: [] },
+  ],
+}, async (api) => {
+  const { err } = await api.run("services");
+  assertEquals(err, "not deployed: shop, blog; cless describe NAME says why");
+  for (const flag of ["--json", "--quiet"]) assertEquals((await api.run("services", flag)).err, "");
+});
+
 apiTest("revisions are a table, JSON, or names", ANSWERS, async (api) => {
   assertEquals((await api.run("revisions", "web")).out.split("\n"), [
     "NAME       TRAFFIC  TAG  IMAGE   AGE",

@@ -150,6 +150,9 @@ const timelineView = z.strictObject({
   }],
 });
 
+/** What a service did in the last day, in JSON. */
+export type TimelineJson = z.output<typeof timelineView>;
+
 /** How busy services are, and were. */
 export function activityOperations({ activity, catalog, now = Date.now, past }: Collaborators) {
   return [
