@@ -1,11 +1,11 @@
 import { Attempts } from "../base/attempts.ts";
 import { adminHostnames } from "../routing/hosts.ts";
-import { ClessError, shuttingDown } from "../base/errors.ts";
+import { shuttingDown } from "../base/errors.ts";
 import { bearerOf, checkBrowserSafety, holderOfToken, missingToken } from "./access.ts";
 import { checkLength } from "./body.ts";
 import type { Collaborators } from "./collaborators.ts";
 import { Dashboard } from "./dashboard/dashboard.ts";
-import { problemOf } from "./problems.ts";
+import { noSuchResource, problemOf } from "./problems.ts";
 import type { Routes } from "./routes.ts";
 import { answerSession, holderOfSession } from "./session.ts";
 import { whileAllowed } from "./stream.ts";
@@ -46,7 +46,7 @@ export function adminApi(collaborators: Collaborators, load: LoadRoutes = loadRo
     if (isHealthPath(target.path)) return await health(target.path, request, collaborators);
     checkBrowserSafety(target.host, request.headers.get("origin"), hostnames);
     if (target.path === "/v1/ask") {
-      if (!isOfThisMachine(request, peer, via)) throw new ClessError("not_found", "There is no such resource");
+      if (!isOfThisMachine(request, peer, via)) throw noSuchResource();
       return ask(target, request, collaborators);
     }
     const page = await dashboard.answer(request, target);

@@ -3,7 +3,7 @@ import type { Scope } from "../control/records.ts";
 import { allows, type Holder } from "../control/access/tokens.ts";
 import { check } from "../control/schema/check.ts";
 import { ClessError } from "../base/errors.ts";
-import type { DocumentedCode } from "./problems.ts";
+import { type DocumentedCode, noSuchResource } from "./problems.ts";
 import { noContent } from "./body.ts";
 import { queryValues, type Target } from "./target.ts";
 
@@ -74,6 +74,11 @@ export interface Operation extends Omit<OperationSpec<string, QueryShape>, "rout
 }
 
 const NO_QUERY = {};
+
+/** Runs operations that are only in the document: they are answered before it counts who asks. */
+export const answeredEarlier = () => {
+  throw noSuchResource();
+};
 
 /** Makes operations with a tag. The document groups operations by tag. */
 export function tagged(tag: string) {

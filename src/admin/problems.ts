@@ -87,3 +87,8 @@ function withDetail(error: ClessError): ClessError {
   const ofStart = error.code === "start_failed" || error.code === "start_timeout";
   return ofStart ? new ClessError("revision_failed", error.detail ?? error.message, { cause: error }) : error;
 }
+
+/** The error for a path that leads to nothing. */
+export function noSuchResource(): ClessError {
+  return new ClessError("not_found", "There is no such resource");
+}

@@ -19,6 +19,7 @@ import { sessionOperations } from "./operations/session.ts";
 import { tokenOperations } from "./operations/tokens.ts";
 import { wakeOperations } from "./operations/wakes.ts";
 import { whatIfOperations } from "./operations/what_if.ts";
+import { noSuchResource } from "./problems.ts";
 import type { Target } from "./target.ts";
 
 /** What has been found out about a request before it reaches the routes. */
@@ -73,13 +74,13 @@ export function makeRoutes(collaborators: Collaborators): Routes {
     });
   }
   app.notFound(() => {
-    throw notFound();
+    throw noSuchResource();
   });
   app.onError((error) => {
     throw error;
   });
   return async (request, caller) => {
-    if (/%2f/i.test(caller.target.path)) throw notFound(); // no name has a slash
+    if (/%2f/i.test(caller.target.path)) throw noSuchResource(); // no name has a slash
     return await app.fetch(request, caller);
   };
 }
@@ -90,8 +91,4 @@ function honoPath(path: string): string {
 
 function allowed(operations: readonly Operation[]): string {
   return operations.flatMap(({ method }) => method === "GET" ? ["GET", "HEAD"] : [method]).join(", ");
-}
-
-function notFound(): ClessError {
-  return new ClessError("not_found", "There is no such resource");
 }

@@ -1,10 +1,9 @@
 import { z } from "zod";
-import { ClessError } from "../../base/errors.ts";
 import { PURPOSE } from "../access.ts";
 import { content, json } from "../body.ts";
 import type { Collaborators } from "../collaborators.ts";
 import { documentOf } from "../document.ts";
-import { type Operation, tagged } from "../operation.ts";
+import { answeredEarlier, type Operation, tagged } from "../operation.ts";
 import { fileSchema } from "../service_schema.ts";
 import { MAX_HOSTNAME } from "../without_token.ts";
 
@@ -24,11 +23,6 @@ const RESOURCES = {
   schema: "/schema.json",
 };
 const TEXT = { types: ["text/plain"] };
-
-/** For operations that are only in the document: their paths are answered before the token is checked. */
-const answeredEarlier = () => {
-  throw new ClessError("not_found", "There is no such resource");
-};
 
 /** The operations on cless itself. @param operations All operations of the API, read when the document is requested. */
 export function aboutOperations(

@@ -1,8 +1,7 @@
 import { z } from "zod";
 import { SCOPES } from "../../control/access/tokens.ts";
 import { strict } from "../../control/schema/check.ts";
-import { ClessError } from "../../base/errors.ts";
-import { tagged } from "../operation.ts";
+import { answeredEarlier, tagged } from "../operation.ts";
 
 const operation = tagged("session");
 
@@ -13,11 +12,6 @@ const session = z.strictObject({
 }).meta({ id: "Session" });
 
 const signIn = strict({ token: z.string().max(1000).meta({ examples: ["cless_…"] }) }).meta({ id: "SignIn" });
-
-/** For operations that are only in the document: they are about the proof of who asks, and answered before it counts. */
-const answeredEarlier = () => {
-  throw new ClessError("not_found", "There is no such resource");
-};
 
 /** The operations on a browser's session. */
 export function sessionOperations() {
