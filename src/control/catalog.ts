@@ -18,7 +18,7 @@ type DeclaredFields =
 /** A service as the API shows it. */
 export interface ServiceView
   extends
-    Omit<ServiceRecord, keyof DeclaredFields | "previousTraffic" | "lastNumber">,
+    Omit<ServiceRecord, keyof DeclaredFields | "lastNumber">,
     Readonly<{ [Field in keyof DeclaredFields]: DeclaredFields[Field] | undefined }> {
   /** Whether it is undeclared and was found by its image's name. */
   readonly convention: boolean;
@@ -143,7 +143,7 @@ export class Catalog {
   }
 }
 
-function viewOf({ previousTraffic: _, lastNumber: __, ...view }: ServiceRecord): ServiceView {
+function viewOf({ lastNumber: _, ...view }: ServiceRecord): ServiceView {
   return { ...view, convention: false };
 }
 
@@ -152,6 +152,7 @@ function viewOfFound(service: Service): ServiceView {
   return {
     name: service.name,
     domains: [],
+    previousTraffic: [],
     latestRevision: latestPool(service).revision.name,
     traffic: [{ revision: LATEST, percent: 100 }],
     generation: undefined,

@@ -330,6 +330,7 @@ export function foundService(name: string): ServiceView {
     domains: [],
     latestRevision: `${name}-0123456789ab`,
     traffic: [{ revision: "latest", percent: 100 }],
+    previousTraffic: [],
     generation: undefined,
     convention: true,
     revisionHistory: undefined,

@@ -83,6 +83,9 @@ const serviceSchema = z.strictObject({
   domains: z.array(z.string()).meta({ description: "Hostnames that lead to it besides its own" }),
   latestRevision: z.string().meta({ description: "What `latest` stands for" }),
   traffic: trafficSchema,
+  previousTraffic: trafficSchema.optional().meta({
+    description: "The split that a rollback goes back to; missing if there is none",
+  }),
   tagUrls: z.record(z.string(), z.string()).optional().meta({
     description: "Where a browser finds the tagged revisions, by tag; missing without tags",
   }),
@@ -145,9 +148,10 @@ const serviceSchema = z.strictObject({
 });
 
 /** A service in JSON. */
-export type ServiceJson = Omit<z.output<typeof serviceSchema>, "domains" | "traffic" | "wake"> & {
+export type ServiceJson = Omit<z.output<typeof serviceSchema>, "domains" | "traffic" | "previousTraffic" | "wake"> & {
   readonly domains: readonly string[];
   readonly traffic: Traffic;
+  readonly previousTraffic?: Traffic | undefined;
   readonly wake?: WakeSettings | undefined;
 };
 
@@ -405,7 +409,7 @@ function showService(
   { cost, imageChanged = false }: Found = {},
 ): ServiceJson {
   const { convention, createdAt, generation, name, updatedAt } = service;
-  const { domains, latestRevision, traffic, revisionHistory, wake, loading, declaredBy } = service;
+  const { domains, latestRevision, previousTraffic, traffic, revisionHistory, wake, loading, declaredBy } = service;
   const { access, limits, maintenance } = service;
   const { state, failure, failingSince } = catalog.status(name);
   const waiting = state === "deploying" || state === "starting" ? waits.of(name) : undefined;
@@ -415,6 +419,7 @@ function showService(
     failingSince: failingSince === undefined ? undefined : timeOf(failingSince),
     waiting: waiting && showWaiting(waiting),
     ...{ domains, latestRevision, traffic },
+    previousTraffic: previousTraffic.length === 0 ? undefined : previousTraffic,
     tagUrls: tags.length === 0 ? undefined : Object.fromEntries(tags.map((tag) => [tag, hosts.urlOf(name, tag)])),
     etag: generation?.toString(),
     ...{ revisionHistory, wake, loading },

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { bodyOf, faultsOf, fieldOf, formOf } from "../../../src/admin/dashboard/ui/deploy_form.js";
+import { bodyOf, faultsOf, fieldOf, formOf, takenOver } from "../../../src/admin/dashboard/ui/deploy_form.js";
 import { parseEnv } from "../../../src/cli/template_change.ts";
 import { parseService } from "../../../src/control/schema/schema.ts";
 
@@ -23,6 +23,15 @@ Deno.test("what is not typed stays as in the latest revision, and an empty memor
   const { memory: _, ...rest } = TEMPLATE;
   assertEquals(bodyOf({ ...form, memory: "" }, TEMPLATE), rest);
   assertEquals(bodyOf({ ...form, traffic: "10" }, TEMPLATE), { ...TEMPLATE, traffic: 10 });
+});
+
+Deno.test("the form of a new service takes the settings of a service that is there, but not what is typed", () => {
+  const fresh = formOf("", undefined);
+  const typed = { ...fresh, name: "shop", image: "shop:2", env: "A=1" };
+  const form = takenOver(typed, fresh, formOf("shop", TEMPLATE));
+  assertEquals(bodyOf(form, TEMPLATE), { ...TEMPLATE, image: "shop:2", env: { ...TEMPLATE.env, A: "1" } });
+  // Another name is typed: nothing of the first service stays.
+  assertEquals(takenOver(form, formOf("shop", TEMPLATE), fresh), { ...typed, name: "" });
 });
 
 Deno.test("variables are added, and one that was a secret gets the value", () => {

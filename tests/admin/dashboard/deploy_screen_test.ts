@@ -26,6 +26,27 @@ dashboardTest("a service is deployed by the form alone, and its address works", 
   await page.getByRole("heading", { name: "web", level: 1 }).waitFor();
 });
 
+dashboardTest("the form for a new service says that there is such a service, and keeps its settings", {
+  expected: REFUSED,
+}, async (rig) => {
+  const { page, program } = rig;
+  const before = { image: "golang-docker", env: { GREETING: "Hello" }, memory: "64m", maxInstances: 3 };
+  assertEquals((await program.send("PUT", "/v1/services/web", before)).status, 201);
+  await rig.open({ hash: "#/deploy" });
+  await page.getByLabel("Name", { exact: true }).fill("web");
+  await page.getByLabel("Image").fill("golang-docker");
+  await page.getByLabel("Variables to set").fill("LEVEL=info");
+  await page.getByLabel("Name", { exact: true }).press("Enter");
+  await page.getByText("There is a service web").waitFor();
+  assertEquals(await page.getByLabel("Memory").inputValue(), "64m");
+  assertEquals(await barriers(page), []);
+  await page.getByRole("button", { name: "Deploy a new revision of web" }).click();
+  await page.getByRole("heading", { name: "web-00002 is deployed" }).waitFor();
+  const { json } = await program.send("GET", "/v1/services/web/revisions/web-00002");
+  const { env, maxInstances, memory } = json.template;
+  assertEquals([env, maxInstances, memory], [{ GREETING: "Hello", LEVEL: "info" }, 3, "64m"]);
+});
+
 dashboardTest("mistakes are told at their fields, all at once, and the first one gets the focus", {
   expected: REFUSED,
 }, async (rig) => {

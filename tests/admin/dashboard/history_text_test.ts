@@ -26,9 +26,10 @@ Deno.test("a change tells what was before and what is after", () => {
   ]);
 });
 
-Deno.test("there is a split to go back to only where it has changed", () => {
-  assertEquals(splitBefore({ before: { traffic: TRAFFIC }, after: { traffic: SPLIT } }), TRAFFIC);
-  assertEquals(splitBefore({ before: { traffic: TRAFFIC }, after: { traffic: TRAFFIC } }), undefined);
-  assertEquals(splitBefore({ before: null, after: { traffic: TRAFFIC } }), undefined);
-  assertEquals(splitBefore({ before: { traffic: TRAFFIC }, after: null }), undefined);
+Deno.test("there is a split to go back to only where it has changed, and does not hold now", () => {
+  assertEquals(splitBefore({ before: { traffic: TRAFFIC }, after: { traffic: SPLIT } }, TRAFFIC), undefined);
+  assertEquals(splitBefore({ before: { traffic: TRAFFIC }, after: { traffic: SPLIT } }, SPLIT), TRAFFIC);
+  assertEquals(splitBefore({ before: { traffic: TRAFFIC }, after: { traffic: TRAFFIC } }, SPLIT), undefined);
+  assertEquals(splitBefore({ before: null, after: { traffic: TRAFFIC } }, SPLIT), undefined);
+  assertEquals(splitBefore({ before: { traffic: TRAFFIC }, after: null }, SPLIT), undefined);
 });

@@ -39,6 +39,19 @@ export function formOf(name, template) {
 }
 
 /**
+ * The form once a service of the typed name is known: what is typed stays, the rest is as that service has it.
+ *
+ * @param {DeployForm} form
+ * @param {DeployForm} base The form before anything was typed
+ * @param {DeployForm} there The form of that service
+ * @returns {DeployForm}
+ */
+export function takenOver(form, base, there) {
+  const typed = Object.entries(form).filter(([field, text]) => text !== base[/** @type {FormField} */ (field)]);
+  return { ...there, ...Object.fromEntries(typed) };
+}
+
+/**
  * The body of the request: the latest revision's template with what is typed. What is not a number is sent as it is, so
  * that the API says what is wrong.
  *

@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { ErrorLine, useAction } from "./action.js";
 import { ApiError, ConnectionLost, servicePath } from "./api.js";
 import { deploy, rollBack } from "./changes.js";
-import { bodyOf, faultsOf, fieldOf, formOf } from "./deploy_form.js";
+import { bodyOf, faultsOf, fieldOf, formOf, takenOver } from "./deploy_form.js";
 import { NO_PROGRESS, progressAfter } from "./deploy_progress.js";
 import { html } from "./html.js";
 import { useEvents } from "./live.js";
@@ -25,13 +25,13 @@ import { splitText } from "./shares.js";
 export function DeployScreen({ app, route }) {
   const { api } = app;
   const { name } = route;
-  const [form, setForm] = useState(
-    /** @type {DeployForm | undefined} */ (name === "" ? formOf("", undefined) : undefined),
+  const [found, setFound] = useState(
+    /** @type {Found | undefined} */ (name === "" ? foundOf("", undefined) : undefined),
   );
   const loading = useAction();
   useEffect(() => {
     if (name === "") return;
-    loading.run(async () => setForm(formOf(name, await templateOf(api, name))));
+    loading.run(async () => setFound(foundOf(name, await templateOf(api, name))));
   }, [name]);
   const title = name === "" ? "Deploy a service" : `Deploy ${name}`;
   if (!api.mayChange) {
@@ -41,24 +41,50 @@ export function DeployScreen({ app, route }) {
     `;
   }
   return html`<h1>${title}</h1><${ErrorLine} error=${loading.error} />
-    ${form && html`<${Form} app=${app} isNew=${name === ""} form=${form} onForm=${setForm} />`}`;
+    ${found && html`<${Form} app=${app} isNamed=${name !== ""} found=${found} />`}`;
+}
+
+/**
+ * What the form begins with. `known` is the service whose settings it shows; empty for a new one.
+ *
+ * @typedef {{ base: DeployForm, known: string }} Found
+ */
+
+/**
+ * @param {string} name
+ * @param {Record<string, any> | undefined} template The latest revision's
+ * @returns {Found}
+ */
+function foundOf(name, template) {
+  return { base: formOf(name, template), known: template === undefined ? "" : name };
+}
+
+/** There is a service of the typed name, whose settings the form does not show yet. */
+class ServiceFound extends Error {
+  /** @param {Record<string, any>} template */
+  constructor(template) {
+    super("there is such a service");
+    this.template = template;
+  }
 }
 
 /**
  * @param {object} props
  * @param {App} props.app
- * @param {boolean} props.isNew
- * @param {DeployForm} props.form
- * @param {(form: DeployForm) => void} props.onForm
+ * @param {boolean} props.isNamed Whether the address of the screen names the service
+ * @param {Found} props.found
  */
-function Form({ app, isNew, form, onForm }) {
+function Form({ app, isNamed, found }) {
   const action = useAction();
   const element = useRef(/** @type {HTMLFormElement | null} */ (null));
+  const [{ base, known }, setFound] = useState(found);
+  const [form, setForm] = useState(found.base);
   const [faults, setFaults] = useState(/** @type {FieldError[]} */ ([]));
   const [progress, setProgress] = useState(NO_PROGRESS);
   const [deployed, setDeployed] = useState(/** @type {ServiceJson | undefined} */ (undefined));
+  const typedName = form.name.trim();
   useEvents(app.events, (event) => {
-    if (action.isBusy && event.data.service === form.name.trim()) setProgress((before) => progressAfter(before, event));
+    if (action.isBusy && event.data.service === typedName) setProgress((before) => progressAfter(before, event));
   });
   const errors = [...faults, ...(action.error instanceof ApiError ? action.error.fields : [])];
   const reasonsOf = (/** @type {FormField} */ field) => errors.filter((error) => fieldOf(error.field) === field);
@@ -67,38 +93,59 @@ function Form({ app, isNew, form, onForm }) {
     const wrong = element.current?.querySelector("[aria-invalid=true]");
     wrong?.focus();
   }, [action.error, faults]);
+  const takeOver = (/** @type {string} */ name, /** @type {Record<string, any> | undefined} */ template) => {
+    const next = foundOf(name, template);
+    setFound(next);
+    setForm((typed) => ({ ...takenOver(typed, base, next.base), name: typed.name }));
+  };
+  const lookUp = async () => {
+    if (isNamed || typedName === "" || typedName === known) return;
+    const template = await templateOf(app.api, typedName).catch(() => undefined);
+    if (template !== undefined || known !== "") takeOver(typedName, template);
+  };
   const submit = (/** @type {Event} */ event) => {
     event.preventDefault();
-    const name = form.name.trim();
     const found = faultsOf(form);
     setFaults(found);
     setDeployed(undefined);
     setProgress(NO_PROGRESS);
     if (found.length > 0) return;
     action.run(async () => {
-      const { before, after } = await deploy(app.api, name, (template) => bodyOf(form, template));
-      setDeployed(after);
-      if (after.latestRevision === before?.latestRevision) {
-        return app.say({ text: `${after.latestRevision} is the latest already` });
+      try {
+        const { before, after } = await deploy(app.api, typedName, (template) => {
+          if (template !== undefined && typedName !== known) throw new ServiceFound(template);
+          return bodyOf(form, template);
+        });
+        setDeployed(after);
+        takeOver(typedName, bodyOf(form));
+        if (after.latestRevision === before?.latestRevision) {
+          return app.say({ text: `${after.latestRevision} is the latest already` });
+        }
+        const text = `${after.latestRevision} is deployed`;
+        app.say(before === undefined ? { text } : { text, undo: () => rollBack(app.api, typedName) });
+      } catch (error) {
+        if (!(error instanceof ServiceFound)) throw error;
+        takeOver(typedName, error.template);
       }
-      const text = `${after.latestRevision} is deployed`;
-      app.say(before === undefined ? { text } : { text, undo: () => rollBack(app.api, name) });
     });
   };
   const field = (/** @type {FormField} */ name) => ({
     ...{ name, value: form[name], reasons: reasonsOf(name).map(reasonText), isBusy: action.isBusy },
-    onChange: (/** @type {string} */ value) => onForm({ ...form, [name]: value }),
+    onChange: (/** @type {string} */ value) => setForm({ ...form, [name]: value }),
   });
   return html`
     <form class="deploy-form" ref=${element} onSubmit=${submit} novalidate>
-      ${isNew && html`
-        <${Field} ...${field("name")} label="Name"
+      ${!isNamed && html`
+        <${Field} ...${field("name")} label="Name" onLeave=${lookUp}
           help="Lower-case letters, digits and hyphens: the first label of its address" />
+        <p class="note" role="status">${known !== "" && deployed === undefined &&
+          html`There is a service <a class="link" href=${serviceHash(known)}>${known}</a>: this makes a new revision of
+          it. What you have not typed is as it has it.`}</p>
       `}
       <${Field} ...${field(
         "image",
       )} label="Image" help="Such as ghcr.io/acme/shop:1.0; found on this machine, or pulled" />
-      <${Field} ...${field("env")} label="Variables to set" lines=${3} help=${isNew
+      <${Field} ...${field("env")} label="Variables to set" lines=${3} help=${known === ""
         ? "A line KEY=VALUE each"
         : "A line KEY=VALUE each; the others stay as they are"} />
       <div class="fields">
@@ -109,7 +156,7 @@ function Form({ app, isNew, form, onForm }) {
         )} label="Concurrency" help="Requests at once per instance; 0 is any number" />
         <${Field} ...${field("minInstances")} label="Min instances" help="How many always run" />
         <${Field} ...${field("maxInstances")} label="Max instances" help="How many may run" />
-        ${!isNew &&
+        ${known !== "" &&
           html`<${Field} ...${
             field("traffic")
           } label="Traffic percent" help="How much the new revision gets; empty: the share of latest" />`}
@@ -117,11 +164,13 @@ function Form({ app, isNew, form, onForm }) {
       </div>
       <p class="actions"><button type="submit" class="primary" disabled=${action.isBusy}>${action.isBusy
         ? "Deploying…"
-        : "Deploy"}</button>
+        : isNamed || known === ""
+        ? "Deploy"
+        : `Deploy a new revision of ${known}`}</button>
         <span class="quiet">If the new revision does not become ready, nothing changes.</span></p>
     </form>
     <${ProgressLines} progress=${progress} isBusy=${action.isBusy} />
-    <${Outcome} name=${form.name.trim()} error=${action.error} deployed=${deployed} />
+    <${Outcome} name=${typedName} error=${action.error} deployed=${deployed} />
   `;
 }
 
@@ -178,12 +227,14 @@ function Outcome({ name, error, deployed }) {
  * @param {boolean} props.isBusy
  * @param {number} [props.lines]
  * @param {(value: string) => void} props.onChange
+ * @param {() => void} [props.onLeave]
  */
-function Field({ name, label, help, value, reasons, isBusy, lines, onChange }) {
+function Field({ name, label, help, value, reasons, isBusy, lines, onChange, onLeave }) {
   const props = {
     ...{ id: `field-${name}`, name, value, disabled: isBusy, autocomplete: "off", spellcheck: false },
     ...{ "aria-describedby": `help-${name}`, "aria-invalid": reasons.length > 0 ? "true" : undefined },
     onInput: (/** @type {any} */ event) => onChange(event.target.value),
+    onBlur: onLeave,
   };
   return html`
     <div class="field">

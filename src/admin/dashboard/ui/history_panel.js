@@ -1,5 +1,6 @@
 // @ts-check
 /// <reference lib="dom" />
+import { useState } from "preact/hooks";
 import { ErrorLine, Output, useAction } from "./action.js";
 import { servicePath } from "./api.js";
 import { setTraffic } from "./changes.js";
@@ -7,7 +8,7 @@ import { ago, dateText, durationText } from "./format.js";
 import { changeText, splitBefore } from "./history_text.js";
 import { html } from "./html.js";
 import { useLoaded, useNow } from "./live.js";
-import { splitText } from "./shares.js";
+import { shortSplit, splitText } from "./shares.js";
 
 /** @import { Entry } from "./history_text.js" */
 /** @import { PanelProps } from "./service_screen.js" */
@@ -16,6 +17,8 @@ import { splitText } from "./shares.js";
 
 const MINUTE_MS = 60_000;
 const LIMIT = 50;
+/** A new row comes after a click, and moves the others: a second click must not hit what comes under the pointer. */
+const REST_MS = 2000;
 
 /**
  * Who changed the service and how, and how its deploys ended.
@@ -27,10 +30,13 @@ export function HistoryPanel({ app, service, reload, deploys }) {
   const now = useNow(MINUTE_MS);
   const history = useLoaded(() => app.api.get(servicePath(name, "history"), { limit: LIMIT }), MINUTE_MS, [name, etag]);
   const action = useAction();
+  const [isResting, setResting] = useState(false);
   /** @type {Entry[]} */
   const entries = history.value ?? [];
   const goBack = (/** @type {Target[]} */ traffic) =>
     action.run(async () => {
+      setResting(true);
+      setTimeout(() => setResting(false), REST_MS);
       app.say(await setTraffic(app.api, service, traffic));
       reload();
     });
@@ -44,7 +50,7 @@ export function HistoryPanel({ app, service, reload, deploys }) {
               ${app.api.mayChange && html`<th scope="col"><span class="unseen">Undo</span></th>`}</tr>
           </thead>
           <tbody>${entries.map((entry) => {
-            const split = splitBefore(entry);
+            const split = splitBefore(entry, service.traffic);
             return html`<tr>
           <td class="when" title=${ago(entry.at, now)}>${
               dateText(entry.at)
@@ -53,8 +59,10 @@ export function HistoryPanel({ app, service, reload, deploys }) {
           ${
               app.api.mayChange && html`<td class="number">${
                 split !== undefined && html`
-                  <button type="button" disabled=${action.isBusy}
-                    title=${`Back to ${splitText(split)}`} onClick=${() => goBack(split)}>Undo the split</button>
+                  <button type="button" disabled=${action.isBusy || isResting}
+                    title=${`Back to ${splitText(split)}`} onClick=${() => goBack(split)}>Back to ${shortSplit(
+                      split,
+                    )}</button>
                 `
               }</td>`
             }

@@ -40,14 +40,16 @@ export function changeText({ before, after }) {
 }
 
 /**
- * The split before a change, if it was another one, to go back to.
+ * The split before a change, if it was another one and does not hold now, to go back to.
  *
  * @param {Pick<Entry, "before" | "after">} entry
+ * @param {readonly import("./shares.js").Target[]} present The split that holds now
  * @returns {import("./shares.js").Target[] | undefined}
  */
-export function splitBefore({ before, after }) {
+export function splitBefore({ before, after }, present) {
   const [old, now] = [before?.["traffic"], after?.["traffic"]];
-  return Array.isArray(old) && Array.isArray(now) && splitText(old) !== splitText(now) ? old : undefined;
+  if (!Array.isArray(old) || !Array.isArray(now)) return undefined;
+  return [now, present].some((split) => splitText(split) === splitText(old)) ? undefined : old;
 }
 
 /**

@@ -62,6 +62,18 @@ export function moveShare(percents, at, value) {
 }
 
 /**
+ * A split as short as a button has room for: its only revision, or the shares: `latest`, `90/10`.
+ *
+ * @param {readonly Target[]} traffic
+ */
+export function shortSplit(traffic) {
+  const parts = traffic.filter(({ percent }) => percent > 0);
+  return parts.length === 1
+    ? parts.map(({ revision }) => revision).join()
+    : parts.map(({ percent }) => percent).join("/");
+}
+
+/**
  * A split as the command line writes it: `latest 90%, web-00001 10% (old)`.
  *
  * @param {readonly Target[]} traffic

@@ -6,7 +6,7 @@ import { servicePath } from "./api.js";
 import { rollBack, setTraffic } from "./changes.js";
 import { html } from "./html.js";
 import { useLoaded } from "./live.js";
-import { moveShare, sharesOf, trafficOf } from "./shares.js";
+import { moveShare, sharesOf, splitText, trafficOf } from "./shares.js";
 
 /** @import { PanelProps } from "./service_screen.js" */
 /** @import { Share } from "./shares.js" */
@@ -21,7 +21,7 @@ const SHOWN = 4;
  * @param {PanelProps} props
  */
 export function TrafficPanel({ app, service, reload }) {
-  const { name, traffic, latestRevision, tagUrls = {}, convention } = service;
+  const { name, traffic, latestRevision, previousTraffic, tagUrls = {}, convention } = service;
   const revisions = useLoaded(
     () => app.api.get(servicePath(name, "revisions")),
     REVISIONS_MS,
@@ -80,8 +80,11 @@ export function TrafficPanel({ app, service, reload }) {
             onClick=${() => apply(() => setTraffic(app.api, service, trafficOf(shares)))}>Apply</button>
           <button type="button" disabled=${!isChanged || action.isBusy} onClick=${() =>
             setDraft(undefined)}>Cancel</button>
-          <button type="button" class="last" disabled=${action.isBusy} title="Undo the last change of traffic"
-            onClick=${() => apply(() => rollBack(app.api, name))}>Roll back</button>
+          <button type="button" class="last" disabled=${action.isBusy || previousTraffic === undefined}
+            title=${previousTraffic && "Undoes the last change of the shares"}
+            onClick=${() => apply(() => rollBack(app.api, name))}>Roll back${previousTraffic &&
+              ` to ${splitText(previousTraffic)}`}</button>
+          ${previousTraffic === undefined && html`<span class="quiet">It has had no other shares to go back to.</span>`}
         </p>
       `}
       ${convention && app.api.mayChange &&
