@@ -61,6 +61,7 @@ dashboardTest("an earlier split is found in the history, and undone there", {}, 
   await rig.open({ hash: "#/services/web/history" });
   // The row of the split that holds now has no button.
   const back = page.getByRole("button", { name: /^Back to/ });
+  await back.first().waitFor();
   assertEquals(await back.allTextContents(), ["Back to latest"]);
   await back.click();
   await page.getByRole("status").getByText(/^traffic: /).waitFor();
