@@ -39,13 +39,17 @@ export const history = clientVerb({
       const failed = deploys.filter(({ output }) => output.length > 0).slice(0, WITH_OUTPUT);
       return printResult(call, deploys, [deployTable(deploys), ...failed.map(failedDeployText)].join("\n\n"));
     }
-    const failed = (await deploysOf(client, name)).filter(hasFailed);
-    const changes = failed.length === 0
+    const deploys = await deploysOf(client, name);
+    const failed = deploys.filter(hasFailed);
+    const changes = deploys.length === 0
       ? await client.get<HistoryJson[]>(path, { query: { limit } })
       : await client.find<HistoryJson[]>(path, { query: { limit } }) ?? []; // it may never have worked
     const failures = failed.map((deploy) => ({ at: endOf(deploy), action: "deploy", ...deploy }));
     const entries: Entry[] = [...changes, ...failures].sort((a, b) => Date.parse(b.at) - Date.parse(a.at))
       .slice(0, limit);
+    if (entries.length === 0 && !call.on("json")) {
+      return console.error(`the first deploy of ${name} is running; cless describe ${name} shows how far it is`);
+    }
     const rows = entries.map((entry) => [
       ...[ago(entry.at), timeText(entry.at), entry.by, entry.action],
       "outcome" in entry ? failureClause(entry) : changeText(entry),

@@ -1,9 +1,11 @@
+import type { ServiceJson } from "../admin/operations/services.ts";
 import { UsageError } from "../base/errors.ts";
 import { ApiError, servicePath } from "./client.ts";
 import { deploysOf } from "./deploys.ts";
 import { flag } from "./flags.ts";
 import { Progress } from "./progress.ts";
 import { confirmed, onlyWaits, stderrScreen, whileShown } from "./terminal.ts";
+import { plainText } from "./text.ts";
 import { type Call, clientVerb, QUIET_FLAG } from "./verb.ts";
 
 /** `cless wake`: starts an instance before a request needs it. */
@@ -16,7 +18,7 @@ export const wake = clientVerb({
   run: async (call) => {
     const screen = onlyWaits(stderrScreen());
     await using _ = call.on("quiet") ? undefined : Progress.begin(call.client, call.args[0]!, screen);
-    await change(call, "POST", ["wake"], "starting an instance of NAME…", "is awake");
+    await change(call, "POST", ["wake"], "starting an instance of NAME…", () => "is awake");
   },
 });
 
@@ -28,7 +30,15 @@ export const sleep = clientVerb({
   flags: [QUIET_FLAG],
   notes: ["The next request starts an instance again."],
   example: ["cless sleep web"],
-  run: (call) => change(call, "POST", ["sleep"], "waiting for the last requests of NAME, and stopping it…", "sleeps"),
+  run: (call) => {
+    const waiting = "waiting for the last requests of NAME, and stopping it…";
+    return change(call, "POST", ["sleep"], waiting, async () => {
+      const { failure } = await call.client.find<ServiceJson>(servicePath(call.args[0]!)) ?? {};
+      const clause = failure === undefined ? undefined : plainText(failure.replace(/;.*/s, ""));
+      const failed = "its last start has failed, and the next request tries again";
+      return clause === undefined ? "sleeps" : `sleeps; ${failed}: ${clause}`;
+    });
+  },
 });
 
 /** The flag of verbs that ask before they delete. */
@@ -61,7 +71,7 @@ export const deleteService = clientVerb({
       return 1;
     }
     const waiting = "waiting for the last requests of NAME, until its containers are gone…";
-    return await change(call, "DELETE", [], waiting, done);
+    return await change(call, "DELETE", [], waiting, () => done);
   },
 });
 
@@ -85,10 +95,16 @@ async function deletionOf({ client }: Call, name: string): Promise<[question: st
 }
 
 /** Sends a change of a service. Without `--quiet`, shows what it waits for, and then what it has done. */
-async function change(call: Call, method: string, below: string[], waiting: string, done: string): Promise<void> {
+async function change(
+  call: Call,
+  method: string,
+  below: string[],
+  waiting: string,
+  done: () => string | Promise<string>,
+): Promise<void> {
   const name = call.args[0]!;
   const act = () => call.client.do(method, servicePath(name, ...below));
   if (call.on("quiet")) return await act();
   await whileShown(waiting.replace("NAME", () => name), act);
-  console.log(`${name} ${done}`);
+  console.log(`${name} ${await done()}`);
 }

@@ -31,7 +31,7 @@ export const services = clientVerb({
     "With NAME, it is the same as cless describe NAME.",
     "STATE is ready, starting, paused, hibernated (its memory is in the swap), asleep (without an instance), failing with the reason and for how long (its last start failed, and no instance could answer a request), or deploying (a deploy of it is under way).",
     "MEMORY and SWAP are what it uses now. CPU is its processor time since its first start. SAVED is how much less memory it has used since then than one instance that is always awake.",
-    "A service that nobody has declared, found by the name of its image, is listed once it has been used. What could not be deployed in the last day, and so is no service, is named below the list, on standard error.",
+    "A service that nobody has declared, found by the name of its image, is listed once it has been used. What could not be deployed in the last day, and so is no service, is named below the list, on standard error, and so is what is deployed for the first time now.",
   ],
   example: ["cless services", "cless services --json | jq -r '.[].url'"],
   run: async (call) => {
@@ -42,32 +42,53 @@ export const services = clientVerb({
     const all = await call.client.list<ServiceJson>("/v1/services");
     const haveCosts = all.some(({ cost }) => cost !== undefined);
     const haveSwap = all.some(({ cost }) => cost !== undefined && cost.swapBytes > 0);
-    const rows = all.map((service) => [
+    const isText = !call.on("json") && !call.on("quiet");
+    const states = isText ? await Promise.all(all.map((service) => listedState(call.client, service))) : [];
+    const rows = all.map((service, at) => [
       service.name,
       service.url,
       service.latestRevision,
       sharesText(service.traffic, service.latestRevision),
       age(service.createdAt),
       ...(haveCosts ? costColumns(service.cost, haveSwap) : []),
-      // `describe` shows what to do about a failure.
-      stateText(service).replace(/;.*/s, "") + (service.maintenance === undefined ? "" : " (maintenance)"),
+      states[at] ?? "",
     ]);
     const costs = haveCosts ? ["MEMORY", ...(haveSwap ? ["SWAP"] : []), "CPU", "SAVED"] : [];
     const list = table(["NAME", "URL", "REVISION", "TRAFFIC", "AGE", ...costs, "STATE"], rows);
     printList(call, all, list, "there are no services yet; cless deploy makes one");
-    if (call.on("json") || call.on("quiet")) return;
-    const failed = await notDeployed(call.client, new Set(all.map(({ name }) => name)));
+    if (!isText) return;
+    const { failed, running } = await notServices(call.client, new Set(all.map(({ name }) => name)));
+    if (running.length > 0) {
+      console.error(`deployed for the first time now: ${running.join(", ")}; cless describe NAME shows how far it is`);
+    }
     if (failed.length > 0) console.error(`not deployed: ${failed.join(", ")}; cless describe NAME says why`);
   },
 });
 
-/** What is no service, since its last deploy, within a day, did not work. */
-async function notDeployed(client: Client, known: ReadonlySet<string>): Promise<string[]> {
+/** The state of a service in one clause, with the last line of output if it is failing. */
+async function listedState(client: Client, service: ServiceJson): Promise<string> {
+  const { latestRevision, maintenance, name, state } = service;
+  // `describe` shows what to do about a failure.
+  const text = stateText(service).replace(/;.*/s, "") + (maintenance === undefined ? "" : " (maintenance)");
+  if (state !== "failing") return text;
+  const latest = await client.find<RevisionJson>(servicePath(name, "revisions", latestRevision));
+  const line = latest?.failure?.output?.findLast((line) => line.trim() !== "");
+  return line === undefined ? text : `${text}; last line: ${plainText(line).trim()}`;
+}
+
+/** What is no service: its last deploy, within a day, did not work, or its first one is running. */
+async function notServices(
+  client: Client,
+  known: ReadonlySet<string>,
+): Promise<Record<"failed" | "running", string[]>> {
   const timelines = await client.find<TimelineJson[]>("/v1/timelines") ?? []; // an older cless has none
-  const isFailed = ({ deploys }: TimelineJson) => deploys.length > 0 && deploys.at(-1)!.outcome !== "deployed";
-  return timelines.filter((timeline) => !known.has(timeline.service) && isFailed(timeline)).map(({ service }) =>
-    service
-  );
+  const [failed, running]: [string[], string[]] = [[], []];
+  for (const { deploys, service, spells } of timelines) {
+    if (known.has(service)) continue;
+    if (spells.at(-1)?.state === "deploying") running.push(service);
+    else if (deploys.length > 0 && deploys.at(-1)!.outcome !== "deployed") failed.push(service);
+  }
+  return { failed, running };
 }
 
 function costColumns(cost: ServiceJson["cost"], haveSwap: boolean): string[] {

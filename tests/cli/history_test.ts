@@ -117,3 +117,14 @@ apiTest("a deploy that is running has not ended in history --deploys, and is not
   ]);
   assertEquals((await api.run("history", "web")).out.split("\n").length, 2);
 });
+
+apiTest("history of a service whose first deploy is running says so", {
+  "GET /v1/services/web/history": problem(404, "There is no service web"),
+  "GET /v1/services/web/deploys": [
+    { ...DEPLOYS[0], outcome: "running", startedAt: ago("12s"), durationMs: 12_000, reason: undefined, output: [] },
+  ],
+}, async (api) => {
+  const err = "the first deploy of web is running; cless describe web shows how far it is";
+  assertEquals(await api.run("history", "web"), { code: 0, out: "", err });
+  assertEquals((await api.run("history", "web", "--json")).out, "[]");
+});

@@ -5,12 +5,18 @@ import { withAnswer } from "./run_main.ts";
 apiTest("wake and sleep print what they have done", {
   "POST /v1/services/web/wake": new Response(null, { status: 204 }),
   "POST /v1/services/web/sleep": { any: "thing" },
+  "GET /v1/services/web": { state: "asleep" },
 }, async (api) => {
   assertEquals((await api.run("wake", "web")).out, "web is awake");
   assertEquals((await api.run("sleep", "web")).out, "web sleeps");
   for (const verb of ["wake", "sleep"]) {
     assertEquals(await api.run(verb, "web", "-q"), { code: 0, out: "", err: "" });
   }
+  api.answers["GET /v1/services/web"] = { state: "failing", failure: "it ended with code 1; look at KEY" };
+  assertEquals(
+    (await api.run("sleep", "web")).out,
+    "web sleeps; its last start has failed, and the next request tries again: it ended with code 1",
+  );
 });
 
 apiTest("an instance that does not start is reported with the end of its output", {

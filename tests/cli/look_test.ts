@@ -65,6 +65,33 @@ apiTest("a service that is failing says why, in one clause, and describe says al
   assertEquals((await api.run("describe", "web")).out.split("\n")[1], state.replace("failing:", "failing for 3h:"));
 });
 
+apiTest("the list of services has the last line of output of one that is failing", {
+  ...FAILING,
+  "GET /v1/services": [{ ...WEB, state: "failing", failure: "it ended with code 1", failingSince: ago("12m") }],
+}, async (api) => {
+  const state = async () => (await api.run("services")).out.split("\n")[1]!.split(/ {2,}/).at(-1);
+  assertEquals(await state(), "failing for 12m: it ended with code 1; last line: at main.go:7");
+  api.answers["GET /v1/services/web/revisions/web-00002"] = REVISIONS[0]!;
+  assertEquals(await state(), "failing for 12m: it ended with code 1", "it is not the latest revision that fails");
+});
+
+apiTest("a name whose first deploy is running stands below the services, and not among those that failed", {
+  ...ANSWERS,
+  "GET /v1/timelines": [
+    {
+      service: "first",
+      spells: [{ state: "deploying", from: ago("3s") }],
+      deploys: [{ at: ago("3h"), outcome: "failed" }],
+    },
+    { service: "tryout", spells: [], deploys: [{ at: ago("3h"), outcome: "failed" }] },
+  ],
+}, async (api) => {
+  assertEquals((await api.run("services")).err.split("\n"), [
+    "deployed for the first time now: first; cless describe NAME shows how far it is",
+    "not deployed: tryout; cless describe NAME says why",
+  ]);
+});
+
 const COST = { since: ago("4d"), memoryBytes: 25_690_112, swapBytes: 0, cpuSeconds: 1.25 };
 
 apiTest("services say what they cost, with a column for the swap if one has memory there", {
@@ -129,11 +156,11 @@ apiTest("without services, the message says how to make one, and --json is an em
 apiTest("below the services is what could not be deployed in the last day, since it is in no list", {
   ...ANSWERS,
   "GET /v1/timelines": [
-    { service: "web", deploys: [{ outcome: "failed" }] },
-    { service: "shop", deploys: [{ outcome: "failed" }, { outcome: "called off" }] },
-    { service: "blog", deploys: [{ outcome: "deployed" }, { outcome: "failed" }] },
-    { service: "old", deploys: [{ outcome: "deployed" }] }, // deleted since
-    { service: "used", deploys: [] },
+    { service: "web", spells: [], deploys: [{ outcome: "failed" }] },
+    { service: "shop", spells: [], deploys: [{ outcome: "failed" }, { outcome: "called off" }] },
+    { service: "blog", spells: [], deploys: [{ outcome: "deployed" }, { outcome: "failed" }] },
+    { service: "old", spells: [], deploys: [{ outcome: "deployed" }] }, // deleted since
+    { service: "used", spells: [], deploys: [] },
   ],
 }, async (api) => {
   const { err } = await api.run("services");
