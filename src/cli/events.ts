@@ -1,5 +1,5 @@
 import { messageOf, OperatorError } from "../base/errors.ts";
-import { ApiError, type Client, type Query } from "./client.ts";
+import { ApiError, type Client, type Query, servicePath } from "./client.ts";
 import { eventText } from "./event_text.ts";
 import { flag } from "./flags.ts";
 import { newEvents } from "./new_events.ts";
@@ -43,6 +43,8 @@ export const events = clientVerb({
         if (!await writeLine(show(event))) return 0; // nobody reads any more
       }
       if (!call.on("follow")) {
+        const named = call.text("service");
+        if (past.length === 0 && named !== undefined) await call.client.get(servicePath(named)); // it may not be there
         if (news.length === 0 && !isJson) console.error("there are no such events now; -f waits for the next ones");
         return 0;
       }

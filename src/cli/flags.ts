@@ -49,9 +49,14 @@ export const COMMON: readonly Flag[] = [flag("-h, --help", "Show this help")];
 /**
  * Parses a verb's arguments. Returns the flags by name, and the other arguments.
  *
+ * @param hint What to do about an unknown flag, as the end of the error message.
  * @throws {UsageError} For an unknown flag, a flag without its value, or a repeated flag that is not repeatable.
  */
-export function parseFlags(args: readonly string[], flags: readonly Flag[]): { given: GivenFlags; rest: string[] } {
+export function parseFlags(
+  args: readonly string[],
+  flags: readonly Flag[],
+  hint = "; --help shows the flags",
+): { given: GivenFlags; rest: string[] } {
   const all = [...flags, ...COMMON];
   const valued = all.filter((flag) => flag.value !== undefined).map((flag) => flag.name);
   const switches = all.filter((flag) => flag.value === undefined).map((flag) => flag.name);
@@ -69,7 +74,7 @@ export function parseFlags(args: readonly string[], flags: readonly Flag[]): { g
       if (switches.includes(key.replace(/^no-/, ""))) return true;
       const name = arg.replace(/=.*$/s, "");
       const nearest = didYouMean(name.replace(/^-+(?:no-)?/, ""), [...valued, ...switches], (near) => `--${near}`);
-      throw new UsageError(`unknown flag ${name}${nearest || "; --help shows the flags"}`);
+      throw new UsageError(`unknown flag ${name}${nearest || hint}`);
     },
   });
   const given = new Map<string, readonly string[] | boolean>();
@@ -142,7 +147,9 @@ export function didYouMean(word: string, known: readonly string[], show = (near:
 export function nearest(word: string, known: readonly string[]): string | undefined {
   const near = closestString(word, known);
   const most = Math.max(1, Math.floor(Math.max(word.length, near.length) / 3));
-  return levenshteinDistance(word, near) <= most ? near : undefined;
+  if (levenshteinDistance(word, near) <= most) return near;
+  const letters = (text: string) => [...text].sort().join("");
+  return known.find((one) => letters(one) === letters(word)); // such as lgos
 }
 
 /** Parses a text that was given on the command line. @throws {UsageError} If `parse` throws a RangeError. */

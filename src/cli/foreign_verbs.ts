@@ -17,6 +17,7 @@ export const FOREIGN_VERBS: Readonly<Record<string, string>> = {
   inspect: SHOW,
   show: SHOW,
   stats: "cless top shows what each service does and uses, and cless instances what each container uses",
+  images: "cless revisions NAME lists the revisions of a service with their images",
   rm: DELETE,
   remove: DELETE,
   destroy: DELETE,

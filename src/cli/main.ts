@@ -26,7 +26,7 @@ export async function main(args: readonly string[]): Promise<number> {
 
 async function runProgram(args: readonly string[]): Promise<number> {
   const [first, ...rest] = args;
-  if (first === "--version" || first === "-V" || first === "version") {
+  if (first === "--version" || first === "-V" || first === "-v" || first === "version") {
     console.log(`cless ${VERSION}`);
     return 0;
   }
@@ -42,14 +42,30 @@ async function runProgram(args: readonly string[]): Promise<number> {
 }
 
 async function runVerb(verb: Verb, args: readonly string[]): Promise<number> {
-  const { given, rest } = parseFlags(args, verb.flags);
+  const hasCommand = verb.args?.includes("[CMD…]") === true;
+  const hint = hasCommand ? "; write -- before a command with flags of its own" : undefined;
+  const { given, rest } = parseFlags(args, verb.flags, hint);
   if (given.get("help") === true) {
     console.log(verbHelp(verb));
     return 0;
   }
   checkArguments(verb, rest);
   using call = new Call(rest, given);
-  return await verb.run(call) ?? 0;
+  try {
+    return await verb.run(call) ?? 0;
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.status !== 404) throw error;
+    const named = /^\[?NAME/.test(verb.args?.[0] ?? "") ? rest[0] : call.text("service");
+    throw named === undefined ? error : await withNearest(error, named, call);
+  }
+}
+
+/** Adds the service that was probably meant to an error about what is not there. */
+async function withNearest(error: ApiError, named: string, { client }: Call): Promise<ApiError> {
+  const services = await client.list<{ readonly name: string }>("/v1/services").catch(() => []);
+  const names = services.map(({ name }) => name);
+  const hint = names.length === 0 || names.includes(named) ? "" : didYouMean(named, names);
+  return hint === "" ? error : new ApiError(error.status, [error.message + hint], error.output);
 }
 
 function checkArguments({ name, args = [] }: Verb, given: readonly string[]): void {

@@ -17,7 +17,7 @@ const WITH_VALUES = ["domains", "revisionHistory", "declaredBy"];
 
 function previewText({ change, changed, settings = [], pull, ...service }: DeployPreview): string {
   if (change === "none") return pull ? "the image is pulled to see if it has changed" : "";
-  if (change === "create") return "create";
+  if (change === "create") return pull ? "create; the image is pulled first" : "create";
   const state = (when: "before" | "after"): DeclaredService => ({
     traffic: service.traffic[when],
     domains: service.domains[when],

@@ -70,8 +70,12 @@ export const rollback = clientVerb({
     "A second rollback undoes the first. Afterwards the split names its revisions, without latest: a later deploy takes all requests, unless it says otherwise.",
   ],
   example: ["cless rollback web"],
-  run: async (call) =>
-    printTraffic(call, await call.client.json<ServiceJson>("POST", servicePath(call.args[0]!, "rollback"))),
+  run: async (call) => {
+    const path = servicePath(call.args[0]!);
+    const before = await call.client.get<ServiceJson>(path);
+    const after = await call.client.json<ServiceJson>("POST", `${path}/rollback`);
+    printResult(call, after, `${after.name}: ${splitText(before.traffic)} → ${splitText(after.traffic)}`);
+  },
 });
 
 /** The split of a service, with the tags' addresses. */

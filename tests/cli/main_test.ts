@@ -8,11 +8,11 @@ import { serve } from "../../src/cli/serve.ts";
 import { VERB_GROUPS, VERBS } from "../../src/cli/verbs.ts";
 import { VERSION } from "../../src/base/version.ts";
 import { noRead, noRun } from "../support/permissions.ts";
-import { ANSWERS, apiTest } from "./fake_api.ts";
+import { ANSWERS, apiTest, problem } from "./fake_api.ts";
 import { runMain, runProcess } from "./run_main.ts";
 
 Deno.test("the program prints its version", async () => {
-  for (const flag of ["--version", "-V"]) {
+  for (const flag of ["--version", "-V", "-v"]) {
     assertEquals(await runMain(flag), { code: 0, out: `cless ${VERSION}`, err: "" });
   }
 });
@@ -36,6 +36,10 @@ Deno.test("flags without a verb are those of serve", async () => {
 Deno.test("a wrong command line is exit code 2, and one line that says what is wrong", async () => {
   const cases: [args: string[], message: string][] = [
     [["srve"], 'there is no verb "srve"; did you mean "serve"? See cless --help'],
+    [["lgos"], 'there is no verb "lgos"; did you mean "logs"? See cless --help'],
+    [["images"], 'there is no verb "images"; cless revisions NAME lists the revisions of a service with their images'],
+    [["exec", "web", "ls", "-la", "/"], "unknown flag -la; write -- before a command with flags of its own"],
+    [["exec", "web", "--usr=root"], "unknown flag --usr; did you mean --user?"],
     [["docktor"], 'there is no verb "docktor"; did you mean "doctor"? See cless --help'],
     [["ps"], 'there is no verb "ps"; cless services lists the services, and cless instances their containers'],
     [["rm", "-f", "web"], 'there is no verb "rm"; cless delete NAME deletes a service'],
@@ -112,4 +116,22 @@ apiTest("a wrong name, and one argument too many or too few, are exit code 2", A
     assertEquals(await api.run(...args), { code: 2, out: "", err: `cless: ${message}` });
   }
   assertEquals(api.asked.length, 0);
+});
+
+const NO_SERVICE = () => problem(404, "There is no service shpo");
+
+apiTest("a misspelled name of a service is answered with the nearest one", {
+  ...ANSWERS,
+  "GET /v1/services": [{ name: "blog" }, { name: "shop" }],
+  "GET /v1/services/shpo": NO_SERVICE,
+  "GET /v1/services/far": () => problem(404, "There is no service far"),
+  "GET /v1/services/shpo/deploys": NO_SERVICE,
+  "GET /v1/services/shpo/logs": NO_SERVICE,
+  "GET /v1/events": new Response("", { headers: { "content-type": "text/event-stream" } }),
+}, async (api) => {
+  const err = 'cless: There is no service shpo; did you mean "shop"?';
+  for (const args of [["describe", "shpo"], ["logs", "shpo"], ["events", "--service", "shpo"]]) {
+    assertEquals(await api.run(...args), { code: 1, out: "", err });
+  }
+  assertEquals((await api.run("traffic", "far")).err, "cless: There is no service far");
 });

@@ -19,6 +19,8 @@ const NOTHING = {
 
 Deno.test("a preview is one line with only the differences", () => {
   assertEquals(previewLine("web", { ...NOTHING, change: "create" }, 5), "+ web    create");
+  const remote = { ...NOTHING, change: "create" as const, pull: true };
+  assertEquals(previewLine("web", remote), "+ web  create; the image is pulled first");
   assertEquals(previewLine("web", { ...NOTHING, change: "none" }, 5), "= web");
   const pulled = { ...NOTHING, change: "none" as const, pull: true };
   assertEquals(previewLine("web", pulled), "= web  the image is pulled to see if it has changed");

@@ -93,10 +93,11 @@ apiTest("a change that meets another change is tried again, but not for ever", A
   assertEquals((await api.run("traffic", "web", "latest=100")).err, "cless: web has been changed");
 });
 
-apiTest("rollback prints the new split", {
+apiTest("rollback prints the split before and after it", {
+  ...ANSWERS,
   "POST /v1/services/web/rollback": CHANGED,
 }, async (api) => {
-  assertEquals((await api.run("rollback", "web")).out, "web: web-00001 100% (old)");
+  assertEquals((await api.run("rollback", "web")).out, "web: latest 70%, web-00001 30% (old) → web-00001 100% (old)");
   assertEquals(JSON.parse((await api.run("rollback", "web", "--json")).out), CHANGED);
   assertEquals(await api.run("rollback", "web", "-q"), { code: 0, out: "", err: "" });
 });
