@@ -1,5 +1,13 @@
 import { assertEquals } from "@std/assert";
-import { bodyOf, faultsOf, fieldOf, formOf, takenOver } from "../../../src/admin/dashboard/ui/deploy_form.js";
+import {
+  allFaults,
+  bodyOf,
+  faultsOf,
+  fieldOf,
+  formOf,
+  reasonText,
+  takenOver,
+} from "../../../src/admin/dashboard/ui/deploy_form.js";
 import { parseEnv } from "../../../src/cli/template_change.ts";
 import { parseService } from "../../../src/control/schema/schema.ts";
 
@@ -54,7 +62,17 @@ Deno.test("a name and an image are needed, and what is no number goes to the API
 });
 
 Deno.test("an error of the API belongs to the field that it names", () => {
-  assertEquals(["port", "env.A", "secretEnv.A", "traffic", "name", "volumes.0", "the body"].map(fieldOf), [
-    ...["port", "env", "env", "traffic", "name", undefined, undefined],
+  assertEquals(["port", "env.A", "secretEnv.A", "traffic", "name", "0.tag", "volumes.0", "the body"].map(fieldOf), [
+    ...["port", "env", "env", "traffic", "name", "tag", undefined, undefined],
   ]);
+});
+
+Deno.test("what is wrong is told in the words of the form, each field once", () => {
+  const reason = "must be at most maxInstances, which is 0";
+  assertEquals(reasonText({ field: "minInstances", reason }), "must be at most Max instances, which is 0");
+  assertEquals(reasonText({ field: "env.A", reason: "is empty" }), "A: is empty");
+  assertEquals(reasonText({ field: "0.tag", reason: "is too long" }), "is too long");
+  const [image, port] = [{ field: "image", reason: "is missing" }, { field: "port", reason: "is too high" }];
+  const refused = [{ field: "image", reason: "is needed" }, port, { field: "the body", reason: "is wrong" }];
+  assertEquals(allFaults([image], refused), [image, port]);
 });

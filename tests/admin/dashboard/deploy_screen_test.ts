@@ -63,6 +63,15 @@ dashboardTest("mistakes are told at their fields, all at once, and the first one
   assertEquals(await page.evaluate(() => document.activeElement?.id), "field-port");
   assertEquals(await barriers(page), []);
   assertEquals(await program.api("/v1/services"), []);
+  // What the form itself finds is told together with what the API finds.
+  await page.getByLabel("Variables to set").fill("broken");
+  await page.getByLabel("Memory").fill("more");
+  await page.getByRole("button", { name: "Deploy", exact: true }).click();
+  await page.getByText("line 1: expected KEY=VALUE").waitFor();
+  for (const label of ["Port", "Memory"]) {
+    await page.locator(`[aria-invalid=true]`).and(page.getByLabel(label)).waitFor();
+  }
+  await page.getByLabel("Variables to set").fill("");
   await page.getByLabel("Port").fill("8080");
   await page.getByLabel("Memory").fill("64m");
   await page.getByRole("button", { name: "Deploy", exact: true }).click();
@@ -104,6 +113,10 @@ dashboardTest("a first deploy that fails can be looked at, and tried again", { e
   await page.getByText("panic: no DATABASE_URL").waitFor();
   await page.getByRole("link", { name: "Deploy it again" }).click();
   await page.getByRole("heading", { name: "Deploy web" }).waitFor();
+  await page.evaluate(() => location.hash = "#/services/web");
+  await page.getByRole("button", { name: "Delete web" }).click();
+  await page.getByRole("status").getByText("web is deleted").waitFor();
+  assertEquals((await program.send("GET", "/v1/services/web/deploys")).status, 404);
 });
 
 dashboardTest("a token that can only look cannot deploy, and is told so", {}, async (rig) => {

@@ -35,3 +35,26 @@ Deno.test("one thing is counted without an s", () => {
 function before(ms: number): string {
   return new Date(NOW - ms).toISOString();
 }
+
+Deno.test("a line of another day has its date", () => {
+  const now = new Date(2026, 10, 30, 4, 0).getTime();
+  assertEquals(format.momentText(new Date(2026, 10, 30, 3, 12, 44).toISOString(), now), "03:12:44");
+  assertEquals(format.momentText(new Date(2026, 10, 29, 23, 12, 44).toISOString(), now), "2026-11-29 23:12:44");
+});
+
+Deno.test("the time zone is told by its distance from UTC, and by its name", () => {
+  const zone = (offset: number) => {
+    const now = new Date();
+    now.getTimezoneOffset = () => offset;
+    return format.zoneText(now).split(",")[0];
+  };
+  assertEquals([-60, 0, 210, -330].map(zone), ["UTC+1", "UTC", "UTC−3:30", "UTC+5:30"]);
+});
+
+Deno.test("a change is told in percent, and of what is small by its difference", () => {
+  const texts = [[2, 2], [100, 95], [100, 71], [0.3, 40], [0, 2], [10, 9.96], [3.2, 7]] as const;
+  assertEquals(texts.map(([before, after]) => format.changeText(before, after)), [
+    ...["same", "−5%", "−29%", "+39.7", "+2", "−0.4%", "+119%"],
+  ]);
+  assertEquals([0, 0.04123, 3.066, 12.34, 119.6].map(format.amountText), ["0", "0.0412", "3.07", "12.3", "120"]);
+});

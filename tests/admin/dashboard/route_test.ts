@@ -12,10 +12,11 @@ Deno.test("an address leads to the screen that it was made for", () => {
   for (const route of routes) assertEquals(parseRoute(routeHash(route)), route);
 });
 
-Deno.test("an address that leads nowhere shows all services", () => {
-  for (const hash of ["", "#", "#/", "#/nosuch", "#services", "#/services", "#/services/"]) {
+Deno.test("an address without a name shows all services, and one that leads nowhere is told", () => {
+  for (const hash of ["", "#", "#/", "#services", "#/services", "#/services/"]) {
     assertEquals(parseRoute(hash).screen, "services");
   }
+  assertEquals(parseRoute("#/nosuch").screen, "nowhere");
   assertEquals(parseRoute("#/services/%zz").name, "%zz");
 });
 

@@ -156,7 +156,7 @@ dashboardTest("the log follows what is written, can be paused, and can be search
   await ask("/while-paused");
   await page.getByText("1 new line").waitFor();
   assertEquals(await log.getByText("/while-paused").count(), 0);
-  await page.getByRole("button", { name: "Go on" }).click();
+  await page.getByRole("button", { name: "Resume" }).click();
   await log.getByText("asked for /while-paused").waitFor();
   await page.getByLabel("Search the log").fill("while-");
   await log.getByText("asked for /before").waitFor({ state: "detached" });

@@ -79,6 +79,9 @@ dashboardTest(
     const { x, y, width, height } = (await band.boundingBox())!;
     await page.mouse.move(x + width - 1, y + height / 2);
     await page.locator(".tip").getByText("/cart").waitFor();
+    await page.mouse.down();
+    await page.mouse.up();
+    await page.getByRole("heading", { name: "Who woke it" }).waitFor();
   },
 );
 

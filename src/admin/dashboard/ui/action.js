@@ -7,7 +7,7 @@ import { html } from "./html.js";
 /**
  * Something that a reader starts, such as a change: whether it goes on, and why the last one failed.
  *
- * @returns {{ isBusy: boolean, error: Error | undefined, run: (act: () => Promise<void>) => Promise<void> }}
+ * @returns {{ isBusy: boolean, error: Error | undefined, run: (act: () => Promise<void>) => Promise<void>, clear: () => void }}
  */
 export function useAction() {
   const [state, setState] = useState(/** @type {{ isBusy: boolean, error?: Error }} */ ({ isBusy: false }));
@@ -20,7 +20,7 @@ export function useAction() {
       setState({ isBusy: false, error: /** @type {Error} */ (error) });
     }
   };
-  return { ...{ isBusy: state.isBusy, error: state.error }, run };
+  return { ...{ isBusy: state.isBusy, error: state.error }, run, clear: () => setState({ isBusy: false }) };
 }
 
 /**

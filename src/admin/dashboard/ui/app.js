@@ -5,6 +5,7 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { useAction } from "./action.js";
 import { Api } from "./api.js";
 import { DeployScreen } from "./deploy_screen.js";
+import { zoneText } from "./format.js";
 import { html } from "./html.js";
 import { Events } from "./live.js";
 import { parseRoute, routeHash } from "./route.js";
@@ -104,8 +105,16 @@ function Dashboard() {
     </header>
     <main id="main" tabindex="-1">
       <${Screen} key=${route.name} app=${app} route=${route} />
+      <p class="zone">Times are in ${zoneText(new Date())}.</p>
     </main>
     <${Said} done=${done} onDone=${setDone} />
+  `;
+}
+
+function Nowhere() {
+  return html`
+    <h1>There is no such page</h1>
+    <p><a class="link" href="#/">All services</a></p>
   `;
 }
 
@@ -139,7 +148,7 @@ const RETRY_MS = 2000;
 const JUST_MS = 1000;
 const SAID_MS = 10_000;
 const UNDO_MS = 120_000;
-const SCREENS = { services: ServicesScreen, service: ServiceScreen, deploy: DeployScreen };
+const SCREENS = { services: ServicesScreen, service: ServiceScreen, deploy: DeployScreen, nowhere: Nowhere };
 
 /** The address after the # is the screen, so the link moves the focus by itself. @param {Event} event */
 function skip(event) {

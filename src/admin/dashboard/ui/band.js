@@ -14,6 +14,7 @@ import {
   wakeDots,
 } from "./timeline.js";
 import { clauseOf, clockText } from "./format.js";
+import { serviceHash } from "./route.js";
 
 /** @import { Mark, Timeline } from "./timeline.js" */
 
@@ -57,7 +58,19 @@ export function Band({ name, timeline, from, to, onTip }) {
     if (mark !== undefined) return show(marks.indexOf(mark), mark.x, markText(mark));
     show(-1, x, spellLines(timeline, from, to, from + x * 60_000));
   };
+  const follow = () => {
+    const mark = marks[chosen];
+    if (mark !== undefined) location.hash = serviceHash(name, mark.wake === undefined ? "history" : "wakes");
+  };
+  // A finger that is lifted leaves too, and there is no pointing without a tap: the text stays until the next one.
+  const leave = (/** @type {PointerEvent} */ { pointerType }) => {
+    if (pointerType !== "touch") hide();
+  };
+  const click = (/** @type {any} */ { pointerType }) => {
+    if (pointerType !== "touch") follow();
+  };
   const walk = (/** @type {KeyboardEvent} */ event) => {
+    if (event.key === "Enter") return follow();
     if (event.key === "Escape") return hide();
     const last = marks.length - 1;
     const present = chosen === -1 ? last + 1 : chosen;
@@ -72,13 +85,14 @@ export function Band({ name, timeline, from, to, onTip }) {
   const mark = marks[chosen];
   const label = `${name}, the last ${Math.round((to - from) / 3_600_000)} hours: ${text}`;
   const access = marks.length === 0 ? { role: "img", "aria-label": label } : {
-    ...{ role: "slider", tabindex: 0, "aria-label": `${label}; arrow keys go through them` },
+    ...{ role: "slider", tabindex: 0, "aria-label": `${label}; arrow keys go through them, and Enter leads to more` },
     ...{ "aria-valuemin": 0, "aria-valuemax": marks.length, "aria-valuenow": chosen + 1 },
     "aria-valuetext": mark === undefined ? "none chosen" : markText(mark).join(", "),
   };
   return html`
-    <div class="band" ref=${box} ...${access} onPointerMove=${point} onPointerDown=${point}
-      onPointerLeave=${hide} onKeyDown=${walk} onBlur=${hide}>
+    <div class=${`band${mark === undefined ? "" : " marked"}`} ref=${box} ...${access} onPointerMove=${point}
+      onPointerDown=${point} onPointerLeave=${leave} onPointerCancel=${hide} onClick=${click}
+      onKeyDown=${walk} onBlur=${hide}>
       <svg viewBox="0 0 ${width} ${BAND_HEIGHT}" preserveAspectRatio="none" aria-hidden="true">
         ${drawing}
         ${mark && html`<path class="cursor" d="M${mark.x} 0V${BAND_HEIGHT}" />`}

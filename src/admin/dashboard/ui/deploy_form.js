@@ -73,6 +73,39 @@ export function bodyOf(form, template = {}) {
   };
 }
 
+/** The fields as the form calls them. */
+export const LABELS = {
+  ...{ name: "Name", image: "Image", env: "Variables to set", port: "Port", memory: "Memory", tag: "Tag" },
+  ...{ concurrency: "Concurrency", minInstances: "Min instances", maxInstances: "Max instances" },
+  traffic: "Traffic percent",
+};
+
+/**
+ * What is wrong with a field, in the words of the form.
+ *
+ * @param {FieldError} error
+ */
+export function reasonText({ field, reason }) {
+  const text = Object.entries(LABELS).reduce(
+    (text, [name, label]) => /[A-Z]/.test(name) ? text.replaceAll(name, label) : text,
+    reason,
+  );
+  const [first = "", ...rest] = field.split(".");
+  return /^(env|secretEnv)$/.test(first) && rest.length > 0 ? `${rest.join(".")}: ${text}` : text;
+}
+
+/**
+ * All that is wrong: what the form found, and what the API says about other fields.
+ *
+ * @param {readonly FieldError[]} faults
+ * @param {readonly FieldError[]} refused
+ * @returns {FieldError[]}
+ */
+export function allFaults(faults, refused) {
+  const found = new Set(faults.map(({ field }) => field));
+  return [...faults, ...refused.filter(({ field }) => fieldOf(field) !== undefined && !found.has(field))];
+}
+
 /**
  * What is wrong with the form and cannot be sent.
  *
@@ -95,7 +128,8 @@ export function faultsOf(form) {
  * @returns {FormField | undefined}
  */
 export function fieldOf(field) {
-  const [first = ""] = field.split(".");
+  const parts = field.split(".");
+  const first = /^\d+$/.test(parts[0] ?? "") ? parts[1] ?? "" : parts[0] ?? ""; // `0.tag`, of the split
   const fields = ["name", "env", ...NUMBERS, ...TEXTS];
   if (first === "secretEnv") return "env";
   return fields.includes(first) ? /** @type {FormField} */ (first) : undefined;

@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { ErrorLine, useAction } from "./action.js";
 import { ApiError, ConnectionLost, servicePath } from "./api.js";
 import { deploy, rollBack } from "./changes.js";
-import { bodyOf, faultsOf, fieldOf, formOf, takenOver } from "./deploy_form.js";
+import { allFaults, bodyOf, faultsOf, fieldOf, formOf, LABELS, reasonText, takenOver } from "./deploy_form.js";
 import { NO_PROGRESS, progressAfter } from "./deploy_progress.js";
 import { html } from "./html.js";
 import { useEvents } from "./live.js";
@@ -109,7 +109,8 @@ function Form({ app, isNamed, found }) {
     setFaults(found);
     setDeployed(undefined);
     setProgress(NO_PROGRESS);
-    if (found.length > 0) return;
+    // The API says what else is wrong, so that all is told at once.
+    if (found.length > 0) return void refusalsOf(app.api, form).then((more) => setFaults(allFaults(found, more)));
     action.run(async () => {
       try {
         const { before, after } = await deploy(app.api, typedName, (template) => {
@@ -136,7 +137,7 @@ function Form({ app, isNamed, found }) {
   return html`
     <form class="deploy-form" ref=${element} onSubmit=${submit} novalidate>
       ${!isNamed && html`
-        <${Field} ...${field("name")} label="Name" onLeave=${lookUp}
+        <${Field} ...${field("name")} onLeave=${lookUp}
           help="Lower-case letters, digits and hyphens: the first label of its address" />
         <p class="note" role="status">${known !== "" && deployed === undefined &&
           html`There is a service <a class="link" href=${serviceHash(known)}>${known}</a>: this makes a new revision of
@@ -144,23 +145,23 @@ function Form({ app, isNamed, found }) {
       `}
       <${Field} ...${field(
         "image",
-      )} label="Image" help="Such as ghcr.io/acme/shop:1.0; found on this machine, or pulled" />
-      <${Field} ...${field("env")} label="Variables to set" lines=${3} help=${known === ""
+      )}  help="Such as ghcr.io/acme/shop:1.0; found on this machine, or pulled" />
+      <${Field} ...${field("env")}  lines=${3} help=${known === ""
         ? "A line KEY=VALUE each"
         : "A line KEY=VALUE each; the others stay as they are"} />
       <div class="fields">
-        <${Field} ...${field("port")} label="Port" help="Where the app listens" />
-        <${Field} ...${field("memory")} label="Memory" help="Such as 256m or 1g" />
+        <${Field} ...${field("port")}  help="Where the app listens" />
+        <${Field} ...${field("memory")}  help="Such as 256m or 1g" />
         <${Field} ...${field(
           "concurrency",
-        )} label="Concurrency" help="Requests at once per instance; 0 is any number" />
-        <${Field} ...${field("minInstances")} label="Min instances" help="How many always run" />
-        <${Field} ...${field("maxInstances")} label="Max instances" help="How many may run" />
+        )}  help="Requests at once per instance; 0 is any number" />
+        <${Field} ...${field("minInstances")}  help="How many always run" />
+        <${Field} ...${field("maxInstances")}  help="How many may run" />
         ${known !== "" &&
-          html`<${Field} ...${
-            field("traffic")
-          } label="Traffic percent" help="How much the new revision gets; empty: the share of latest" />`}
-        <${Field} ...${field("tag")} label="Tag" help="An address of its own, TAG--NAME" />
+          html`
+            <${Field} ...${field("traffic")} help="How much the new revision gets; empty: the share of latest" />
+          `}
+        <${Field} ...${field("tag")}  help="An address of its own, TAG--NAME" />
       </div>
       <p class="actions"><button type="submit" class="primary" disabled=${action.isBusy}>${action.isBusy
         ? "Deploying…"
@@ -218,9 +219,25 @@ function Outcome({ name, error, deployed }) {
 }
 
 /**
+ * What the API finds wrong with the form, without a deploy.
+ *
+ * @param {import("./api.js").Api} api
+ * @param {DeployForm} form
+ * @returns {Promise<FieldError[]>}
+ */
+async function refusalsOf(api, form) {
+  const path = servicePath(form.name.trim() || "new");
+  try {
+    await api.json("PUT", path, { body: bodyOf(form), query: { dryRun: true } });
+    return [];
+  } catch (error) {
+    return error instanceof ApiError ? error.fields : [];
+  }
+}
+
+/**
  * @param {object} props
  * @param {FormField} props.name
- * @param {string} props.label
  * @param {string} props.help
  * @param {string} props.value
  * @param {readonly string[]} props.reasons What is wrong with the value
@@ -229,7 +246,7 @@ function Outcome({ name, error, deployed }) {
  * @param {(value: string) => void} props.onChange
  * @param {() => void} [props.onLeave]
  */
-function Field({ name, label, help, value, reasons, isBusy, lines, onChange, onLeave }) {
+function Field({ name, help, value, reasons, isBusy, lines, onChange, onLeave }) {
   const props = {
     ...{ id: `field-${name}`, name, value, disabled: isBusy, autocomplete: "off", spellcheck: false },
     ...{ "aria-describedby": `help-${name}`, "aria-invalid": reasons.length > 0 ? "true" : undefined },
@@ -238,18 +255,13 @@ function Field({ name, label, help, value, reasons, isBusy, lines, onChange, onL
   };
   return html`
     <div class="field">
-      <label for=${props.id}>${label}</label>
+      <label for=${props.id}>${LABELS[name]}</label>
       ${lines === undefined ? html`<input ...${props} />` : html`<textarea rows=${lines} ...${props}></textarea>`}
       <p id=${`help-${name}`} class=${reasons.length > 0 ? "error" : "quiet"}>${reasons.length > 0
         ? reasons.join("; ")
         : help}</p>
     </div>
   `;
-}
-
-/** The field's name is needed only where it says more than the label. @param {FieldError} error */
-function reasonText({ field, reason }) {
-  return field.includes(".") ? `${field}: ${reason}` : reason;
 }
 
 /**

@@ -116,6 +116,53 @@ export function dateText(at) {
 }
 
 /**
+ * The time of day with seconds, with the day unless it is today: `03:12:44`, `2026-11-29 03:12:44`.
+ *
+ * @param {string} at ISO 8601
+ * @param {number} now ms since 1970
+ */
+export function momentText(at, now) {
+  const isToday = new Date(at).toDateString() === new Date(now).toDateString();
+  return `${isToday ? "" : `${dateText(at).slice(0, 10)} `}${clockText(at, true)}`;
+}
+
+/**
+ * The time zone of the reader: `UTC+1, Europe/Berlin`.
+ *
+ * @param {Date} now
+ */
+export function zoneText(now) {
+  const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
+  const minutes = -now.getTimezoneOffset();
+  const [hours, rest] = [Math.floor(Math.abs(minutes) / 60), Math.abs(minutes) % 60];
+  const offset = `${minutes < 0 ? "−" : "+"}${hours}${rest === 0 ? "" : `:${rest}`}`;
+  return [`UTC${minutes === 0 ? "" : offset}`, ...(timeZone === "UTC" ? [] : [timeZone])].join(", ");
+}
+
+/**
+ * Writes an amount with three digits: `0.0412`, `3.07`, `120`.
+ *
+ * @param {number} value
+ */
+export function amountText(value) {
+  return value >= 100 ? String(Math.round(value)) : String(Number(value.toPrecision(3)));
+}
+
+/**
+ * Writes a change: in percent, or as a difference where the base is too small for percents to mean anything.
+ *
+ * @param {number} before
+ * @param {number} after
+ */
+export function changeText(before, after) {
+  if (before === after) return "same";
+  const [difference, sign] = [after - before, after > before ? "+" : "−"];
+  if (before < 1) return `${sign}${amountText(Math.abs(difference))}`;
+  const percent = Math.abs(100 * difference / before);
+  return `${sign}${percent < 9.95 ? amountText(Number(percent.toFixed(1))) : Math.round(percent)}%`;
+}
+
+/**
  * What went wrong without what to do about it, which the page of the service shows.
  *
  * @param {string} reason

@@ -44,7 +44,7 @@ export function HistoryPanel({ app, service, reload, deploys }) {
     <section class="panel" aria-labelledby="changes">
       <h2 id="changes">Changes</h2>
       <div class="scroll" tabindex="0" role="group" aria-label="Table">
-        <table>
+        <table class="stack">
           <thead>
             <tr><th scope="col">When</th><th scope="col">By</th><th scope="col">Action</th><th scope="col">What</th>
               ${app.api.mayChange && html`<th scope="col"><span class="unseen">Undo</span></th>`}</tr>

@@ -3,7 +3,7 @@
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { ErrorLine } from "./action.js";
 import { servicePath } from "./api.js";
-import { clockText, countText } from "./format.js";
+import { countText, momentText } from "./format.js";
 import { html } from "./html.js";
 import { appended, LineSplitter, matching, plainText } from "./log_lines.js";
 import { routeHash } from "./route.js";
@@ -59,7 +59,7 @@ export function LogsPanel({ app, route, service: { name } }) {
           ${instances.map((id) => html`<option value=${id} selected=${id === instance}>${id}</option>`)}
         </select></label>
         <button type="button" aria-pressed=${isPaused} onClick=${() => setPaused(!isPaused)}>${isPaused
-          ? "Go on"
+          ? "Resume"
           : "Pause"}</button>
         <span class="quiet">${isPaused
           ? `${newer > 0 ? countText(newer, "new line") : "paused"}`
@@ -81,7 +81,7 @@ function Line({ line }) {
   return useMemo(
     () =>
       html`<p class=${line.stream} title=${line.instance}><time>${
-        line.time === undefined ? "" : clockText(line.time, true)
+        line.time === undefined ? "" : momentText(line.time, Date.now())
       }</time>${plainText(line.text)}</p>`,
     [line],
   );

@@ -34,7 +34,7 @@ export function RevisionsPanel({ app, service: { name, latestRevision } }) {
     <section class="panel" aria-labelledby="revisions">
       <h2 id="revisions">Revisions</h2>
       <div class="scroll" tabindex="0" role="group" aria-label="Table">
-        <table>
+        <table class="stack">
           <thead>
             <tr>
               <th scope="col">Name</th>
@@ -96,7 +96,11 @@ function Differences({ api, name, before, after }) {
     }, setError);
     return () => isCurrent = false;
   }, [name, before, after]);
+  const [isShown, setShown] = useState(false);
   if (found === undefined) return html`<${ErrorLine} error=${error} />`;
+  const isVariable = (/** @type {string} */ field) => field.startsWith("env ");
+  const shown = (/** @type {string} */ field, /** @type {string} */ text) =>
+    isVariable(field) && !isShown && text !== "-" && !text.startsWith("the secret ") ? "••••••" : text;
   if (found.length === 0) return html`<p class="quiet">Nothing: they are the same.</p>`;
   return html`
     <div class="scroll" tabindex="0" role="group" aria-label="Table">
@@ -113,16 +117,19 @@ function Differences({ api, name, before, after }) {
             <tr key=${field}>
               <th scope="row">${field}</th>
               <td class="wide">
-                <del>${before}</del>
+                <del>${shown(field, before)}</del>
               </td>
               <td class="wide">
-                <ins>${after}</ins>
+                <ins>${shown(field, after)}</ins>
               </td>
             </tr>
           `
         )}</tbody>
       </table>
     </div>
+    ${api.mayChange && found.some(({ field }) => isVariable(field)) && html`<p class="actions">
+      <label class="check"><input type="checkbox" checked=${isShown} onChange=${() => setShown(!isShown)} /> Show
+      values</label></p>`}
     ${!api.mayChange &&
       html`<p class="quiet">Your token can only look: values of variables and words of the command are hidden, so that
       changes of these are not shown.</p>`}

@@ -4,7 +4,7 @@
  * gets no names of services in it.
  */
 
-/** @typedef {{ screen: "services" | "service" | "deploy", name: string, section: string, query: Record<string, string> }} Route */
+/** @typedef {{ screen: "services" | "service" | "deploy" | "nowhere", name: string, section: string, query: Record<string, string> }} Route */
 
 /**
  * @param {string} hash As `location.hash`
@@ -16,7 +16,8 @@ export function parseRoute(hash) {
   const query = Object.fromEntries(new URLSearchParams(search));
   if (kind === "services" && name !== "") return { screen: "service", name, section, query };
   if (kind === "deploy") return { screen: "deploy", name, section: "", query };
-  return { screen: "services", name: "", section: "", query };
+  const isHome = kind === "" || kind === "services";
+  return { screen: isHome ? "services" : "nowhere", name: "", section: "", query };
 }
 
 /**

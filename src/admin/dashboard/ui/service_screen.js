@@ -1,6 +1,6 @@
 // @ts-check
 /// <reference lib="dom" />
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { ErrorLine, Output, useAction } from "./action.js";
 import { servicePath } from "./api.js";
 import { Band, TipBox } from "./band.js";
@@ -84,7 +84,7 @@ export function ServiceScreen({ app, route }) {
     `;
   }
   const { service, deploys, failing } = value;
-  if (service === undefined) return html`<${NeverWorked} name=${name} deploys=${deploys} mayChange=${api.mayChange} />`;
+  if (service === undefined) return html`<${NeverWorked} app=${app} name=${name} deploys=${deploys} />`;
   const { Panel } = SECTIONS[section];
   const props = { app, route, service, reload: () => reload() };
   return html`
@@ -134,12 +134,13 @@ async function failingRevision(api, { name }) {
 }
 
 /** @param {PanelProps} props */
-function Head({ app, service, reload }) {
+function Head({ app, route, service, reload }) {
   const { name, state, url } = service;
   const action = useAction();
   const isAsleep = ["asleep", "paused", "hibernated"].includes(state);
+  useEffect(action.clear, [route.section]);
   const change = (/** @type {"wake" | "sleep"} */ what) =>
-    action.run(async () => {
+    action.isBusy || action.run(async () => {
       await app.api.send("POST", servicePath(name, what));
       app.say({ text: `${name} ${what === "wake" ? "is awake" : "sleeps"}` });
       reload();
@@ -152,13 +153,18 @@ function Head({ app, service, reload }) {
       ${app.api.mayChange && html`<span class="actions">
         ${
         isAsleep || state === "failing"
-          ? html`<button type="button" disabled=${action.isBusy} onClick=${() => change("wake")}>Wake</button>`
-          : html`<button type="button" disabled=${action.isBusy} onClick=${() => change("sleep")}>Sleep</button>`
+          ? html`<button type="button" aria-disabled=${action.isBusy} onClick=${() => change("wake")}>Wake</button>`
+          : html`<button type="button" aria-disabled=${action.isBusy} onClick=${() => change("sleep")}>Sleep</button>`
       }
         <a class="button" href=${routeHash({ screen: "deploy", name })}>Deploy</a>
       </span>`}
     </div>
-    <${ErrorLine} error=${action.error} />
+    ${action.error && html`
+      <div class="dismissable">
+        <${ErrorLine} error=${state === "failing" ? new Error("It did not wake, see below.") : action.error} />
+        <button type="button" class="plain" aria-label="Close" onClick=${action.clear}>✕</button>
+      </div>
+    `}
     <${Facts} app=${app} service=${service} />
   `;
 }
@@ -181,7 +187,11 @@ function Facts({ app, service }) {
     ["In flight", now ? String(now.inFlight) + (now.waiting > 0 ? `, ${now.waiting} wait` : "") : "-"],
     ["Memory", sizeText(memory)],
     ["Swap", sizeText(swap)],
-    ["Saved", saved === undefined ? "-" : `${saved}%`, "Less memory than one instance that is always awake"],
+    [
+      "Saved",
+      saved === undefined ? "-" : `${saved}%`,
+      "So much less memory than one instance that is always awake, since its first start",
+    ],
     ...(maintenance === undefined ? [] : [["Maintenance", maintenance]]),
   ];
   return html`<dl class="facts">${
@@ -300,7 +310,7 @@ function DeletePanel({ app, service: { name, etag } }) {
     <details class="delete">
       <summary>Delete ${name}…</summary>
       <form onSubmit=${remove}>
-        <p>Deletes the service with its revisions, and stops its instances. History, secrets and volumes stay.</p>
+        <p>Deletes the service with its revisions, and stops its instances. Secrets and volumes stay, and its history: ${" "}<code>cless history ${name}</code> shows it.</p>
         <label>Type <strong>${name}</strong> to delete it
           <input value=${typed} autocomplete="off" onInput=${(/** @type {any} */ event) =>
             setTyped(event.target.value)} />
@@ -313,8 +323,15 @@ function DeletePanel({ app, service: { name, etag } }) {
   `;
 }
 
-/** @param {{ name: string, deploys: readonly DeployJson[], mayChange: boolean }} props */
-function NeverWorked({ name, deploys, mayChange }) {
+/** @param {{ app: App, name: string, deploys: readonly DeployJson[] }} props */
+function NeverWorked({ app, name, deploys }) {
+  const action = useAction();
+  const remove = () =>
+    action.run(async () => {
+      await app.api.send("DELETE", servicePath(name));
+      app.say({ text: `${name} is deleted` });
+      location.hash = routeHash({});
+    });
   const now = useNow(MINUTE_MS);
   const [last] = deploys;
   return html`
@@ -329,7 +346,13 @@ function NeverWorked({ name, deploys, mayChange }) {
       </section>
     `}
     ${deploys.length > 1 && html`<${DeployList} deploys=${deploys} now=${now} />`}
-    ${mayChange &&
-      html`<p class="panel"><a class="button" href=${routeHash({ screen: "deploy", name })}>Deploy it again</a></p>`}
+    ${app.api.mayChange && html`
+      <p class="panel actions">
+        <a class="button" href=${routeHash({ screen: "deploy", name })}>Deploy it again</a>
+        <button type="button" class="danger" disabled=${action.isBusy || last?.outcome === "running"}
+          onClick=${remove}>Delete ${name}</button>
+      </p>
+    `}
+    <${ErrorLine} error=${action.error} />
   `;
 }

@@ -19,6 +19,7 @@ const ACTIVITY_MS = 5000;
 const TIMELINES_MS = 300_000;
 const MINUTE_MS = 60_000;
 const WINDOW_MS = 24 * 60 * MINUTE_MS;
+const UNUSED = "What one instance of each service takes while it is awake, without what they take now";
 /** Changes often come together. */
 const SETTLE_MS = 500;
 /** If so many services have changed at once, all are asked for. */
@@ -71,7 +72,7 @@ export function ServicesScreen({ app, route }) {
   const to = Math.floor(now / MINUTE_MS) * MINUTE_MS + MINUTE_MS;
   return html`
     <h1 class="headline">${headline(all, unused).map((part, at) =>
-      html`<span>${at === 0 ? part : `, ${part}`}</span>`
+      html`<span title=${at === 2 ? UNUSED : undefined}>${at === 0 ? part : `, ${part}`}</span>`
     )}</h1>
     <${NeedsAttention} all=${attention(all, [...byName.values()], now)} />
     <div class="toolbar">
@@ -90,7 +91,8 @@ export function ServicesScreen({ app, route }) {
           <th role="columnheader" scope="col">State</th>
           <th role="columnheader" scope="col"
             class="axis-cell"><span class="unseen">Last 24 hours</span><${Axis} from=${to - WINDOW_MS} to=${to} /></th>
-          <th role="columnheader" scope="col" class="number">Requests</th>
+          <th role="columnheader" scope="col" class="number"
+            title="Its requests a second, or how long ago it was used">Last used</th>
           <th role="columnheader" scope="col" class="number">Memory</th>
         </tr>
       </thead>
@@ -148,7 +150,10 @@ function NeedsAttention({ all }) {
       <h2 id="attention">Needs attention</h2>
       <ul>${all.map(({ service, what, detail, section }) =>
         html`
-          <li><a href=${serviceHash(service, section)}>${service}</a><strong>${what}</strong><span>${detail}</span></li>
+          <li><a href=${serviceHash(
+            service,
+            section,
+          )}><b>${service}</b> <strong>${what}</strong> <span>${detail}</span></a></li>
         `
       )}
       </ul>
@@ -185,8 +190,7 @@ export function Axis({ from, to }) {
           label && (label.style.left = `${100 * x / width}%`)}>${text}</span>
       `
     )
-  }
-  </span>`;
+  }<span class="now">now</span></span>`;
 }
 
 /** What the colours, heights and dots of a band mean. */
@@ -198,15 +202,17 @@ export function Legend() {
       <path class=${`spell ${state}`} d=${path} /></svg>${state}</li>`
     )
   }
-    <li><svg viewBox="0 0 10 24" aria-hidden="true"><path class="wake cold" d="M5 14h0" /></svg>wake</li>
+    <li><svg viewBox="0 0 10 24" aria-hidden="true"><path class="wake cold" d="M5 14h0" /></svg>cold start</li>
+    <li><svg viewBox="0 0 10 24" aria-hidden="true"><path class="wake" d="M5 14h0" /></svg>other wake</li>
     <li><svg viewBox="0 0 10 24" aria-hidden="true"><path class="deploy" d="M5 6V22" /></svg>deploy</li>
+    <li><svg viewBox="0 0 10 24" aria-hidden="true"><path class="deploy failed" d="M5 6V22" /></svg>failed deploy</li>
   </ul>`;
 }
 
 /** Each state as high as in a band. */
 const SAMPLES = {
   ...{ ready: "M0 22v-15h10v15z", paused: "M0 22v-9h10v9z", hibernated: "M0 22v-5h10v5z" },
-  ...{ asleep: "M0 22v-1h10v1z", failing: "M0 22v-15h10v15z", unknown: "M0 22v-1h10v1z" },
+  ...{ asleep: "M0 22v-2h10v2z", failing: "M0 22v-15h10v15z", unknown: "M0 22v-2h10v2z" },
 };
 
 /** @param {{ mayChange: boolean }} props */

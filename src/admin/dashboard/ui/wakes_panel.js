@@ -55,9 +55,11 @@ export function WakesPanel({ app, service: { name } }) {
       <h2 id="log">Who woke it</h2>
       <p class="toolbar"><input type="search" placeholder="Filter" aria-label="Filter the wakes" value=${filter}
         onInput=${(/** @type {any} */ event) => setFilter(event.target.value)} />
-        <span class="quiet">${filter === "" ? "Kept for 24 hours" : `${shown.length} of ${wakes.length}`}</span></p>
+        <span class="quiet">${filter === ""
+          ? "Those that worked, in the last 24 hours; starts that failed are not listed"
+          : `${shown.length} of ${wakes.length}`}</span></p>
       <div class="scroll" tabindex="0" role="group" aria-label="Table">
-        <table>
+        <table class="stack">
           <thead>
             <tr>
               <th scope="col">When</th>

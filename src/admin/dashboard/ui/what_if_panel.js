@@ -4,7 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import { ErrorLine, useAction } from "./action.js";
 import { servicePath } from "./api.js";
 import { changeTemplate } from "./changes.js";
-import { countText, numberText, sizeText, spanText } from "./format.js";
+import { amountText, changeText, countText, numberText, sizeText, spanText } from "./format.js";
 import { html } from "./html.js";
 import { changedSettings, choicesFor, placeOf, settingText } from "./idle_settings.js";
 
@@ -120,11 +120,14 @@ function Setting({ name, now, value, onChange }) {
 
 /** @param {{ now: Outcome, then: Outcome, isChanged: boolean }} props */
 function Outcomes({ now, then, isChanged }) {
+  // The memory of a small service would be 0.0 in GB-hours.
+  const isSmall = Math.max(now.gbHoursPerDay, then.gbHoursPerDay) < 1;
+  const [unit, factor] = isSmall ? ["MB", 1000] : ["GB", 1];
   const rows = [
     ["Cold starts a day", now.coldStartsPerDay, then.coldStartsPerDay],
     ["Wakes from hibernated a day", now.wakesPerDay.hibernated, then.wakesPerDay.hibernated],
     ["Wakes from paused a day", now.wakesPerDay.resume, then.wakesPerDay.resume],
-    ["Memory, GB-hours a day", now.gbHoursPerDay, then.gbHoursPerDay],
+    [`Memory, ${unit}-hours a day`, factor * now.gbHoursPerDay, factor * then.gbHoursPerDay],
   ];
   return html`
     <table class="outcomes">
@@ -140,8 +143,8 @@ function Outcomes({ now, then, isChanged }) {
         html`
           <tr>
             <th scope="row">${title}</th>
-            <td class="number">${amount(before)}</td>
-            <td class="number strong">${isChanged ? amount(after) : "–"}</td>
+            <td class="number">${amountText(Number(before))}</td>
+            <td class="number strong">${isChanged ? amountText(Number(after)) : "–"}</td>
             <td class="number">${isChanged ? changeText(Number(before), Number(after)) : ""}</td>
           </tr>
         `
@@ -153,20 +156,4 @@ function Outcomes({ now, then, isChanged }) {
 /** @param {number} days */
 function daysText(days) {
   return days < 1 ? spanText(days * 86_400_000) : countText(Number(numberText(days)), "day");
-}
-
-/** @param {unknown} value */
-function amount(value) {
-  return numberText(Number(value));
-}
-
-/**
- * @param {number} before
- * @param {number} after
- */
-function changeText(before, after) {
-  if (before === after) return "same";
-  if (before === 0) return `+${numberText(after)}`;
-  const percent = Math.round(100 * (after - before) / before);
-  return `${percent > 0 ? "+" : percent < 0 ? "−" : "±"}${Math.abs(percent)}%`;
 }
