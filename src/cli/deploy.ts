@@ -9,6 +9,7 @@ import { parseMemoryLimit } from "../model/memory.ts";
 import { resolveTraffic } from "../model/traffic.ts";
 import { ACCESS_UNSETS, readAccessChange } from "./access_change.ts";
 import { changeService, type Query, servicePath } from "./client.ts";
+import { deploysOf } from "./deploys.ts";
 import { type Flag, flag, inGroup } from "./flags.ts";
 import { changesText, type DeclaredService, previewLine } from "./preview.ts";
 import { Progress } from "./progress.ts";
@@ -143,6 +144,12 @@ type Put = <T>(query: Query, signal?: AbortSignal) => Promise<{ answer: T; befor
 
 async function deployShown(call: Call, put: Put, signal: AbortSignal): Promise<number> {
   const screen = call.on("quiet") ? undefined : stderrScreen();
+  if (screen !== undefined) {
+    const [last] = await deploysOf(call.client, call.args[0]!);
+    if (last?.outcome === "running") {
+      screen.line(`waits for another deploy of ${call.args[0]}, whose progress comes first`);
+    }
+  }
   await using progress = screen && await Progress.start(call.client, call.args[0]!, screen);
   const wait = call.flags.get("wait") === false ? false : undefined;
   const renew = call.on("renew") || undefined;

@@ -9,7 +9,7 @@ import { ago, plainText, table, timeText } from "./text.ts";
 import { clientVerb, JSON_FLAG, printResult } from "./verb.ts";
 
 const LIMIT = 50;
-/** Of so many deploys, the newest ones that have output, it is shown. */
+/** Of so many deploys that failed, the newest ones, the output and the whole reason are shown. */
 const WITH_OUTPUT = 3;
 
 /** `cless history`: lists who changed a service, when, and how, and the deploys that failed. */
@@ -27,7 +27,7 @@ export const history = clientVerb({
   ],
   notes: [
     `BY is the name of the token. History is kept for ${HISTORY_DAYS} days, also that of a deleted service.`,
-    "Of the deploys, the newest 20 that worked are kept, and the newest 20 that failed or were called off, until the service is deleted. --deploys shows the last output of the newest three that failed, --deploys --json that of all.",
+    "Of the deploys, the newest 20 that worked are kept, and the newest 20 that failed or were called off, until the service is deleted. --deploys shows the whole reason and the last output of the newest three that failed, --deploys --json those of all.",
   ],
   example: ["cless history web", "cless history web --deploys"],
   run: async (call) => {
@@ -36,7 +36,7 @@ export const history = clientVerb({
     const path = servicePath(name, "history");
     if (call.on("deploys")) {
       const deploys = (await client.get<DeployJson[]>(servicePath(name, "deploys"))).slice(0, limit);
-      const failed = deploys.filter(({ output }) => output.length > 0).slice(0, WITH_OUTPUT);
+      const failed = deploys.filter(saysMore).slice(0, WITH_OUTPUT);
       return printResult(call, deploys, [deployTable(deploys), ...failed.map(failedDeployText)].join("\n\n"));
     }
     const deploys = await deploysOf(client, name);
@@ -55,10 +55,15 @@ export const history = clientVerb({
       "outcome" in entry ? failureClause(entry) : changeText(entry),
     ]);
     const list = table(["WHEN", "AT", "BY", "ACTION", "WHAT"], rows);
-    const hint = `The output of failed deploys: cless history ${name} --deploys`;
-    printResult(call, entries, failures.some(({ output }) => output.length > 0) ? `${list}\n\n${hint}` : list);
+    const hint = `More about failed deploys: cless history ${name} --deploys`;
+    printResult(call, entries, failed.some(saysMore) ? `${list}\n\n${hint}` : list);
   },
 });
+
+/** Whether there is more to tell of a deploy than its row in the table does. */
+function saysMore(deploy: DeployJson): boolean {
+  return deploy.output.length > 0 || (deploy.reason?.includes(";") ?? false);
+}
 
 /** A change, or a deploy that has changed nothing because it failed. */
 type Entry = HistoryJson | (DeployJson & Pick<HistoryJson, "at" | "action">);

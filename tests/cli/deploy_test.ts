@@ -1,4 +1,4 @@
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { noNet, noRun, noWrite } from "../support/permissions.ts";
 import { ANSWERS, apiTest, events, FakeApi, problem, REVISIONS, TEMPLATE, WEB } from "./fake_api.ts";
 import { programArgs } from "./run_main.ts";
@@ -41,7 +41,8 @@ apiTest(
     });
     assertEquals(api.sent(PUT), { ...TEMPLATE, image: "web:v3", env: { MODE: "a=b" } });
     assertEquals(api.asked.at(-1)!.headers.get("if-match"), '"4"');
-    assertEquals(api.asked[0]!.line, "GET /v1/events?service=web");
+    const lines = api.asked.map(({ line }) => line);
+    assert(lines.indexOf("GET /v1/events?service=web") < lines.indexOf(PUT), "no event is missed");
   },
 );
 
@@ -51,6 +52,15 @@ apiTest("deploy can be quiet, print JSON, and print the URL of the tag", DEPLOYS
   assertEquals(api.sent(PUT), { ...TEMPLATE, port: 80, traffic: 0, tag: "next" });
   assertEquals(api.asked.some(({ line }) => line.includes("/v1/events")), false);
   assertEquals(JSON.parse((await api.run("deploy", "web", "--json", "-q")).out), AFTER);
+});
+
+apiTest("a deploy that waits for another one of the service says so first", {
+  ...DEPLOYS,
+  "GET /v1/services/web/deploys": [{ outcome: "running" }],
+}, async (api) => {
+  const { err } = await api.run("deploy", "web", "--env", "A=1");
+  assertEquals(err.split("\n")[0], "waits for another deploy of web, whose progress comes first");
+  assertEquals((await api.run("deploy", "web", "--env", "A=1", "-q")).err, "");
 });
 
 apiTest("deploy says so if nothing is new", { ...DEPLOYS, [PUT]: WEB }, async (api) => {

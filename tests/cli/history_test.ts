@@ -65,7 +65,7 @@ apiTest("history has the failed deploys among the changes, with the reason", {
     "2m ago  alice   deploy   called off after 5.0s: cless is shutting down",
     "3m ago  ci      deploy   web-00001 → web-00002 (env, image); domains - → a.example",
   ]);
-  const hint = "The output of failed deploys: cless history web --deploys";
+  const hint = "More about failed deploys: cless history web --deploys";
   assertEquals(rows.slice(8), ["", hint], "a deploy that worked stands there once");
   const [failed, calledOff, ...more] = JSON.parse((await api.run("history", "web", "-n", "3", "--json")).out);
   assertEquals([failed.action, failed.outcome, failed.output], ["deploy", "failed", ["panic: no \x1b[31mKEY\x1b[0m"]]);
@@ -87,6 +87,15 @@ apiTest("history --deploys lists only deploys, each with how it ended and how lo
   assertEquals(JSON.parse((await api.run("history", "web", "--deploys", "-n", "1", "--json")).out), [DEPLOYS[0]]);
 });
 
+apiTest("history --deploys has the whole reason of a deploy that failed without output, if that says what to do", {
+  "GET /v1/services/web/deploys": [{ ...DEPLOYS[0], output: [] }, DEPLOYS[1]!],
+}, async (api) => {
+  assertEquals((await api.run("history", "web", "--deploys")).out.split("\n").slice(3), [
+    "",
+    "web-00003 failed after 31s: it ended with code 1; look at KEY (1m ago, by ci)",
+  ]);
+});
+
 apiTest("history of a service that never worked has its failed deploys", {
   "GET /v1/services/web/history": problem(404, "There is no service web"),
   "GET /v1/services/web/deploys": [DEPLOYS[0]!],
@@ -95,7 +104,7 @@ apiTest("history of a service that never worked has its failed deploys", {
     "WHEN    BY  ACTION  WHAT",
     "1m ago  ci  deploy  web-00003 failed after 31s: it ended with code 1",
     "",
-    "The output of failed deploys: cless history web --deploys",
+    "More about failed deploys: cless history web --deploys",
   ]);
   const missing = { code: 1, out: "", err: "cless: There is no service web" };
   api.answers["GET /v1/services/web/deploys"] = problem(404, "There is no service web");
