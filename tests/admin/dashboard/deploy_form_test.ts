@@ -42,6 +42,18 @@ Deno.test("the form of a new service takes the settings of a service that is the
   assertEquals(takenOver(form, formOf("shop", TEMPLATE), fresh), { ...typed, name: "" });
 });
 
+Deno.test("what somebody else has changed since the form was filled stays, and what is typed is taken", () => {
+  const filled = formOf("shop", TEMPLATE);
+  const newer = { ...TEMPLATE, image: "shop:2", port: 4000, env: { MODE: "fast" } };
+  const typed = { ...filled, memory: "256m", env: "LEVEL=debug", traffic: "10" };
+  assertEquals(bodyOf(takenOver(typed, filled, formOf("shop", newer)), newer), {
+    ...newer,
+    ...{ memory: "256m", env: { MODE: "fast", LEVEL: "debug" }, traffic: 10 },
+  });
+  const { memory: _, ...rest } = newer;
+  assertEquals(bodyOf(takenOver({ ...filled, memory: "" }, filled, formOf("shop", newer)), newer), rest);
+});
+
 Deno.test("variables are added, and one that was a secret gets the value", () => {
   const { env, secretEnv } = bodyOf({ ...formOf("shop", TEMPLATE), env: "MODE=fast\nTOKEN=x" }, TEMPLATE);
   assertEquals([env, secretEnv], [{ MODE: "fast", LEVEL: "info", TOKEN: "x" }, {}]);

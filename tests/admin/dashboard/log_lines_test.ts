@@ -30,7 +30,11 @@ Deno.test("a search finds text in any case, in one instance or in all", () => {
 });
 
 Deno.test("commands for terminals are left out, as the command line leaves them out", () => {
-  for (const text of ["\x1b[31mred\x1b[0m", "a\tb", "bell\x07", "plain"]) {
+  for (const text of ["\x1b[31mred\x1b[0m", "a\tb", "bell\x07", "plain", "\x1b]0;title\x07x", "\x1b(Bx"]) {
     assertEquals(log.plainText(text), cli.plainText(text));
   }
+});
+
+Deno.test("an app cannot let its output run backwards", () => {
+  assertEquals(log.plainText("a\u202eb\u2066c"), "abc");
 });

@@ -221,3 +221,9 @@ for (const colorScheme of ["dark", "light"] as const) {
     });
   }
 }
+
+dashboardTest("an address of a part that is not there shows the overview", {}, async (rig) => {
+  await deployWeb(rig, "Hello");
+  await rig.open({ hash: "#/services/web/toString" });
+  await rig.page.getByRole("heading", { name: "Traffic" }).waitFor();
+});

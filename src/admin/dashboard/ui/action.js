@@ -3,6 +3,7 @@
 import { useState } from "preact/hooks";
 import { ApiError } from "./api.js";
 import { html } from "./html.js";
+import { plainText } from "./log_lines.js";
 
 /**
  * Something that a reader starts, such as a change: whether it goes on, and why the last one failed.
@@ -49,5 +50,7 @@ export function ErrorLine({ error, except = [] }) {
  * @param {{ lines: readonly string[] }} props
  */
 export function Output({ lines }) {
-  return html`<pre class="output" tabindex="0" role="group" aria-label="Last output">${lines.join("\n")}</pre>`;
+  return html`<pre class="output" tabindex="0" role="group" aria-label="Last output">${
+    lines.map(plainText).join("\n")
+  }</pre>`;
 }

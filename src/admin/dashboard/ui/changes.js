@@ -12,24 +12,26 @@ import { splitText } from "./shares.js";
 
 /**
  * Makes a service, or a new revision of one, based on its present state. Tries again if somebody else has changed it
- * meanwhile.
+ * meanwhile, unless it must be as the reader knows it.
  *
  * @param {Api} api
  * @param {string} name
  * @param {(template: Template | undefined) => Record<string, any>} change Makes the request's body from the latest
  * revision's template, which is `undefined` for a new service
+ * @param {string} [etag] The service as the reader knows it: if it has changed since, nothing is done
  * @returns {Promise<{ before: ServiceJson | undefined, after: ServiceJson, template: Template | undefined }>}
  */
-export async function deploy(api, name, change) {
+export async function deploy(api, name, change, etag) {
   for (let tries = 1;; tries++) {
     const before = await api.find(servicePath(name));
     const revision = before && await api.get(servicePath(name, "revisions", before.latestRevision));
     try {
       const body = change(revision?.template);
-      const after = await api.json("PUT", servicePath(name), { body, ifMatch: before?.etag });
+      const after = await api.json("PUT", servicePath(name), { body, ifMatch: etag ?? before?.etag });
       return { before, after, template: revision?.template };
     } catch (error) {
-      if (!(error instanceof ApiError && error.status === 412) || tries === MAX_TRIES) throw error;
+      const isStale = error instanceof ApiError && error.status === 412;
+      if (!isStale || etag !== undefined || tries === MAX_TRIES) throw error;
     }
   }
 }
@@ -37,18 +39,49 @@ export async function deploy(api, name, change) {
 const MAX_TRIES = 4;
 
 /**
- * Deploys the latest revision's template with a change. The way back is a deploy of the template as it was.
+ * Deploys the latest revision's template with a change. The way back is a deploy of the template as it was, which leaves
+ * alone what somebody else has changed since.
  *
  * @param {Api} api
  * @param {string} name
  * @param {(template: Template) => Template} change
+ * @param {string} [etag] See {@linkcode deploy}
  * @returns {Promise<Done>}
  */
-export async function changeTemplate(api, name, change) {
-  const { after, before, template = {} } = await deploy(api, name, (template = {}) => change(template));
+export async function changeTemplate(api, name, change, etag) {
+  const { after, before, template = {} } = await deploy(api, name, (template = {}) => change(template), etag);
   const { latestRevision } = after;
   if (latestRevision === before?.latestRevision) return { text: `${latestRevision} is the latest already` };
-  return { text: `${latestRevision} is deployed`, undo: () => changeTemplate(api, name, () => template) };
+  return { text: deployedText(after), undo: () => changeTemplate(api, name, () => template, after.etag) };
+}
+
+/**
+ * That a revision is deployed, and whether requests come to it: a pinned split leaves it without.
+ *
+ * @param {Pick<ServiceJson, "latestRevision" | "traffic">} service
+ */
+function deployedText({ latestRevision, traffic }) {
+  return `${latestRevision} is deployed${
+    hasRequests({ latestRevision, traffic }) ? "" : `, without traffic: ${splitText(traffic)}`
+  }`;
+}
+
+/** @param {Pick<ServiceJson, "latestRevision" | "traffic">} service */
+function hasRequests({ latestRevision, traffic }) {
+  return traffic.some(({ percent, revision }) => percent > 0 && ["latest", latestRevision].includes(revision));
+}
+
+/**
+ * What a deploy has done. The way back is the split as it was, if the deploy has changed it.
+ *
+ * @param {Api} api
+ * @param {ServiceJson | undefined} before
+ * @param {ServiceJson} after
+ * @returns {Done}
+ */
+export function deployed(api, before, after) {
+  const text = deployedText(after);
+  return before === undefined || !hasRequests(after) ? { text } : { text, undo: () => rollBack(api, after) };
 }
 
 /**
@@ -68,10 +101,10 @@ export async function setTraffic(api, { name, traffic: before, etag }, traffic) 
  * Undoes the last change of a service's traffic. A second rollback undoes the first.
  *
  * @param {Api} api
- * @param {string} name
+ * @param {Pick<ServiceJson, "name" | "etag">} service As the reader knows it
  * @returns {Promise<Done>}
  */
-export async function rollBack(api, name) {
-  const after = await api.json("POST", servicePath(name, "rollback"));
-  return { text: `traffic: ${splitText(after.traffic)}`, undo: () => rollBack(api, name) };
+export async function rollBack(api, { name, etag }) {
+  const after = await api.json("POST", servicePath(name, "rollback"), { ifMatch: etag });
+  return { text: `traffic: ${splitText(after.traffic)}`, undo: () => rollBack(api, after) };
 }

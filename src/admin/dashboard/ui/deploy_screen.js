@@ -3,7 +3,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ErrorLine, useAction } from "./action.js";
 import { ApiError, ConnectionLost, servicePath } from "./api.js";
-import { deploy, rollBack } from "./changes.js";
+import { deploy, deployed } from "./changes.js";
 import { allFaults, bodyOf, faultsOf, fieldOf, formOf, LABELS, reasonText, takenOver } from "./deploy_form.js";
 import { NO_PROGRESS, progressAfter } from "./deploy_progress.js";
 import { html } from "./html.js";
@@ -81,7 +81,7 @@ function Form({ app, isNamed, found }) {
   const [form, setForm] = useState(found.base);
   const [faults, setFaults] = useState(/** @type {FieldError[]} */ ([]));
   const [progress, setProgress] = useState(NO_PROGRESS);
-  const [deployed, setDeployed] = useState(/** @type {ServiceJson | undefined} */ (undefined));
+  const [outcome, setOutcome] = useState(/** @type {ServiceJson | undefined} */ (undefined));
   const typedName = form.name.trim();
   useEvents(app.events, (event) => {
     if (action.isBusy && event.data.service === typedName) setProgress((before) => progressAfter(before, event));
@@ -107,23 +107,26 @@ function Form({ app, isNamed, found }) {
     event.preventDefault();
     const found = faultsOf(form);
     setFaults(found);
-    setDeployed(undefined);
+    setOutcome(undefined);
     setProgress(NO_PROGRESS);
     // The API says what else is wrong, so that all is told at once.
     if (found.length > 0) return void refusalsOf(app.api, form).then((more) => setFaults(allFaults(found, more)));
     action.run(async () => {
+      /** @type {Record<string, any> | undefined} */
+      let body;
       try {
         const { before, after } = await deploy(app.api, typedName, (template) => {
           if (template !== undefined && typedName !== known) throw new ServiceFound(template);
-          return bodyOf(form, template);
+          // Somebody may have changed the service since the form was filled: only what is typed replaces that.
+          const latest = template === undefined ? form : takenOver(form, base, formOf(typedName, template));
+          return body = bodyOf(latest, template);
         });
-        setDeployed(after);
-        takeOver(typedName, bodyOf(form));
+        setOutcome(after);
+        takeOver(typedName, body);
         if (after.latestRevision === before?.latestRevision) {
           return app.say({ text: `${after.latestRevision} is the latest already` });
         }
-        const text = `${after.latestRevision} is deployed`;
-        app.say(before === undefined ? { text } : { text, undo: () => rollBack(app.api, typedName) });
+        app.say(deployed(app.api, before, after));
       } catch (error) {
         if (!(error instanceof ServiceFound)) throw error;
         takeOver(typedName, error.template);
@@ -139,7 +142,7 @@ function Form({ app, isNamed, found }) {
       ${!isNamed && html`
         <${Field} ...${field("name")} onLeave=${lookUp}
           help="Lower-case letters, digits and hyphens: the first label of its address" />
-        <p class="note" role="status">${known !== "" && deployed === undefined &&
+        <p class="note" role="status">${known !== "" && outcome === undefined &&
           html`There is a service <a class="link" href=${serviceHash(known)}>${known}</a>: this makes a new revision of
           it. What you have not typed is as it has it.`}</p>
       `}
@@ -171,7 +174,7 @@ function Form({ app, isNamed, found }) {
         <span class="quiet">If the new revision does not become ready, nothing changes.</span></p>
     </form>
     <${ProgressLines} progress=${progress} isBusy=${action.isBusy} />
-    <${Outcome} name=${typedName} error=${action.error} deployed=${deployed} />
+    <${Outcome} name=${typedName} error=${action.error} deployed=${outcome} />
   `;
 }
 

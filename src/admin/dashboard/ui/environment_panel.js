@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 import { ErrorLine, useAction } from "./action.js";
 import { servicePath } from "./api.js";
-import { changeTemplate } from "./changes.js";
+import { changeTemplate, deploy, deployed } from "./changes.js";
 import { problemOf, templateFields, variablesOf } from "./environment.js";
 import { ago } from "./format.js";
 import { html } from "./html.js";
@@ -21,7 +21,7 @@ const MINUTE_MS = 60_000;
  * @param {PanelProps} props
  */
 export function EnvironmentPanel({ app, service, reload }) {
-  const { name, latestRevision } = service;
+  const { etag, latestRevision, name } = service;
   const revision = useLoaded(
     () => app.api.get(servicePath(name, "revisions", latestRevision)),
     MINUTE_MS,
@@ -42,7 +42,7 @@ export function EnvironmentPanel({ app, service, reload }) {
   const save = (/** @type {Event} */ event) => {
     event.preventDefault();
     action.run(async () => {
-      app.say(await changeTemplate(app.api, name, (template) => ({ ...template, ...templateFields(variables) })));
+      app.say(await changeTemplate(app.api, name, (template) => ({ ...template, ...templateFields(variables) }), etag));
       setDraft(undefined);
       reload();
     });
@@ -154,7 +154,12 @@ function SecretsPanel({ app, name, secrets, used, reload }) {
   const [secret, setSecret] = useState("");
   const [value, setValue] = useState("");
   const action = useAction();
-  const deploy = () => changeTemplate(app.api, name, (template) => template);
+  // The template stays as it is, so that only its former revision has the former value.
+  const renew = async () => {
+    const { after, before } = await deploy(app.api, name, (template = {}) => template);
+    if (after.latestRevision === before?.latestRevision) return { text: `${name} has the latest values already` };
+    return deployed(app.api, before, after);
+  };
   const submit = (/** @type {Event} */ event) => {
     event.preventDefault();
     action.run(async () => {
@@ -203,7 +208,7 @@ function SecretsPanel({ app, name, secrets, used, reload }) {
         ${
         isUsed && html`<button type="button" disabled=${action.isBusy} onClick=${() =>
           action.run(async () => {
-            app.say(await deploy());
+            app.say(await renew());
             reload();
           })}>Deploy ${name} with it</button>`
       }

@@ -56,11 +56,15 @@ export function matching(lines, text, instance) {
 }
 
 /**
- * A line without colours and other commands for terminals.
+ * A line without colours and other commands for terminals, and without characters that let text run backwards.
  *
  * @param {string} text
  */
 export function plainText(text) {
-  // deno-lint-ignore no-control-regex
-  return text.replaceAll(/\x1b\[[0-?]*[ -/]*[@-~]/g, "").replaceAll(/[\x00-\x08\x0a-\x1f\x7f-\x9f]/g, "");
+  return text.replaceAll(ESCAPES, "").replaceAll(CONTROLS, "");
 }
+
+// deno-lint-ignore no-control-regex
+const ESCAPES = /\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]+[0-~])/g;
+// deno-lint-ignore no-control-regex
+const CONTROLS = /[\x00-\x08\x0a-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g;

@@ -66,7 +66,7 @@ const SECTIONS = {
 export function ServiceScreen({ app, route }) {
   const { api, events } = app;
   const { name } = route;
-  const section = route.section in SECTIONS ? /** @type {keyof typeof SECTIONS} */ (route.section) : "";
+  const section = Object.hasOwn(SECTIONS, route.section) ? /** @type {keyof typeof SECTIONS} */ (route.section) : "";
   const { value, error, reload } = useLoaded(() => loadService(api, name), SERVICE_MS, [name]);
   const timeline = useLoaded(() => api.get("/v1/timelines", { hours: 24, service: name }), TIMELINE_MS, [name]);
   useEvents(events, ({ type, data }) => {

@@ -82,7 +82,7 @@ export function TrafficPanel({ app, service, reload }) {
             setDraft(undefined)}>Cancel</button>
           <button type="button" class="last" disabled=${action.isBusy || previousTraffic === undefined}
             title=${previousTraffic && "Undoes the last change of the shares"}
-            onClick=${() => apply(() => rollBack(app.api, name))}>Roll back${previousTraffic &&
+            onClick=${() => apply(() => rollBack(app.api, service))}>Roll back${previousTraffic &&
               ` to ${splitText(previousTraffic)}`}</button>
           ${previousTraffic === undefined && html`<span class="quiet">It has had no other shares to go back to.</span>`}
         </p>

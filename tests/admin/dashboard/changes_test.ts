@@ -1,0 +1,78 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { Api, ApiError } from "../../../src/admin/dashboard/ui/api.js";
+import { changeTemplate, deployed, rollBack } from "../../../src/admin/dashboard/ui/changes.js";
+
+/** A service whose revisions are the templates that were deployed, behind the requests that the page makes. */
+class FakeApi extends Api {
+  templates: Record<string, unknown>[] = [{ image: "shop:1", pauseAfter: "1m" }];
+  rollbacks = 0;
+  #generation = 1;
+
+  constructor() {
+    super({ signedOut: () => {}, connection: () => {} });
+  }
+
+  // deno-lint-ignore no-explicit-any
+  override json(method: string, path: string, { body, ifMatch }: any = {}): Promise<any> {
+    if (method === "GET" && path.includes("/revisions/")) return Promise.resolve({ template: this.templates.at(-1) });
+    if (method !== "GET") {
+      if (ifMatch !== undefined && ifMatch !== String(this.#generation)) {
+        return Promise.reject(new ApiError(412, "the service shop was changed in the meantime"));
+      }
+      if (method === "PUT") this.templates.push(body);
+      else this.rollbacks++;
+      this.#generation++;
+    }
+    const latestRevision = `shop-0000${this.templates.length}`;
+    const traffic = [{ revision: "latest", percent: 100 }];
+    return Promise.resolve({ name: "shop", latestRevision, traffic, etag: String(this.#generation) });
+  }
+}
+
+const pauseSooner = (template: Record<string, unknown>) => ({ ...template, pauseAfter: "10s" });
+
+Deno.test("a change is undone by a deploy of the template as it was, and redone by a second undo", async () => {
+  const api = new FakeApi();
+  const done = await changeTemplate(api, "shop", pauseSooner);
+  const undone = await done.undo!();
+  assertEquals(api.templates.at(-1), { image: "shop:1", pauseAfter: "1m" });
+  await undone.undo!();
+  assertEquals(api.templates.at(-1), { image: "shop:1", pauseAfter: "10s" });
+});
+
+Deno.test("an undo is refused if somebody else has changed the service since", async () => {
+  const api = new FakeApi();
+  const done = await changeTemplate(api, "shop", pauseSooner);
+  await changeTemplate(api, "shop", (template) => ({ ...template, image: "shop:2" }));
+  await assertRejects(() => done.undo!(), ApiError, "changed in the meantime");
+  assertEquals(api.templates.at(-1), { image: "shop:2", pauseAfter: "10s" });
+});
+
+Deno.test("a change of what the reader sees is refused if it is not so any more, and others are made all the same", async () => {
+  const api = new FakeApi();
+  await changeTemplate(api, "shop", (template) => ({ ...template, image: "shop:2" }));
+  await assertRejects(() => changeTemplate(api, "shop", pauseSooner, "1"), ApiError, "changed in the meantime");
+  await changeTemplate(api, "shop", pauseSooner);
+  assertEquals(api.templates.at(-1), { image: "shop:2", pauseAfter: "10s" });
+});
+
+Deno.test("a rollback and its undo are refused if the split is not the one that the reader knows", async () => {
+  const api = new FakeApi();
+  await assertRejects(() => rollBack(api, { name: "shop", etag: "0" }), ApiError, "changed in the meantime");
+  const done = await rollBack(api, { name: "shop", etag: "1" });
+  await changeTemplate(api, "shop", pauseSooner);
+  await assertRejects(() => done.undo!(), ApiError, "changed in the meantime");
+  assertEquals(api.rollbacks, 1);
+});
+
+Deno.test("a deploy to which no requests come says so, and is not undone by a split that it has not changed", async () => {
+  const api = new FakeApi();
+  const before = await api.json("GET", "/v1/services/shop");
+  const done = (revision: string) =>
+    deployed(api, before, { ...before, latestRevision: "shop-00002", traffic: [{ revision, percent: 100 }] });
+  for (const revision of ["latest", "shop-00002"]) {
+    const { text, undo } = done(revision);
+    assertEquals([text, typeof undo], ["shop-00002 is deployed", "function"]);
+  }
+  assertEquals(done("shop-00001"), { text: "shop-00002 is deployed, without traffic: shop-00001 100%" });
+});
