@@ -48,6 +48,10 @@ export function eventText({ type, data }: EventJson): string {
     case "exec.started":
       return `${text("by")} runs ${text("command")} in ${instance}`;
     case "exec.ended":
+      // Without a code, the client has gone, and the command may go on.
+      if (data["code"] === undefined) {
+        return `${text("by")} is connected to ${text("command")} in ${instance} no more${after(data["ms"])}`;
+      }
       return `${text("command")} of ${text("by")} has ended in ${instance}${after(data["ms"])}${
         codeText(data["code"])
       }`;

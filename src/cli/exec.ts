@@ -34,7 +34,7 @@ export const exec = clientVerb({
   notes: [
     "Without a command, it runs bash, or sh if the image has no bash. Write -- before a command with flags of its own.",
     "The service is woken if it sleeps, and the instance stays awake until the command ends. A deploy or cless sleep waits for it as for a request, up to the drain timeout.",
-    "The exit code is that of the command; 127 if the image does not have it, 126 if it cannot be run, and 125 if something else has failed. If this program is killed, the command gets the end of its input and goes on, as with docker exec.",
+    "The exit code is that of the command; 127 if the image does not have it, 126 if it cannot be run, and 125 if something else has failed. If this program is killed, the command goes on, as with docker exec; without a terminal, it gets the end of its input.",
   ],
   example: ["cless exec web", "cless exec db -- pg_dump shop >shop.sql", "cless exec web --user root -- id"],
   run: async (call) => {

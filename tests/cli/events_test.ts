@@ -156,7 +156,11 @@ Deno.test("every event has its words, and those of a later version have their fi
       { instance: "web-1", by: "ci", command: "sh", code: 7, ms: 1200 },
       "sh of ci has ended in web-1 after 1.2s, with code 7",
     ],
-    ["exec.ended", { instance: "web-1", by: "ci", command: "sh", ms: 20 }, "sh of ci has ended in web-1 after 20ms"],
+    [
+      "exec.ended",
+      { instance: "web-1", by: "ci", command: "sh", ms: 20 },
+      "ci is connected to sh in web-1 no more after 20ms",
+    ],
     ["instance.draining", { instance: "web-1" }, "web-1 answers its last requests"],
     ["instance.stopped", { instance: "web-1" }, "web-1 has stopped"],
     ["instance.stopped", { instance: "web-1", reason: "it was killed" }, "web-1 has stopped: it was killed"],

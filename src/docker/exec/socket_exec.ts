@@ -16,6 +16,8 @@ import { type Hijacked, writeAll } from "./hijack.ts";
 /** The head of each frame of the output: its stream, three zeros, and its length. */
 const FRAME_HEAD_BYTES = 8;
 const READ_BYTES = 32 * 1024;
+/** Ctrl-D twice: after the beginning of a line, one only ends that. */
+const END_OF_INPUT = new Uint8Array([4, 4]);
 /** After the output has ended, the engine may need a moment to know the exit code. */
 const CODE_CHECKS = 50;
 const CODE_CHECK_MS = 20;
@@ -77,7 +79,8 @@ export class SocketExec implements ExecProcess {
   }
 
   async endInput(): Promise<void> {
-    await this.#connection.closeWrite();
+    if (this.#terminal === undefined) await this.#connection.closeWrite();
+    else await this.write(END_OF_INPUT); // an engine ends the output of a command with a terminal along with its input
   }
 
   async resize(size: TerminalSize): Promise<void> {

@@ -119,6 +119,20 @@ execTest("a command with a terminal gets its size, also a new one, and its outpu
   assertEquals(start, { Detach: false, Tty: true, ConsoleSize: [31, 97] });
 });
 
+execTest("the end of the input is typed at a terminal, and the output after it is not lost", {
+  [START]: handOver(async (connection) => {
+    const room = new Uint8Array(10);
+    const count = await connection.read(room);
+    // An engine ends the connection with the input of a command that has a terminal.
+    await writeAll(connection, `got ${room.subarray(0, count ?? 0)}`);
+  }),
+}, async (api) => {
+  const process = await api.exec("one", { ...LS, terminal: { columns: 80, rows: 24 } }, never());
+  const got = outcome(process);
+  await process.endInput();
+  assertEquals((await got).stdout, "got 4,4");
+});
+
 const REASONS: Record<string, [said: string, end: ExecEnd]> = {
   "that the image does not have": [
     'OCI runtime exec failed: exec failed: unable to start container process: exec: "nosuch": executable file not found in $PATH: unknown\r\n',
