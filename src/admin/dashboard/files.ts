@@ -33,6 +33,8 @@ import route from "./ui/route.js" with { type: "text" };
 import series from "./ui/series.js" with { type: "text" };
 import serviceScreen from "./ui/service_screen.js" with { type: "text" };
 import servicesScreen from "./ui/services_screen.js" with { type: "text" };
+import settings from "./ui/settings.js" with { type: "text" };
+import settingsPanel from "./ui/settings_panel.js" with { type: "text" };
 import shares from "./ui/shares.js" with { type: "text" };
 import signIn from "./ui/sign_in.js" with { type: "text" };
 import start from "./ui/start.js" with { type: "text" };
@@ -81,6 +83,8 @@ const MODULES: Readonly<Record<string, string>> = {
   "series.js": series,
   "service_screen.js": serviceScreen,
   "services_screen.js": servicesScreen,
+  "settings.js": settings,
+  "settings_panel.js": settingsPanel,
   "shares.js": shares,
   "sign_in.js": signIn,
   "start.js": start,

@@ -85,6 +85,10 @@ dashboardTest(
     await slider.waitFor();
     const apply = page.getByRole("button", { name: "Apply" });
     assertEquals(await apply.isDisabled(), true);
+    await page.getByRole("button", { name: "Compare times to stop after" }).click();
+    await page.getByRole("button", { name: "Choose 45 min" }).click();
+    assertEquals(await slider.getAttribute("aria-valuetext"), "45 min");
+    assertEquals(await barriers(page), []);
     await slider.fill("0");
     await page.getByText("1 min", { exact: true }).waitFor();
     await apply.click();

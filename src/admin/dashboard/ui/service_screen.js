@@ -15,6 +15,7 @@ import { useEvents, useLoaded, useNow } from "./live.js";
 import { LogsPanel } from "./logs_panel.js";
 import { RevisionsPanel } from "./revisions_panel.js";
 import { routeHash, serviceHash } from "./route.js";
+import { SettingsPanel } from "./settings_panel.js";
 import { Axis, Legend } from "./services_screen.js";
 import { withSpell } from "./timeline.js";
 import { TrafficPanel } from "./traffic_panel.js";
@@ -290,6 +291,7 @@ function OverviewPanel(props) {
       <${InstancesPanel} ...${props} />
     </div>
     <${FiguresPanel} ...${props} />
+    <${SettingsPanel} ...${props} />
     ${props.app.api.mayChange && html`<${DeletePanel} ...${props} />`}
   `;
 }

@@ -26,10 +26,12 @@ export function differences(before, after) {
 }
 
 /**
+ * The fields of a template with their values as texts.
+ *
  * @param {Record<string, any>} template
  * @returns {Map<string, string>}
  */
-function flat(template) {
+export function flat(template) {
   const { env = {}, secretEnv = {}, ...fields } = template;
   return new Map([
     ...Object.entries(fields).flatMap(([name, value]) => entries(name, value)),

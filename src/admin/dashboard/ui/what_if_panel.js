@@ -6,7 +6,7 @@ import { servicePath } from "./api.js";
 import { changeTemplate } from "./changes.js";
 import { amountText, changeText, countText, numberText, sizeText, spanText } from "./format.js";
 import { html } from "./html.js";
-import { changedSettings, choicesFor, placeOf, settingText } from "./idle_settings.js";
+import { changedSettings, choicesFor, placeOf, settingMs, settingText } from "./idle_settings.js";
 
 /** @import { IdleSetting, IdleSettings } from "./idle_settings.js" */
 /** @import { PanelProps } from "./service_screen.js" */
@@ -15,6 +15,8 @@ import { changedSettings, choicesFor, placeOf, settingText } from "./idle_settin
 /** @typedef {{ days: number, canHibernate?: boolean, minInstances?: number, memory: { awakeBytes: number, pausedBytes: number, hibernatedBytes: number }, now: Outcome, then: Outcome }} WhatIf */
 
 const SETTLE_MS = 120;
+/** The times to stop after that are compared. */
+const STOPS = ["5m", "10m", "15m", "20m", "30m", "45m", "1h", "90m", "2h", "3h", "6h", "12h", "24h"];
 const TITLES = {
   pauseAfter: ["Pause after", "Its memory stays, its processor time ends. The next request waits some milliseconds."],
   hibernateAfter: ["Hibernate after", "Its memory moves to the disk. The next request waits a moment longer."],
@@ -85,7 +87,11 @@ export function WhatIfPanel({ app, service, reload }) {
               onChange=${(/** @type {string} */ value) => setWanted({ ...wanted, [key]: value })} />
           `
         )}</div>
-        <${Outcomes} now=${now} then=${then} isChanged=${isChanged} />
+        <div>
+          <${Outcomes} now=${now} then=${then} isChanged=${isChanged} />
+          <${Stops} app=${app} name=${name} days=${days} value=${settings.stopAfter} key=${service.latestRevision}
+            onChoose=${(/** @type {string} */ stopAfter) => setWanted({ ...wanted, stopAfter })} />
+        </div>
       </div>
       <p class="actions">
         ${app.api.mayChange &&
@@ -146,6 +152,58 @@ function Outcomes({ now, then, isChanged }) {
             <td class="number">${amountText(Number(before))}</td>
             <td class="number strong">${isChanged ? amountText(Number(after)) : "–"}</td>
             <td class="number">${isChanged ? changeText(Number(before), Number(after)) : ""}</td>
+          </tr>
+        `
+      )}</tbody>
+    </table>
+  `;
+}
+
+/**
+ * What times to stop after would have brought, on demand, to choose one.
+ *
+ * @param {object} props
+ * @param {import("./app.js").App} props.app
+ * @param {string} props.name
+ * @param {number} props.days
+ * @param {string} props.value
+ * @param {(stopAfter: string) => void} props.onChoose
+ */
+function Stops({ app, name, days, value, onChoose }) {
+  const [rows, setRows] = useState(/** @type {Outcome[]} */ ([]));
+  const action = useAction();
+  const load = () =>
+    action.run(async () => {
+      /** @type {WhatIf[]} */
+      const all = await Promise.all(STOPS.map((stopAfter) => app.api.get(servicePath(name, "what-if"), { stopAfter })));
+      setRows(all.map(({ then }) => then));
+    });
+  if (days === 0) return null;
+  if (rows.length === 0) {
+    return html`
+      <p class="actions"><button type="button" disabled=${action.isBusy} onClick=${load}>Compare times to
+          stop after</button></p>
+      <${ErrorLine} error=${action.error} />
+    `;
+  }
+  return html`
+    <table class="outcomes">
+      <thead>
+        <tr>
+          <th scope="col">Stop after</th>
+          <th scope="col" class="number">Cold starts</th>
+          <th scope="col" class="number">MB-hours</th>
+          <td></td>
+        </tr>
+      </thead>
+      <tbody>${rows.map(({ coldStartsPerDay, gbHoursPerDay, stopAfter }) =>
+        html`
+          <tr>
+            <th scope="row">${settingText(stopAfter)}</th>
+            <td class="number">${amountText(coldStartsPerDay)}</td>
+            <td class="number">${amountText(1000 * gbHoursPerDay)}</td>
+            <td class="number"><button type="button" class="plain" disabled=${settingMs(stopAfter) === settingMs(value)}
+              aria-label=${`Choose ${settingText(stopAfter)}`} onClick=${() => onChoose(stopAfter)}>choose</button></td>
           </tr>
         `
       )}</tbody>
