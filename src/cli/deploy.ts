@@ -16,7 +16,7 @@ import { Progress } from "./progress.ts";
 import { INTERRUPTED, untilInterrupted } from "./streams.ts";
 import { mergeChange, readEnvFile, type TemplateChange } from "./template_change.ts";
 import { stderrScreen } from "./terminal.ts";
-import { splitText } from "./text.ts";
+import { plainText, splitText } from "./text.ts";
 import { type Call, checked, clientVerb, JSON_FLAG, parseNumber, parseWhole, printJson, readPairs } from "./verb.ts";
 
 const FLAGS: readonly Flag[] = [
@@ -124,12 +124,13 @@ export const deploy = clientVerb({
         const latest = before && await client.get<RevisionJson>(servicePath(name, "revisions", before.latestRevision));
         const body = { ...mergeChange(latest?.template, before, change), ...request };
         const options = { body, query, ifMatch: before?.etag, signal };
-        return { answer: await client.json("PUT", servicePath(name), options), before };
+        return { answer: await client.json("PUT", servicePath(name), options), before, latest, body };
       });
     if (call.on("dry-run")) {
       const renew = call.on("renew") || undefined;
-      const { answer } = await put<DeployPreview>({ dryRun: true, renew });
-      return call.on("json") ? printJson(answer) : console.log(previewLine(name, answer));
+      const { answer, body, latest } = await put<DeployPreview>({ dryRun: true, renew });
+      const show = (field: string) => changeText(field, latest, body);
+      return call.on("json") ? printJson(answer) : console.log(previewLine(name, answer, name.length, show));
     }
     const code = await untilInterrupted((signal) => deployShown(call, put, signal));
     if (code === INTERRUPTED) {
@@ -139,8 +140,26 @@ export const deploy = clientVerb({
   },
 });
 
-/** Sends the deploy. Resolves with the answer, and with the service as it was before. */
-type Put = <T>(query: Query, signal?: AbortSignal) => Promise<{ answer: T; before: ServiceJson | undefined }>;
+/** What a deploy sends, and what was before. */
+interface Sent<T> {
+  readonly answer: T;
+  readonly body: Readonly<Record<string, unknown>>;
+  readonly before: ServiceJson | undefined;
+  readonly latest: RevisionJson | undefined;
+}
+
+/** Sends the deploy. Resolves with the answer. */
+type Put = <T>(query: Query, signal?: AbortSignal) => Promise<Sent<T>>;
+
+/** A changed field of the template, with its value before and after if these are single words. */
+function changeText(field: string, latest: RevisionJson | undefined, body: Readonly<Record<string, unknown>>): string {
+  const limits: Readonly<Record<string, { readonly value: unknown }>> = latest?.limits ?? {};
+  const template: Readonly<Record<string, unknown>> = latest?.template ?? {};
+  const [before, after] = [template[field] ?? limits[field]?.value, body[field]];
+  const isOneWord = [before, after].every((value) => typeof value !== "object");
+  if (!isOneWord || (before === undefined && after === undefined)) return field;
+  return plainText(`${field} ${before ?? "default"} → ${after ?? "default"}`);
+}
 
 async function deployShown(call: Call, put: Put, signal: AbortSignal): Promise<number> {
   const screen = call.on("quiet") ? undefined : stderrScreen();

@@ -7,15 +7,27 @@ import { splitText } from "./text.ts";
 /** The marks of services that are created, changed, or left unchanged. */
 const MARKS = { create: "+", update: "~", none: "=" };
 
-/** One line about what a deploy would change: `~ shop  env, image; domains - → a.example`. */
-export function previewLine(name: string, preview: DeployPreview, width = name.length): string {
-  return `${MARKS[preview.change]} ${name.padEnd(width)}  ${previewText(preview)}`.trimEnd();
+/**
+ * One line about what a deploy would change: `~ shop  env, image; domains - → a.example`.
+ *
+ * @param show Writes a changed field of the template.
+ */
+export function previewLine(
+  name: string,
+  preview: DeployPreview,
+  width = name.length,
+  show: (field: string) => string = String,
+): string {
+  return `${MARKS[preview.change]} ${name.padEnd(width)}  ${previewText(preview, show)}`.trimEnd();
 }
 
 /** The settings whose values are part of a preview. */
 const WITH_VALUES = ["domains", "revisionHistory", "declaredBy"];
 
-function previewText({ change, changed, settings = [], pull, ...service }: DeployPreview): string {
+function previewText(
+  { change, changed, settings = [], pull, ...service }: DeployPreview,
+  show: (field: string) => string,
+): string {
   if (change === "none") return pull ? "the image is pulled to see if it has changed" : "";
   if (change === "create") return pull ? "create; the image is pulled first" : "create";
   const state = (when: "before" | "after"): DeclaredService => ({
@@ -25,12 +37,16 @@ function previewText({ change, changed, settings = [], pull, ...service }: Deplo
     declaredBy: service.declaredBy[when],
   });
   const fields = [...changed, ...settings.filter((setting) => !WITH_VALUES.includes(setting))];
-  return changesText(fieldsText(fields), state("before"), state("after")) || "update";
+  return changesText(fieldsText(fields, show), state("before"), state("after")) || "update";
 }
 
-/** Lists the changed fields of a template. Leaves out the image's id if the image's name has changed too. */
-export function fieldsText(changed: readonly string[]): string {
-  return changed.filter((field) => field !== "imageId" || !changed.includes("image")).join(", ")
+/**
+ * Lists the changed fields of a template. Leaves out the image's id if the image's name has changed too.
+ *
+ * @param show Writes a field.
+ */
+export function fieldsText(changed: readonly string[], show: (field: string) => string = String): string {
+  return changed.filter((field) => field !== "imageId" || !changed.includes("image")).map(show).join(", ")
     .replace("imageId", "content of the image").replace("secretVersions", "values of secrets");
 }
 

@@ -240,11 +240,20 @@ apiTest("a dry run changes nothing and says what would change", {
   },
 }, async (api) => {
   const { out, err } = await api.run("deploy", "web", "--image", "web:v3", "--dry-run");
-  assertEquals([out, err], ["~ web  env, image; domains - → a.example", ""]);
+  assertEquals([out, err], ["~ web  env, image web:v2 → web:v3; domains - → a.example", ""]);
   assertEquals(api.changes, [`${PUT}?dryRun=true`]);
   api.answers[`${PUT}?dryRun=true&renew=true`] = api.answers[`${PUT}?dryRun=true`]!;
   assertEquals((await api.run("deploy", "web", "--dry-run", "--renew")).code, 0);
   assertEquals(api.changes.at(-1), `${PUT}?dryRun=true&renew=true`);
+  const changed = ["imageId", "memory", "readOnly", "stopAfter"];
+  api.answers[`${PUT}?dryRun=true`] = { ...api.answers[`${PUT}?dryRun=true`], changed };
+  const limits = { stopAfter: { value: "12h", from: "default" } };
+  api.answers["GET /v1/services/web/revisions/web-00002"] = { ...REVISIONS[0], template: TEMPLATE, limits };
+  const flags = ["--stop-after", "1h", "--unset", "memory", "--read-only", "--dry-run"];
+  assertEquals(
+    (await api.run("deploy", "web", ...flags)).out,
+    "~ web  content of the image, memory 256m → default, readOnly default → true, stopAfter 12h → 1h; domains - → a.example",
+  );
 });
 
 apiTest("wrong flags are exit code 2, and no value of a variable is shown", ANSWERS, async (api) => {
