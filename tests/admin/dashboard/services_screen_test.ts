@@ -85,6 +85,23 @@ dashboardTest(
   },
 );
 
+dashboardTest("on a phone, a tap on a wake tells who it was for, and the list of wakes is not cut off", {
+  viewport: { width: 390, height: 760 },
+  hasTouch: true,
+}, async (rig) => {
+  const { page, program } = rig;
+  assertEquals((await program.get("golang", "/cart")).status, 200);
+  await until(async () => (await program.api("/v1/wakes")).length === 1);
+  await rig.open();
+  const { x, y, width, height } = (await page.getByRole("slider", { name: /^golang/ }).boundingBox())!;
+  await page.touchscreen.tap(x + width - 1, y + height / 2);
+  await page.locator(".tip").getByText("/cart").waitFor();
+  await page.evaluate(() => location.hash = "#/services/golang/wakes");
+  await page.locator("td").getByText("/cart").waitFor();
+  const hidden = await page.locator(".scroll").evaluate((box) => box.scrollWidth - box.clientWidth);
+  assertEquals(hidden, 0);
+});
+
 dashboardTest("looking wakes nothing", {}, async (rig) => {
   const { page, program } = rig;
   await useGolang(rig);
