@@ -11,6 +11,7 @@ import { ACCESS_UNSETS, readAccessChange } from "./access_change.ts";
 import { changeService, type Query, servicePath } from "./client.ts";
 import { deploysOf } from "./deploys.ts";
 import { type Flag, flag, inGroup } from "./flags.ts";
+import { limitText } from "./look.ts";
 import { changesText, type DeclaredService, previewLine } from "./preview.ts";
 import { Progress } from "./progress.ts";
 import { INTERRUPTED, untilInterrupted } from "./streams.ts";
@@ -158,7 +159,8 @@ function changeText(field: string, latest: RevisionJson | undefined, body: Reado
   const [before, after] = [template[field] ?? limits[field]?.value, body[field]];
   const isOneWord = [before, after].every((value) => typeof value !== "object");
   if (!isOneWord || (before === undefined && after === undefined)) return field;
-  return plainText(`${field} ${before ?? "default"} → ${after ?? "default"}`);
+  const text = (value: unknown) => value === undefined ? "default" : limitText(field, String(value));
+  return plainText(`${field} ${text(before)} → ${text(after)}`);
 }
 
 async function deployShown(call: Call, put: Put, signal: AbortSignal): Promise<number> {

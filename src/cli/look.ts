@@ -419,7 +419,8 @@ function limitTable(limits: RevisionJson["limits"]): string {
 /** The limits of which 0 means that there is none; of the others, it means never. */
 const AMOUNTS: ReadonlySet<string> = new Set(["concurrency", "memory", "cpus"]);
 
-function limitText(name: string, value: string | number | readonly string[]): string {
+/** A limit as people write it: `never`, `no limit`, `256m`, `11.8 GiB`. */
+export function limitText(name: string, value: string | number | readonly string[]): string {
   if (typeof value === "object") return value.join(", ") || "none";
   if (AMOUNTS.has(name) && Number(value) === 0) return "no limit";
   if (value === "0") return "never";

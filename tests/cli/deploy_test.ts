@@ -245,14 +245,19 @@ apiTest("a dry run changes nothing and says what would change", {
   api.answers[`${PUT}?dryRun=true&renew=true`] = api.answers[`${PUT}?dryRun=true`]!;
   assertEquals((await api.run("deploy", "web", "--dry-run", "--renew")).code, 0);
   assertEquals(api.changes.at(-1), `${PUT}?dryRun=true&renew=true`);
-  const changed = ["imageId", "memory", "readOnly", "stopAfter"];
+  const changed = ["imageId", "memory", "readOnly", "startTimeout", "stopAfter"];
   api.answers[`${PUT}?dryRun=true`] = { ...api.answers[`${PUT}?dryRun=true`], changed };
-  const limits = { stopAfter: { value: "12h", from: "default" } };
-  api.answers["GET /v1/services/web/revisions/web-00002"] = { ...REVISIONS[0], template: TEMPLATE, limits };
-  const flags = ["--stop-after", "1h", "--unset", "memory", "--read-only", "--dry-run"];
+  const limits = {
+    memory: { value: "12341826k", from: "default" },
+    startTimeout: { value: "1m", from: "default" },
+    stopAfter: { value: "12h", from: "default" },
+  };
+  const { memory: _, ...template } = TEMPLATE;
+  api.answers["GET /v1/services/web/revisions/web-00002"] = { ...REVISIONS[0], template, limits };
+  const flags = ["--stop-after", "0", "--memory", "64m", "--start-timeout", "2m", "--read-only", "--dry-run"];
   assertEquals(
     (await api.run("deploy", "web", ...flags)).out,
-    "~ web  content of the image, memory 256m → default, readOnly default → true, stopAfter 12h → 1h; domains - → a.example",
+    "~ web  content of the image, memory 11.8 GiB → 64m, readOnly default → true, startTimeout 1m → 2m, stopAfter 12h → never; domains - → a.example",
   );
 });
 
