@@ -231,3 +231,27 @@ dashboardTest("an address of a part that is not there shows the overview", {}, a
   await rig.open({ hash: "#/services/web/toString" });
   await rig.page.getByRole("heading", { name: "Traffic" }).waitFor();
 });
+
+dashboardTest("what if tells of the sliders as they are, also if an earlier answer comes later", {}, async (rig) => {
+  const { page, program } = rig;
+  await deployWeb(rig, "Hello");
+  const { json: estimate } = await program.send("GET", "/v1/services/web/what-if");
+  const late = Promise.withResolvers<void>();
+  await page.route(/what-if\?pauseAfter=/, async (route) => {
+    const isEarlier = route.request().url().includes("pauseAfter=1s");
+    if (isEarlier) await late.promise;
+    await route.fulfill({ json: { ...estimate, then: { ...estimate.then, coldStartsPerDay: isEarlier ? 11 : 22 } } });
+  });
+  await rig.open({ hash: "#/services/web/what-if" });
+  const earlier = page.waitForRequest(/what-if\?pauseAfter=1s/);
+  await page.getByLabel("Pause after").fill("0");
+  await earlier;
+  await page.getByLabel("Pause after").fill("3");
+  const cold = page.getByRole("row", { name: /^Cold starts/ });
+  await cold.getByText("22", { exact: true }).waitFor();
+  const answered = page.waitForResponse(/what-if\?pauseAfter=1s/);
+  late.resolve();
+  await (await answered).finished();
+  await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 100)));
+  assertEquals(await cold.getByText("22", { exact: true }).count(), 1);
+});

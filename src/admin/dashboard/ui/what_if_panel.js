@@ -35,13 +35,18 @@ export function WhatIfPanel({ app, service, reload }) {
   const [error, setError] = useState(/** @type {Error | undefined} */ (undefined));
   const action = useAction();
   useEffect(() => {
+    let isCurrent = true; // an earlier answer may come later
     const timer = setTimeout(() => {
       app.api.get(servicePath(name, "what-if"), wanted).then((value) => {
+        if (!isCurrent) return;
         setEstimate(value);
         setError(undefined);
-      }, setError);
+      }, (failure) => isCurrent && setError(failure));
     }, SETTLE_MS);
-    return () => clearTimeout(timer);
+    return () => {
+      isCurrent = false;
+      clearTimeout(timer);
+    };
   }, [JSON.stringify(wanted), service.latestRevision]);
   if (estimate === undefined) {
     return html`
