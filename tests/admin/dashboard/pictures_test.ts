@@ -45,7 +45,7 @@ for (const colorScheme of ["light", "dark"] as const) {
     await page.getByRole("slider").first().waitFor();
     assertEquals(await barriers(page), []);
     await take(rig, `all-${colorScheme}`);
-    await page.setViewportSize({ ...SIZE, height: 1170 });
+    await page.setViewportSize({ ...SIZE, height: 1110 });
     await page.getByRole("link", { name: "shop", exact: true }).click();
     await page.getByLabel("Share of shop-00001").waitFor();
     await page.getByRole("heading", { name: "Over time" }).waitFor();
