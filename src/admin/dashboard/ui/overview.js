@@ -68,10 +68,9 @@ export function headline(activities, unused) {
  */
 export function attention(activities, timelines, now) {
   const failing = activities.filter(({ state }) => state === "failing").map((one) => {
-    const length = age(one.failingSince, now);
     return {
       service: one.service,
-      what: `failing${/\d/.test(length) ? ` for ${length}` : ""}`,
+      what: failingText(one.failingSince, now).toLowerCase(),
       detail: clauseOf(one.failure ?? ""),
       section: "",
     };
@@ -83,6 +82,17 @@ export function attention(activities, timelines, now) {
     return [{ service, what: `deploy ${last.outcome}`, detail, section: "history" }];
   });
   return [...failing, ...failed];
+}
+
+/**
+ * For how long a service fails: `Failing for 3m`.
+ *
+ * @param {string | undefined} since ISO 8601
+ * @param {number} now ms since 1970
+ */
+export function failingText(since, now) {
+  const length = age(since, now);
+  return `Failing${/\d/.test(length) ? ` for ${length}` : ""}`;
 }
 
 /**

@@ -7,12 +7,13 @@ import { Band, TipBox } from "./band.js";
 import { NO_PROGRESS, progressAfter, waitingText } from "./deploy_progress.js";
 import { EnvironmentPanel } from "./environment_panel.js";
 import { FiguresPanel } from "./figures_panel.js";
-import { age, ago, durationText, numberText, sizeText } from "./format.js";
+import { ago, durationText, numberText, sizeText } from "./format.js";
 import { DeployList, HistoryPanel } from "./history_panel.js";
 import { html } from "./html.js";
 import { InstancesPanel } from "./instances_panel.js";
 import { useEvents, useLoaded, useNow } from "./live.js";
 import { LogsPanel } from "./logs_panel.js";
+import { failingText } from "./overview.js";
 import { RevisionsPanel } from "./revisions_panel.js";
 import { routeHash, serviceHash } from "./route.js";
 import { SettingsPanel } from "./settings_panel.js";
@@ -219,7 +220,7 @@ function Failure({ app, service, failing, deploys }) {
     const { failure } = failing ?? {};
     return html`
       <section class="attention" aria-label="Failure">
-        <h2>Failing for ${age(service.failingSince, now)}</h2>
+        <h2>${failingText(service.failingSince, now)}</h2>
         <p>${failure?.reason ?? service.failure}</p>
         ${failing && failure &&
           html`<p class="quiet">${failing.name}, ${failure.count === 1 ? "once" : `${failure.count} times in a row`}, ${
