@@ -3,47 +3,47 @@ import preact from "preact" with { type: "text" };
 import hooks from "preact/hooks" with { type: "text" };
 import uPlot from "uplot/dist/uPlot.iife.min.js" with { type: "text" };
 import uPlotStyle from "uplot/dist/uPlot.min.css" with { type: "text" };
-import action from "./ui/action.js" with { type: "text" };
+import action from "./ui/parts/action.js" with { type: "text" };
 import api from "./ui/api.js" with { type: "text" };
 import style from "./ui/app.css" with { type: "text" };
 import app from "./ui/app.js" with { type: "text" };
-import band from "./ui/band.js" with { type: "text" };
+import band from "./ui/parts/band.js" with { type: "text" };
 import changes from "./ui/changes.js" with { type: "text" };
-import chart from "./ui/chart.js" with { type: "text" };
-import deployForm from "./ui/deploy_form.js" with { type: "text" };
-import deployProgress from "./ui/deploy_progress.js" with { type: "text" };
-import deployScreen from "./ui/deploy_screen.js" with { type: "text" };
-import environment from "./ui/environment.js" with { type: "text" };
-import environmentPanel from "./ui/environment_panel.js" with { type: "text" };
-import figuresPanel from "./ui/figures_panel.js" with { type: "text" };
-import format from "./ui/format.js" with { type: "text" };
-import historyPanel from "./ui/history_panel.js" with { type: "text" };
-import historyText from "./ui/history_text.js" with { type: "text" };
+import chart from "./ui/parts/chart.js" with { type: "text" };
+import deployForm from "./ui/model/deploy_form.js" with { type: "text" };
+import deployProgress from "./ui/parts/deploy_progress.js" with { type: "text" };
+import deployScreen from "./ui/screens/deploy_screen.js" with { type: "text" };
+import environment from "./ui/model/environment.js" with { type: "text" };
+import environmentPanel from "./ui/panels/environment_panel.js" with { type: "text" };
+import figuresPanel from "./ui/panels/figures_panel.js" with { type: "text" };
+import format from "./ui/model/format.js" with { type: "text" };
+import historyPanel from "./ui/panels/history_panel.js" with { type: "text" };
+import historyText from "./ui/model/history_text.js" with { type: "text" };
 import html from "./ui/html.js" with { type: "text" };
 import icon from "./ui/icon.svg" with { type: "text" };
-import idleSettings from "./ui/idle_settings.js" with { type: "text" };
+import idleSettings from "./ui/model/idle_settings.js" with { type: "text" };
 import page from "./ui/index.html" with { type: "text" };
-import instancesPanel from "./ui/instances_panel.js" with { type: "text" };
+import instancesPanel from "./ui/panels/instances_panel.js" with { type: "text" };
 import live from "./ui/live.js" with { type: "text" };
-import logLines from "./ui/log_lines.js" with { type: "text" };
-import logsPanel from "./ui/logs_panel.js" with { type: "text" };
-import overview from "./ui/overview.js" with { type: "text" };
-import revisionsPanel from "./ui/revisions_panel.js" with { type: "text" };
-import route from "./ui/route.js" with { type: "text" };
-import series from "./ui/series.js" with { type: "text" };
-import serviceScreen from "./ui/service_screen.js" with { type: "text" };
-import servicesScreen from "./ui/services_screen.js" with { type: "text" };
-import settings from "./ui/settings.js" with { type: "text" };
-import settingsPanel from "./ui/settings_panel.js" with { type: "text" };
-import shares from "./ui/shares.js" with { type: "text" };
-import signIn from "./ui/sign_in.js" with { type: "text" };
+import logLines from "./ui/model/log_lines.js" with { type: "text" };
+import logsPanel from "./ui/panels/logs_panel.js" with { type: "text" };
+import overview from "./ui/model/overview.js" with { type: "text" };
+import revisionsPanel from "./ui/panels/revisions_panel.js" with { type: "text" };
+import route from "./ui/model/route.js" with { type: "text" };
+import series from "./ui/model/series.js" with { type: "text" };
+import serviceScreen from "./ui/screens/service_screen.js" with { type: "text" };
+import servicesScreen from "./ui/screens/services_screen.js" with { type: "text" };
+import settings from "./ui/model/settings.js" with { type: "text" };
+import settingsPanel from "./ui/panels/settings_panel.js" with { type: "text" };
+import shares from "./ui/model/shares.js" with { type: "text" };
+import signIn from "./ui/screens/sign_in.js" with { type: "text" };
 import start from "./ui/start.js" with { type: "text" };
-import templateDiff from "./ui/template_diff.js" with { type: "text" };
-import timeline from "./ui/timeline.js" with { type: "text" };
-import trafficPanel from "./ui/traffic_panel.js" with { type: "text" };
-import wakeHistogram from "./ui/wake_histogram.js" with { type: "text" };
-import wakesPanel from "./ui/wakes_panel.js" with { type: "text" };
-import whatIfPanel from "./ui/what_if_panel.js" with { type: "text" };
+import templateDiff from "./ui/model/template_diff.js" with { type: "text" };
+import timeline from "./ui/model/timeline.js" with { type: "text" };
+import trafficPanel from "./ui/panels/traffic_panel.js" with { type: "text" };
+import wakeHistogram from "./ui/model/wake_histogram.js" with { type: "text" };
+import wakesPanel from "./ui/panels/wakes_panel.js" with { type: "text" };
+import whatIfPanel from "./ui/panels/what_if_panel.js" with { type: "text" };
 
 /** Where the browser finds the libraries that modules import by their names. */
 const LIBRARIES: Readonly<Record<string, string>> = {
@@ -56,44 +56,44 @@ const LIBRARY_IMPORT = /\b(from|import)(\s*)(["'])([\w/]+)\3/g;
 
 /** The modules of the page, each with its source. */
 const MODULES: Readonly<Record<string, string>> = {
-  "action.js": action,
+  "parts/action.js": action,
   "api.js": api,
   "app.js": app,
-  "band.js": band,
+  "parts/band.js": band,
   "changes.js": changes,
-  "chart.js": chart,
-  "deploy_form.js": deployForm,
-  "deploy_progress.js": deployProgress,
-  "deploy_screen.js": deployScreen,
-  "environment.js": environment,
-  "environment_panel.js": environmentPanel,
-  "figures_panel.js": figuresPanel,
-  "format.js": format,
-  "history_panel.js": historyPanel,
-  "history_text.js": historyText,
+  "parts/chart.js": chart,
+  "model/deploy_form.js": deployForm,
+  "parts/deploy_progress.js": deployProgress,
+  "screens/deploy_screen.js": deployScreen,
+  "model/environment.js": environment,
+  "panels/environment_panel.js": environmentPanel,
+  "panels/figures_panel.js": figuresPanel,
+  "model/format.js": format,
+  "panels/history_panel.js": historyPanel,
+  "model/history_text.js": historyText,
   "html.js": html,
-  "idle_settings.js": idleSettings,
-  "instances_panel.js": instancesPanel,
+  "model/idle_settings.js": idleSettings,
+  "panels/instances_panel.js": instancesPanel,
   "live.js": live,
-  "log_lines.js": logLines,
-  "logs_panel.js": logsPanel,
-  "overview.js": overview,
-  "revisions_panel.js": revisionsPanel,
-  "route.js": route,
-  "series.js": series,
-  "service_screen.js": serviceScreen,
-  "services_screen.js": servicesScreen,
-  "settings.js": settings,
-  "settings_panel.js": settingsPanel,
-  "shares.js": shares,
-  "sign_in.js": signIn,
+  "model/log_lines.js": logLines,
+  "panels/logs_panel.js": logsPanel,
+  "model/overview.js": overview,
+  "panels/revisions_panel.js": revisionsPanel,
+  "model/route.js": route,
+  "model/series.js": series,
+  "screens/service_screen.js": serviceScreen,
+  "screens/services_screen.js": servicesScreen,
+  "model/settings.js": settings,
+  "panels/settings_panel.js": settingsPanel,
+  "model/shares.js": shares,
+  "screens/sign_in.js": signIn,
   "start.js": start,
-  "template_diff.js": templateDiff,
-  "timeline.js": timeline,
-  "traffic_panel.js": trafficPanel,
-  "wake_histogram.js": wakeHistogram,
-  "wakes_panel.js": wakesPanel,
-  "what_if_panel.js": whatIfPanel,
+  "model/template_diff.js": templateDiff,
+  "model/timeline.js": timeline,
+  "panels/traffic_panel.js": trafficPanel,
+  "model/wake_histogram.js": wakeHistogram,
+  "panels/wakes_panel.js": wakesPanel,
+  "panels/what_if_panel.js": whatIfPanel,
   "lib/htm.js": htm,
   "lib/preact.js": preact,
   "lib/preact_hooks.js": hooks,

@@ -173,14 +173,19 @@ Deno.test({
   ignore: noRead,
   fn: async () => {
     const folder = new URL("src/admin/dashboard/ui/", ROOT);
-    const names: string[] = [];
-    for await (const { name } of Deno.readDir(folder)) {
-      names.push(name);
-      if (name.endsWith(".js")) {
-        assert((await Deno.readTextFile(new URL(name, folder))).startsWith("// @ts-check\n"), name);
+    const read = async (below: string): Promise<void> => {
+      for await (const { isDirectory, name } of Deno.readDir(new URL(below, folder))) {
+        const path = `${below}${name}`.slice(2);
+        if (isDirectory) {
+          await read(`./${path}/`);
+          continue;
+        }
+        assert(FILES.has(path), path);
+        if (!name.endsWith(".js")) continue;
+        assert((await Deno.readTextFile(new URL(path, folder))).startsWith("// @ts-check\n"), path);
       }
-    }
-    assertEquals(names.filter((name) => !FILES.has(name)), []);
+    };
+    await read("./");
   },
 });
 
@@ -188,7 +193,7 @@ Deno.test({
   name: "modules are served without comments, and with each line in its place",
   ignore: noRead,
   fn: async () => {
-    for (const name of ["timeline.js", "service_screen.js"]) {
+    for (const name of ["model/timeline.js", "screens/service_screen.js"]) {
       const source = (await Deno.readTextFile(new URL(`src/admin/dashboard/ui/${name}`, ROOT))).split("\n");
       const served = FILES.get(name)!.split("\n");
       assertEquals(served.length, source.length);

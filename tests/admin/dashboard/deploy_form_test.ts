@@ -7,7 +7,7 @@ import {
   formOf,
   reasonText,
   takenOver,
-} from "../../../src/admin/dashboard/ui/deploy_form.js";
+} from "../../../src/admin/dashboard/ui/model/deploy_form.js";
 import { parseEnv } from "../../../src/cli/template_change.ts";
 import { parseService } from "../../../src/control/schema/schema.ts";
 

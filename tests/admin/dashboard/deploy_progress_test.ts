@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { NO_PROGRESS, progressAfter, waitingText } from "../../../src/admin/dashboard/ui/deploy_progress.js";
+import { NO_PROGRESS, progressAfter, waitingText } from "../../../src/admin/dashboard/ui/parts/deploy_progress.js";
 import * as cli from "../../../src/cli/waiting_text.ts";
 
 Deno.test("a deploy tells what it does, each thing once, and what renews itself apart", () => {

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { problemOf, templateFields, variablesOf } from "../../../src/admin/dashboard/ui/environment.js";
+import { problemOf, templateFields, variablesOf } from "../../../src/admin/dashboard/ui/model/environment.js";
 
 Deno.test("variables and secrets are one list by name, and the same template afterwards", () => {
   const template = { env: { MODE: "fast", ADDRESS: ":80" }, secretEnv: { DB: "shop.db" } };

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import * as cli from "../../../src/cli/text.ts";
-import * as format from "../../../src/admin/dashboard/ui/format.js";
+import * as format from "../../../src/admin/dashboard/ui/model/format.js";
 
 const NOW = Date.parse("2026-11-30T12:00:00Z");
 

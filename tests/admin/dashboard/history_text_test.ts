@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { changeText, splitBefore } from "../../../src/admin/dashboard/ui/history_text.js";
+import { changeText, splitBefore } from "../../../src/admin/dashboard/ui/model/history_text.js";
 
 const TRAFFIC = [{ revision: "latest", percent: 100 }];
 const SPLIT = [{ revision: "latest", percent: 10 }, { revision: "web-00001", percent: 90 }];

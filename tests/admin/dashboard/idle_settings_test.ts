@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import * as idle from "../../../src/admin/dashboard/ui/idle_settings.js";
+import * as idle from "../../../src/admin/dashboard/ui/model/idle_settings.js";
 import { parseDuration } from "../../../src/model/time.ts";
 
 Deno.test("a slider's places are settings that the API understands, from the shortest to never", () => {

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import * as log from "../../../src/admin/dashboard/ui/log_lines.js";
+import * as log from "../../../src/admin/dashboard/ui/model/log_lines.js";
 import * as cli from "../../../src/cli/text.ts";
 
 const line = (text: string, instance = "a") => ({ instance, revision: "web-00001", stream: "stdout", text }) as const;

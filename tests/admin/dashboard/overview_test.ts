@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
-import * as overview from "../../../src/admin/dashboard/ui/overview.js";
-import type { Activity } from "../../../src/admin/dashboard/ui/overview.js";
-import type { Timeline } from "../../../src/admin/dashboard/ui/timeline.js";
+import * as overview from "../../../src/admin/dashboard/ui/model/overview.js";
+import type { Activity } from "../../../src/admin/dashboard/ui/model/overview.js";
+import type { Timeline } from "../../../src/admin/dashboard/ui/model/timeline.js";
 
 const NOW = Date.parse("2026-11-30T12:00:00Z");
 const MB = 2 ** 20;

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { parseRoute, routeHash, serviceHash } from "../../../src/admin/dashboard/ui/route.js";
+import { parseRoute, routeHash, serviceHash } from "../../../src/admin/dashboard/ui/model/route.js";
 
 Deno.test("an address leads to the screen that it was made for", () => {
   const routes = [

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { figuresText, seriesOf } from "../../../src/admin/dashboard/ui/series.js";
+import { figuresText, seriesOf } from "../../../src/admin/dashboard/ui/model/series.js";
 
 const FROM = Date.parse("2026-11-30T10:00:00Z");
 const point = (minutes: number, requests: number, more = {}) => ({

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { settingsOf } from "../../../src/admin/dashboard/ui/settings.js";
+import { settingsOf } from "../../../src/admin/dashboard/ui/model/settings.js";
 
 Deno.test("settings tell where volumes are, and where each limit comes from, but no variables", () => {
   const template = {

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { moveShare, sharesOf, splitText, trafficOf } from "../../../src/admin/dashboard/ui/shares.js";
+import { moveShare, sharesOf, splitText, trafficOf } from "../../../src/admin/dashboard/ui/model/shares.js";
 import * as cli from "../../../src/cli/text.ts";
 
 const TRAFFIC = [{ revision: "latest", percent: 90 }, { revision: "web-00001", percent: 10, tag: "old" }];

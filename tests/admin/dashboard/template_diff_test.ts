@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { differences } from "../../../src/admin/dashboard/ui/template_diff.js";
+import { differences } from "../../../src/admin/dashboard/ui/model/template_diff.js";
 
 const revision = (template: Record<string, unknown>, imageId = "sha256:aaaaaaaaaaaaaaaa") => ({ imageId, template });
 

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import * as timeline from "../../../src/admin/dashboard/ui/timeline.js";
-import type { Timeline, Wake } from "../../../src/admin/dashboard/ui/timeline.js";
+import * as timeline from "../../../src/admin/dashboard/ui/model/timeline.js";
+import type { Timeline, Wake } from "../../../src/admin/dashboard/ui/model/timeline.js";
 
 const FROM = Date.parse("2026-11-29T12:00:00Z");
 const HOUR = 3_600_000;

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { wakesByKind, withRoom } from "../../../src/admin/dashboard/ui/wake_histogram.js";
+import { wakesByKind, withRoom } from "../../../src/admin/dashboard/ui/model/wake_histogram.js";
 import { summarize } from "../../../src/control/figures/wake_counts.ts";
 
 const wake = (how: "cold" | "resume", bucket: number, count: number, revision = "web-00001") =>

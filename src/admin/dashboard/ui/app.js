@@ -2,16 +2,16 @@
 /// <reference lib="dom" />
 import { render } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { useAction } from "./action.js";
+import { useAction } from "./parts/action.js";
 import { Api } from "./api.js";
-import { DeployScreen } from "./deploy_screen.js";
-import { zoneText } from "./format.js";
+import { DeployScreen } from "./screens/deploy_screen.js";
+import { zoneText } from "./model/format.js";
 import { html } from "./html.js";
 import { Events } from "./live.js";
-import { parseRoute, routeHash } from "./route.js";
-import { ServiceScreen } from "./service_screen.js";
-import { ServicesScreen } from "./services_screen.js";
-import { SignIn } from "./sign_in.js";
+import { parseRoute, routeHash } from "./model/route.js";
+import { ServiceScreen } from "./screens/service_screen.js";
+import { ServicesScreen } from "./screens/services_screen.js";
+import { SignIn } from "./screens/sign_in.js";
 
 /** @import { Session } from "./api.js" */
 /** @import { Done } from "./changes.js" */

@@ -1,7 +1,7 @@
 // @ts-check
 /// <reference lib="dom" />
 import { ApiError, servicePath } from "./api.js";
-import { splitText } from "./shares.js";
+import { splitText } from "./model/shares.js";
 
 /** Changes of a service, each with the way back. */
 
@@ -89,7 +89,7 @@ export function deployed(api, before, after) {
  *
  * @param {Api} api
  * @param {Pick<ServiceJson, "name" | "traffic" | "etag">} service As the reader knows it
- * @param {readonly import("./shares.js").Target[]} traffic
+ * @param {readonly import("./model/shares.js").Target[]} traffic
  * @returns {Promise<Done>}
  */
 export async function setTraffic(api, { name, traffic: before, etag }, traffic) {

@@ -1,19 +1,19 @@
 // @ts-check
 /// <reference lib="dom" />
-import { Band, TipBox } from "./band.js";
+import { Band, TipBox } from "../parts/band.js";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { html } from "./html.js";
-import { useCollected, useEvents, useLoaded, useNow } from "./live.js";
-import { arranged, attention, headline, requestsText, SORTS, unusedBytes, withState } from "./overview.js";
-import { routeHash, serviceHash } from "./route.js";
-import { axisLabels, withSpell } from "./timeline.js";
-import { clauseOf, sizeText } from "./format.js";
+import { html } from "../html.js";
+import { useCollected, useEvents, useLoaded, useNow } from "../live.js";
+import { arranged, attention, headline, requestsText, SORTS, unusedBytes, withState } from "../model/overview.js";
+import { routeHash, serviceHash } from "../model/route.js";
+import { axisLabels, withSpell } from "../model/timeline.js";
+import { clauseOf, sizeText } from "../model/format.js";
 
-/** @import { App } from "./app.js" */
-/** @import { Tip } from "./band.js" */
-/** @import { Activity } from "./overview.js" */
-/** @import { Route } from "./route.js" */
-/** @import { Timeline } from "./timeline.js" */
+/** @import { App } from "../app.js" */
+/** @import { Tip } from "../parts/band.js" */
+/** @import { Activity } from "../model/overview.js" */
+/** @import { Route } from "../model/route.js" */
+/** @import { Timeline } from "../model/timeline.js" */
 
 const ACTIVITY_MS = 5000;
 const TIMELINES_MS = 300_000;

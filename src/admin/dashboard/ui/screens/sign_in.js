@@ -1,9 +1,9 @@
 // @ts-check
 /// <reference lib="dom" />
 import { useEffect, useRef, useState } from "preact/hooks";
-import { html } from "./html.js";
+import { html } from "../html.js";
 
-/** @import { Api, Session } from "./api.js" */
+/** @import { Api, Session } from "../api.js" */
 
 /**
  * Asks for a token, once: then the browser has a session.

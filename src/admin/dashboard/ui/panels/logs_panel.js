@@ -1,16 +1,16 @@
 // @ts-check
 /// <reference lib="dom" />
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
-import { ErrorLine } from "./action.js";
-import { servicePath } from "./api.js";
-import { countText, momentText } from "./format.js";
-import { html } from "./html.js";
-import { appended, LineSplitter, matching, plainText } from "./log_lines.js";
-import { routeHash } from "./route.js";
+import { ErrorLine } from "../parts/action.js";
+import { servicePath } from "../api.js";
+import { countText, momentText } from "../model/format.js";
+import { html } from "../html.js";
+import { appended, LineSplitter, matching, plainText } from "../model/log_lines.js";
+import { routeHash } from "../model/route.js";
 
-/** @import { App } from "./app.js" */
-/** @import { LogLine } from "./log_lines.js" */
-/** @import { PanelProps } from "./service_screen.js" */
+/** @import { App } from "../app.js" */
+/** @import { LogLine } from "../model/log_lines.js" */
+/** @import { PanelProps } from "../screens/service_screen.js" */
 
 const TAIL = 200;
 const RETRY_MS = 2000;
@@ -100,7 +100,7 @@ function useLog(app, name) {
   useEffect(() => {
     /** @type {AbortController | undefined} */
     let reading;
-    /** @type {import("./live.js").Timer} */
+    /** @type {import("../live.js").Timer} */
     let timer;
     const begin = () => {
       clearTimeout(timer);
@@ -144,7 +144,7 @@ async function readLog({ api }, name, signal, took) {
   const splitter = new LineSplitter();
   /** @type {LogLine[]} */
   let gathered = [];
-  /** @type {import("./live.js").Timer} */
+  /** @type {import("../live.js").Timer} */
   let timer;
   const pass = () => {
     timer = undefined;

@@ -1,15 +1,15 @@
 // @ts-check
 /// <reference lib="dom" />
 import { useEffect, useState } from "preact/hooks";
-import { ErrorLine } from "./action.js";
-import { servicePath } from "./api.js";
-import { age } from "./format.js";
-import { html } from "./html.js";
-import { useLoaded, useNow } from "./live.js";
-import { differences } from "./template_diff.js";
+import { ErrorLine } from "../parts/action.js";
+import { servicePath } from "../api.js";
+import { age } from "../model/format.js";
+import { html } from "../html.js";
+import { useLoaded, useNow } from "../live.js";
+import { differences } from "../model/template_diff.js";
 
-/** @import { PanelProps } from "./service_screen.js" */
-/** @import { RevisionJson, RevisionSummaryJson } from "../../operations/revisions.ts" */
+/** @import { PanelProps } from "../screens/service_screen.js" */
+/** @import { RevisionJson, RevisionSummaryJson } from "../../../operations/revisions.ts" */
 
 const REVISIONS_MS = 60_000;
 const MINUTE_MS = 60_000;
@@ -83,7 +83,7 @@ function Choice({ label, revisions, value, onChange }) {
   </select></label>`;
 }
 
-/** @param {{ api: import("./api.js").Api, name: string, before: string, after: string }} props */
+/** @param {{ api: import("../api.js").Api, name: string, before: string, after: string }} props */
 function Differences({ api, name, before, after }) {
   const [found, setFound] = useState(/** @type {ReturnType<typeof differences> | undefined} */ (undefined));
   const [error, setError] = useState(/** @type {Error | undefined} */ (undefined));

@@ -1,12 +1,12 @@
 // @ts-check
 /// <reference lib="dom" />
-import { ErrorLine } from "./action.js";
-import { servicePath } from "./api.js";
-import { html } from "./html.js";
-import { useLoaded } from "./live.js";
-import { settingsOf } from "./settings.js";
+import { ErrorLine } from "../parts/action.js";
+import { servicePath } from "../api.js";
+import { html } from "../html.js";
+import { useLoaded } from "../live.js";
+import { settingsOf } from "../model/settings.js";
 
-/** @import { PanelProps } from "./service_screen.js" */
+/** @import { PanelProps } from "../screens/service_screen.js" */
 
 const SETTINGS_MS = 300_000;
 

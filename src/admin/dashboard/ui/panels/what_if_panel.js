@@ -1,15 +1,15 @@
 // @ts-check
 /// <reference lib="dom" />
 import { useEffect, useState } from "preact/hooks";
-import { ErrorLine, useAction } from "./action.js";
-import { servicePath } from "./api.js";
-import { changeTemplate } from "./changes.js";
-import { amountText, changeText, countText, numberText, sizeText, spanText } from "./format.js";
-import { html } from "./html.js";
-import { changedSettings, choicesFor, placeOf, settingMs, settingText } from "./idle_settings.js";
+import { ErrorLine, useAction } from "../parts/action.js";
+import { servicePath } from "../api.js";
+import { changeTemplate } from "../changes.js";
+import { amountText, changeText, countText, numberText, sizeText, spanText } from "../model/format.js";
+import { html } from "../html.js";
+import { changedSettings, choicesFor, placeOf, settingMs, settingText } from "../model/idle_settings.js";
 
-/** @import { IdleSetting, IdleSettings } from "./idle_settings.js" */
-/** @import { PanelProps } from "./service_screen.js" */
+/** @import { IdleSetting, IdleSettings } from "../model/idle_settings.js" */
+/** @import { PanelProps } from "../screens/service_screen.js" */
 
 /** @typedef {IdleSettings & { coldStartsPerDay: number, wakesPerDay: { resume: number, hibernated: number }, gbHoursPerDay: number }} Outcome */
 /** @typedef {{ days: number, canHibernate?: boolean, minInstances?: number, memory: { awakeBytes: number, pausedBytes: number, hibernatedBytes: number }, now: Outcome, then: Outcome }} WhatIf */
@@ -168,7 +168,7 @@ function Outcomes({ now, then, isChanged }) {
  * What times to stop after would have brought, on demand, to choose one.
  *
  * @param {object} props
- * @param {import("./app.js").App} props.app
+ * @param {import("../app.js").App} props.app
  * @param {string} props.name
  * @param {number} props.days
  * @param {string} props.value

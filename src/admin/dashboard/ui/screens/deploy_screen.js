@@ -1,21 +1,21 @@
 // @ts-check
 /// <reference lib="dom" />
 import { useEffect, useRef, useState } from "preact/hooks";
-import { ErrorLine, useAction } from "./action.js";
-import { ApiError, ConnectionLost, servicePath } from "./api.js";
-import { deploy, deployed } from "./changes.js";
-import { allFaults, bodyOf, faultsOf, fieldOf, formOf, LABELS, reasonText, takenOver } from "./deploy_form.js";
-import { NO_PROGRESS, progressAfter } from "./deploy_progress.js";
-import { html } from "./html.js";
-import { useEvents } from "./live.js";
-import { serviceHash } from "./route.js";
-import { splitText } from "./shares.js";
+import { ErrorLine, useAction } from "../parts/action.js";
+import { ApiError, ConnectionLost, servicePath } from "../api.js";
+import { deploy, deployed } from "../changes.js";
+import { allFaults, bodyOf, faultsOf, fieldOf, formOf, LABELS, reasonText, takenOver } from "../model/deploy_form.js";
+import { NO_PROGRESS, progressAfter } from "../parts/deploy_progress.js";
+import { html } from "../html.js";
+import { useEvents } from "../live.js";
+import { serviceHash } from "../model/route.js";
+import { splitText } from "../model/shares.js";
 
-/** @import { App } from "./app.js" */
-/** @import { DeployForm, FieldError, FormField } from "./deploy_form.js" */
-/** @import { Progress } from "./deploy_progress.js" */
-/** @import { Route } from "./route.js" */
-/** @import { ServiceJson } from "../../operations/services.ts" */
+/** @import { App } from "../app.js" */
+/** @import { DeployForm, FieldError, FormField } from "../model/deploy_form.js" */
+/** @import { Progress } from "../parts/deploy_progress.js" */
+/** @import { Route } from "../model/route.js" */
+/** @import { ServiceJson } from "../../../operations/services.ts" */
 
 /**
  * Deploys a new service, or a new revision of one, and shows what that waits for and how it ends.
@@ -224,7 +224,7 @@ function Outcome({ name, error, deployed }) {
 /**
  * What the API finds wrong with the form, without a deploy.
  *
- * @param {import("./api.js").Api} api
+ * @param {import("../api.js").Api} api
  * @param {DeployForm} form
  * @returns {Promise<FieldError[]>}
  */
@@ -270,7 +270,7 @@ function Field({ name, help, value, reasons, isBusy, lines, onChange, onLeave })
 /**
  * The template of the latest revision; `undefined` if there is no such service: it never worked, or is new.
  *
- * @param {import("./api.js").Api} api
+ * @param {import("../api.js").Api} api
  * @param {string} name
  */
 async function templateOf(api, name) {

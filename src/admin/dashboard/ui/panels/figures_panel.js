@@ -1,15 +1,15 @@
 // @ts-check
 /// <reference lib="dom" />
 import { useMemo } from "preact/hooks";
-import { servicePath } from "./api.js";
-import { Chart } from "./chart.js";
-import { durationText, numberText } from "./format.js";
-import { html } from "./html.js";
-import { useLoaded } from "./live.js";
-import { routeHash } from "./route.js";
-import { figuresText, seriesOf } from "./series.js";
+import { servicePath } from "../api.js";
+import { Chart } from "../parts/chart.js";
+import { durationText, numberText } from "../model/format.js";
+import { html } from "../html.js";
+import { useLoaded } from "../live.js";
+import { routeHash } from "../model/route.js";
+import { figuresText, seriesOf } from "../model/series.js";
 
-/** @import { PanelProps } from "./service_screen.js" */
+/** @import { PanelProps } from "../screens/service_screen.js" */
 
 const RANGES = {
   "": { text: "24 hours", step: "minute", minutes: 24 * 60, everyMs: 60_000 },

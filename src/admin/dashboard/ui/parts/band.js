@@ -1,7 +1,7 @@
 // @ts-check
 /// <reference lib="dom" />
 import { useMemo, useRef, useState } from "preact/hooks";
-import { html } from "./html.js";
+import { html } from "../html.js";
 import {
   BAND_HEIGHT,
   bandPaths,
@@ -12,11 +12,11 @@ import {
   nearestMark,
   spellsBetween,
   wakeDots,
-} from "./timeline.js";
-import { clauseOf, clockText } from "./format.js";
-import { serviceHash } from "./route.js";
+} from "../model/timeline.js";
+import { clauseOf, clockText } from "../model/format.js";
+import { serviceHash } from "../model/route.js";
 
-/** @import { Mark, Timeline } from "./timeline.js" */
+/** @import { Mark, Timeline } from "../model/timeline.js" */
 
 /** How near the pointer must be to a wake, px. */
 const REACH_PX = 7;

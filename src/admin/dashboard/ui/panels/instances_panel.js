@@ -1,12 +1,12 @@
 // @ts-check
 /// <reference lib="dom" />
-import { age, ago, sizeText } from "./format.js";
-import { html } from "./html.js";
-import { useEvents, useLoaded, useNow } from "./live.js";
-import { routeHash } from "./route.js";
+import { age, ago, sizeText } from "../model/format.js";
+import { html } from "../html.js";
+import { useEvents, useLoaded, useNow } from "../live.js";
+import { routeHash } from "../model/route.js";
 
-/** @import { PanelProps } from "./service_screen.js" */
-/** @import { InstanceJson } from "../../operations/instances.ts" */
+/** @import { PanelProps } from "../screens/service_screen.js" */
+/** @import { InstanceJson } from "../../../operations/instances.ts" */
 
 const INSTANCES_MS = 10_000;
 const SETTLE_MS = 300;

@@ -1,36 +1,36 @@
 // @ts-check
 /// <reference lib="dom" />
 import { useEffect, useState } from "preact/hooks";
-import { ErrorLine, Output, useAction } from "./action.js";
-import { servicePath } from "./api.js";
-import { Band, TipBox } from "./band.js";
-import { NO_PROGRESS, progressAfter, waitingText } from "./deploy_progress.js";
-import { EnvironmentPanel } from "./environment_panel.js";
-import { FiguresPanel } from "./figures_panel.js";
-import { ago, durationText, numberText, sizeText } from "./format.js";
-import { DeployList, HistoryPanel } from "./history_panel.js";
-import { html } from "./html.js";
-import { InstancesPanel } from "./instances_panel.js";
-import { useEvents, useLoaded, useNow } from "./live.js";
-import { LogsPanel } from "./logs_panel.js";
-import { failingText } from "./overview.js";
-import { RevisionsPanel } from "./revisions_panel.js";
-import { routeHash, serviceHash } from "./route.js";
-import { SettingsPanel } from "./settings_panel.js";
+import { ErrorLine, Output, useAction } from "../parts/action.js";
+import { servicePath } from "../api.js";
+import { Band, TipBox } from "../parts/band.js";
+import { NO_PROGRESS, progressAfter, waitingText } from "../parts/deploy_progress.js";
+import { EnvironmentPanel } from "../panels/environment_panel.js";
+import { FiguresPanel } from "../panels/figures_panel.js";
+import { ago, durationText, numberText, sizeText } from "../model/format.js";
+import { DeployList, HistoryPanel } from "../panels/history_panel.js";
+import { html } from "../html.js";
+import { InstancesPanel } from "../panels/instances_panel.js";
+import { useEvents, useLoaded, useNow } from "../live.js";
+import { LogsPanel } from "../panels/logs_panel.js";
+import { failingText } from "../model/overview.js";
+import { RevisionsPanel } from "../panels/revisions_panel.js";
+import { routeHash, serviceHash } from "../model/route.js";
+import { SettingsPanel } from "../panels/settings_panel.js";
 import { Axis, Legend } from "./services_screen.js";
-import { withSpell } from "./timeline.js";
-import { TrafficPanel } from "./traffic_panel.js";
-import { WakesPanel } from "./wakes_panel.js";
-import { WhatIfPanel } from "./what_if_panel.js";
+import { withSpell } from "../model/timeline.js";
+import { TrafficPanel } from "../panels/traffic_panel.js";
+import { WakesPanel } from "../panels/wakes_panel.js";
+import { WhatIfPanel } from "../panels/what_if_panel.js";
 
-/** @import { App } from "./app.js" */
-/** @import { Tip } from "./band.js" */
-/** @import { Activity } from "./overview.js" */
-/** @import { Route } from "./route.js" */
-/** @import { Timeline } from "./timeline.js" */
-/** @import { DeployJson } from "../../operations/deploys.ts" */
-/** @import { RevisionJson } from "../../operations/revisions.ts" */
-/** @import { ServiceJson } from "../../operations/services.ts" */
+/** @import { App } from "../app.js" */
+/** @import { Tip } from "../parts/band.js" */
+/** @import { Activity } from "../model/overview.js" */
+/** @import { Route } from "../model/route.js" */
+/** @import { Timeline } from "../model/timeline.js" */
+/** @import { DeployJson } from "../../../operations/deploys.ts" */
+/** @import { RevisionJson } from "../../../operations/revisions.ts" */
+/** @import { ServiceJson } from "../../../operations/services.ts" */
 
 /**
  * What each part of the screen gets.
@@ -107,7 +107,7 @@ export function ServiceScreen({ app, route }) {
 /**
  * The service with its deploys, and why its latest revision fails. There may be only deploys: it never worked then.
  *
- * @param {import("./api.js").Api} api
+ * @param {import("../api.js").Api} api
  * @param {string} name
  * @returns {Promise<{ service?: ServiceJson | undefined, deploys: DeployJson[], failing?: RevisionJson | undefined }>}
  */
@@ -124,7 +124,7 @@ async function loadService(api, name) {
 /**
  * The first revision with traffic that fails, with its output.
  *
- * @param {import("./api.js").Api} api
+ * @param {import("../api.js").Api} api
  * @param {ServiceJson} service
  */
 async function failingRevision(api, { name }) {

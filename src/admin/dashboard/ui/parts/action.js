@@ -1,9 +1,9 @@
 // @ts-check
 /// <reference lib="dom" />
 import { useState } from "preact/hooks";
-import { ApiError } from "./api.js";
-import { html } from "./html.js";
-import { plainText } from "./log_lines.js";
+import { ApiError } from "../api.js";
+import { html } from "../html.js";
+import { plainText } from "../model/log_lines.js";
 
 /**
  * Something that a reader starts, such as a change: whether it goes on, and why the last one failed.

@@ -2,7 +2,7 @@
 /// <reference lib="dom" />
 import { useLayoutEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
-import { html } from "./html.js";
+import { html } from "../html.js";
 
 /**
  * @typedef {object} Line

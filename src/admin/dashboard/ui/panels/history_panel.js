@@ -1,19 +1,19 @@
 // @ts-check
 /// <reference lib="dom" />
 import { useState } from "preact/hooks";
-import { ErrorLine, Output, useAction } from "./action.js";
-import { servicePath } from "./api.js";
-import { setTraffic } from "./changes.js";
-import { ago, dateText, durationText } from "./format.js";
-import { changeText, splitBefore } from "./history_text.js";
-import { html } from "./html.js";
-import { useLoaded, useNow } from "./live.js";
-import { shortSplit, splitText } from "./shares.js";
+import { ErrorLine, Output, useAction } from "../parts/action.js";
+import { servicePath } from "../api.js";
+import { setTraffic } from "../changes.js";
+import { ago, dateText, durationText } from "../model/format.js";
+import { changeText, splitBefore } from "../model/history_text.js";
+import { html } from "../html.js";
+import { useLoaded, useNow } from "../live.js";
+import { shortSplit, splitText } from "../model/shares.js";
 
-/** @import { Entry } from "./history_text.js" */
-/** @import { PanelProps } from "./service_screen.js" */
-/** @import { Target } from "./shares.js" */
-/** @import { DeployJson } from "../../operations/deploys.ts" */
+/** @import { Entry } from "../model/history_text.js" */
+/** @import { PanelProps } from "../screens/service_screen.js" */
+/** @import { Target } from "../model/shares.js" */
+/** @import { DeployJson } from "../../../operations/deploys.ts" */
 
 const MINUTE_MS = 60_000;
 const LIMIT = 50;

@@ -1,16 +1,16 @@
 // @ts-check
 /// <reference lib="dom" />
 import { useState } from "preact/hooks";
-import { servicePath } from "./api.js";
-import { countText, dateText, durationText } from "./format.js";
-import { html } from "./html.js";
-import { useEvents, useLoaded } from "./live.js";
-import { causeText, howText } from "./timeline.js";
-import { wakesByKind, withRoom } from "./wake_histogram.js";
+import { servicePath } from "../api.js";
+import { countText, dateText, durationText } from "../model/format.js";
+import { html } from "../html.js";
+import { useEvents, useLoaded } from "../live.js";
+import { causeText, howText } from "../model/timeline.js";
+import { wakesByKind, withRoom } from "../model/wake_histogram.js";
 
-/** @import { PanelProps } from "./service_screen.js" */
-/** @import { Wake } from "./timeline.js" */
-/** @import { Bar } from "./wake_histogram.js" */
+/** @import { PanelProps } from "../screens/service_screen.js" */
+/** @import { Wake } from "../model/timeline.js" */
+/** @import { Bar } from "../model/wake_histogram.js" */
 
 const WAKES_MS = 30_000;
 const SETTLE_MS = 500;

@@ -1,15 +1,15 @@
 // @ts-check
 /// <reference lib="dom" />
 import { useMemo, useRef, useState } from "preact/hooks";
-import { ErrorLine, useAction } from "./action.js";
-import { servicePath } from "./api.js";
-import { rollBack, setTraffic } from "./changes.js";
-import { html } from "./html.js";
-import { useLoaded } from "./live.js";
-import { moveShare, sharesOf, splitText, trafficOf } from "./shares.js";
+import { ErrorLine, useAction } from "../parts/action.js";
+import { servicePath } from "../api.js";
+import { rollBack, setTraffic } from "../changes.js";
+import { html } from "../html.js";
+import { useLoaded } from "../live.js";
+import { moveShare, sharesOf, splitText, trafficOf } from "../model/shares.js";
 
-/** @import { PanelProps } from "./service_screen.js" */
-/** @import { Share } from "./shares.js" */
+/** @import { PanelProps } from "../screens/service_screen.js" */
+/** @import { Share } from "../model/shares.js" */
 
 const REVISIONS_MS = 60_000;
 /** More revisions without traffic or tag are shown on demand. */
@@ -48,7 +48,7 @@ export function TrafficPanel({ app, service, reload }) {
   const release = () => base.current = undefined;
   const tag = (/** @type {number} */ at, /** @type {string} */ text) =>
     set(shares.map((share, index) => index === at ? { ...share, tag: text.trim() } : share));
-  const apply = (/** @type {() => Promise<import("./changes.js").Done>} */ change) =>
+  const apply = (/** @type {() => Promise<import("../changes.js").Done>} */ change) =>
     action.run(async () => {
       app.say(await change());
       setDraft(undefined);

@@ -1,17 +1,17 @@
 // @ts-check
 /// <reference lib="dom" />
 import { useState } from "preact/hooks";
-import { ErrorLine, useAction } from "./action.js";
-import { servicePath } from "./api.js";
-import { changeTemplate, deploy, deployed } from "./changes.js";
-import { problemOf, templateFields, variablesOf } from "./environment.js";
-import { ago } from "./format.js";
-import { html } from "./html.js";
-import { useLoaded, useNow } from "./live.js";
+import { ErrorLine, useAction } from "../parts/action.js";
+import { servicePath } from "../api.js";
+import { changeTemplate, deploy, deployed } from "../changes.js";
+import { problemOf, templateFields, variablesOf } from "../model/environment.js";
+import { ago } from "../model/format.js";
+import { html } from "../html.js";
+import { useLoaded, useNow } from "../live.js";
 
-/** @import { PanelProps } from "./service_screen.js" */
-/** @import { Variable } from "./environment.js" */
-/** @import { SecretJson } from "../../operations/secrets.ts" */
+/** @import { PanelProps } from "../screens/service_screen.js" */
+/** @import { Variable } from "../model/environment.js" */
+/** @import { SecretJson } from "../../../operations/secrets.ts" */
 
 const MINUTE_MS = 60_000;
 
@@ -143,7 +143,7 @@ function VariableRow({ variable: { name, value, secret }, mayChange, isShown, se
 
 /**
  * @param {object} props
- * @param {import("./app.js").App} props.app
+ * @param {import("../app.js").App} props.app
  * @param {string} props.name
  * @param {readonly SecretJson[]} props.secrets
  * @param {readonly Variable[]} props.used
