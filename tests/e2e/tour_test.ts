@@ -37,6 +37,7 @@ function essence(output: string, port: number): string {
     .replaceAll(/\b\d+ (ms|bytes)\b/g, "N $1")
     .replaceAll(/[\d.]+ MiB +[\d.]+m?s +(-|\d+%)/g, "MEMORY CPU SAVED")
     .replaceAll(/\bafter [\d.]+s:/g, "after AGE:")
+    .replaceAll(/\b(\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d\b/g, "TIME")
     .replaceAll(/\b(now|\d+s ago|\d+s)(?=\s|$)/gm, "AGE")
     .replaceAll(/ +/g, " ");
 }
