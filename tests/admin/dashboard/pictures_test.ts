@@ -55,6 +55,7 @@ for (const colorScheme of ["light", "dark"] as const) {
     if (colorScheme === "light") return;
     await page.setViewportSize({ width: 390, height: 760 });
     await page.getByRole("link", { name: "Services", exact: true }).click();
+    await page.getByRole("heading", { name: /^43 services/ }).waitFor();
     await page.getByRole("slider").first().waitFor();
     await take(rig, "phone");
   });
