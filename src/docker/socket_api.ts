@@ -27,6 +27,7 @@ import { EngineError, type FailureKind, kindOfMessage } from "./engine_error.ts"
 import { containerOf, eventOf, imageOf, infoOf, jsonLines, networkOf, shortName } from "./engine_json.ts";
 import { hijack } from "./exec/hijack.ts";
 import { type ExecState, SocketExec } from "./exec/socket_exec.ts";
+import { framesOf } from "./frames.ts";
 import { LogSplitter } from "./logs/log_lines.ts";
 
 /** After this time, a request counts as stuck. It is long, since an engine under load may need many seconds. */
@@ -41,8 +42,6 @@ const MAX_STATS = 4;
  * the socket.
  */
 const ENGINE = "http://192.0.2.1";
-/** The head of each frame of a log: its stream, three zeros, and its length. */
-const FRAME_HEAD_BYTES = 8;
 
 /**
  * What the user would have to type to leave a command that goes on. The engine's default begins with Ctrl-P, and it holds
@@ -441,38 +440,12 @@ function unixTime(time: string): string {
   return utc === undefined ? time : `${Date.parse(`${utc.slice(0, 19)}Z`) / 1000}.${utc.slice(20, 29)}`;
 }
 
-/**
- * The lines of a log. Both streams come as frames in one response:
- * https://docs.docker.com/reference/api/engine/version/v1.45/#tag/Container/operation/ContainerAttach
- */
+/** The lines of a log. Both streams come over one connection. */
 async function* logLines(
   bytes: ReadableStream<Uint8Array>,
   signal?: AbortSignal,
 ): AsyncGenerator<LogLine, void, void> {
-  const stdout = new LogSplitter("stdout");
-  const stderr = new LogSplitter("stderr");
-  const head = new Uint8Array(FRAME_HEAD_BYTES);
-  let headBytes = 0;
-  let frameBytes = 0;
-  let splitter = stdout;
-  for await (const piece of piecesOf(bytes, signal)) {
-    for (let at = 0; at < piece.length;) {
-      if (frameBytes === 0) {
-        const taken = piece.subarray(at, at + FRAME_HEAD_BYTES - headBytes);
-        head.set(taken, headBytes);
-        headBytes += taken.length;
-        at += taken.length;
-        if (headBytes < FRAME_HEAD_BYTES) break;
-        headBytes = 0;
-        splitter = head[0] === 2 ? stderr : stdout;
-        frameBytes = new DataView(head.buffer).getUint32(4);
-        continue;
-      }
-      const part = piece.subarray(at, at + frameBytes);
-      at += part.length;
-      frameBytes -= part.length;
-      yield* splitter.push(part);
-    }
-  }
-  yield* [...stdout.end(), ...stderr.end()];
+  const splitters = { stdout: new LogSplitter("stdout"), stderr: new LogSplitter("stderr") };
+  for await (const part of framesOf(piecesOf(bytes, signal))) yield* splitters[part.stream].push(part.bytes);
+  yield* [...splitters.stdout.end(), ...splitters.stderr.end()];
 }

@@ -10,11 +10,10 @@ import {
 } from "../../control/exec/process.ts";
 import { messageOf } from "../../base/errors.ts";
 import { kindOf } from "../engine_error.ts";
+import { framesOf } from "../frames.ts";
 import { failedStart, isFailedStart } from "./failed_start.ts";
 import { type Hijacked, writeAll } from "./hijack.ts";
 
-/** The head of each frame of the output: its stream, three zeros, and its length. */
-const FRAME_HEAD_BYTES = 8;
 const READ_BYTES = 32 * 1024;
 /** Ctrl-D twice: after the beginning of a line, one only ends that. */
 const END_OF_INPUT = new Uint8Array([4, 4]);
@@ -60,7 +59,7 @@ export class SocketExec implements ExecProcess {
   async *run(): AsyncGenerator<ExecPiece, ExecEnd, void> {
     let reason: string | undefined;
     let isFirst = true;
-    for await (const piece of this.#terminal !== undefined ? rawPieces(this.#bytes()) : framedPieces(this.#bytes())) {
+    for await (const piece of this.#terminal !== undefined ? rawPieces(this.#bytes()) : framesOf(this.#bytes())) {
       // If the command could not be started, the engine says why in place of the output. It says of such a command what
       // Podman says of any that has ended, so the text counts too.
       if (isFirst && isFailedStart(new TextDecoder().decode(piece.bytes)) && await this.#hasFailed()) reason = "";
@@ -129,29 +128,4 @@ export class SocketExec implements ExecProcess {
 /** The output of a command with a terminal. */
 async function* rawPieces(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<ExecPiece, void, void> {
   for await (const piece of bytes) yield { stream: "stdout", bytes: piece };
-}
-
-/** The output of a command without a terminal: both streams come as frames over one connection. */
-async function* framedPieces(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<ExecPiece, void, void> {
-  const head = new Uint8Array(FRAME_HEAD_BYTES);
-  let headBytes = 0;
-  let left = 0;
-  for await (const piece of bytes) {
-    for (let at = 0; at < piece.length;) {
-      if (left === 0) {
-        const taken = piece.subarray(at, at + FRAME_HEAD_BYTES - headBytes);
-        head.set(taken, headBytes);
-        headBytes += taken.length;
-        at += taken.length;
-        if (headBytes < FRAME_HEAD_BYTES) break;
-        headBytes = 0;
-        left = new DataView(head.buffer).getUint32(4);
-        continue;
-      }
-      const part = piece.subarray(at, at + left);
-      at += part.length;
-      left -= part.length;
-      yield { stream: head[0] === 2 ? "stderr" : "stdout", bytes: part };
-    }
-  }
 }
