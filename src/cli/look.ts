@@ -11,7 +11,7 @@ import { parseMemory } from "../model/memory.ts";
 import { KNOWN_ROBOTS } from "../routing/known_robots.ts";
 import { accessText, limitsText } from "./access_text.ts";
 import { type Client, servicePath } from "./client.ts";
-import { waitingText } from "./waiting_text.ts";
+import { waitingText } from "./progress.ts";
 import { clauseOf, deploysOf, deployTable, failedDeployText, failedSince, hasFailed } from "./deploys.ts";
 import { flag } from "./flags.ts";
 import { age, ago, durationText, indented, pairs, plainText, sharesText, sizeText, stateText, table } from "./text.ts";

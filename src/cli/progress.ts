@@ -1,10 +1,10 @@
 import { atMost } from "../base/async.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
+import type { ServiceJson } from "../admin/operations/services.ts";
 import { ApiError, type Client } from "./client.ts";
 import { type EventJson, eventsOf } from "./streams.ts";
 import type { Screen } from "./terminal.ts";
 import { plainText } from "./text.ts";
-import { waitingText } from "./waiting_text.ts";
 
 /** After the answer to the deploy, the event of the ready revision may take this long. */
 const LATE_EVENT_MS = 250;
@@ -14,6 +14,21 @@ const OPENING_MS = 2000;
 const SILENCE_MS = 3000;
 /** Without a terminal, it says so at most this often, so that logs of CI stay readable. */
 const LINE_EVERY_MS = 10_000;
+
+/** What a deploy or a start waits for, as the admin API and the event `service.waiting` have it. */
+type WaitingJson = Pick<NonNullable<ServiceJson["waiting"]>, "output" | "since" | "text">;
+
+/**
+ * Says what is waited for, and for how long: `12s: nothing listens on port 8080 yet; last line: loading`.
+ *
+ * @param now ms since 1970, by the clock of the cless that says it.
+ */
+export function waitingText({ output, since, text }: WaitingJson, now: number): string {
+  const passedS = Math.max(0, Math.floor((now - Date.parse(since)) / 1000));
+  const length = passedS < 60 ? `${passedS}s` : `${Math.floor(passedS / 60)}m ${passedS % 60}s`;
+  const line = output === undefined ? "" : `; last line: ${output}`;
+  return plainText(`${length}: ${text}${line}`);
+}
 
 /** Shows the progress of a deploy, a start or a wake from its events, until it is disposed. */
 export class Progress implements AsyncDisposable {

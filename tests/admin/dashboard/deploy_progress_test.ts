@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { NO_PROGRESS, progressAfter, waitingText } from "../../../src/admin/dashboard/ui/parts/deploy_progress.js";
-import * as cli from "../../../src/cli/waiting_text.ts";
+import * as cli from "../../../src/cli/progress.ts";
 
 Deno.test("a deploy tells what it does, each thing once, and what renews itself apart", () => {
   const events = [
