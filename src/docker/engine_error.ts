@@ -9,6 +9,7 @@ export type FailureKind =
   | "in_use" // something needs the image or network
   | "tagged" // the image has several names, so it cannot be removed by its id
   | "no_log_driver" // the engine does not have the log driver
+  | "stale" // another change came first
   | "already" // the container is already in that state
   | "away" // the engine, or a part of it, does not answer
   | "late" // it did not answer in time
@@ -32,6 +33,10 @@ export function kindOf(error: unknown): FailureKind | undefined {
 
 /** Messages of engines and the docker command, with their meanings; the first match counts. */
 const MESSAGES: readonly (readonly [pattern: RegExp, kind: FailureKind])[] = [
+  [/swarm does not have a leader|not a swarm manager|code = (DeadlineExceeded|Unavailable)|deadline exceeded/i, "away"],
+  [/update out of sequence/i, "stale"],
+  [/code = AlreadyExists/i, "conflict"],
+  [/^(config|node|service|task) \S+ not found$/i, "gone"],
   [/too many open files|cannot allocate memory|resource temporarily unavailable/i, "away"],
   [/cannot connect to the docker daemon|error during connect|unexpected EOF|\bEOF$|error while dialing/i, "away"],
   [/no such container/i, "gone"],
