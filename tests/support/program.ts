@@ -1,4 +1,5 @@
 import { docker } from "./docker.ts";
+import { ProgramLog } from "./program_log.ts";
 
 const client = Deno.createHttpClient({ allowHost: true, http2: false, poolMaxIdlePerHost: 2000 });
 
@@ -8,16 +9,6 @@ export interface Answer {
   readonly text: string;
   readonly headers: Headers;
 }
-
-/** A line of the program's log. */
-export interface LogLine {
-  readonly level: string;
-  readonly message: string;
-  readonly [field: string]: unknown;
-}
-
-/** A line that has not come after this time will not come. */
-const LOGGED_MS = 90_000;
 
 /** Options of {@linkcode Program.start}. */
 export interface ProgramOptions {
@@ -31,20 +22,16 @@ export interface ProgramOptions {
 }
 
 /** The real program, as a process of its own, on ports that are free. */
-export class Program implements AsyncDisposable {
+export class Program extends ProgramLog implements AsyncDisposable {
   readonly dataDir: string;
-  readonly log: LogLine[] = [];
   readonly #child: Deno.ChildProcess;
-  readonly #reading: Promise<void>;
-  readonly #expecting = new Set<() => void>();
-  #ended = false;
   #proxy = "";
   #admin = "";
 
   private constructor(child: Deno.ChildProcess, dataDir: string) {
+    super(child.stderr);
     this.#child = child;
     this.dataDir = dataDir;
-    this.#reading = this.#read();
   }
 
   /** Starts the program, and resolves when it serves. */
@@ -84,22 +71,6 @@ export class Program implements AsyncDisposable {
   get admin(): { hostname: string; port: number } {
     const [hostname, port] = this.#admin.split(":");
     return { hostname: hostname!, port: Number(port) };
-  }
-
-  /** The first line with that message, and with those fields; waits until it comes, at most {@linkcode LOGGED_MS}. */
-  async logged(message: string, fields: Record<string, unknown> = {}): Promise<LogLine> {
-    const lastLines = () => this.log.slice(-30).map((line) => JSON.stringify(line)).join("\n");
-    const isLate = AbortSignal.timeout(LOGGED_MS);
-    isLate.addEventListener("abort", () => this.#tell());
-    for (;;) {
-      const found = this.log.find((line) =>
-        line.message === message && Object.entries(fields).every(([name, value]) => line[name] === value)
-      );
-      if (found !== undefined) return found;
-      if (this.#ended) throw new Error(`the program ended before it logged "${message}":\n${lastLines()}`);
-      if (isLate.aborted) throw new Error(`the program did not log "${message}" in time:\n${lastLines()}`);
-      await new Promise<void>((resolve) => this.#expecting.add(resolve));
-    }
   }
 
   /** A request for a service. */
@@ -153,7 +124,7 @@ export class Program implements AsyncDisposable {
 
   /** Sends a signal, and resolves with the exit code. */
   async end(signal: Deno.Signal = "SIGTERM"): Promise<number> {
-    if (!this.#ended) this.#child.kill(signal);
+    if (!this.hasEnded) this.#child.kill(signal);
     return await this.exit();
   }
 
@@ -170,7 +141,7 @@ export class Program implements AsyncDisposable {
   /** Resolves with the exit code when the program has ended. */
   async exit(): Promise<number> {
     const { code } = await this.#child.status;
-    await this.#reading;
+    await this.readWhole();
     return code;
   }
 
@@ -180,24 +151,5 @@ export class Program implements AsyncDisposable {
     const owner = (await Deno.readTextFile(`${this.dataDir}/owner`)).trim();
     await docker("network", "rm", `cless-${owner}`).catch(() => {}); // it is there only after a crash
     await Deno.remove(this.dataDir, { recursive: true });
-  }
-
-  async #read(): Promise<void> {
-    let rest = "";
-    for await (const text of this.#child.stderr.pipeThrough(new TextDecoderStream())) {
-      const lines = (rest + text).split("\n");
-      rest = lines.pop()!;
-      for (const line of lines) {
-        this.log.push(line.startsWith("{") ? JSON.parse(line) : { level: "text", message: line });
-      }
-      this.#tell();
-    }
-    this.#ended = true;
-    this.#tell();
-  }
-
-  #tell(): void {
-    for (const resolve of this.#expecting) resolve();
-    this.#expecting.clear();
   }
 }

@@ -1,0 +1,76 @@
+import { assertEquals } from "@std/assert";
+import { until } from "../support/until.ts";
+import { noNodes } from "./node_image.ts";
+import { type Node, Nodes } from "./nodes.ts";
+
+const ignore = noNodes;
+
+/** The port and the container of a service's only task, as soon as it runs. */
+async function taskOf(manager: Node, service: string): Promise<{ node: string; port: number }> {
+  let found: { node: string; port: number } | undefined;
+  await until(async () => {
+    const id = await manager.docker("service", "ps", "--quiet", service);
+    const [task] = JSON.parse(await manager.docker("inspect", ...id.split("\n")));
+    if (task.Status.State !== "running") return false;
+    const node = await manager.docker("node", "inspect", "--format", "{{.Status.Addr}}", task.NodeID);
+    found = { node, port: task.Status.PortStatus.Ports[0].PublishedPort };
+    return true;
+  });
+  return found!;
+}
+
+/** Creates a service of one task on a node, with a port of the node that is free. */
+async function createService(manager: Node, name: string, on: Node): Promise<void> {
+  await manager.docker(
+    ...["service", "create", "--detach", "--name", name, "--constraint", `node.hostname==${on.hostname}`],
+    ...["--restart-condition", "none", "--no-resolve-image", "--publish", "target=8080,mode=host", "golang-docker"],
+  );
+}
+
+Deno.test(
+  { name: "a node's task answers from another node, from outside and not from a node cut off", ignore },
+  async () => {
+    await using nodes = await Nodes.start(3);
+    await nodes.makeSwarm();
+    const [first, second, third] = nodes.all;
+    assertEquals((await first!.docker("node", "ls", "--format", "{{.Hostname}} {{.Status}}")).split("\n").sort(), [
+      "node-1 Ready",
+      "node-2 Ready",
+      "node-3 Ready",
+    ]);
+    await second!.load("golang-docker");
+    await createService(first!, "app", second!);
+    const { node, port } = await taskOf(first!, "app");
+    assertEquals(node, second!.address);
+    const ask =
+      `curl --silent --max-time 2 --output /dev/null --write-out '%{http_code}' http://${node}:${port}/ || true`;
+    assertEquals(await third!.exec("sh", "-c", ask), "200");
+    assertEquals(await nodes.outside(ask), "200");
+    await third!.partition();
+    assertEquals(await third!.exec("sh", "-c", ask), "000");
+    await third!.heal();
+    assertEquals(await third!.exec("sh", "-c", ask), "200");
+  },
+);
+
+Deno.test({ name: "a node that was killed comes back into its Swarm", ignore }, async () => {
+  await using nodes = await Nodes.start(2);
+  await nodes.makeSwarm({ heartbeat: "1s" });
+  const [first, second] = nodes.all;
+  const status = () => first!.docker("node", "inspect", "--format", "{{.Status.State}}", second!.hostname);
+  await second!.kill();
+  await until(async () => await status() === "down");
+  await second!.restart();
+  await until(async () => await status() === "ready");
+});
+
+Deno.test({ name: "cless serves in a node", ignore }, async () => {
+  await using nodes = await Nodes.start(1);
+  const node = nodes.node(1);
+  await node.load("golang-docker");
+  const program = await node.startCless();
+  assertEquals((await program.get("golang")).status, 200);
+  assertEquals((await program.api("/v1/instances")).map(({ service }: { service: string }) => service), ["golang"]);
+  assertEquals(JSON.parse(await node.cless("services", "--json", "--server", `http://${node.address}:1323`)).length, 1);
+  assertEquals(await program.end(), 0);
+});
