@@ -55,6 +55,7 @@ const SAID: Record<FailureKind, string[]> = {
     "unexpected EOF",
   ],
   late: [],
+  stale: ["rpc error: code = Unknown desc = update out of sequence"],
   refused: [
     "something broke",
     `Container ${ID} is not running`,
