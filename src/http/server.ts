@@ -33,6 +33,7 @@ export class Server {
   readonly #handler: Handler;
   readonly #clock: Clock;
   readonly #reserve: FileReserve;
+  readonly #tls: Deno.TlsCertifiedKeyPem | undefined;
   readonly #stopping = new AbortController();
   #endpoint: Endpoint;
   #server: Deno.HttpServer<Deno.NetAddr> | undefined;
@@ -41,11 +42,19 @@ export class Server {
   /** Servers that no longer accept connections, but still serve their open ones. */
   readonly #exhausted: Deno.HttpServer<Deno.NetAddr>[] = [];
 
-  constructor(endpoint: Endpoint, handler: Handler, clock: Clock, reserve: FileReserve) {
+  /** @param tls The certificate, for a server of HTTPS. */
+  constructor(
+    endpoint: Endpoint,
+    handler: Handler,
+    clock: Clock,
+    reserve: FileReserve,
+    tls?: Deno.TlsCertifiedKeyPem,
+  ) {
     this.#endpoint = endpoint;
     this.#handler = handler;
     this.#clock = clock;
     this.#reserve = reserve;
+    this.#tls = tls;
   }
 
   /** The address to listen on. While it listens, this has the actual port if 0 was given. */
@@ -69,6 +78,7 @@ export class Server {
         hostname,
         port,
         reusePort: true,
+        ...this.#tls,
         onListen() {},
         onError: (error) => {
           if (error instanceof ResponseCut) log.warning("an answer was cut", { reason: error.message });

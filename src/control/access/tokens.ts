@@ -102,7 +102,7 @@ export class Tokens {
     let holder: Holder | undefined;
     // Compares with all tokens, so that the time taken reveals nothing.
     for (const { name, scope, hash, expiresAt } of [owner, ...this.#tokens.values()]) {
-      const valid = isSame(shown, hash) && (expiresAt === undefined || now < expiresAt);
+      const valid = isSameHash(shown, hash) && (expiresAt === undefined || now < expiresAt);
       if (valid) holder = { name, scope };
     }
     return holder;
@@ -126,6 +126,6 @@ export async function hashOf(text: string): Promise<Uint8Array> {
 }
 
 /** Compares two hashes in constant time. */
-function isSame(a: Uint8Array, b: Uint8Array): boolean {
+export function isSameHash(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.reduce((difference, byte, at) => difference | (byte ^ b[at]!), 0) === 0;
 }

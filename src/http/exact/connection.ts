@@ -7,12 +7,15 @@ const HEAD_BYTES = 4 * 1024;
 
 const encoder = new TextEncoder();
 
+/** What is sent and received through. */
+type Wire = Pick<Deno.Conn, "read" | "write" | "close">;
+
 /**
  * A connection to an app. It is read even while it is idle, so that unexpected bytes and the end of the connection are
  * noticed.
  */
 export class Connection {
-  readonly #tcp: Deno.TcpConn;
+  readonly #wire: Wire;
   readonly #outgoing = new Uint8Array(HEAD_BYTES);
   #incoming = uninitialized(USUAL_BYTES);
   #first: Promise<number | null>;
@@ -27,9 +30,8 @@ export class Connection {
   /** Meaningless while it is in use. */
   idleSinceMs = 0;
 
-  constructor(tcp: Deno.TcpConn) {
-    this.#tcp = tcp;
-    tcp.setNoDelay();
+  constructor(wire: Wire) {
+    this.#wire = wire;
     this.#first = this.#watch();
   }
 
@@ -71,7 +73,7 @@ export class Connection {
 
   /** Reads; resolves with the number of bytes, 0 at the end of the connection. */
   async read(into: Uint8Array): Promise<number> {
-    return await this.#tcp.read(into) ?? 0;
+    return await this.#wire.read(into) ?? 0;
   }
 
   /** The first bytes of `incoming` as text, one character for each byte. */
@@ -88,7 +90,7 @@ export class Connection {
   }
 
   async write(bytes: Uint8Array): Promise<void> {
-    for (let rest = bytes; rest.length > 0;) rest = rest.subarray(await this.#tcp.write(rest));
+    for (let rest = bytes; rest.length > 0;) rest = rest.subarray(await this.#wire.write(rest));
   }
 
   /** Marks it as idle, after a response has been read to its end. */
@@ -111,11 +113,11 @@ export class Connection {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#tcp.close();
+    this.#wire.close();
   }
 
   #watch(): Promise<number | null> {
-    const reading = this.#tcp.read(this.#incoming);
+    const reading = this.#wire.read(this.#incoming);
     reading.then(this.#notice, this.#notice);
     return reading;
   }

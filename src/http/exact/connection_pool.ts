@@ -60,7 +60,9 @@ export class ConnectionPool {
   async connect(signal: AbortSignal): Promise<Connection> {
     this.#open++;
     try {
-      const connection = new Connection(await Deno.connect({ ...this.#address, signal }));
+      const tcp = await Deno.connect({ ...this.#address, signal });
+      tcp.setNoDelay();
+      const connection = new Connection(tcp);
       connection.epoch = this.#epoch;
       connection.onStray = () => this.#drop(connection);
       return connection;

@@ -1,0 +1,157 @@
+import { concat } from "@std/bytes/concat";
+import { within } from "../base/async.ts";
+import { Attempts } from "../base/attempts.ts";
+import type { Clock } from "../base/clock.ts";
+import { ClessError, messageOf, OperatorError } from "../base/errors.ts";
+import { logger } from "../base/log.ts";
+import { VERSION } from "../base/version.ts";
+import { hashOf, isSameHash } from "../control/access/tokens.ts";
+import { problem } from "../http/problem.ts";
+import type { Handler } from "../http/server.ts";
+import type { PeerIdentity } from "./identity.ts";
+import { type Handlers, type Outcome, SIGN_OF_LIFE_MS, type StreamHandlers } from "./messages.ts";
+
+const log = logger("peers");
+/** The largest body of a message. A config of the Swarm has at most 1,000 KB, and is sent as base64. */
+const MAX_BODY_BYTES = 2 * 1024 * 1024;
+/** Peers are programs: errors are JSON, whatever the request accepts. */
+const NO_PREFERENCE = { headers: new Headers() };
+
+const encoder = new TextEncoder();
+
+/** What {@linkcode peerApi} is made from. */
+export interface PeerApiOptions {
+  readonly identity: PeerIdentity;
+  readonly handlers: Handlers;
+  readonly streams: StreamHandlers;
+  readonly clock: Clock;
+}
+
+/**
+ * Makes the handler of the other cless processes' messages: `POST /peer/MESSAGE`. Nobody else is answered, since every
+ * request needs the secret of the identity. The server that calls it needs the identity's certificate.
+ */
+export function peerApi({ identity, handlers, streams, clock }: PeerApiOptions): Handler {
+  const attempts = new Attempts(clock);
+  const secret = hashOf(identity.secret);
+  return async (request, { remoteAddr }) => {
+    try {
+      await checkSecret(request.headers, await secret, remoteAddr.hostname, attempts);
+      const message = messageIn(request);
+      if (Object.hasOwn(handlers, message)) {
+        const handler = handlers[message as keyof Handlers] as (body: unknown, signal: AbortSignal) => Promise<unknown>;
+        const body = await readJson(request);
+        return await answer(request, (signal) => handler(body, signal), clock);
+      }
+      if (Object.hasOwn(streams, message)) {
+        const handler = streams[message as keyof StreamHandlers];
+        const body = await readJson(request) as Parameters<typeof handler>[0];
+        return new Response(await handler(body, request.signal), {
+          headers: { "content-type": "application/octet-stream" },
+        });
+      }
+      throw new ClessError("not_found", `cless ${VERSION} does not know the message ${message}`);
+    } catch (error) {
+      return problem(publicError(error), NO_PREFERENCE);
+    }
+  };
+}
+
+/** @throws {ClessError} `unauthorized` or `too_many_attempts`, if the request does not have the secret. */
+async function checkSecret(headers: Headers, secret: Uint8Array, from: string, attempts: Attempts): Promise<void> {
+  const shown = /^Bearer (\S+)$/.exec(headers.get("authorization") ?? "")?.[1];
+  // As for tokens, the right secret is accepted whatever others at the address have tried.
+  if (shown !== undefined && isSameHash(await hashOf(shown), secret)) return;
+  const retryAfterS = attempts.secondsLeft(from);
+  if (retryAfterS !== undefined) {
+    throw new ClessError("too_many_attempts", "Too many wrong secrets came from this address", { retryAfterS });
+  }
+  if (shown !== undefined) {
+    attempts.wrong(from);
+    log.warning("a peer with a wrong secret was refused", { from });
+  }
+  throw new ClessError("unauthorized", "The secret is missing or wrong");
+}
+
+/** The message that a request is. @throws {ClessError} `not_found` for any other request. */
+function messageIn({ method, url }: Request): string {
+  const [, message] = /^https?:\/\/[^/]+\/peer\/([a-z-]{1,40})$/.exec(url) ?? [];
+  if (method !== "POST" || message === undefined) throw new ClessError("not_found", "There is no such resource");
+  return message;
+}
+
+/** @throws {ClessError} `too_large` or `invalid` */
+async function readJson(request: Request): Promise<unknown> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of request.body ?? []) {
+    length += chunk.length;
+    if (length > MAX_BODY_BYTES) {
+      throw new ClessError("too_large", `The body must be at most ${MAX_BODY_BYTES / 1024 / 1024} MiB`);
+    }
+    chunks.push(chunk);
+  }
+  try {
+    return JSON.parse(new TextDecoder().decode(concat(chunks)));
+  } catch {
+    throw new ClessError("invalid", "The body is not JSON");
+  }
+}
+
+/**
+ * Answers with an {@linkcode Outcome}: in one piece if the work is done soon. Else the head is sent, and blanks until it
+ * is done: a peer that hears nothing knows that this machine has gone, however long the work may take.
+ *
+ * In one piece, since the platform's server leaves Nagle's algorithm on for TLS: a second small piece would wait for the
+ * acknowledgement of the first, 40 ms.
+ */
+async function answer(
+  request: Request,
+  work: (signal: AbortSignal) => Promise<unknown>,
+  clock: Clock,
+): Promise<Response> {
+  const gone = new AbortController();
+  request.signal.addEventListener("abort", () => gone.abort(), { once: true });
+  const outcome = outcomeOf(work, gone.signal);
+  const soon = await within(outcome, clock, SIGN_OF_LIFE_MS);
+  const body = soon === undefined ? later(outcome, gone, clock) : JSON.stringify(soon);
+  return new Response(body, { headers: { "content-type": "application/json" } });
+}
+
+/** The body of an answer that takes long. */
+function later(outcome: Promise<Outcome>, gone: AbortController, clock: Clock): ReadableStream<Uint8Array> {
+  let stop = () => {};
+  return new ReadableStream({
+    start(controller) {
+      const live = () => controller.enqueue(encoder.encode(" "));
+      live();
+      stop = clock.every(SIGN_OF_LIFE_MS, live);
+      outcome.then((outcome) => {
+        stop();
+        if (gone.signal.aborted) return;
+        controller.enqueue(encoder.encode(JSON.stringify(outcome)));
+        controller.close();
+      });
+    },
+    cancel() {
+      stop();
+      gone.abort();
+    },
+  });
+}
+
+async function outcomeOf(work: (signal: AbortSignal) => Promise<unknown>, signal: AbortSignal): Promise<Outcome> {
+  try {
+    return { answer: await work(signal) ?? null };
+  } catch (error) {
+    return { refused: publicError(error).message };
+  }
+}
+
+/** The error as the peer may see it; one that is a fault of this program is logged. */
+function publicError(error: unknown): ClessError {
+  if (error instanceof ClessError) return error;
+  if (error instanceof OperatorError) return new ClessError("store_unavailable", error.message, { cause: error });
+  log.error("a message of a peer has failed", { reason: messageOf(error) });
+  return new ClessError("internal", messageOf(error), { cause: error });
+}

@@ -1,0 +1,74 @@
+/** What one cless tells of itself to the others. */
+export interface PeerFacts {
+  /** Of the Swarm's node that it runs on. */
+  readonly nodeId: string;
+  /** Where it listens for its peers: `HOST:PORT`. */
+  readonly address: string;
+  /** The version of cless. */
+  readonly version: string;
+}
+
+/** What a cless says about its node. */
+export interface NodeStatus {
+  readonly version: string;
+  /** How many instances are on the node. */
+  readonly instances: number;
+  /** How much memory they use together, bytes. */
+  readonly memoryBytes: number;
+}
+
+/** A request to the engine of a manager. */
+export interface EngineRequest {
+  readonly method: string;
+  /** With the query. */
+  readonly path: string;
+  /** JSON. */
+  readonly body?: unknown;
+  /** Which kinds of failure statuses mean. */
+  readonly kinds?: Readonly<Record<number, string>>;
+}
+
+/** What the engine has answered: its text, or why it refuses. */
+export type EngineReply = { readonly text: string } | { readonly failure: { kind: string; message: string } };
+
+/**
+ * The messages, each with its body and its answer; both are sent as JSON. A message may arrive twice, if the connection
+ * breaks before the answer begins. `engine` is sent once.
+ */
+export interface Messages {
+  /** A cless has started, and is about to use the instances. */
+  readonly hello: { body: PeerFacts; answer: PeerFacts };
+  /** A cless is about to end, and uses no instance any more. */
+  readonly bye: { body: Pick<PeerFacts, "nodeId">; answer: null };
+  readonly status: { body: null; answer: NodeStatus };
+  readonly engine: { body: EngineRequest; answer: EngineReply };
+  /** What the launcher says about an instance: the launcher owns these types. */
+  readonly instance: { body: unknown; answer: unknown };
+}
+
+/** The messages whose answer is a stream of bytes, each with its body. */
+export interface Streams {
+  /** An answer of a manager's engine that goes on, such as events. */
+  readonly "engine-stream": Pick<EngineRequest, "path" | "kinds">;
+}
+
+/** The parts that answer messages. The signal is aborted when the peer no longer waits. */
+export type Handlers = {
+  readonly [M in keyof Messages]: (body: Messages[M]["body"], signal: AbortSignal) => Promise<Messages[M]["answer"]>;
+};
+
+/** The parts that answer with a stream. The signal is aborted when the peer no longer reads. */
+export type StreamHandlers = {
+  readonly [S in keyof Streams]: (body: Streams[S], signal: AbortSignal) => Promise<ReadableStream<Uint8Array>>;
+};
+
+/** How long a peer that works on an answer may be silent: it sends a blank this often until the answer is there, ms. */
+export const SIGN_OF_LIFE_MS = 1000;
+
+/** How an answer ends: with the answer itself, or why there is none. */
+export type Outcome = { readonly answer: unknown } | { readonly refused: string };
+
+/** Where a message is sent to. */
+export function pathOf(message: string): string {
+  return `/peer/${message}`;
+}

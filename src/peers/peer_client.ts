@@ -1,0 +1,272 @@
+import type { Clock } from "../base/clock.ts";
+import { readText } from "../base/streams.ts";
+import type { Connection } from "../http/exact/connection.ts";
+import { type Endpoint, formatEndpoint } from "../model/host.ts";
+import type { PeerIdentity } from "./identity.ts";
+import { type Messages, type Outcome, pathOf, SIGN_OF_LIFE_MS, type Streams } from "./messages.ts";
+import { PeerAway, PeerRefused } from "./peer_error.ts";
+import { brokenOff, connectPeer, PeerExchange } from "./peer_exchange.ts";
+
+/** How long an answer may take by default. */
+const TIMEOUT_MS = 10_000;
+/** A peer that sends nothing for this long has gone: it would send blanks while it works. */
+const SILENCE_MS = 3 * SIGN_OF_LIFE_MS;
+/** At most this many idle connections to one peer are kept. */
+const MAX_IDLE = 2;
+/** The messages that must not be sent again when a connection breaks before the answer. */
+const ONCE: readonly (keyof Messages)[] = ["engine"];
+/** The longest text of a refusal that is read. */
+const MAX_REFUSAL = 4096;
+
+const encoder = new TextEncoder();
+
+/** The limits of one message. */
+export interface AskOptions {
+  /** 10 s by default. */
+  readonly timeoutMs?: number;
+  /** Ends the wait for the answer. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Where the peers are, by the ids of their nodes. */
+export type PeerAddresses = ReadonlyMap<string, Endpoint>;
+
+/** Sends messages to the other cless processes of the owner, and keeps the connections for later ones. */
+export class PeerClient implements Disposable {
+  readonly #identity: PeerIdentity;
+  readonly #addresses: PeerAddresses;
+  readonly #clock: Clock;
+  /** The connections that no message uses, by `HOST:PORT`; the last used one is the last. */
+  readonly #idle = new Map<string, Connection[]>();
+  #isClosed = false;
+
+  constructor(identity: PeerIdentity, addresses: PeerAddresses, clock: Clock) {
+    this.#identity = identity;
+    this.#addresses = addresses;
+    this.#clock = clock;
+  }
+
+  /**
+   * Sends a message to the cless on a node, and resolves with its answer.
+   *
+   * @throws {PeerAway} If it does not answer in time. @throws {PeerRefused} @throws The signal's reason.
+   */
+  async ask<M extends keyof Messages>(
+    nodeId: string,
+    message: M,
+    body: Messages[M]["body"],
+    options: AskOptions = {},
+  ): Promise<Messages[M]["answer"]> {
+    return await this.askAt(this.#addressOf(nodeId), message, body, options);
+  }
+
+  /** Like {@linkcode ask}, for a cless whose node is not known. */
+  async askAt<M extends keyof Messages>(
+    endpoint: Endpoint,
+    message: M,
+    body: Messages[M]["body"],
+    { timeoutMs = TIMEOUT_MS, signal }: AskOptions = {},
+  ): Promise<Messages[M]["answer"]> {
+    signal?.throwIfAborted();
+    const late = new AbortController();
+    const cancel = this.#clock.after(timeoutMs, () => {
+      late.abort(new PeerAway(`the cless at ${formatEndpoint(endpoint)} does not answer ${message} in time`));
+    });
+    const ended = signal === undefined ? late.signal : AbortSignal.any([late.signal, signal]);
+    try {
+      const kept = ONCE.includes(message) ? undefined : this.#take(endpoint);
+      if (kept !== undefined) {
+        const exchange = new PeerExchange(kept);
+        try {
+          return await this.#answer(endpoint, kept, exchange, message, body, ended);
+        } catch (error) {
+          ended.throwIfAborted();
+          // The peer has closed the connection, maybe before it got the message: it may have been started anew.
+          if (!(error instanceof PeerAway) || error.isSilent || exchange.hasBegun) throw error;
+        }
+      }
+      const connection = await connectPeer(endpoint, this.#identity, this.#clock, ended);
+      return await this.#answer(endpoint, connection, new PeerExchange(connection), message, body, ended);
+    } finally {
+      cancel();
+    }
+  }
+
+  /**
+   * Sends a message whose answer is a stream; resolves when it begins. The signal ends the stream too.
+   *
+   * @throws {PeerAway} @throws {PeerRefused} @throws The signal's reason.
+   */
+  async open<S extends keyof Streams>(
+    nodeId: string,
+    message: S,
+    body: Streams[S],
+    signal?: AbortSignal,
+  ): Promise<ReadableStream<Uint8Array>> {
+    return await this.openAt(this.#addressOf(nodeId), message, body, signal);
+  }
+
+  /** Like {@linkcode open}, for a cless whose node is not known. */
+  async openAt<S extends keyof Streams>(
+    endpoint: Endpoint,
+    message: S,
+    body: Streams[S],
+    signal: AbortSignal = new AbortController().signal,
+  ): Promise<ReadableStream<Uint8Array>> {
+    signal.throwIfAborted();
+    const connection = await connectPeer(endpoint, this.#identity, this.#clock, signal);
+    const exchange = new PeerExchange(connection);
+    const close = () => connection.close();
+    signal.addEventListener("abort", close, { once: true });
+    const end = () => {
+      signal.removeEventListener("abort", close);
+      close();
+    };
+    try {
+      const status = await exchange.send(pathOf(message), this.#identity.secret, bytesOf(body));
+      const stream = streamOf(exchange, end);
+      if (status !== 200) throw await refusal(endpoint, stream);
+      return stream;
+    } catch (error) {
+      end();
+      signal.throwIfAborted();
+      throw error instanceof PeerRefused ? error : brokenOff(endpoint, error);
+    }
+  }
+
+  /** Closes the idle connections to a peer that has gone. */
+  forget(endpoint: Endpoint): void {
+    const where = formatEndpoint(endpoint);
+    for (const connection of this.#idle.get(where) ?? []) connection.close();
+    this.#idle.delete(where);
+  }
+
+  /** Closes all idle connections; those in use are closed after their answer. */
+  [Symbol.dispose](): void {
+    this.#isClosed = true;
+    for (const connection of [...this.#idle.values()].flat()) connection.close();
+    this.#idle.clear();
+  }
+
+  /** @throws {PeerAway} If no cless on that node is known. */
+  #addressOf(nodeId: string): Endpoint {
+    const endpoint = this.#addresses.get(nodeId);
+    if (endpoint === undefined) throw new PeerAway(`no cless is known on the node ${nodeId}`);
+    return endpoint;
+  }
+
+  /** Sends a message over a connection, and keeps that for later ones if it can be used again. */
+  async #answer<M extends keyof Messages>(
+    endpoint: Endpoint,
+    connection: Connection,
+    exchange: PeerExchange,
+    message: M,
+    body: Messages[M]["body"],
+    ended: AbortSignal,
+  ): Promise<Messages[M]["answer"]> {
+    const close = () => connection.close();
+    ended.addEventListener("abort", close, { once: true });
+    let isKept = false;
+    try {
+      const sent = exchange.send(pathOf(message), this.#identity.secret, bytesOf(body));
+      const status = await this.#audible(endpoint, connection, sent);
+      const decoder = new TextDecoder();
+      let text = "";
+      for (let piece; (piece = await this.#audible(endpoint, connection, exchange.read())) !== undefined;) {
+        text += decoder.decode(piece, { stream: true });
+      }
+      ended.removeEventListener("abort", close);
+      isKept = this.#keep(endpoint, connection, exchange);
+      if (status !== 200) throw new PeerRefused(reasonOf(endpoint, text));
+      const outcome: Outcome = JSON.parse(text);
+      if ("refused" in outcome) throw new PeerRefused(outcome.refused);
+      return outcome.answer as Messages[M]["answer"];
+    } catch (error) {
+      ended.throwIfAborted();
+      throw error instanceof PeerRefused ? error : brokenOff(endpoint, error);
+    } finally {
+      ended.removeEventListener("abort", close);
+      if (!isKept) connection.close();
+    }
+  }
+
+  /** Waits for a part of an answer, but closes the connection if the peer is silent. */
+  async #audible<T>(endpoint: Endpoint, connection: Connection, part: Promise<T>): Promise<T> {
+    let isSilent = false;
+    const cancel = this.#clock.after(SILENCE_MS, () => {
+      isSilent = true;
+      connection.close();
+    });
+    try {
+      return await part;
+    } catch (error) {
+      if (!isSilent) throw error;
+      const where = formatEndpoint(endpoint);
+      throw new PeerAway(`the cless at ${where} has said nothing for ${SILENCE_MS / 1000} s`, { isSilent });
+    } finally {
+      cancel();
+    }
+  }
+
+  #take(endpoint: Endpoint): Connection | undefined {
+    const connection = this.#idle.get(formatEndpoint(endpoint))?.pop();
+    connection?.use();
+    return connection;
+  }
+
+  /** Keeps a connection for later messages, if that is possible. */
+  #keep(endpoint: Endpoint, connection: Connection, { isReusable }: PeerExchange): boolean {
+    const where = formatEndpoint(endpoint);
+    const idle = this.#idle.get(where) ?? [];
+    if (this.#isClosed || !isReusable || idle.length >= MAX_IDLE) return false;
+    this.#idle.set(where, idle);
+    idle.push(connection);
+    connection.onStray = () => {
+      const place = idle.indexOf(connection);
+      if (place !== -1) idle.splice(place, 1);
+      connection.close();
+    };
+    connection.becomeIdle(this.#clock.now());
+    return true;
+  }
+}
+
+function bytesOf(body: unknown): Uint8Array {
+  return encoder.encode(JSON.stringify(body));
+}
+
+/** The body of an answer. @param end Called when nobody reads it any more. */
+function streamOf(exchange: PeerExchange, end: () => void): ReadableStream<Uint8Array> {
+  return new ReadableStream({
+    type: "bytes",
+    async pull(controller) {
+      try {
+        const piece = await exchange.read();
+        if (piece !== undefined) return controller.enqueue(piece as Uint8Array<ArrayBuffer>);
+        end();
+        controller.close();
+        controller.byobRequest?.respond(0);
+      } catch (error) {
+        end();
+        controller.error(error);
+      }
+    },
+    cancel: end,
+  });
+}
+
+/** The error for an answer with another status than 200. */
+async function refusal(endpoint: Endpoint, body: ReadableStream<Uint8Array>): Promise<PeerRefused> {
+  return new PeerRefused(reasonOf(endpoint, await readText(body).catch(() => "")));
+}
+
+function reasonOf(endpoint: Endpoint, text: string): string {
+  let detail = "an answer that this version does not understand";
+  try {
+    const said = JSON.parse(text.slice(0, MAX_REFUSAL)).detail;
+    if (typeof said === "string") detail = said;
+  } catch {
+    // It is no error of cless.
+  }
+  return `the cless at ${formatEndpoint(endpoint)} refuses: ${detail}`;
+}

@@ -1,0 +1,16 @@
+/** A peer does not answer, or its answer breaks off: nobody knows whether it has done what it was asked. */
+export class PeerAway extends Error {
+  override readonly name = "PeerAway";
+  /** Whether it says nothing at all. Else the connection could not be made, or has ended. */
+  readonly isSilent: boolean;
+
+  constructor(message: string, { isSilent = false, ...options }: ErrorOptions & { readonly isSilent?: boolean } = {}) {
+    super(message, options);
+    this.isSilent = isSilent;
+  }
+}
+
+/** A peer has answered that it does not do what it was asked. The message says why, on one line. */
+export class PeerRefused extends Error {
+  override readonly name = "PeerRefused";
+}
