@@ -26,7 +26,7 @@ const LEVELS = [
   ["cli"],
   ["cless"],
   ["compose"],
-  ["admin", "docker", "edge", "sqlite"],
+  ["admin", "docker", "edge", "peers", "sqlite"],
   ["deploy", "logs"],
   ["control", "proxy"],
   ["fleet", "routing"],

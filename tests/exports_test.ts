@@ -62,6 +62,7 @@ const EXPORTED_FOR_TESTS: Record<string, string> = {
   "src/pool/probe.ts untilReady": "the attempts are tested without what judges them",
   "src/pool/slots.ts choose": "whom it chooses is tested with draws that are known",
   "src/pool/state.ts observe": "a long load is simulated without a pool",
+  "src/peers/members.ts observe": "what a reading means is tested without a Swarm",
   "src/fleet/memory_budget.ts SHIM_BYTES": "it counts for every container of a test",
   "src/fleet/memory_budget.ts relieve": "the decision is tested without a clock",
   "src/proxy/admission.ts fairShare": "the division is tested without a load",

@@ -102,8 +102,10 @@ export class Members {
 
   /** This process, and the others that live, sorted by their nodes. */
   get peers(): readonly PeerFacts[] {
-    const own = this.#own;
-    return this.#live.map((nodeId) => nodeId === own.nodeId ? own : this.#known.get(nodeId)!);
+    return this.#live.map((nodeId) => {
+      const { address, version } = this.#known.get(nodeId) ?? this.#own;
+      return { nodeId, address, version };
+    });
   }
 
   /** Adds one who is told which peers come and go. */
