@@ -83,6 +83,8 @@ export class Node {
   readonly name: string;
   readonly hostname: string;
   readonly address: string;
+  /** Its address of the other family. */
+  readonly address6: string;
   /** A folder that the node has too, as `/node`. */
   readonly folder: string;
   /** Where this machine reaches the node's engine. */
@@ -96,6 +98,7 @@ export class Node {
     this.name = `${network.name}-${number}`;
     this.hostname = `node-${number}`;
     this.address = `${network.prefix}.${10 + number}`;
+    this.address6 = `${network.prefix6}::${10 + number}`;
     this.folder = `${folder}/${number}`;
     this.engineSocket = `${this.folder}/engine.sock`;
   }
@@ -110,6 +113,7 @@ export class Node {
     await docker(
       ...["run", "--detach", "--privileged", "--cgroupns", "private", "--label", label()],
       ...["--name", this.name, "--hostname", this.hostname, "--network", this.#network.name, "--ip", this.address],
+      ...["--ip6", this.address6],
       ...["--volume", `${this.folder}:${SHARED}`, ...mounts, "--env", `CLESS_DATA_DIR=${SHARED}/data`, image],
     );
     await this.#started();
@@ -213,6 +217,8 @@ interface Network {
   readonly name: string;
   /** The first three numbers of its addresses. */
   readonly prefix: string;
+  /** The first four numbers of its IPv6 addresses. */
+  readonly prefix6: string;
 }
 
 /** Makes a network whose addresses are free, of those that are set aside for tests (RFC 2544). */
@@ -220,10 +226,12 @@ async function makeNetwork(): Promise<Network> {
   for (let attempt = 1;; attempt++) {
     const [high, low] = crypto.getRandomValues(new Uint8Array(2));
     const prefix = `198.${18 + high! % 2}.${low}`;
+    const prefix6 = `fd00:${prefix.replaceAll(".", ":")}`;
     const name = `nodes-${Deno.pid}-${low}`;
+    const subnets = ["--subnet", `${prefix}.0/24`, "--ipv6", "--subnet", `${prefix6}::/64`];
     try {
-      await docker("network", "create", "--label", label(), "--subnet", `${prefix}.0/24`, name);
-      return { name, prefix };
+      await docker("network", "create", "--label", label(), ...subnets, name);
+      return { name, prefix, prefix6 };
     } catch (error) {
       if (attempt === 10 || !/overlaps|already exists/.test(String(error))) throw error;
     }

@@ -1,31 +1,10 @@
 import { assertEquals } from "@std/assert";
 import { until } from "../support/until.ts";
 import { noNodes } from "./node_image.ts";
-import { type Node, Nodes } from "./nodes.ts";
+import { Nodes } from "./nodes.ts";
+import { createService } from "./services.ts";
 
 const ignore = noNodes;
-
-/** The port and the container of a service's only task, as soon as it runs. */
-async function taskOf(manager: Node, service: string): Promise<{ node: string; port: number }> {
-  let found: { node: string; port: number } | undefined;
-  await until(async () => {
-    const id = await manager.docker("service", "ps", "--quiet", service);
-    const [task] = JSON.parse(await manager.docker("inspect", ...id.split("\n")));
-    if (task.Status.State !== "running") return false;
-    const node = await manager.docker("node", "inspect", "--format", "{{.Status.Addr}}", task.NodeID);
-    found = { node, port: task.Status.PortStatus.Ports[0].PublishedPort };
-    return true;
-  });
-  return found!;
-}
-
-/** Creates a service of one task on a node, with a port of the node that is free. */
-async function createService(manager: Node, name: string, on: Node): Promise<void> {
-  await manager.docker(
-    ...["service", "create", "--detach", "--name", name, "--constraint", `node.hostname==${on.hostname}`],
-    ...["--restart-condition", "none", "--no-resolve-image", "--publish", "target=8080,mode=host", "golang-docker"],
-  );
-}
 
 Deno.test(
   { name: "a node's task answers from another node, from outside and not from a node cut off", ignore },
@@ -39,11 +18,10 @@ Deno.test(
       "node-3 Ready",
     ]);
     await second!.load("golang-docker");
-    await createService(first!, "app", second!);
-    const { node, port } = await taskOf(first!, "app");
-    assertEquals(node, second!.address);
+    const { address, port } = await createService(first!, "app", second!);
+    assertEquals(address, second!.address);
     const ask =
-      `curl --silent --max-time 2 --output /dev/null --write-out '%{http_code}' http://${node}:${port}/ || true`;
+      `curl --silent --max-time 2 --output /dev/null --write-out '%{http_code}' http://${address}:${port}/ || true`;
     assertEquals(await third!.exec("sh", "-c", ask), "200");
     assertEquals(await nodes.outside(ask), "200");
     await third!.partition();
