@@ -74,10 +74,11 @@ export class DeclaredServices {
 
   /**
    * The services that need preparation before their first request: one of their revisions has volumes, secrets or a
-   * minimum of instances. @throws {StoreUnavailable}
+   * minimum of instances. A service that the store has just removed is left out, although {@linkcode delete} is still to
+   * come. @throws {StoreUnavailable}
    */
   needingPreparation(): DeclaredService[] {
-    return [...this.#needingPreparation].map((name) => this.get(name)!);
+    return [...this.#needingPreparation].flatMap((name) => this.get(name) ?? []);
   }
 
   /** The services whose names come after `name`, sorted by name, read page by page. @throws {StoreUnavailable} */

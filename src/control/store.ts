@@ -30,10 +30,14 @@ import type {
 } from "./records.ts";
 
 /**
- * The durable store. When a method returns, its change is on disk; when it throws, nothing has changed.
+ * The durable store. When a method returns, or the promise that it returns resolves, its change is durable; when it
+ * throws or rejects, nothing has changed. Reads see a change when its promise is about to resolve, and never a part of it.
  *
- * Every method throws {@linkcode StoreUnavailable} while something outside of cless, such as a full disk, keeps the
- * store from working. The same call may succeed later.
+ * Methods that return a promise change records that several processes may share; the others read, or change what only
+ * this process uses. Other work may be done while such a promise is pending.
+ *
+ * Every method throws {@linkcode StoreUnavailable}, or rejects with it, while something outside of cless, such as a full
+ * disk, keeps the store from working. The same call may succeed later.
  */
 export interface Store extends Disposable {
   /**
@@ -59,10 +63,10 @@ export interface Store extends Disposable {
    * @throws {StaleError} If the service is not at the expected generation, or exists although it should be new.
    * @throws {DomainTakenError} If another service has one of its domains, or the change names a domain twice.
    */
-  change(change: ServiceChange): void;
+  change(change: ServiceChange): Promise<void>;
 
   /** Removes a service with its figures, its deploys and everything else but its history. @throws {StaleError} As {@linkcode change} does. */
-  delete(name: string, expectedGeneration: number, history: HistoryEntry): void;
+  delete(name: string, expectedGeneration: number, history: HistoryEntry): Promise<void>;
 
   /**
    * The history of a service, newest first. It outlives the service.
@@ -74,16 +78,16 @@ export interface Store extends Disposable {
   history(service: string, limit: number, before?: number): HistoryEntry[];
 
   /** Removes history and deploys that are older than a wall-clock time, ms since 1970. */
-  forgetHistory(before: number): void;
+  forgetHistory(before: number): Promise<void>;
 
   /** The deploys of a service that have ended, the newest first; at most `limit`. The service may not exist. */
   deploys(service: string, limit: number): DeployRecord[];
   /** The deploys of all services that began after a wall-clock time, ms since 1970, oldest first. */
   deploysSince(at: number): DeployEnd[];
   /** Stores how a deploy has ended, and removes deploys that are not kept: see `surplusDeploys`. */
-  addDeploy(deploy: DeployRecord): void;
+  addDeploy(deploy: DeployRecord): Promise<void>;
   /** Removes the deploys of a service; it may not exist. */
-  deleteDeploys(service: string): void;
+  deleteDeploys(service: string): Promise<void>;
 
   /** What services have cost, as stored by {@linkcode addFigures}. */
   costs(): CostRecord[];
@@ -118,18 +122,25 @@ export interface Store extends Disposable {
   /** Forgets what is older, and the oldest figures if there are very many. */
   trimFigures(ages: FigureAges): void;
 
-  /** Stores a new value of a secret as its {@linkcode nextSecretVersion}. */
-  addSecret(name: string, sealed: Uint8Array, at: number): SecretRecord;
+  /**
+   * Stores a new value of a secret.
+   *
+   * @param secret Its version must be the {@linkcode nextSecretVersion}.
+   * @throws {StaleError} If another value has got that version in the meantime. Then the value has to be sealed again.
+   */
+  addSecret(secret: SecretRecord): Promise<void>;
   /** The version that a secret's next value gets: one more than the last, even if the secret was deleted. */
   nextSecretVersion(name: string): number;
   secretVersions(): SecretVersion[];
   secret(name: string, version: number): SecretRecord | undefined;
-  /** Removes every version of a secret; returns whether there was one. */
-  deleteSecret(name: string): boolean;
+  /** Removes every version of a secret; resolves with whether there was one. */
+  deleteSecret(name: string): Promise<boolean>;
 
-  putToken(token: TokenRecord): void;
+  /** Stores a new token; resolves with `false`, and changes nothing, if there is one of that name. */
+  addToken(token: TokenRecord): Promise<boolean>;
   tokens(): TokenRecord[];
-  deleteToken(name: string): boolean;
+  /** Removes a token; resolves with whether there was one. */
+  deleteToken(name: string): Promise<boolean>;
 
   /** The sessions of browsers, in no order. */
   sessions(): SessionRecord[];

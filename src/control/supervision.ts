@@ -22,7 +22,7 @@ export interface SupervisionOptions {
   readonly figures: Pick<Figures, "start" | "stop">;
   readonly reconciler: Pick<Reconciler, "start" | "stop" | "reconcile">;
   readonly engine: { readonly listening: boolean };
-  readonly deployer: { tidy(): void };
+  readonly deployer: { tidy(): Promise<void> };
 }
 
 /** The periodic work on all containers. Only the process that owns them does it. */

@@ -42,26 +42,26 @@ export class DeployRecorder {
     const startedAt = this.#now();
     using running = this.#running.begin({ ...begun, startedAt });
     const add = (end: Pick<DeployRecord, "revision" | "outcome" | "reason" | "output">) => {
-      this.#add({ ...begun, startedAt, durationMs: Math.max(0, this.#now() - startedAt), ...end });
+      return this.#add({ ...begun, startedAt, durationMs: Math.max(0, this.#now() - startedAt), ...end });
     };
     try {
       const worked = await work(running);
       const { revision: { name }, isChanged } = worked;
-      if (isChanged) add({ revision: name, outcome: "deployed", reason: undefined, output: [] });
+      if (isChanged) await add({ revision: name, outcome: "deployed", reason: undefined, output: [] });
       return worked;
     } catch (error) {
       const isKnown = error instanceof RevisionFailed || error instanceof ImageUnavailable;
       const reason = error instanceof RevisionFailed ? error.reason : messageOf(error);
       const output = isKnown ? lastOutput(error.output) : [];
       const { revision } = running;
-      add({ revision, outcome: signal.aborted ? "called off" : "failed", reason, output });
+      await add({ revision, outcome: signal.aborted ? "called off" : "failed", reason, output });
       throw error;
     }
   }
 
-  #add(record: DeployRecord): void {
+  async #add(record: DeployRecord): Promise<void> {
     try {
-      this.#store.addDeploy(record);
+      await this.#store.addDeploy(record);
     } catch (error) {
       log.warning("cannot store how a deploy has ended", { service: record.service, reason: messageOf(error) });
     }

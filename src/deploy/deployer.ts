@@ -175,11 +175,11 @@ export class Deployer {
    * Removes old history and deploys, and unused images that cless pulled. Call it periodically. Failures are only
    * logged.
    */
-  tidy(): void {
+  async tidy(): Promise<void> {
     const { now, store } = this.#options;
     this.#images.sweep(true);
     try {
-      store.forgetHistory(now() - HISTORY_DAYS * DAY_MS);
+      await store.forgetHistory(now() - HISTORY_DAYS * DAY_MS);
     } catch (error) {
       log.warning("cannot remove old history", { reason: messageOf(error) });
     }
@@ -275,14 +275,15 @@ export class Deployer {
       const reason = new Conflict(`the deploy was called off, since somebody deletes the service ${name}`);
       this.#deploys.cancel(name, reason);
     }
-    const ending = await this.#changes.run(name, () => {
+    const ending = await this.#changes.run(name, async () => {
       const state = this.#mustGet(name, ifMatch);
       const before = historyOf(state.service);
       const history = { at: now(), service: name, action: "delete", by, before, after: undefined };
-      store.delete(name, state.service.generation, history);
+      await store.delete(name, state.service.generation, history);
       this.#declared.delete(state);
       publisher.remove(name);
       events.emit("service.deleted", name, {});
+      // In a list, so that the next change does not wait for them.
       return [launcher.untilGone(({ service }) => service === name), this.#deploys.cancel(name, wasDeleted(name))];
     });
     await Promise.all(ending);
@@ -304,7 +305,7 @@ export class Deployer {
     if (this.#declared.has(name)) return false; // the deploy had just worked
     if (wasRunning) return true;
     if (store.deploys(name, 1).length === 0) return false;
-    store.deleteDeploys(name);
+    await store.deleteDeploys(name);
     return true;
   }
 
@@ -452,7 +453,7 @@ export class Deployer {
       const before = this.#declared.get(service.name);
       const { revisions } = this.#after(change);
       const publish = await publisher.prepare(service, revisions, made);
-      store.change(change);
+      await store.change(change);
       this.#declared.set(service.name, revisions.map(markOf), before);
       publish();
       emitChange(events, before?.service, change);

@@ -114,7 +114,7 @@ export function prepareStatements(db: DatabaseSync) {
     olderImages: db.prepare("SELECT ids FROM older_images"),
     putOlderImages: db.prepare("INSERT INTO older_images VALUES (?)"),
 
-    putToken: db.prepare("REPLACE INTO token VALUES (:name, :scope, :hash, :expiresAt, :createdAt)"),
+    addToken: db.prepare("INSERT OR IGNORE INTO token VALUES (:name, :scope, :hash, :expiresAt, :createdAt)"),
     tokens: db.prepare(`
       SELECT name, scope, hash, expires_at AS expiresAt, created_at AS createdAt FROM token ORDER BY name`),
     deleteToken: db.prepare("DELETE FROM token WHERE name = ?"),

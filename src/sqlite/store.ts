@@ -185,8 +185,8 @@ export class SqliteStore implements Store {
     });
   }
 
-  change({ service, expectedGeneration, addRevision, removeRevisions = [], history }: ServiceChange): void {
-    this.#connection.write(() => {
+  change({ service, expectedGeneration, addRevision, removeRevisions = [], history }: ServiceChange): Promise<void> {
+    return this.#write(() => {
       this.#checkGeneration(service.name, expectedGeneration);
       this.#putService(service);
       if (addRevision !== undefined) this.#addRevision(addRevision);
@@ -195,8 +195,8 @@ export class SqliteStore implements Store {
     });
   }
 
-  delete(name: string, expectedGeneration: number, history: HistoryEntry): void {
-    this.#connection.write(() => {
+  delete(name: string, expectedGeneration: number, history: HistoryEntry): Promise<void> {
+    return this.#write(() => {
       this.#checkGeneration(name, expectedGeneration);
       this.#sql.deleteService.run(name); // foreign keys also delete its domains and revisions
       this.#sql.deleteDeploys.run(name);
@@ -212,8 +212,8 @@ export class SqliteStore implements Store {
     });
   }
 
-  forgetHistory(before: number): void {
-    this.#connection.write(() => {
+  forgetHistory(before: number): Promise<void> {
+    return this.#write(() => {
       this.#sql.forgetHistory.run(before);
       this.#sql.forgetDeploys.run(before);
     });
@@ -233,17 +233,17 @@ export class SqliteStore implements Store {
     });
   }
 
-  addDeploy(deploy: DeployRecord): void {
+  addDeploy(deploy: DeployRecord): Promise<void> {
     const { output, reason = null, revision = null } = deploy;
-    this.#connection.write(() => {
+    return this.#write(() => {
       this.#sql.addDeploy.run({ ...deploy, revision, reason, output: JSON.stringify(output) });
       const marks = this.#sql.deployMarks.all() as unknown as DeployMark[];
       for (const id of surplusDeploys(marks)) this.#sql.removeDeploy.run(id);
     });
   }
 
-  deleteDeploys(service: string): void {
-    this.#connection.write(() => this.#sql.deleteDeploys.run(service));
+  deleteDeploys(service: string): Promise<void> {
+    return this.#write(() => void this.#sql.deleteDeploys.run(service));
   }
 
   costs(): CostRecord[] {
@@ -294,11 +294,13 @@ export class SqliteStore implements Store {
     this.#connection.write(() => this.#figures.trim(ages));
   }
 
-  addSecret(name: string, sealed: Uint8Array, at: number): SecretRecord {
-    return this.#connection.write(() => {
-      const { version } = this.#sql.nextSecretVersion.get(name) as { version: number };
-      this.#sql.addSecret.run(name, version, sealed, at);
-      return { name, version, createdAt: at, sealed };
+  addSecret({ createdAt, name, sealed, version }: SecretRecord): Promise<void> {
+    return this.#write(() => {
+      const next = this.#sql.nextSecretVersion.get(name) as { version: number };
+      if (next.version !== version) {
+        throw new StaleError(`the next version of the secret ${name} is ${next.version}, and not ${version}`);
+      }
+      this.#sql.addSecret.run(name, version, sealed, createdAt);
     });
   }
 
@@ -323,12 +325,12 @@ export class SqliteStore implements Store {
     });
   }
 
-  deleteSecret(name: string): boolean {
-    return this.#connection.write(() => this.#sql.deleteSecret.run(name).changes > 0);
+  deleteSecret(name: string): Promise<boolean> {
+    return this.#write(() => this.#sql.deleteSecret.run(name).changes > 0);
   }
 
-  putToken(token: TokenRecord): void {
-    this.#connection.write(() => this.#sql.putToken.run({ ...token, expiresAt: token.expiresAt ?? null }));
+  addToken(token: TokenRecord): Promise<boolean> {
+    return this.#write(() => this.#sql.addToken.run({ ...token, expiresAt: token.expiresAt ?? null }).changes > 0);
   }
 
   tokens(): TokenRecord[] {
@@ -338,8 +340,8 @@ export class SqliteStore implements Store {
     });
   }
 
-  deleteToken(name: string): boolean {
-    return this.#connection.write(() => this.#sql.deleteToken.run(name).changes > 0);
+  deleteToken(name: string): Promise<boolean> {
+    return this.#write(() => this.#sql.deleteToken.run(name).changes > 0);
   }
 
   sessions(): SessionRecord[] {
@@ -398,6 +400,11 @@ export class SqliteStore implements Store {
 
   [Symbol.dispose](): void {
     this.#connection[Symbol.dispose]();
+  }
+
+  /** Runs a change at once; the promise resolves when it is on disk. */
+  #write<T>(change: () => T): Promise<T> {
+    return Promise.try(() => this.#connection.write(change));
   }
 
   #use(connection: Connection): void {

@@ -230,8 +230,8 @@ doctorTest(
     {
       using store = SqliteStore.open(`${folder}/data`);
       const creation = creationOf("web");
-      store.change({ ...creation, addRevision: { ...creation.addRevision!, older: true } });
-      store.change(creationOf("shop"));
+      await store.change({ ...creation, addRevision: { ...creation.addRevision!, older: true } });
+      await store.change(creationOf("shop"));
       store.putOlderImages(["sha256:2", "sha256:3"]);
     }
     const [revisions, images, ...more] = await isolation();

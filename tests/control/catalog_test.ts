@@ -208,7 +208,9 @@ Deno.test("a service that does not exist is not listed, and a declared one is li
 
 Deno.test("a secret is in use by revisions, and by the sign-in of services", async () => {
   const { catalog, deployer, store } = newCatalog();
-  for (const name of ["key", "idp"]) store.addSecret(name, new Uint8Array(), 0);
+  for (const name of ["key", "idp"]) {
+    await store.addSecret({ name, version: 1, createdAt: 0, sealed: new Uint8Array() });
+  }
   const oidc = { issuer: "https://idp.example.org", clientId: "cless", clientSecret: "secret:idp", allow: [] };
   await deployer.deploy("app", input("one", { service: { access: { ...OPEN, oidc } } }), AT_ONCE);
   await deployer.deploy("web", input("one", { secretEnv: { KEY: "key" } }), AT_ONCE);

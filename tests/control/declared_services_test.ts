@@ -42,7 +42,7 @@ Deno.test("services are found by name, and listed by name from any name on, in p
 
 Deno.test("the services that need attention before their first request are known", async () => {
   const { declared, deployer, store } = newScene();
-  store.addSecret("key", new Uint8Array(), 0);
+  await store.addSecret({ name: "key", version: 1, createdAt: 0, sealed: new Uint8Array() });
   await deployer.deploy("plain", input("one"), AT_ONCE);
   await deployer.deploy("kept", input("one", { minInstances: 1 }), AT_ONCE);
   await deployer.deploy("secret", input("one", { secretEnv: { KEY: "key" } }), AT_ONCE);

@@ -26,7 +26,7 @@ function newRig() {
       },
     },
     engine: { listening: true },
-    deployer: { tidy: step("tidy") },
+    deployer: { tidy: () => Promise.resolve(step("tidy")()) },
   });
   return { activator, adoption, clock, role, steps, supervision };
 }

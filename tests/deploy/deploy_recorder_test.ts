@@ -110,8 +110,8 @@ Deno.test("deleting a service removes its deploys, and keeps the one that it cal
 
 Deno.test("a deploy ends as it would have if its record cannot be stored", async () => {
   class FullStore extends FakeStore {
-    override addDeploy(): void {
-      throw new StoreUnavailable("no space is left");
+    override addDeploy(): Promise<void> {
+      return Promise.reject(new StoreUnavailable("no space is left"));
     }
   }
   const { declared, deployer, trials } = newScene({ store: new FullStore() });

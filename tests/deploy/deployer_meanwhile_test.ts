@@ -153,13 +153,13 @@ Deno.test("history older than 90 days is removed, and a failing store stops noth
   await deployer.deploy("app", input("one"), AT_ONCE);
   time.now += 89 * 24 * 3_600_000;
   await deployer.deploy("app", input("two"), AT_ONCE);
-  deployer.tidy();
+  await deployer.tidy();
   assertEquals(store.history("app", 10).length, 2);
   time.now += 24 * 3_600_000;
-  deployer.tidy();
+  await deployer.tidy();
   assertEquals(store.history("app", 10).length, 1);
   store.forgetHistory = () => {
     throw new Error("the disk is full");
   };
-  deployer.tidy();
+  await deployer.tidy();
 });

@@ -46,10 +46,10 @@ Deno.test("after a restart everything is as it was", async () => {
 
 Deno.test("a service whose secret cannot be read at the start answers start_failed, and a deploy mends it", async () => {
   const first = newScene();
-  first.store.addSecret("key", new Uint8Array(), 0);
+  await first.store.addSecret({ name: "key", version: 1, createdAt: 0, sealed: new Uint8Array() });
   await first.deployer.deploy("app", input("one", { secretEnv: { KEY: "key" } }), AT_ONCE);
   await first.deployer.deploy("web", input("two"), AT_ONCE);
-  first.store.deleteSecret("key");
+  await first.store.deleteSecret("key");
   const { deployer, kit, publisher, splitOf } = newScene({ store: first.store });
   deployer.load();
   assertEquals([splitOf("app.localhost"), splitOf("web.localhost")], [{ "app-00001": 100 }, { "web-00001": 100 }]);
@@ -62,7 +62,7 @@ Deno.test("a service whose secret cannot be read at the start answers start_fail
 
 Deno.test("a start after a restart does not need the store for its secrets", async () => {
   const first = newScene();
-  first.store.addSecret("key", new Uint8Array(), 0);
+  await first.store.addSecret({ name: "key", version: 1, createdAt: 0, sealed: new Uint8Array() });
   await first.deployer.deploy("app", input("one", { secretEnv: { KEY: "key" } }), AT_ONCE);
   const { deployer, kit, publisher, store } = newScene({ store: first.store });
   deployer.load();

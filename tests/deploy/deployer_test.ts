@@ -43,12 +43,12 @@ Deno.test("the same deploy again changes nothing, whatever it asks for in terms 
 Deno.test("a template, an image or a secret that has changed makes a new revision", async () => {
   const scene = newScene();
   const { deployer, images, store } = scene;
-  store.addSecret("key", new Uint8Array(), 0);
+  await store.addSecret({ name: "key", version: 1, createdAt: 0, sealed: new Uint8Array() });
   const asked = input("shop", { secretEnv: { KEY: "key" }, env: { B: "1", A: "2" } });
   await deployer.deploy("app", asked, AT_ONCE);
   images.set("shop", "rebuilt");
   assert((await deployer.deploy("app", asked, AT_ONCE)).hasNewRevision);
-  store.addSecret("key", new Uint8Array(), 0);
+  await store.addSecret({ name: "key", version: 2, createdAt: 0, sealed: new Uint8Array() });
   const { revision } = await deployer.deploy("app", asked, AT_ONCE);
   assertEquals(revision.secretVersions, { key: 2 });
   const pool = scene.publisher.poolOf("app", revision.name)!;

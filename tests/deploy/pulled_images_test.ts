@@ -47,7 +47,7 @@ Deno.test("the sweep after its last revision removes an image that was pulled, a
   }
   await settle();
   assertEquals(removed, []);
-  deployer.tidy();
+  await deployer.tidy();
   await settle();
   // The fourth is the latest, and the third can be rolled back to.
   assertEquals(removed, ["sha256:one", "sha256:two"]);
@@ -118,13 +118,13 @@ Deno.test("an image that was pulled for a revision that did not become ready is 
     await settle();
     trials.at(-1)!.fail(new Error("no"));
     await assertRejects(() => failing, RevisionFailed);
-    deployer.tidy();
+    await deployer.tidy();
     await settle();
   }
   assertEquals(removed, ["sha256:one"]);
   store.failure = new StoreUnavailable("the disk is full");
   await assertRejects(() => deployer.deploy("app", input("two"), AT_ONCE), StoreUnavailable);
-  deployer.tidy();
+  await deployer.tidy();
   await settle();
   assertEquals(removed, ["sha256:one", "sha256:two"]);
 });
@@ -202,7 +202,7 @@ Deno.test("an image that waits for its removal stays for a deploy that needs it,
   assertEquals(asked, ["sha256:one"]);
   trials[0]!.fail(new Error("no"));
   await assertRejects(() => deployed, RevisionFailed);
-  deployer.tidy();
+  await deployer.tidy();
   await settle();
   assertEquals(asked, ["sha256:one", "sha256:two"]);
 });
@@ -224,7 +224,7 @@ Deno.test("images are removed one after the other, and one that is in use is not
   await settle();
   assertEquals(asked.length, 3);
   state.inUse = false;
-  deployer.tidy();
+  await deployer.tidy();
   await settle();
   assertEquals(removed, ["sha256:one", "sha256:two", "sha256:three"]);
 });
@@ -242,7 +242,7 @@ Deno.test("an image that cannot be removed is tried again by the next periodic s
   await settle();
   assertEquals(removed, []);
   state.inUse = false;
-  deployer.tidy();
+  await deployer.tidy();
   await settle();
   assertEquals(removed, ["sha256:one", "sha256:two"]);
 });

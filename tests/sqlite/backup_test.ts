@@ -7,15 +7,15 @@ import { changeAfter, creationOf, fileIn, folderTest, modeOf, namesIn, noStore, 
 import { damaged, refusal } from "./refusals.ts";
 import { loaded } from "../support/loaded.ts";
 
-folderTest("a backup has the state at its time, and can replace the store", (folder) => {
+folderTest("a backup has the state at its time, and can replace the store", async (folder) => {
   Deno.mkdirSync(`${folder}/restored`);
   const creation = creationOf("golang", { domains: ["example.org"] });
   {
     using store = SqliteStore.open(folder);
-    store.change(creation);
-    store.addSecret("key", Uint8Array.of(1), 1);
+    await store.change(creation);
+    await store.addSecret({ name: "key", version: 1, createdAt: 1, sealed: Uint8Array.of(1) });
     store.backup(fileIn(`${folder}/restored`));
-    store.change(changeAfter(creation)); // not in the backup
+    await store.change(changeAfter(creation)); // not in the backup
     assertEquals(namesIn(`${folder}/restored`), ["cless.sqlite"]);
     assertEquals(modeOf(fileIn(`${folder}/restored`)), "600");
   }
@@ -36,12 +36,12 @@ folderTest("a backup never replaces a file", (folder) => {
   assertThrows(() => store.backup(folder), OperatorError, "is there already");
 });
 
-folderTest("a backup to a path that cannot be written is refused, and the store still works", (folder) => {
+folderTest("a backup to a path that cannot be written is refused, and the store still works", async (folder) => {
   using store = SqliteStore.open(folder);
   const path = `${folder}/none/backup`;
   const refusal = assertThrows(() => store.backup(path), OperatorError);
   assertEquals(refusal.message.split(";")[0], `cannot open or write ${path}`);
-  store.change(creationOf("golang"));
+  await store.change(creationOf("golang"));
 });
 
 folderTest("the leftovers of a killed backup are not in the way", (folder) => {
@@ -53,15 +53,15 @@ folderTest("the leftovers of a killed backup are not in the way", (folder) => {
 
 folderTest(
   "a backup of a database with one damaged page is refused, whichever it is, and no file gets its name",
-  (folder) => {
+  async (folder) => {
     const connection = Connection.open(fileIn(folder), 20);
     migrate(connection);
     using store = new SqliteStore(connection);
     let last = creationOf("golang");
-    store.change(last);
+    await store.change(last);
     for (let number = 2; number < 20; number++) {
       last = changeAfter(last, { lastNumber: number });
-      store.change({ ...last, addRevision: revisionOf("golang", number, { env: { FILLER: "x".repeat(9000) } }) });
+      await store.change({ ...last, addRevision: revisionOf("golang", number, { env: { FILLER: "x".repeat(9000) } }) });
     }
     connection.db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
     const good = Deno.readFileSync(fileIn(folder));
@@ -72,9 +72,9 @@ folderTest(
     for (let page = 0; page < pages; page++) {
       overwrite(fileIn(folder), page * 4096, new Uint8Array(4096).fill(0x55));
       connection.db.exec("PRAGMA shrink_memory"); // SQLite may have the page in memory
-      assertEquals(refusal(() => store.backup(`${folder}/copies/new`)), damaged(fileIn(folder)), `page ${page}`);
+      assertEquals(await refusal(() => store.backup(`${folder}/copies/new`)), damaged(fileIn(folder)), `page ${page}`);
       const replace = () => connection.copyTo(`${folder}/copies/earlier`, "replace");
-      assertEquals(refusal(replace), damaged(fileIn(folder)), `page ${page}`);
+      assertEquals(await refusal(replace), damaged(fileIn(folder)), `page ${page}`);
       assertEquals(namesIn(`${folder}/copies`), ["earlier"], `page ${page}`);
       assertEquals(Deno.readTextFileSync(`${folder}/copies/earlier`), "an earlier copy", `page ${page}`);
       overwrite(fileIn(folder), page * 4096, good.subarray(page * 4096, (page + 1) * 4096));
@@ -102,7 +102,7 @@ Deno.test({
     const folder = await Deno.makeTempDir({ prefix: "sqlite-" });
     try {
       using store = SqliteStore.open(folder);
-      store.change(creationOf("golang"));
+      await store.change(creationOf("golang"));
       store.backup(`${folder}/backup`);
     } finally {
       await Deno.remove(folder, { recursive: true });

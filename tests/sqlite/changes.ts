@@ -15,9 +15,11 @@ export interface Step {
 }
 
 /** Makes a change in a store. */
-export function take(step: Step, store: Store): void {
-  if (step.change !== undefined) store.change(step.change);
-  if (step.delete !== undefined) store.delete(step.delete.name, step.delete.expectedGeneration, step.delete.history);
+export async function take(step: Step, store: Store): Promise<void> {
+  if (step.change !== undefined) await store.change(step.change);
+  if (step.delete !== undefined) {
+    await store.delete(step.delete.name, step.delete.expectedGeneration, step.delete.history);
+  }
 }
 
 /** A model of a store: what it should hold. */

@@ -7,14 +7,14 @@ import { fileIn, folderTest } from "./kit.ts";
 /** At how many places a log is cut. */
 const CUTS = 120;
 
-folderTest("after any changes the store has the right content, also when it is opened again", (folder) => {
+folderTest("after any changes the store has the right content, also when it is opened again", async (folder) => {
   const random = new Random(1);
   const model = new Model();
   let store = SqliteStore.open(folder);
   try {
     for (let at = 1; at <= 400; at++) {
       const step = model.next(random, at);
-      take(step, store);
+      await take(step, store);
       model.take(step);
       if (random.chance(0.05)) {
         store[Symbol.dispose]();
@@ -28,14 +28,14 @@ folderTest("after any changes the store has the right content, also when it is o
   }
 });
 
-folderTest("a log that ends anywhere, as after a power cut, yields the state after some change", (folder) => {
+folderTest("a log that ends anywhere, as after a power cut, yields the state after some change", async (folder) => {
   const random = new Random(2);
   const model = new Model();
   using store = SqliteStore.open(folder);
   const states = [model.text()];
   for (let at = 1; at <= 60; at++) {
     const step = model.next(random, at);
-    take(step, store);
+    await take(step, store);
     model.take(step);
     states.push(model.text());
   }

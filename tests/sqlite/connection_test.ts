@@ -3,7 +3,7 @@ import { Connection } from "../../src/sqlite/connection.ts";
 import { SqliteStore } from "../../src/sqlite/store.ts";
 import { creationOf, fileIn, folderTest, modeOf, namesIn } from "./kit.ts";
 
-folderTest("nobody else can read the files at any moment, whatever the umask", (folder) => {
+folderTest("nobody else can read the files at any moment, whatever the umask", async (folder) => {
   // The first file is made before SQLite opens it, and the others get its rights, so it is enough to look once.
   const before = Deno.umask(0);
   try {
@@ -11,7 +11,7 @@ folderTest("nobody else can read the files at any moment, whatever the umask", (
     const names = ["cless.sqlite", "cless.sqlite-shm", "cless.sqlite-wal"];
     assertEquals(namesIn(folder), names);
     for (const name of names) assertEquals(modeOf(`${folder}/${name}`), "600", name);
-    store.change(creationOf("golang"));
+    await store.change(creationOf("golang"));
     for (const name of names) assertEquals(modeOf(`${folder}/${name}`), "600", name);
   } finally {
     Deno.umask(before);

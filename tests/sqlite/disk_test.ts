@@ -19,19 +19,19 @@ function mountTest(name: string, fn: (folder: string) => void | Promise<void>): 
   });
 }
 
-mountTest("on a full disk nothing that was acknowledged is lost, and with room again it goes on", (folder) => {
+mountTest("on a full disk nothing that was acknowledged is lost, and with room again it goes on", async (folder) => {
   const creation = creationOf("golang");
   let last: ServiceChange;
   {
     using store = SqliteStore.open(folder);
-    store.change(creation);
-    let { kept, message } = deployUntilRefused(store, creation);
+    await store.change(creation);
+    let { kept, message } = await deployUntilRefused(store, creation);
     assertEquals(message, full(fileIn(folder)));
-    message = refusal(() => {
+    message = await refusal(async () => {
       // a smaller change may still fit
       for (let revisionHistory = 9; revisionHistory < 1000; revisionHistory++) {
         const next = changeAfter(kept, { revisionHistory });
-        store.change(next);
+        await store.change(next);
         kept = next;
       }
     });
@@ -45,38 +45,38 @@ mountTest("on a full disk nothing that was acknowledged is lost, and with room a
   assertHolds(store, last);
 });
 
-mountTest("room that another file gives back is used", (folder) => {
+mountTest("room that another file gives back is used", async (folder) => {
   const creation = creationOf("golang");
   using store = SqliteStore.open(folder);
-  store.change(creation);
+  await store.change(creation);
   fillUp(`${folder}/filler`);
-  const { kept, message } = deployUntilRefused(store, creation);
+  const { kept, message } = await deployUntilRefused(store, creation);
   assertEquals(message, full(fileIn(folder)));
   Deno.removeSync(`${folder}/filler`);
   const next = changeAfter(kept);
-  store.change(next);
+  await store.change(next);
   assertHolds(store, next);
   store.backup(`${folder}/backup`);
 });
 
-mountTest("a store that finds no room when it is made says so, and is made when there is some", (folder) => {
+mountTest("a store that finds no room when it is made says so, and is made when there is some", async (folder) => {
   fillUp(`${folder}/filler`);
-  assertEquals(refusal(() => SqliteStore.open(folder)), full(fileIn(folder)));
+  assertEquals(await refusal(() => SqliteStore.open(folder)), full(fileIn(folder)));
   Deno.removeSync(`${folder}/filler`);
   using store = SqliteStore.open(folder);
-  store.change(creationOf("golang"));
+  await store.change(creationOf("golang"));
 });
 
 mountTest("on a read-only file system the store is refused, and works when it can be written again", async (folder) => {
   const creation = creationOf("golang");
   {
     using store = SqliteStore.open(folder);
-    store.change(creation);
+    await store.change(creation);
   }
   assert(await mount("-o", "remount,ro", folder));
-  assertEquals(refusal(() => SqliteStore.open(folder)), denied(fileIn(folder)));
+  assertEquals(await refusal(() => SqliteStore.open(folder)), denied(fileIn(folder)));
   assert(await mount("-o", "remount,rw", folder));
   using store = SqliteStore.open(folder);
   assertHolds(store, creation);
-  store.change(changeAfter(creation));
+  await store.change(changeAfter(creation));
 });

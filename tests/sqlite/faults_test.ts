@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { StaleError } from "../../src/control/store.ts";
 import { Connection } from "../../src/sqlite/connection.ts";
@@ -15,120 +15,126 @@ function openWithConnection(folder: string): { store: SqliteStore; db: DatabaseS
   return { store: new SqliteStore(connection), db: connection.db };
 }
 
-folderTest("on a full disk nothing acknowledged is lost, and with more space changes work again", (folder) => {
+folderTest("on a full disk nothing acknowledged is lost, and with more space changes work again", async (folder) => {
   const { store, db } = openWithConnection(folder);
   using _store = store;
   const creation = creationOf("golang");
-  store.change(creation);
+  await store.change(creation);
   db.exec("PRAGMA max_page_count = 60");
-  const { kept, message } = deployUntilRefused(store, creation);
+  const { kept, message } = await deployUntilRefused(store, creation);
   assertEquals(message, full(fileIn(folder)));
   assertHolds(store, kept);
   db.exec("PRAGMA max_page_count = 100000");
   const more = { ...changeAfter(kept, { lastNumber: kept.service.lastNumber + 1 }) };
-  store.change({ ...more, addRevision: revisionOf("golang", more.service.lastNumber) });
+  await store.change({ ...more, addRevision: revisionOf("golang", more.service.lastNumber) });
   assertHolds(store, more);
 });
 
 folderTest(
   "an observer learns how long changes took, and of those that have failed, also after a take-over",
-  (folder) => {
+  async (folder) => {
     const { store, db } = openWithConnection(folder);
     const told: string[] = [];
     const wrote = (ms: number) => void told.push(ms > 0 && ms < 60_000 ? "wrote" : `wrote in ${ms} ms`);
     store.observe({ wrote, failed: (what) => void told.push(`failed to ${what}`) });
     const creation = creationOf("golang");
-    store.change(creation);
+    await store.change(creation);
     assertEquals(told.splice(0), ["wrote"]);
     assert(store.bytes > 4096);
-    assertThrows(() => store.change(creation), StaleError); // which is no fault of the store
+    await assertRejects(() => store.change(creation), StaleError); // which is no fault of the store
     store.service("golang");
     assertEquals(told, []);
     db.exec("PRAGMA query_only = ON");
-    refusal(() => store.change(changeAfter(creation)));
+    await refusal(() => store.change(changeAfter(creation)));
     db.exec("PRAGMA query_only = OFF");
     assertEquals(told.splice(0), ["failed to write"]);
     store.seal();
-    refusal(() => store.change(changeAfter(creation)));
+    await refusal(() => store.change(changeAfter(creation)));
     store.unseal();
-    store.change(changeAfter(creation));
+    await store.change(changeAfter(creation));
     assertEquals(told.splice(0), ["failed to write", "wrote"]);
     store[Symbol.dispose]();
   },
 );
 
-folderTest("a store that becomes read-only still reads, refuses changes, and takes them again later", (folder) => {
-  // Like a file system that is remounted read-only under an open file, which the system refuses to do.
-  const { store, db } = openWithConnection(folder);
-  using _store = store;
-  const creation = creationOf("golang");
-  store.change(creation);
-  db.exec("PRAGMA query_only = ON");
-  assertEquals(refusal(() => store.change(changeAfter(creation))), denied(fileIn(folder)));
-  assertEquals(refusal(() => store.delete("golang", 1, creation.history)), denied(fileIn(folder)));
-  assertHolds(store, creation);
-  db.exec("PRAGMA query_only = OFF");
-  store.change(changeAfter(creation));
-});
+folderTest(
+  "a store that becomes read-only still reads, refuses changes, and takes them again later",
+  async (folder) => {
+    // Like a file system that is remounted read-only under an open file, which the system refuses to do.
+    const { store, db } = openWithConnection(folder);
+    using _store = store;
+    const creation = creationOf("golang");
+    await store.change(creation);
+    db.exec("PRAGMA query_only = ON");
+    assertEquals(await refusal(() => store.change(changeAfter(creation))), denied(fileIn(folder)));
+    assertEquals(await refusal(() => store.delete("golang", 1, creation.history)), denied(fileIn(folder)));
+    assertHolds(store, creation);
+    db.exec("PRAGMA query_only = OFF");
+    await store.change(changeAfter(creation));
+  },
+);
 
 // Root may write everywhere but to a read-only file system, which is in disk_test.ts.
 if (!await mayBeRoot()) {
-  folderTest("a folder or a file without the right to write is refused", (folder) => {
+  folderTest("a folder or a file without the right to write is refused", async (folder) => {
     Deno.chmodSync(folder, 0o500);
-    assertEquals(refusal(() => SqliteStore.open(folder)), denied(fileIn(folder)));
+    assertEquals(await refusal(() => SqliteStore.open(folder)), denied(fileIn(folder)));
     Deno.chmodSync(folder, 0o700);
     SqliteStore.open(folder)[Symbol.dispose]();
     Deno.chmodSync(fileIn(folder), 0o400);
-    assertEquals(refusal(() => SqliteStore.open(folder)), denied(fileIn(folder)));
+    assertEquals(await refusal(() => SqliteStore.open(folder)), denied(fileIn(folder)));
   });
 }
 
-folderTest("a missing folder, and a folder in the file's place, are refused", (folder) => {
-  assertEquals(refusal(() => SqliteStore.open(`${folder}/none`)), denied(fileIn(`${folder}/none`)));
+folderTest("a missing folder, and a folder in the file's place, are refused", async (folder) => {
+  assertEquals(await refusal(() => SqliteStore.open(`${folder}/none`)), denied(fileIn(`${folder}/none`)));
   Deno.mkdirSync(fileIn(folder));
-  assertEquals(refusal(() => SqliteStore.open(folder)), denied(fileIn(folder)));
+  assertEquals(await refusal(() => SqliteStore.open(folder)), denied(fileIn(folder)));
 });
 
-folderTest("while another process has the lock, only changes are refused, after a timeout", (folder) => {
+folderTest("while another process has the lock, only changes are refused, after a timeout", async (folder) => {
   const busyTimeoutMs = 60;
   using store = SqliteStore.open(folder, { busyTimeoutMs });
   const creation = creationOf("golang");
-  store.change(creation);
+  await store.change(creation);
   using other = new DatabaseSync(fileIn(folder));
   other.exec("BEGIN IMMEDIATE; DELETE FROM service");
   const start = performance.now();
-  assertEquals(refusal(() => store.change(changeAfter(creation))), locked(fileIn(folder)));
+  assertEquals(await refusal(() => store.change(changeAfter(creation))), locked(fileIn(folder)));
   assert(performance.now() - start > busyTimeoutMs - 10, "it has not waited");
   assertHolds(store, creation);
   store.backup(`${folder}/backup`);
   SqliteStore.open(folder, { busyTimeoutMs })[Symbol.dispose]();
   other.exec("ROLLBACK");
   const next = changeAfter(creation);
-  store.change(next);
+  await store.change(next);
   assertHolds(store, next);
 });
 
-folderTest("a database with another process's exclusive lock cannot be opened until the lock is released", (folder) => {
-  SqliteStore.open(folder)[Symbol.dispose]();
-  {
-    using other = new DatabaseSync(fileIn(folder));
-    other.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN IMMEDIATE; COMMIT");
-    assertEquals(refusal(() => SqliteStore.open(folder, { busyTimeoutMs: 20 })), locked(fileIn(folder)));
-  }
-  SqliteStore.open(folder)[Symbol.dispose]();
-});
+folderTest(
+  "a database with another process's exclusive lock cannot be opened until the lock is released",
+  async (folder) => {
+    SqliteStore.open(folder)[Symbol.dispose]();
+    {
+      using other = new DatabaseSync(fileIn(folder));
+      other.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN IMMEDIATE; COMMIT");
+      assertEquals(await refusal(() => SqliteStore.open(folder, { busyTimeoutMs: 20 })), locked(fileIn(folder)));
+    }
+    SqliteStore.open(folder)[Symbol.dispose]();
+  },
+);
 
-folderTest("a file that is not a database is refused, and not changed", (folder) => {
+folderTest("a file that is not a database is refused, and not changed", async (folder) => {
   const text = "This is not a database. ".repeat(500);
   Deno.writeTextFileSync(fileIn(folder), text);
-  assertEquals(refusal(() => SqliteStore.open(folder)), damaged(fileIn(folder)));
+  assertEquals(await refusal(() => SqliteStore.open(folder)), damaged(fileIn(folder)));
   assertEquals(Deno.readTextFileSync(fileIn(folder)), text);
 });
 
 if (Deno.build.os === "linux") {
   folderTest("a database that is refused is not left open", async (folder) => {
     Deno.writeTextFileSync(fileIn(folder), "This is not a database. ".repeat(500));
-    for (let time = 0; time < 5; time++) refusal(() => SqliteStore.open(folder));
+    for (let time = 0; time < 5; time++) await refusal(() => SqliteStore.open(folder));
     const open: string[] = [];
     for await (const { name } of Deno.readDir("/proc/self/fd")) {
       open.push(await Deno.readLink(`/proc/self/fd/${name}`).catch(() => "closed"));
@@ -137,14 +143,14 @@ if (Deno.build.os === "linux") {
   });
 }
 
-folderTest("a database with any page overwritten, or cut short, is refused when it is opened", (folder) => {
+folderTest("a database with any page overwritten, or cut short, is refused when it is opened", async (folder) => {
   {
     using store = SqliteStore.open(folder);
     let last = creationOf("golang");
-    store.change(last);
+    await store.change(last);
     for (let number = 2; number < 60; number++) {
       last = changeAfter(last, { lastNumber: number });
-      store.change({ ...last, addRevision: revisionOf("golang", number, { env: { FILLER: "x".repeat(500) } }) });
+      await store.change({ ...last, addRevision: revisionOf("golang", number, { env: { FILLER: "x".repeat(500) } }) });
     }
   }
   const good = Deno.readFileSync(fileIn(folder));
@@ -152,29 +158,29 @@ folderTest("a database with any page overwritten, or cut short, is refused when 
   assert(pages > 20);
   for (let page = 0; page < pages; page++) {
     Deno.writeFileSync(fileIn(folder), good.slice().fill(0x55, page * 4096, (page + 1) * 4096));
-    assertEquals(refusal(() => SqliteStore.open(folder)), damaged(fileIn(folder)), `page ${page}`);
+    assertEquals(await refusal(() => SqliteStore.open(folder)), damaged(fileIn(folder)), `page ${page}`);
   }
   Deno.writeFileSync(fileIn(folder), good.subarray(0, 4096 * (pages >> 1)));
-  assertEquals(refusal(() => SqliteStore.open(folder)), damaged(fileIn(folder)));
+  assertEquals(await refusal(() => SqliteStore.open(folder)), damaged(fileIn(folder)));
   Deno.writeFileSync(fileIn(folder), good); // a backup
   using store = SqliteStore.open(folder);
   assertEquals(loaded(store).revisions.length, 59);
 });
 
-folderTest("damage to an open database is reported when that part is read", (folder) => {
+folderTest("damage to an open database is reported when that part is read", async (folder) => {
   const { store, db } = openWithConnection(folder);
   using _store = store;
-  store.change(creationOf("golang"));
+  await store.change(creationOf("golang"));
   db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
   const size = Deno.statSync(fileIn(folder)).size;
   Deno.writeFileSync(fileIn(folder), new Uint8Array(size).fill(0x55, 4096), { mode: 0o600 });
   db.exec("PRAGMA shrink_memory");
-  assertEquals(refusal(() => loaded(store)), damaged(fileIn(folder)));
-  assertEquals(refusal(() => store.backup(`${folder}/backup`)), damaged(fileIn(folder)));
+  assertEquals(await refusal(() => loaded(store)), damaged(fileIn(folder)));
+  assertEquals(await refusal(() => store.backup(`${folder}/backup`)), damaged(fileIn(folder)));
   assertEquals(namesIn(folder), ["cless.sqlite", "cless.sqlite-shm", "cless.sqlite-wal"]);
 });
 
-folderTest("no change is acknowledged once the part of the file that it writes to is damaged", (folder) => {
+folderTest("no change is acknowledged once the part of the file that it writes to is damaged", async (folder) => {
   const damages: readonly ((path: string, size: number) => void)[] = [
     (path) => Deno.truncateSync(path),
     (path) => Deno.writeTextFileSync(path, "garbage"),
@@ -185,40 +191,40 @@ folderTest("no change is acknowledged once the part of the file that it writes t
     Deno.mkdirSync(own);
     using store = SqliteStore.open(own);
     const creation = creationOf("golang");
-    store.change(creation);
+    await store.change(creation);
     damage(fileIn(own), Deno.statSync(fileIn(own)).size);
-    assertEquals(refusal(() => store.change(changeAfter(creation))), damaged(fileIn(own)));
+    assertEquals(await refusal(() => store.change(changeAfter(creation))), damaged(fileIn(own)));
   }
   const { store, db } = openWithConnection(folder);
   using _store = store;
   const creation = creationOf("golang");
-  store.change(creation);
+  await store.change(creation);
   db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
   overwrite(fileIn(folder), 4096, Deno.statSync(fileIn(folder)).size); // while SQLite has the pages in memory
-  assertEquals(refusal(() => store.change(changeAfter(creation))), damaged(fileIn(folder)));
+  assertEquals(await refusal(() => store.change(changeAfter(creation))), damaged(fileIn(folder)));
 });
 
-folderTest("a stored value that cless cannot have written is damage too", (folder) => {
+folderTest("a stored value that cless cannot have written is damage too", async (folder) => {
   const { store, db } = openWithConnection(folder);
   using _store = store;
-  store.change(creationOf("golang"));
+  await store.change(creationOf("golang"));
   db.exec("UPDATE revision SET template = '{\"image'");
-  assertEquals(refusal(() => loaded(store)), damaged(fileIn(folder)));
+  assertEquals(await refusal(() => loaded(store)), damaged(fileIn(folder)));
 });
 
-folderTest("changes are refused while the file or its log is moved away, since they would be lost", (folder) => {
+folderTest("changes are refused while the file or its log is moved away, since they would be lost", async (folder) => {
   using store = SqliteStore.open(folder);
   const creation = creationOf("golang");
-  store.change(creation);
+  await store.change(creation);
   for (const path of [fileIn(folder), `${fileIn(folder)}-wal`]) {
     const message = `${fileIn(folder)} was moved or replaced while it was in use; restart cless`;
     Deno.renameSync(path, `${folder}/away`);
-    assertEquals(refusal(() => store.change(changeAfter(creation))), message);
+    assertEquals(await refusal(() => store.change(changeAfter(creation))), message);
     Deno.writeTextFileSync(path, "");
-    assertEquals(refusal(() => store.change(changeAfter(creation))), message);
+    assertEquals(await refusal(() => store.change(changeAfter(creation))), message);
     Deno.renameSync(`${folder}/away`, path);
   }
-  store.change(changeAfter(creation));
+  await store.change(changeAfter(creation));
 });
 
 /** Overwrites a part of a file as a failing disk could. */

@@ -108,17 +108,17 @@ const DEPLOYS: readonly DeployRecord[] = [
 ];
 
 /** Fills an empty store with the content of a version's fixture, which has every kind of record of that version. */
-export function fill(store: Store, version = MIGRATIONS.length): void {
-  const change = (change: ServiceChange) => {
+export async function fill(store: Store, version = MIGRATIONS.length): Promise<void> {
+  const change = async (change: ServiceChange) => {
     const { addRevision } = change;
-    store.change(addRevision ? { ...change, addRevision: { ...addRevision, older: version < 3 } } : change);
+    await store.change(addRevision ? { ...change, addRevision: { ...addRevision, older: version < 3 } } : change);
   };
   const creation = creationOf("golang", {
     domains: ["www.example.org", "example.org"],
     declaredBy: "/etc/golang.yaml",
   });
-  change(creation);
-  change({
+  await change(creation);
+  await change({
     ...changeAfter(creation, {
       traffic: [{ revision: "golang-00001", percent: 90 }, { revision: "golang-00002", percent: 10, tag: "next" }],
       previousTraffic: creation.service.traffic,
@@ -138,24 +138,30 @@ export function fill(store: Store, version = MIGRATIONS.length): void {
     limits: { requestsPerSecond: 2.5, per: "service", maxBody: 1024 },
     maintenance: "Back at 14:00",
   } as const;
-  change(creationOf("other", { ...(version >= 2 ? waking : {}), ...(version >= 5 ? guarded : {}) }));
-  change(creationOf("gone", { domains: ["gone.example.org"] }));
-  store.delete("gone", 1, {
+  await change(creationOf("other", { ...(version >= 2 ? waking : {}), ...(version >= 5 ? guarded : {}) }));
+  await change(creationOf("gone", { domains: ["gone.example.org"] }));
+  await store.delete("gone", 1, {
     ...entryOf("gone", 1_700_000_000_005, "delete"),
     before: { generation: 1 },
     after: undefined,
   });
-  store.addSecret("key", Uint8Array.of(1, 0, 255), 1_700_000_000_006);
-  store.addSecret("key", Uint8Array.of(2), 1_700_000_000_007);
+  await store.addSecret({ name: "key", version: 1, createdAt: 1_700_000_000_006, sealed: Uint8Array.of(1, 0, 255) });
+  await store.addSecret({ name: "key", version: 2, createdAt: 1_700_000_000_007, sealed: Uint8Array.of(2) });
   if (version >= 3) store.putOlderImages(["sha256:1f"]);
   if (version >= 4) store.addFigures({ ...FIGURES, wakeLog: version >= 7 ? WAKE_LOG : [] });
   if (version >= 8) store.addFigures(ACTIVITY);
   if (version >= 10) store.addFigures(GAPS);
   if (version >= 5) { for (const name of CERTIFICATE_NAMES) store.putCertificateName(name, []); }
-  if (version >= 6) { for (const deploy of DEPLOYS) store.addDeploy(deploy); }
+  if (version >= 6) { for (const deploy of DEPLOYS) await store.addDeploy(deploy); }
   if (version >= 9) store.putSession(SESSION);
-  store.putToken({ name: "ci", scope: "deploy", hash: Uint8Array.of(7), expiresAt: 1_800_000_000_000, createdAt: 1 });
-  store.putToken({ name: "eyes", scope: "read", hash: Uint8Array.of(8), expiresAt: undefined, createdAt: 2 });
+  await store.addToken({
+    name: "ci",
+    scope: "deploy",
+    hash: Uint8Array.of(7),
+    expiresAt: 1_800_000_000_000,
+    createdAt: 1,
+  });
+  await store.addToken({ name: "eyes", scope: "read", hash: Uint8Array.of(8), expiresAt: undefined, createdAt: 2 });
 }
 
 /** The whole content of a store. */
@@ -220,10 +226,10 @@ export function dump(db: DatabaseSync): string {
 }
 
 /** What the fixture of the newest version should be. */
-export function newestDump(folder: string): string {
+export async function newestDump(folder: string): Promise<string> {
   {
     using store = SqliteStore.open(folder);
-    fill(store);
+    await fill(store);
   }
   using db = new DatabaseSync(fileIn(folder));
   return dump(db);
@@ -236,6 +242,6 @@ export function fixtureOf(version: number): URL {
 
 if (import.meta.main) {
   const folder = await Deno.makeTempDir();
-  await Deno.writeTextFile(fixtureOf(MIGRATIONS.length), newestDump(folder));
+  await Deno.writeTextFile(fixtureOf(MIGRATIONS.length), await newestDump(folder));
   await Deno.remove(folder, { recursive: true });
 }

@@ -15,7 +15,7 @@ say("open");
 for (let time = Number(at);; time++) {
   const step = model.next(random, time);
   say(`? ${JSON.stringify(step)}`);
-  take(step, store);
+  await take(step, store);
   say("!");
   model.take(step);
 }

@@ -40,12 +40,12 @@ function rowsIn(path: string, table: string): unknown[] {
   return look(path, (db) => db.prepare(`SELECT * FROM ${table}`).all().map((row) => ({ ...row })));
 }
 
-folderTest("every version has a fixture, and that of the newest version is up to date", (folder) => {
+folderTest("every version has a fixture, and that of the newest version is up to date", async (folder) => {
   for (const version of VERSIONS) {
     const path = fixtureOf(version);
     assert(Deno.statSync(path).isFile, `there is no fixture of version ${version}: see fixture.ts`);
   }
-  assertEquals(Deno.readTextFileSync(fixtureOf(NEWEST)), newestDump(folder), "see fixture.ts");
+  assertEquals(Deno.readTextFileSync(fixtureOf(NEWEST)), await newestDump(folder), "see fixture.ts");
 });
 
 for (const version of VERSIONS) {
@@ -57,14 +57,14 @@ for (const version of VERSIONS) {
     assertEquals(versionOf(fileIn(folder)), version);
   });
 
-  folderTest(`a database of version ${version} comes up to date with all its content`, (folder) => {
+  folderTest(`a database of version ${version} comes up to date with all its content`, async (folder) => {
     {
       using db = new DatabaseSync(fileIn(folder), { enableForeignKeyConstraints: false });
       db.exec(Deno.readTextFileSync(fixtureOf(version)));
     }
     Deno.mkdirSync(`${folder}/fresh`);
     using fresh = SqliteStore.open(`${folder}/fresh`);
-    fill(fresh, version);
+    await fill(fresh, version);
     {
       using store = SqliteStore.open(folder);
       assertEquals(contentOf(store), contentOf(fresh));
@@ -107,8 +107,8 @@ folderTest(
   },
 );
 
-folderTest("a database of the newest version is not changed when it is opened", (folder) => {
-  newestDump(folder);
+folderTest("a database of the newest version is not changed when it is opened", async (folder) => {
+  await newestDump(folder);
   const before = Deno.readFileSync(fileIn(folder));
   SqliteStore.open(folder)[Symbol.dispose]();
   assertEquals(Deno.readFileSync(fileIn(folder)), before);
@@ -172,8 +172,8 @@ folderTest("a locked database is not migrated in part", (folder) => {
   migrated(folder, MADE_UP);
 });
 
-folderTest("a database that is newer than the program is refused, and not changed", (folder) => {
-  newestDump(folder);
+folderTest("a database that is newer than the program is refused, and not changed", async (folder) => {
+  await newestDump(folder);
   look(fileIn(folder), (db) => db.exec(`PRAGMA user_version = ${NEWEST + 1}`));
   const before = Deno.readFileSync(fileIn(folder));
   const refusal = assertThrows(() => SqliteStore.open(folder), OperatorError);
@@ -194,12 +194,12 @@ folderTest("a database of another program is refused", (folder) => {
   assertEquals(refusal.message, `${fileIn(folder)} is a database of another program; move it away`);
 });
 
-folderTest("revisions stored with a field that is retired come back without it", (folder) => {
+folderTest("revisions stored with a field that is retired come back without it", async (folder) => {
   using db = new DatabaseSync(fileIn(folder));
   db.exec(Deno.readTextFileSync(new URL("fixtures/retired-fields.sql", import.meta.url)));
   db.close();
   using store = SqliteStore.open(folder);
   using expected = SqliteStore.open(Deno.makeTempDirSync({ dir: folder }));
-  fill(expected, 2);
+  await fill(expected, 2);
   assertEquals(contentOf(store), contentOf(expected));
 });

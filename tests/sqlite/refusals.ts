@@ -1,19 +1,22 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { ServiceChange } from "../../src/control/records.ts";
 import { StoreUnavailable } from "../../src/control/store.ts";
 import type { SqliteStore } from "../../src/sqlite/store.ts";
 import { changeAfter, revisionOf } from "./kit.ts";
 import { loaded } from "../support/loaded.ts";
 
-/** The message of the error that an action throws. */
-export function refusal(action: () => unknown): string {
-  const { message } = assertThrows(action, StoreUnavailable);
+/** The message of the error with which an action fails. */
+export async function refusal(action: () => unknown): Promise<string> {
+  const { message } = await assertRejects(() => Promise.try(action), StoreUnavailable);
   assert(!message.includes("\n"), message);
   return message;
 }
 
 /** Deploys again and again until the store refuses; returns the last change that it has, and the message. */
-export function deployUntilRefused(store: SqliteStore, from: ServiceChange): { kept: ServiceChange; message: string } {
+export async function deployUntilRefused(
+  store: SqliteStore,
+  from: ServiceChange,
+): Promise<{ kept: ServiceChange; message: string }> {
   let kept = from;
   for (let number = kept.service.lastNumber + 1; number < 5000; number++) {
     const change = {
@@ -21,7 +24,7 @@ export function deployUntilRefused(store: SqliteStore, from: ServiceChange): { k
       addRevision: revisionOf("golang", number, { env: { FILLER: "x".repeat(3000) } }),
     };
     try {
-      store.change(change);
+      await store.change(change);
     } catch (error) {
       assert(error instanceof StoreUnavailable, `${error}`);
       return { kept, message: error.message };

@@ -1,6 +1,6 @@
 import { OPEN, UNLIMITED } from "../../src/model/access.ts";
 import { DatabaseSync } from "node:sqlite";
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import type { SpellRecord, WakeRecord } from "../../src/control/figures/records.ts";
 import type { DeployRecord, ServiceChange, TokenRecord } from "../../src/control/records.ts";
 import { DomainTakenError, StaleError } from "../../src/control/store.ts";
@@ -10,11 +10,11 @@ import { changeAfter, creationOf, entryOf, fileIn, folderTest, revisionOf } from
 import { loaded } from "../support/loaded.ts";
 
 /** A test with an open store; `again` closes and opens it, so that everything is read from the disk. */
-function storeTest(name: string, fn: (store: SqliteStore, again: () => SqliteStore) => void): void {
-  folderTest(name, (folder) => {
+function storeTest(name: string, fn: (store: SqliteStore, again: () => SqliteStore) => void | Promise<void>): void {
+  folderTest(name, async (folder) => {
     let store = SqliteStore.open(folder);
     try {
-      fn(store, () => {
+      await fn(store, () => {
         store[Symbol.dispose]();
         return store = SqliteStore.open(folder);
       });
@@ -29,14 +29,14 @@ function stateOf(store: SqliteStore, ...services: string[]): unknown {
   return [loaded(store), services.map((service) => store.history(service, 1000))];
 }
 
-storeTest("a new store has nothing in it", (store) => {
+storeTest("a new store has nothing in it", async (store) => {
   assertEquals(loaded(store), { services: [], revisions: [] });
   assertEquals([store.history("golang", 10), store.secretVersions(), store.tokens()], [[], [], []]);
   assertEquals(store.secret("key", 1), undefined);
-  assertEquals([store.deleteSecret("key"), store.deleteToken("ci")], [false, false]);
+  assertEquals([await store.deleteSecret("key"), await store.deleteToken("ci")], [false, false]);
 });
 
-storeTest("a service comes back as it was kept, with all that it can have", (store, again) => {
+storeTest("a service comes back as it was kept, with all that it can have", async (store, again) => {
   const creation: ServiceChange = {
     ...creationOf("golang", {
       domains: ["www.example.org", "example.org", "a.example.org"],
@@ -69,16 +69,16 @@ storeTest("a service comes back as it was kept, with all that it can have", (sto
       secretVersions: { key: 2 },
     },
   };
-  store.change(creation);
+  await store.change(creation);
   const expected = { services: [creation.service], revisions: [creation.addRevision!] };
   assertEquals(loaded(store), expected);
   assertEquals(loaded(again()), expected);
 });
 
-storeTest("services come by name, revisions by service and age", (store) => {
-  for (const name of ["b", "c", "a"]) store.change(creationOf(name));
+storeTest("services come by name, revisions by service and age", async (store) => {
+  for (const name of ["b", "c", "a"]) await store.change(creationOf(name));
   for (const name of ["a", "b"]) {
-    store.change({ ...changeAfter(creationOf(name)), addRevision: { ...revisionOf(name, 2), createdAt: 5 } });
+    await store.change({ ...changeAfter(creationOf(name)), addRevision: { ...revisionOf(name, 2), createdAt: 5 } });
   }
   const { services, revisions } = loaded(store);
   assertEquals(services.map(({ name }) => name), ["a", "b", "c"]);
@@ -86,9 +86,9 @@ storeTest("services come by name, revisions by service and age", (store) => {
   assertEquals(revisions.map(({ name }) => name), names);
 });
 
-storeTest("a change replaces the service, and leaves the revisions that it does not name", (store, again) => {
+storeTest("a change replaces the service, and leaves the revisions that it does not name", async (store, again) => {
   const creation = creationOf("golang", { domains: ["old.example.org", "both.example.org"] });
-  store.change(creation);
+  await store.change(creation);
   const deploy: ServiceChange = {
     ...changeAfter(creation, {
       domains: ["both.example.org", "new.example.org"],
@@ -97,21 +97,21 @@ storeTest("a change replaces the service, and leaves the revisions that it does 
     }),
     addRevision: revisionOf("golang", 2),
   };
-  store.change(deploy);
+  await store.change(deploy);
   assertEquals(loaded(store), {
     services: [deploy.service],
     revisions: [creation.addRevision!, deploy.addRevision!],
   });
   const third = { ...changeAfter(deploy), addRevision: revisionOf("golang", 3), removeRevisions: ["golang-00001"] };
-  store.change(third);
+  await store.change(third);
   const { services, revisions } = loaded(again());
   assertEquals(services, [third.service]);
   assertEquals(revisions.map(({ name }) => name), ["golang-00002", "golang-00003"]);
 });
 
-storeTest("a change stores every field of the service anew, also which file declares it", (store, again) => {
+storeTest("a change stores every field of the service anew, also which file declares it", async (store, again) => {
   const creation = creationOf("golang", { declaredBy: "/srv/a.yaml" });
-  store.change(creation);
+  await store.change(creation);
   const change: ServiceChange = {
     service: {
       name: "golang",
@@ -135,7 +135,7 @@ storeTest("a change stores every field of the service anew, also which file decl
     addRevision: revisionOf("golang", 2),
     history: entryOf("golang", 1_700_000_000_002),
   };
-  store.change(change);
+  await store.change(change);
   assertEquals(loaded(store).services, [change.service]);
   const reopened = again();
   assertEquals(loaded(reopened).services, [change.service]);
@@ -144,19 +144,19 @@ storeTest("a change stores every field of the service anew, also which file decl
   assertEquals(loaded(reopened).services, [released.service]);
 });
 
-storeTest("a change removes no revision of another service", (store) => {
+storeTest("a change removes no revision of another service", async (store) => {
   const creation = creationOf("a");
-  store.change(creation);
-  store.change(creationOf("b"));
-  store.change({ ...changeAfter(creation), removeRevisions: ["b-00001", "none"] });
+  await store.change(creation);
+  await store.change(creationOf("b"));
+  await store.change({ ...changeAfter(creation), removeRevisions: ["b-00001", "none"] });
   assertEquals(loaded(store).revisions.map(({ name }) => name), ["a-00001", "b-00001"]);
 });
 
-storeTest("a change of another generation than the one that is there is stale, and changes nothing", (store) => {
+storeTest("a change of another generation than the one that is there is stale, and changes nothing", async (store) => {
   const creation = creationOf("golang");
-  store.change(creation);
+  await store.change(creation);
   const change = changeAfter(creation);
-  store.change(change);
+  await store.change(change);
   const before = stateOf(store, "golang", "none");
   const refused: [ServiceChange, string][] = [
     [change, "the service golang was changed in the meantime: it is at 2, and not at 1"],
@@ -165,78 +165,78 @@ storeTest("a change of another generation than the one that is there is stale, a
     [changeAfter(creationOf("none")), "the service none is not there any more"],
   ];
   for (const [change, message] of refused) {
-    assertEquals(assertThrows(() => store.change(change), StaleError).message, message);
+    assertEquals((await assertRejects(() => store.change(change), StaleError)).message, message);
   }
-  assertThrows(() => store.delete("golang", 1, entryOf("golang", 9)), StaleError);
-  assertThrows(() => store.delete("none", 1, entryOf("none", 9)), StaleError);
+  await assertRejects(() => store.delete("golang", 1, entryOf("golang", 9)), StaleError);
+  await assertRejects(() => store.delete("none", 1, entryOf("none", 9)), StaleError);
   assertEquals(stateOf(store, "golang", "none"), before);
 });
 
-storeTest("a domain belongs to one service; a change that takes another's changes nothing", (store) => {
-  store.change(creationOf("a", { domains: ["one.example.org", "two.example.org"] }));
+storeTest("a domain belongs to one service; a change that takes another's changes nothing", async (store) => {
+  await store.change(creationOf("a", { domains: ["one.example.org", "two.example.org"] }));
   const b = creationOf("b", { domains: ["three.example.org"] });
-  store.change(b);
+  await store.change(b);
   const before = stateOf(store, "a", "b", "c");
   const domains = ["new.example.org", "two.example.org"];
   for (const change of [creationOf("c", { domains }), changeAfter(b, { domains })]) {
-    const refusal = assertThrows(
+    const refusal = await assertRejects(
       () => store.change({ ...change, removeRevisions: ["b-00001"] }),
       DomainTakenError,
       "two.example.org belongs to the service a",
     );
     assertEquals(refusal.message, "two.example.org belongs to the service a");
   }
-  assertThrows(() => store.change(changeAfter(b, { domains: ["x.org", "x.org"] })), DomainTakenError);
+  await assertRejects(() => store.change(changeAfter(b, { domains: ["x.org", "x.org"] })), DomainTakenError);
   assertEquals(stateOf(store, "a", "b", "c"), before);
 });
 
-storeTest("a domain is free again when its service gives it up or is deleted", (store) => {
+storeTest("a domain is free again when its service gives it up or is deleted", async (store) => {
   const a = creationOf("a", { domains: ["one.example.org", "two.example.org"] });
-  store.change(a);
-  store.change(changeAfter(a, { domains: ["two.example.org"] }));
+  await store.change(a);
+  await store.change(changeAfter(a, { domains: ["two.example.org"] }));
   const b = creationOf("b", { domains: ["one.example.org"] });
-  store.change(b);
-  store.delete("a", 2, entryOf("a", 9));
-  store.change(changeAfter(b, { domains: ["two.example.org", "one.example.org"] }));
+  await store.change(b);
+  await store.delete("a", 2, entryOf("a", 9));
+  await store.change(changeAfter(b, { domains: ["two.example.org", "one.example.org"] }));
   assertEquals(loaded(store).services.map(({ domains }) => domains), [["two.example.org", "one.example.org"]]);
 });
 
-storeTest("a change whose last part cannot be kept changes nothing", (store) => {
+storeTest("a change whose last part cannot be kept changes nothing", async (store) => {
   const creation = creationOf("golang");
-  store.change(creation);
+  await store.change(creation);
   const before = stateOf(store, "golang");
   const change = changeAfter(creation, { domains: ["example.org"] });
-  assertThrows(() => store.change({ ...change, addRevision: revisionOf("golang", 1) }), Error, "UNIQUE");
-  assertThrows(() => store.change({ ...change, addRevision: revisionOf("nobody", 1) }), Error, "FOREIGN KEY");
-  assertThrows(() => store.change({ ...change, history: { ...change.history, after: 1n } }), TypeError);
+  await assertRejects(() => store.change({ ...change, addRevision: revisionOf("golang", 1) }), Error, "UNIQUE");
+  await assertRejects(() => store.change({ ...change, addRevision: revisionOf("nobody", 1) }), Error, "FOREIGN KEY");
+  await assertRejects(() => store.change({ ...change, history: { ...change.history, after: 1n } }), TypeError);
   assertEquals(stateOf(store, "golang"), before);
-  store.change(change);
+  await store.change(change);
 });
 
-storeTest("a deleted service takes its revisions with it, and leaves its history", (store, again) => {
+storeTest("a deleted service takes its revisions with it, and leaves its history", async (store, again) => {
   const a = creationOf("a");
-  store.change(a);
-  store.change(creationOf("b"));
+  await store.change(a);
+  await store.change(creationOf("b"));
   const end = { ...entryOf("a", a.history.at + 1, "delete"), before: { generation: 1 }, after: undefined };
-  store.delete("a", 1, end);
+  await store.delete("a", 1, end);
   const state = stateOf(store, "a");
   assertEquals(state, stateOf(again(), "a"));
   store = again();
   assertEquals(loaded(store).revisions.map(({ name }) => name), ["b-00001"]);
   assertEquals(store.history("a", 10), [end, a.history]);
-  store.change(a); // a new service with a revision of the same name
+  await store.change(a); // a new service with a revision of the same name
   assertEquals(store.history("a", 10), [end, a.history, a.history]);
 });
 
-storeTest("history is given in pages, newest first, and each entry as it was", (store) => {
+storeTest("history is given in pages, newest first, and each entry as it was", async (store) => {
   const creation = creationOf("golang");
   let last = creation;
-  store.change(creation);
+  await store.change(creation);
   for (const value of [null, "text", [1, { deep: true }], 0]) {
     last = changeAfter(last);
-    store.change({ ...last, history: { ...last.history, before: value, after: undefined } });
+    await store.change({ ...last, history: { ...last.history, before: value, after: undefined } });
   }
-  store.change(creationOf("other"));
+  await store.change(creationOf("other"));
   const all = store.history("golang", 10);
   assertEquals(all.map(({ before }) => before), [0, [1, { deep: true }], "text", null, undefined]);
   assertEquals(all[4], creation.history);
@@ -247,62 +247,66 @@ storeTest("history is given in pages, newest first, and each entry as it was", (
   assertEquals(store.history("golang", 0), []);
 });
 
-storeTest("entries of one time come on one page, the newest first, so that the next page leaves none out", (store) => {
-  const creation = creationOf("golang");
-  store.change(creation);
-  let last = creation;
-  for (const [at, action] of [[5, "a"], [5, "b"], [5, "c"], [6, "d"]] as const) {
-    last = { ...changeAfter(last), history: entryOf("golang", at, action) };
-    store.change(last);
-  }
-  const page = (limit: number, before?: number) =>
-    store.history("golang", limit, before).map(({ action }) => action).join("");
-  assertEquals([page(1, 10), page(2, 10), page(3, 10), page(1, 6), page(9, 5)], ["d", "dcba", "dcba", "cba", ""]);
-});
+storeTest(
+  "entries of one time come on one page, the newest first, so that the next page leaves none out",
+  async (store) => {
+    const creation = creationOf("golang");
+    await store.change(creation);
+    let last = creation;
+    for (const [at, action] of [[5, "a"], [5, "b"], [5, "c"], [6, "d"]] as const) {
+      last = { ...changeAfter(last), history: entryOf("golang", at, action) };
+      await store.change(last);
+    }
+    const page = (limit: number, before?: number) =>
+      store.history("golang", limit, before).map(({ action }) => action).join("");
+    assertEquals([page(1, 10), page(2, 10), page(3, 10), page(1, 6), page(9, 5)], ["d", "dcba", "dcba", "cba", ""]);
+  },
+);
 
-storeTest("history that is older than a time is forgotten, for every service", (store) => {
+storeTest("history that is older than a time is forgotten, for every service", async (store) => {
   for (const name of ["a", "b"]) {
     const creation = creationOf(name);
-    store.change({ ...creation, history: entryOf(name, 10) });
-    store.change({ ...changeAfter(creation), history: entryOf(name, 20) });
+    await store.change({ ...creation, history: entryOf(name, 10) });
+    await store.change({ ...changeAfter(creation), history: entryOf(name, 20) });
   }
-  store.forgetHistory(20);
+  await store.forgetHistory(20);
   assertEquals(["a", "b"].map((name) => store.history(name, 9).map(({ at }) => at)), [[20], [20]]);
-  store.forgetHistory(21);
+  await store.forgetHistory(21);
   assertEquals(["a", "b"].map((name) => store.history(name, 9)), [[], []]);
 });
 
-storeTest("a secret has versions, and no version ever means two values", (store, again) => {
+storeTest("a secret has versions, and no version ever means two values", async (store, again) => {
   const sealed = (byte: number) => Uint8Array.of(0, 255, byte);
-  assertEquals(store.addSecret("key", sealed(1), 5), { name: "key", version: 1, sealed: sealed(1), createdAt: 5 });
-  assertEquals(store.addSecret("key", sealed(2), 6).version, 2);
-  assertEquals(store.addSecret("b", new Uint8Array(), 7).version, 1);
+  const first = { name: "key", version: 1, createdAt: 5, sealed: sealed(1) };
+  const second = { name: "key", version: 2, createdAt: 6, sealed: sealed(2) };
+  const other = { name: "b", version: 1, createdAt: 7, sealed: new Uint8Array() };
+  for (const secret of [first, second, other]) await store.addSecret(secret);
+  for (const version of [1, 2, 4]) {
+    await assertRejects(() => store.addSecret({ ...first, version }), StaleError, "secret key is 3, and not");
+  }
   store = again();
   const newest = [
     { name: "b", version: 1, createdAt: 7 },
     { name: "key", version: 2, createdAt: 6 },
   ];
   assertEquals(store.secretVersions(), newest);
-  assertEquals(store.secret("key", 1)?.sealed, sealed(1));
+  assertEquals(store.secret("key", 1), first);
   assertEquals(store.secret("key", 3), undefined);
-  assertEquals([store.deleteSecret("key"), store.deleteSecret("key")], [true, false]);
+  assertEquals([await store.deleteSecret("key"), await store.deleteSecret("key")], [true, false]);
   assertEquals([store.secret("key", 1), store.secret("key", 2)], [undefined, undefined]);
   assertEquals(store.secretVersions(), newest.slice(0, 1));
   assertEquals(["none", "b", "key"].map((name) => store.nextSecretVersion(name)), [1, 2, 3]);
-  assertEquals(again().addSecret("key", sealed(3), 8).version, 3);
+  await again().addSecret({ ...first, version: 3 });
 });
 
-storeTest("a token takes the place of one of the same name", (store, again) => {
+storeTest("a token stays as it is until it is removed, whoever else wants its name", async (store, again) => {
   const ci: TokenRecord = { name: "ci", scope: "deploy", hash: Uint8Array.of(1), expiresAt: undefined, createdAt: 1 };
-  store.putToken(ci);
-  store.putToken({ ...ci, name: "a", scope: "read", expiresAt: 99 });
-  store.putToken({ ...ci, scope: "admin", hash: Uint8Array.of(2, 3) });
+  const a: TokenRecord = { ...ci, name: "a", scope: "read", expiresAt: 99 };
+  const other: TokenRecord = { ...ci, scope: "admin", hash: Uint8Array.of(2, 3) };
+  assertEquals([await store.addToken(ci), await store.addToken(a), await store.addToken(other)], [true, true, false]);
   store = again();
-  assertEquals(store.tokens(), [
-    { ...ci, name: "a", scope: "read", expiresAt: 99 },
-    { ...ci, scope: "admin", hash: Uint8Array.of(2, 3) },
-  ]);
-  assertEquals([store.deleteToken("ci"), store.deleteToken("ci")], [true, false]);
+  assertEquals(store.tokens(), [a, ci]);
+  assertEquals([await store.deleteToken("ci"), await store.deleteToken("ci")], [true, false]);
   assertEquals(store.tokens().map(({ name }) => name), ["a"]);
 });
 
@@ -316,7 +320,7 @@ storeTest("a session takes the place of one with the same id", (store, again) =>
   assertEquals(again().sessions(), [{ ...first, usedAt: 3 }]);
 });
 
-storeTest("a mark tells a revision that demands something before its first request", (store, again) => {
+storeTest("a mark tells a revision that demands something before its first request", async (store, again) => {
   const demands = [
     {},
     { minInstances: 1 },
@@ -325,7 +329,7 @@ storeTest("a mark tells a revision that demands something before its first reque
   ];
   for (const [number, template] of demands.entries()) {
     const name = `app-${number}`;
-    store.change({ ...creationOf(name), addRevision: revisionOf(name, 1, template) });
+    await store.change({ ...creationOf(name), addRevision: revisionOf(name, 1, template) });
   }
   const needsNoPreparation: string[] = [];
   again().load(({ name }, marks) =>
@@ -352,12 +356,12 @@ storeTest("costs replace those before, and wakes of the same minute add up, acro
   assertEquals([store.wakes("golang", 0), store.wakes("other", 0)], [[wake], []]);
 });
 
-storeTest("a deleted service loses its figures, and no other", (store) => {
-  store.change(creationOf("golang"));
+storeTest("a deleted service loses its figures, and no other", async (store) => {
+  await store.change(creationOf("golang"));
   const costs = ["golang", "other"].map((service) => ({ ...COST, service, readings: {} }));
   const wakes = ["golang", "other"].map((service) => ({ ...WAKE, service }));
   store.addFigures({ costs, wakes });
-  store.delete("golang", 1, entryOf("golang", 5, "delete"));
+  await store.delete("golang", 1, entryOf("golang", 5, "delete"));
   assertEquals(store.costs().map(({ service }) => service), ["other"]);
   assertEquals([store.wakes("golang", 0).length, store.wakes("other", 0).length], [0, 1]);
 });
@@ -455,14 +459,14 @@ storeTest("old spells are forgotten but for what services still did then, and so
   assertEquals(store.runs(), [{ since: 100, until: 300 }]);
 });
 
-storeTest("minutes, hours and spells go with their service, or when they are old", (store) => {
-  store.change(creationOf("golang"));
+storeTest("minutes, hours and spells go with their service, or when they are old", async (store) => {
+  await store.change(creationOf("golang"));
   const services = ["golang", "other"];
   store.addFigures({
     requests: services.flatMap((service) => [{ ...COUNT, service }, { ...COUNT, service, minute: 180 }]),
     spells: services.map((service) => spellOf(service, 1, "ready")),
   });
-  store.delete("golang", 1, entryOf("golang", 5, "delete"));
+  await store.delete("golang", 1, entryOf("golang", 5, "delete"));
   assertEquals([store.minutes("golang", 0).requests, store.hours("golang", 0), store.spells(0, "golang")], [
     [],
     [],
@@ -509,10 +513,10 @@ storeTest("single wakes come newest first, of one service or of all, across rest
   assertEquals(times({ since: 0, limit: 9 }), []);
 });
 
-storeTest("a deleted service loses its single wakes, and no other", (store) => {
-  store.change(creationOf("golang"));
+storeTest("a deleted service loses its single wakes, and no other", async (store) => {
+  await store.change(creationOf("golang"));
   store.addFigures({ wakeLog: [LOGGED, { ...LOGGED, service: "other" }] });
-  store.delete("golang", 1, entryOf("golang", 5, "delete"));
+  await store.delete("golang", 1, entryOf("golang", 5, "delete"));
   assertEquals(store.wakeLog({ since: 0, limit: 9 }).map(({ service }) => service), ["other"]);
 });
 
@@ -553,14 +557,14 @@ storeTest(
   },
 );
 
-storeTest("a deleted service loses its gaps, and no other", (store) => {
-  store.change(creationOf("golang"));
+storeTest("a deleted service loses its gaps, and no other", async (store) => {
+  await store.change(creationOf("golang"));
   const both = ["golang", "other"];
   store.addFigures({
     gaps: both.map((service) => ({ ...GAP, service })),
     idle: both.map((service) => ({ service, since: 1, idleSince: 2 })),
   });
-  store.delete("golang", 1, entryOf("golang", 5, "delete"));
+  await store.delete("golang", 1, entryOf("golang", 5, "delete"));
   assertEquals([store.gaps("golang", 0).length, store.gaps("other", 0).length], [0, 1]);
   assertEquals(store.idle().map(({ service }) => service), ["other"]);
 });
@@ -574,36 +578,38 @@ function deployOf(service: string, startedAt: number, more: Partial<DeployRecord
   };
 }
 
-storeTest("deploys come newest first, also of names without a service, and outlive a restart", (store, again) => {
+storeTest("deploys come newest first, also of names without a service, and outlive a restart", async (store, again) => {
   const first = deployOf("golang", 1);
   const second = deployOf("golang", 2, { outcome: "called off", revision: undefined, output: [] });
   const third = deployOf("golang", 3, { outcome: "deployed", reason: undefined, output: [] });
-  for (const deploy of [first, deployOf("other", 9), second, third]) store.addDeploy(deploy);
+  for (const deploy of [first, deployOf("other", 9), second, third]) await store.addDeploy(deploy);
   assertEquals(store.deploys("golang", 10), [third, second, first]);
   assertEquals(again().deploys("golang", 2), [third, second]);
 });
 
-storeTest("the deploys of all services since a time come oldest first", (store) => {
-  for (const deploy of [deployOf("golang", 1), deployOf("other", 2), deployOf("golang", 3)]) store.addDeploy(deploy);
+storeTest("the deploys of all services since a time come oldest first", async (store) => {
+  for (const deploy of [deployOf("golang", 1), deployOf("other", 2), deployOf("golang", 3)]) {
+    await store.addDeploy(deploy);
+  }
   const { by, outcome, revision, service, startedAt } = deployOf("other", 2);
   const since = store.deploysSince(1);
   assertEquals(since[0], { by, outcome, revision, service, startedAt });
   assertEquals(since.map(({ startedAt }) => startedAt), [2, 3]);
 });
 
-storeTest("deploys are limited in number, and go with their service or when they are old", (store) => {
-  for (let at = 1; at <= 25; at++) store.addDeploy(deployOf("golang", at));
+storeTest("deploys are limited in number, and go with their service or when they are old", async (store) => {
+  for (let at = 1; at <= 25; at++) await store.addDeploy(deployOf("golang", at));
   assertEquals(
     store.deploys("golang", 100).map(({ startedAt }) => startedAt),
     Array.from({ length: 20 }, (_, at) => 25 - at),
   );
-  store.forgetHistory(25);
+  await store.forgetHistory(25);
   assertEquals(store.deploys("golang", 100).length, 1);
-  store.change(creationOf("golang"));
-  store.addDeploy(deployOf("other", 30));
-  store.delete("golang", 1, entryOf("golang", 31, "delete"));
+  await store.change(creationOf("golang"));
+  await store.addDeploy(deployOf("other", 30));
+  await store.delete("golang", 1, entryOf("golang", 31, "delete"));
   assertEquals([store.deploys("golang", 100).length, store.deploys("other", 100).length], [0, 1]);
-  store.addDeploy(deployOf("golang", 32));
-  store.deleteDeploys("other");
+  await store.addDeploy(deployOf("golang", 32));
+  await store.deleteDeploys("other");
   assertEquals([store.deploys("golang", 100).length, store.deploys("other", 100).length], [1, 0]);
 });

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { StoreUnavailable } from "../../src/control/store.ts";
 import { Connection } from "../../src/sqlite/connection.ts";
 import { migrate, MIGRATIONS } from "../../src/sqlite/migrations.ts";
@@ -8,9 +8,9 @@ import { changeAfter, creationOf, fileIn, folderTest, modeOf, namesIn } from "./
 const ONE = creationOf("one");
 
 /** A store with a service, sealed. */
-function sealed(folder: string): SqliteStore {
+async function sealed(folder: string): Promise<SqliteStore> {
   const store = SqliteStore.open(folder);
-  store.change(ONE);
+  await store.change(ONE);
   store.seal();
   return store;
 }
@@ -19,17 +19,20 @@ function names(store: SqliteStore): string[] {
   return store.services("", 10).map(({ name }) => name);
 }
 
-folderTest("a sealed store is read as before, refuses changes, and leaves complete files to nobody else", (folder) => {
-  using store = sealed(folder);
-  assertEquals([names(store), store.revisions("one").length], [["one"], 1]);
-  assertThrows(() => store.change(creationOf("two")), StoreUnavailable, "taking over");
-  assertEquals(namesIn(folder), ["cless.sqlite", "cless.sqlite.next"]);
-  assertEquals(modeOf(`${fileIn(folder)}.next`), "600");
-});
+folderTest(
+  "a sealed store is read as before, refuses changes, and leaves complete files to nobody else",
+  async (folder) => {
+    using store = await sealed(folder);
+    assertEquals([names(store), store.revisions("one").length], [["one"], 1]);
+    await assertRejects(() => store.change(creationOf("two")), StoreUnavailable, "taking over");
+    assertEquals(namesIn(folder), ["cless.sqlite", "cless.sqlite.next"]);
+    assertEquals(modeOf(`${fileIn(folder)}.next`), "600");
+  },
+);
 
-folderTest("what a killed successor has left beside its copy does not get into the next copy", (folder) => {
+folderTest("what a killed successor has left beside its copy does not get into the next copy", async (folder) => {
   using store = SqliteStore.open(folder);
-  store.change(ONE);
+  await store.change(ONE);
   const next = `${fileIn(folder)}.next`;
   for (const suffix of ["-wal", "-shm"]) Deno.writeTextFileSync(next + suffix, "old");
   store.seal();
@@ -45,15 +48,15 @@ folderTest("what a killed successor has left beside its copy does not get into t
   assertEquals(names(store), ["one"]);
 });
 
-folderTest("what a successor stores is in the database once its copy is installed", (folder) => {
-  using old = sealed(folder);
+folderTest("what a successor stores is in the database once its copy is installed", async (folder) => {
+  using old = await sealed(folder);
   {
     using next = SqliteStore.openNext(folder);
-    next.change(changeAfter(ONE, { domains: ["a.example.org"] }));
+    await next.change(changeAfter(ONE, { domains: ["a.example.org"] }));
     assertEquals(old.service("one")?.domains, []);
     next.install();
     assertEquals(next.service("one")?.domains, ["a.example.org"]);
-    next.change(creationOf("two"));
+    await next.change(creationOf("two"));
     next.confirm();
   }
   assertEquals(namesIn(folder), ["cless.sqlite"]);
@@ -62,24 +65,27 @@ folderTest("what a successor stores is in the database once its copy is installe
   assertEquals(names(old), ["one"]); // it goes on with what it has read
 });
 
-folderTest("a store goes on as it was if its successor fails, before or after it has installed its copy", (folder) => {
-  using old = sealed(folder);
-  old.unseal();
-  assertEquals(namesIn(folder).filter((name) => /next|replaced/.test(name)), []);
-  old.change(creationOf("two"));
-  old.seal();
-  {
-    using next = SqliteStore.openNext(folder);
-    next.delete("two", 1, ONE.history);
-    next.install();
-    next.change(creationOf("three")); // stays in the log beside the database
+folderTest(
+  "a store goes on as it was if its successor fails, before or after it has installed its copy",
+  async (folder) => {
+    using old = await sealed(folder);
     old.unseal();
-    assertThrows(() => next.change(creationOf("four")), StoreUnavailable, "replaced");
-  }
-  assertEquals(names(old), ["one", "two"]);
-  old.change(creationOf("five"));
-  assertEquals(namesIn(folder).filter((name) => /next|replaced/.test(name)), []);
-});
+    assertEquals(namesIn(folder).filter((name) => /next|replaced/.test(name)), []);
+    await old.change(creationOf("two"));
+    old.seal();
+    {
+      using next = SqliteStore.openNext(folder);
+      await next.delete("two", 1, ONE.history);
+      next.install();
+      await next.change(creationOf("three")); // stays in the log beside the database
+      old.unseal();
+      await assertRejects(() => next.change(creationOf("four")), StoreUnavailable, "replaced");
+    }
+    assertEquals(names(old), ["one", "two"]);
+    await old.change(creationOf("five"));
+    assertEquals(namesIn(folder).filter((name) => /next|replaced/.test(name)), []);
+  },
+);
 
 folderTest(
   "a copy is migrated, with a copy from before beside the database, and the database stays as it is",
@@ -99,11 +105,11 @@ folderTest(
   },
 );
 
-folderTest("a copy does not replace a database that was changed after it was sealed", (folder) => {
-  using _old = sealed(folder);
+folderTest("a copy does not replace a database that was changed after it was sealed", async (folder) => {
+  using _old = await sealed(folder);
   using next = SqliteStore.openNext(folder);
   using other = SqliteStore.open(folder);
-  other.change(creationOf("two"));
+  await other.change(creationOf("two"));
   assertThrows(() => next.install(), StoreUnavailable, "was changed while it was handed over");
   assertEquals(names(other), ["one", "two"]);
   other[Symbol.dispose]();
@@ -111,8 +117,8 @@ folderTest("a copy does not replace a database that was changed after it was sea
   assertEquals(names(again), ["one", "two"]);
 });
 
-folderTest("what killed processes have left of a take-over is removed at the next start", (folder) => {
-  sealed(folder)[Symbol.dispose]();
+folderTest("what killed processes have left of a take-over is removed at the next start", async (folder) => {
+  (await sealed(folder))[Symbol.dispose]();
   {
     using next = SqliteStore.openNext(folder);
     next.install();

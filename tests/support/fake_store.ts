@@ -38,6 +38,10 @@ export class FakeStore implements Store {
   failure: Error | undefined;
   /** Called before a change is kept. */
   onChange: (change: ServiceChange) => void = () => {};
+  /** If it is set, a change of shared records is made only once it resolves. */
+  before: Promise<void> | undefined;
+  /** If it is set, whoever has made a change of shared records learns of it only once it resolves. */
+  after: Promise<void> | undefined;
   readonly #services = new Map<string, ServiceRecord>();
   #revisions: RevisionRecord[] = [];
   #history: HistoryEntry[] = [];
@@ -82,7 +86,11 @@ export class FakeStore implements Store {
     return structuredClone(this.#revisions.filter((revision) => revision.service === service));
   }
 
-  change(change: ServiceChange): void {
+  change(change: ServiceChange): Promise<void> {
+    return this.#write(() => this.#change(change));
+  }
+
+  #change(change: ServiceChange): void {
     this.onChange(change);
     const { service, expectedGeneration, addRevision, removeRevisions = [], history } = structuredClone(change);
     this.#check(service.name, expectedGeneration);
@@ -96,10 +104,14 @@ export class FakeStore implements Store {
     this.#history.push(history);
   }
 
-  delete(name: string, expectedGeneration: number, history: HistoryEntry): void {
+  delete(name: string, expectedGeneration: number, history: HistoryEntry): Promise<void> {
+    return this.#write(() => this.#delete(name, expectedGeneration, history));
+  }
+
+  #delete(name: string, expectedGeneration: number, history: HistoryEntry): void {
     this.#check(name, expectedGeneration);
     this.#services.delete(name);
-    this.deleteDeploys(name);
+    this.#deleteDeploys(name);
     this.#costs.delete(name);
     const others = ({ service }: { readonly service: string }) => service !== name;
     this.#wakes = this.#wakes.filter(others);
@@ -119,9 +131,11 @@ export class FakeStore implements Store {
     return structuredClone(entries.filter(({ at }) => at >= oldest));
   }
 
-  forgetHistory(before: number): void {
-    this.#history = this.#history.filter(({ at }) => at >= before);
-    for (const [id, { startedAt }] of this.#deploys) if (startedAt < before) this.#deploys.delete(id);
+  forgetHistory(before: number): Promise<void> {
+    return this.#write(() => {
+      this.#history = this.#history.filter(({ at }) => at >= before);
+      for (const [id, { startedAt }] of this.#deploys) if (startedAt < before) this.#deploys.delete(id);
+    });
   }
 
   deploys(service: string, limit: number): DeployRecord[] {
@@ -134,22 +148,29 @@ export class FakeStore implements Store {
       .map(({ by, outcome, revision, service, startedAt }) => ({ by, outcome, revision, service, startedAt }));
   }
 
-  addDeploy(deploy: DeployRecord): void {
-    this.#deploys.set(++this.#lastDeploy, structuredClone(deploy));
-    const marks = Array.from(this.#deploys, ([id, { outcome, service }]) => ({ id, outcome, service }));
-    for (const id of surplusDeploys(marks)) this.#deploys.delete(id);
+  addDeploy(deploy: DeployRecord): Promise<void> {
+    return this.#write(() => {
+      this.#deploys.set(++this.#lastDeploy, structuredClone(deploy));
+      const marks = Array.from(this.#deploys, ([id, { outcome, service }]) => ({ id, outcome, service }));
+      for (const id of surplusDeploys(marks)) this.#deploys.delete(id);
+    });
   }
 
-  deleteDeploys(service: string): void {
+  deleteDeploys(service: string): Promise<void> {
+    return this.#write(() => this.#deleteDeploys(service));
+  }
+
+  #deleteDeploys(service: string): void {
     for (const [id, deploy] of this.#deploys) if (deploy.service === service) this.#deploys.delete(id);
   }
 
-  addSecret(name: string, sealed: Uint8Array, at: number): SecretRecord {
-    const version = this.nextSecretVersion(name);
-    const record = { name, version, sealed, createdAt: at };
-    this.#lastVersions.set(name, version);
-    this.#secrets.push(record);
-    return record;
+  addSecret(secret: SecretRecord): Promise<void> {
+    return this.#write(() => {
+      const { name, version } = secret;
+      if (version !== this.nextSecretVersion(name)) throw new StaleError(`${name} has got version ${version} already`);
+      this.#lastVersions.set(name, version);
+      this.#secrets.push(secret);
+    });
   }
 
   nextSecretVersion(name: string): number {
@@ -165,10 +186,12 @@ export class FakeStore implements Store {
     return this.#secrets.find((secret) => secret.name === name && secret.version === version);
   }
 
-  deleteSecret(name: string): boolean {
-    const before = this.#secrets.length;
-    this.#secrets = this.#secrets.filter((secret) => secret.name !== name);
-    return this.#secrets.length < before;
+  deleteSecret(name: string): Promise<boolean> {
+    return this.#write(() => {
+      const before = this.#secrets.length;
+      this.#secrets = this.#secrets.filter((secret) => secret.name !== name);
+      return this.#secrets.length < before;
+    });
   }
 
   olderImages(): readonly string[] | undefined {
@@ -179,16 +202,20 @@ export class FakeStore implements Store {
     this.#olderImages = ids;
   }
 
-  putToken(token: TokenRecord): void {
-    this.#tokens.set(token.name, token);
+  addToken(token: TokenRecord): Promise<boolean> {
+    return this.#write(() => {
+      if (this.#tokens.has(token.name)) return false;
+      this.#tokens.set(token.name, token);
+      return true;
+    });
   }
 
   tokens(): TokenRecord[] {
     return [...this.#tokens.values()].sort(byName);
   }
 
-  deleteToken(name: string): boolean {
-    return this.#tokens.delete(name);
+  deleteToken(name: string): Promise<boolean> {
+    return this.#write(() => this.#tokens.delete(name));
   }
 
   sessions(): SessionRecord[] {
@@ -296,6 +323,16 @@ export class FakeStore implements Store {
   }
 
   [Symbol.dispose](): void {}
+
+  /** Makes a change, at once unless a test delays it. */
+  #write<T>(change: () => T): Promise<T> {
+    const { after, before } = this;
+    if (before === undefined && after === undefined) return Promise.try(change);
+    return Promise.resolve(before).then(change).then(async (result) => {
+      await after;
+      return result;
+    });
+  }
 
   #check(name: string, expected: number | undefined): void {
     const failure = this.failure;

@@ -78,7 +78,7 @@ export async function paintScenery(dataDir: string, { now, seed = 1 }: SceneryOp
     for (const [index, revision] of revisions.entries()) {
       const isLast = revision === latest;
       const service = serviceOf(name, revision, index + 1, isLast ? traffic : [{ revision: "latest", percent: 100 }]);
-      store.change({
+      await store.change({
         service: { ...service, generation: index + 1 },
         expectedGeneration: index === 0 ? undefined : index,
         addRevision: revision,
@@ -100,7 +100,7 @@ export async function paintScenery(dataDir: string, { now, seed = 1 }: SceneryOp
       requests: visits.flatMap((visit) => requestsOf(name, visit, use === "busy" ? 240 : 20, now, random)),
       costs: [costOf(name, now, random)],
     });
-    for (const deploy of deploysOf(name, latest, now)) store.addDeploy(deploy);
+    for (const deploy of deploysOf(name, latest, now)) await store.addDeploy(deploy);
   }
 }
 

@@ -70,7 +70,7 @@ export function secretOperations({ catalog, secrets }: Collaborators) {
       query: { force: flag(false, "Whether to remove it even if it is in use") },
       answers: { 204: { description: "It is gone" } },
       errors: ["not_found", "conflict", "store_unavailable"],
-      run: ({ params: { name }, query: { force } }) => {
+      run: async ({ params: { name }, query: { force } }) => {
         const user = force ? undefined : catalog.userOf(name);
         if (user !== undefined) {
           const by = "revision" in user
@@ -78,7 +78,7 @@ export function secretOperations({ catalog, secrets }: Collaborators) {
             : `the service ${user.signInOf}, to which nobody could sign in any more`;
           throw new ClessError("conflict", `The secret ${shown(name)} is in use by ${by}`);
         }
-        if (!secrets.delete(name)) throw new ClessError("not_found", `There is no secret ${shown(name)}`);
+        if (!await secrets.delete(name)) throw new ClessError("not_found", `There is no secret ${shown(name)}`);
       },
     }),
   ];

@@ -35,6 +35,8 @@ export class Tokens {
   readonly #now: () => number;
   /** The same as in the store. */
   readonly #tokens: Map<string, TokenRecord>;
+  /** The last change; the next one waits for it, so that both are made here in the same order as in the store. */
+  #change: Promise<unknown> = Promise.resolve();
 
   /**
    * @param owner The text of the owner's token, which allows everything and cannot be revoked.
@@ -76,10 +78,11 @@ export class Tokens {
     const random = crypto.getRandomValues(new Uint8Array(TOKEN_BYTES));
     const text = PREFIX + random.toBase64({ alphabet: "base64url", omitPadding: true });
     const token = { name, scope, hash: await hashOf(text), expiresAt, createdAt };
-    // Checked only here, since another call may have taken the name while the hash was computed.
-    if (this.#tokens.has(name)) throw new Conflict(`there is a token ${name} already; revoke it first`);
-    this.#store.putToken(token);
-    this.#tokens.set(name, token);
+    await this.#next(async () => {
+      const isNew = await this.#store.addToken(token);
+      if (!isNew) throw new Conflict(`there is a token ${name} already; revoke it first`);
+      this.#tokens.set(name, token);
+    });
     return text;
   }
 
@@ -108,11 +111,23 @@ export class Tokens {
     return holder;
   }
 
-  /** Revokes a token at once; returns whether there was one. @throws {StoreUnavailable} Then the token stays valid. */
-  revoke(name: string): boolean {
-    const found = this.#store.deleteToken(name);
-    this.#tokens.delete(name);
-    return found;
+  /**
+   * Revokes a token; resolves with whether there was one. It is no longer valid then.
+   *
+   * @throws {StoreUnavailable} Then the token stays valid.
+   */
+  revoke(name: string): Promise<boolean> {
+    return this.#next(async () => {
+      const found = await this.#store.deleteToken(name);
+      this.#tokens.delete(name);
+      return found;
+    });
+  }
+
+  async #next<T>(change: () => Promise<T>): Promise<T> {
+    const done = this.#change.then(change);
+    this.#change = done.catch(() => {});
+    return await done;
   }
 }
 

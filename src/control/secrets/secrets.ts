@@ -1,9 +1,11 @@
 import type { SecretVersion } from "../records.ts";
 import { checkSecretName, InvalidError } from "../schema/invalid.ts";
 import { SecretKey, type SecretKeySource } from "./secret_key.ts";
-import type { Store } from "../store.ts";
+import { StaleError, type Store } from "../store.ts";
 
 const MAX_BYTES = 64 * 1024;
+/** So often a value is sealed again, if other processes take the version that it would have got. */
+const MAX_TRIES = 10;
 
 const encoder = new TextEncoder();
 
@@ -52,10 +54,7 @@ export class Secrets {
   async set(name: string, value: Uint8Array | string): Promise<SecretVersion> {
     checkSecretName(name);
     const bytes = bytesOf(value);
-    // One at a time, since a value is sealed for the version that it will get.
-    const done = this.#change.then(() => this.#add(name, bytes));
-    this.#change = done.catch(() => {});
-    return await done;
+    return await this.#next(() => this.#add(name, bytes));
   }
 
   /** The newest version of every secret, by name. @throws {StoreUnavailable} */
@@ -63,9 +62,9 @@ export class Secrets {
     return this.#store.secretVersions();
   }
 
-  /** Removes a secret with all of its versions; returns whether there was one. @throws {StoreUnavailable} */
-  delete(name: string): boolean {
-    return this.#store.deleteSecret(name);
+  /** Removes a secret with all of its versions; resolves with whether there was one. @throws {StoreUnavailable} */
+  delete(name: string): Promise<boolean> {
+    return this.#next(() => this.#store.deleteSecret(name));
   }
 
   /** The present versions of secrets, for a new revision. @throws {UnknownSecretError} For the first missing one. */
@@ -121,9 +120,25 @@ export class Secrets {
   }
 
   async #add(name: string, bytes: Uint8Array): Promise<SecretVersion> {
-    const sealed = await this.#key.seal(bytes, name, this.#store.nextSecretVersion(name));
-    const { version, createdAt } = this.#store.addSecret(name, sealed, this.#now());
-    return { name, version, createdAt };
+    for (let tries = 1;; tries++) {
+      const version = this.#store.nextSecretVersion(name);
+      const sealed = await this.#key.seal(bytes, name, version);
+      const createdAt = this.#now();
+      try {
+        await this.#store.addSecret({ name, version, createdAt, sealed });
+        return { name, version, createdAt };
+      } catch (error) {
+        // Another process that shares the store has taken the version that the value was sealed for.
+        if (!(error instanceof StaleError) || tries >= MAX_TRIES) throw error;
+      }
+    }
+  }
+
+  /** Makes one change at a time, since a value is sealed for the version that it will get. */
+  async #next<T>(change: () => Promise<T>): Promise<T> {
+    const done = this.#change.then(change);
+    this.#change = done.catch(() => {});
+    return await done;
   }
 }
 

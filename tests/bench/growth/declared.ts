@@ -35,7 +35,7 @@ export async function declareServices(
     const service = serviceOf(number, revisions);
     for (const [at, revision] of revisions.entries()) {
       const entry = { at: revision.createdAt, service: revision.service, action: "deploy", by: "owner" };
-      store.change({
+      await store.change({
         service: { ...service, generation: at + 1 },
         expectedGeneration: at === 0 ? undefined : at,
         addRevision: revision,

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertMatch, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertNotEquals, assertRejects } from "@std/assert";
 import { Conflict } from "../../../src/control/deploy_error.ts";
 import type { Scope, TokenRecord } from "../../../src/control/records.ts";
 import { InvalidError } from "../../../src/control/schema/invalid.ts";
@@ -6,6 +6,7 @@ import { type Store, StoreUnavailable } from "../../../src/control/store.ts";
 import { allows, CONFIG_NAME, OWNER_NAME, Tokens } from "../../../src/control/access/tokens.ts";
 import { SqliteStore } from "../../../src/sqlite/store.ts";
 import { noRead, noWrite } from "../../support/permissions.ts";
+import { until } from "../../support/until.ts";
 
 const OWNER = "0123456789abcdef".repeat(4);
 const EVERYTHING = { name: OWNER_NAME, scope: "admin" } as const;
@@ -14,19 +15,26 @@ const EVERYTHING = { name: OWNER_NAME, scope: "admin" } as const;
 class FakeStore {
   readonly records = new Map<string, TokenRecord>();
   broken = false;
+  /** Whoever has made a change learns of it only once this resolves. */
+  after: Promise<void> | undefined;
 
-  putToken(token: TokenRecord): void {
+  async addToken(token: TokenRecord): Promise<boolean> {
     if (this.broken) throw new StoreUnavailable("broken");
-    this.records.set(token.name, token);
+    const isNew = !this.records.has(token.name);
+    if (isNew) this.records.set(token.name, token);
+    await this.after;
+    return isNew;
   }
 
   tokens(): TokenRecord[] {
     return [...this.records.values()];
   }
 
-  deleteToken(name: string): boolean {
+  async deleteToken(name: string): Promise<boolean> {
     if (this.broken) throw new StoreUnavailable("broken");
-    return this.records.delete(name);
+    const isThere = this.records.delete(name);
+    await this.after;
+    return isThere;
   }
 }
 
@@ -41,7 +49,7 @@ Deno.test("the owner's token may do everything", async () => {
   const { tokens } = setUp();
   assertEquals(await tokens.check(OWNER), EVERYTHING);
   assertEquals(tokens.list(), []);
-  assert(!tokens.revoke(OWNER_NAME));
+  assert(!await tokens.revoke(OWNER_NAME));
   assertEquals(await tokens.check(OWNER), EVERYTHING);
 });
 
@@ -107,11 +115,11 @@ Deno.test("an expired token is refused", async () => {
 Deno.test("a revoked token is refused at once", async () => {
   const { tokens, store } = setUp();
   const [text, other] = [await tokens.issue("ci", "deploy"), await tokens.issue("other", "read")];
-  assert(tokens.revoke("ci"));
+  assert(await tokens.revoke("ci"));
   assertEquals(await tokens.check(text), undefined);
   assertEquals(await tokens.check(other), { name: "other", scope: "read" });
   assertEquals([...store.records.keys()], ["other"]);
-  assert(!tokens.revoke("ci"));
+  assert(!await tokens.revoke("ci"));
 });
 
 Deno.test("of two simultaneous requests for a token of one name one succeeds, and the name is taken until it is revoked", async () => {
@@ -123,8 +131,21 @@ Deno.test("of two simultaneous requests for a token of one name one succeeds, an
   assertEquals(refused[0].message, "there is a token ci already; revoke it first");
   assertEquals(await tokens.check(made!), { name: "ci", scope: "deploy" });
   assertEquals([...store.records.keys()], ["ci"]);
-  tokens.revoke("ci");
+  await tokens.revoke("ci");
   assertEquals(await tokens.check(await tokens.issue("ci", "read")), { name: "ci", scope: "read" });
+});
+
+Deno.test("a token that is revoked while it is being stored is not valid, and one that is made anew meanwhile is", async () => {
+  const { store, tokens } = setUp();
+  const slow = Promise.withResolvers<void>();
+  store.after = slow.promise;
+  const made = tokens.issue("ci", "deploy");
+  await until(() => store.records.has("ci"));
+  const [revoked, again] = [tokens.revoke("ci"), tokens.issue("ci", "read")];
+  slow.resolve();
+  assertEquals([await tokens.check(await made), await revoked], [undefined, true]);
+  assertEquals(await tokens.check(await again), { name: "ci", scope: "read" });
+  assertEquals(store.records.get("ci")?.scope, "read");
 });
 
 Deno.test("a token that could not be stored is not valid, and one that could not be deleted still is", async () => {
@@ -132,7 +153,7 @@ Deno.test("a token that could not be stored is not valid, and one that could not
   const text = await tokens.issue("ci", "deploy");
   store.broken = true;
   await assertRejects(() => tokens.issue("other", "read"), StoreUnavailable);
-  assertThrows(() => tokens.revoke("ci"), StoreUnavailable);
+  await assertRejects(() => tokens.revoke("ci"), StoreUnavailable);
   assertEquals(await tokens.check(text), { name: "ci", scope: "deploy" });
   assertEquals(await tokens.check(OWNER), EVERYTHING);
   assertEquals(tokens.list().map(({ name }) => name), ["ci"]);

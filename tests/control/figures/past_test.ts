@@ -247,13 +247,13 @@ folderTest("a service that is deleted takes with it what it did, also what is no
   const world = newWorld(folder);
   const one = newProcess(world);
   one.begin();
-  one.store.change(creationOf("app"));
+  await one.store.change(creationOf("app"));
   for (const service of ["app", "web"]) await one.become("ready", service);
   one.send(3);
   one.wake("cold");
   await world.clock.advance(MINUTE);
   one.send(2);
-  one.store.delete("app", 1, entryOf("app", BEGIN, "delete"));
+  await one.store.delete("app", 1, entryOf("app", BEGIN, "delete"));
   one.figures.forget("app");
   one.watch.forget("app");
   await world.clock.advance(MINUTE);
@@ -295,7 +295,7 @@ folderTest(
 
 folderTest(
   "timelines have the deploys, also of a service that never worked, and can be asked for one service",
-  (folder) => {
+  async (folder) => {
     const world = newWorld(folder);
     const one = newProcess(world);
     one.begin();
@@ -303,7 +303,7 @@ folderTest(
       ...{ service: "never", revision: undefined, image: "never:1", by: "ci", startedAt: BEGIN - HOUR, durationMs: 5 },
       ...{ outcome: "failed", reason: "it ended", output: ["panic"] },
     };
-    for (const startedAt of [BEGIN - 25 * HOUR, BEGIN - HOUR]) one.store.addDeploy({ ...deploy, startedAt });
+    for (const startedAt of [BEGIN - 25 * HOUR, BEGIN - HOUR]) await one.store.addDeploy({ ...deploy, startedAt });
     assertEquals(one.past.timelines(24).map(({ service }) => service), ["app", "never", "web"]);
     const [never] = one.past.timelines(24, "never");
     assertEquals(never!.deploys, [{

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { InvalidError } from "../../../src/control/schema/invalid.ts";
 import { UnknownSecretError } from "../../../src/control/secrets/secrets.ts";
-import type { Store } from "../../../src/control/store.ts";
+import { StaleError, type Store } from "../../../src/control/store.ts";
 import { allOf, storeTest, valueOf, withKey } from "./secrets_kit.ts";
 import { text } from "../schema/templates.ts";
 
@@ -54,8 +54,8 @@ storeTest("a deleted secret is gone with all versions, and a new one goes on cou
   await secrets.set("a", "first");
   await secrets.set("a", "second");
   const versions = secrets.currentVersions(["a"]);
-  assert(secrets.delete("a"));
-  assert(!secrets.delete("a"));
+  assert(await secrets.delete("a"));
+  assert(!await secrets.delete("a"));
   assertEquals(secrets.list(), []);
   await assertRejects(
     () => secrets.resolve({ A: "a" }, versions),
@@ -78,14 +78,13 @@ storeTest("a value is stored once, as the version that it was sealed for, even a
     nextSecretVersion: (name) => store.nextSecretVersion(name),
     secret: (name, version) => store.secret(name, version),
     deleteSecret: (name) => store.deleteSecret(name),
-    addSecret(name, sealed, at) {
-      const record = store.addSecret(name, sealed, at);
-      kept.push([name, record.version]);
-      return record;
+    async addSecret(secret) {
+      await store.addSecret(secret);
+      kept.push([secret.name, secret.version]);
     },
   } as Store);
   await secrets.set("a", "first");
-  secrets.delete("a");
+  await secrets.delete("a");
   await secrets.set("a", "second");
   assertEquals(kept, [["a", 1], ["a", 2]]);
   assertEquals(await valueOf(secrets, "a"), "second");
@@ -101,7 +100,7 @@ storeTest("a revision without secrets does not need the store", async (store) =>
 storeTest("values that are set at the same time each get their own version", async (store) => {
   const secrets = await withKey(store);
   await secrets.set("a", "x");
-  secrets.delete("a");
+  await secrets.delete("a");
   const values = ["1", "2", "3", "4"];
   const made = await Promise.all(values.map((value) => secrets.set("a", value)));
   for (const [at, { version }] of made.entries()) {
@@ -110,15 +109,41 @@ storeTest("values that are set at the same time each get their own version", asy
   assertEquals(secrets.list().map(({ version }) => version), [made.at(-1)!.version]);
 });
 
+storeTest("a value is sealed again if another process takes the version that it was sealed for", async (store) => {
+  const other = await withKey(store);
+  let isTaken = false;
+  const secrets = await withKey({
+    secretVersions: () => store.secretVersions(),
+    nextSecretVersion: (name) => store.nextSecretVersion(name),
+    secret: (name, version) => store.secret(name, version),
+    async addSecret(secret) {
+      if (!isTaken) await other.set("a", "theirs");
+      isTaken = true;
+      await store.addSecret(secret);
+    },
+  } as Store);
+  assertEquals((await secrets.set("a", "ours")).version, 2);
+  const valueAt = async (version: number) => (await secrets.resolve({ A: "a" }, { a: version }))["A"];
+  assertEquals([await valueAt(1), await valueAt(2)], ["theirs", "ours"]);
+});
+
+storeTest("a change ends with an error if other processes take every version", async (store) => {
+  const secrets = await withKey({
+    secretVersions: () => store.secretVersions(),
+    nextSecretVersion: (name) => store.nextSecretVersion(name),
+    addSecret: () => Promise.reject(new StaleError("taken")),
+  } as Partial<Store> as Store);
+  await assertRejects(() => secrets.set("a", "x"), StaleError);
+});
+
 storeTest("a failed change does not stop the next one", async (store) => {
   let broken = true;
   const secrets = await withKey({
     secretVersions: () => store.secretVersions(),
     nextSecretVersion: (name) => store.nextSecretVersion(name),
     secret: (name, version) => store.secret(name, version),
-    addSecret(name, sealed, at) {
-      if (broken) throw new Error("broken");
-      return store.addSecret(name, sealed, at);
+    addSecret(secret) {
+      return broken ? Promise.reject(new Error("broken")) : store.addSecret(secret);
     },
   } as Store);
   await assertRejects(() => secrets.set("a", "x"), Error, "broken");
@@ -163,6 +188,6 @@ storeTest("the newest value of a secret is read by its name", async (store) => {
   await secrets.set("a", "second");
   assertEquals(await secrets.value("a"), "second");
   await assertRejects(() => secrets.value("b"), UnknownSecretError, "there is no secret b");
-  secrets.delete("a");
+  await secrets.delete("a");
   await assertRejects(() => secrets.value("a"), UnknownSecretError);
 });
