@@ -2,7 +2,7 @@ import { atMost } from "../base/async.ts";
 import type { Clock } from "../base/clock.ts";
 import type { RevisionEnv } from "../control/runtime_revision.ts";
 import type { Revision } from "../model/revision.ts";
-import type { Container, Launch, Launcher, Usage } from "../pool/launcher.ts";
+import type { Container, Launch, Launcher, Sharing, Usage } from "../pool/launcher.ts";
 import { type HostPaths, sharedVolume } from "./volumes.ts";
 
 /** The longest wait for containers to end, so that an engine that hangs does not block everything. */
@@ -63,8 +63,12 @@ export class RevisionLauncher implements Launcher {
     await this.#end(id, this.#engine.remove(id));
   }
 
-  pause(id: string): Promise<void> {
-    return this.#engine.pause(id);
+  get sharing(): Sharing | undefined {
+    return this.#engine.sharing;
+  }
+
+  pause(id: string, idleMs: number): Promise<void> {
+    return this.#engine.pause(id, idleMs);
   }
 
   resume(id: string): Promise<void> {

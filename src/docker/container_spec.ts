@@ -12,6 +12,7 @@ export const LABEL = {
   image: "cless.image",
   address: "cless.address",
   origin: "cless.origin",
+  volumes: "cless.volumes",
 } as const;
 
 const NANO = 1e9;
@@ -19,9 +20,10 @@ const NANO = 1e9;
  * Where an app can write in a container that is otherwise read-only. It is in memory, and counts towards the memory
  * limit.
  */
-const WRITABLE = { path: "/tmp", options: "mode=1777" };
+export const WRITABLE = { path: "/tmp", mode: 0o1777, options: "mode=1777" };
 
-const FIXED = {
+/** What all containers have. */
+export const FIXED = {
   /** The name by which containers reach their host, as in Docker Desktop. */
   extraHost: "host.docker.internal:host-gateway",
   securityOpt: "no-new-privileges",
@@ -34,7 +36,8 @@ export interface Logging {
   readonly options: Readonly<Record<string, string>>;
 }
 
-const DOCKER_LOGGING: Logging = { driver: "local", options: { "max-size": "10m", "max-file": "3" } };
+/** How Docker stores output. */
+export const DOCKER_LOGGING: Logging = { driver: "local", options: { "max-size": "10m", "max-file": "3" } };
 /** Podman has no driver `local`: https://docs.podman.io/en/stable/markdown/podman-run.1.html#log-driver-driver */
 const PODMAN_LOGGING: Logging = { driver: "k8s-file", options: { "max-size": "10m" } };
 
@@ -159,7 +162,7 @@ function labelsOf(revision: Revision, placement: Placement): Readonly<Record<str
 }
 
 /** Whether a read-only container gets a writable folder in memory: it does unless a volume is at that path. */
-function needsTmpfs({ readOnly, volumes }: Pick<Revision, "readOnly" | "volumes">): boolean {
+export function needsTmpfs({ readOnly, volumes }: Pick<Revision, "readOnly" | "volumes">): boolean {
   return readOnly && volumes.every(({ path }) => path !== WRITABLE.path);
 }
 
@@ -173,7 +176,7 @@ function withSwap(memoryBytes: number): number {
 }
 
 /** Billionths of a processor, the engine's unit; never 0, which would mean no limit. */
-function nanoCpus(cpus: number): number {
+export function nanoCpus(cpus: number): number {
   return Math.max(1, Math.round(cpus * NANO));
 }
 
@@ -190,7 +193,8 @@ function mount(volume: Volume): Record<string, unknown> {
   return { Type: mountType(volume), Source: source, Target: path, ...(readOnly ? { ReadOnly: true } : {}) };
 }
 
-function mountType({ source }: Volume): "bind" | "volume" {
+/** How a volume is mounted: as a folder of the host or by its name. */
+export function mountType({ source }: Volume): "bind" | "volume" {
   return source.startsWith("/") ? "bind" : "volume";
 }
 

@@ -1,9 +1,8 @@
 import { type Clock, systemClock } from "../base/clock.ts";
 import { Limiter } from "../base/async.ts";
-import { firstBytes, linesOf, piecesOf } from "../base/streams.ts";
+import { firstBytes, linesOf } from "../base/streams.ts";
 import { defined } from "../model/defined.ts";
 import type { ExecCommand, ExecProcess } from "../control/exec/process.ts";
-import { canonicalTime } from "../model/time.ts";
 import type { Revision } from "../model/revision.ts";
 import type { Usage } from "../pool/launcher.ts";
 import { ChosenLogging, createBody, LABEL, type Placement } from "./container_spec.ts";
@@ -25,8 +24,7 @@ import { EngineError } from "./engine_error.ts";
 import { containerOf, eventOf, imageOf, infoOf, jsonLines, networkOf, shortName } from "./engine_json.ts";
 import { hijack } from "./exec/hijack.ts";
 import { type ExecState, SocketExec } from "./exec/socket_exec.ts";
-import { framesOf } from "./frames.ts";
-import { LogSplitter } from "./logs/log_lines.ts";
+import { logLines, logQuery } from "./logs/log_answer.ts";
 import {
   type Ask,
   type EngineCaller,
@@ -190,13 +188,10 @@ export class SocketApi implements EngineApi {
   }
 
   async *logs(id: string, options: LogOptions = {}): AsyncGenerator<LogLine, void, void> {
-    const { follow = false, signal, since, tail } = options;
+    const { signal } = options;
     if (signal?.aborted) return;
-    const query = new URLSearchParams({ stdout: "true", stderr: "true", timestamps: "true", follow: `${follow}` });
-    if (tail !== undefined) query.set("tail", `${tail}`);
-    if (since !== undefined) query.set("since", unixTime(since));
     try {
-      const body = await this.#client.open(`${container(id)}/logs?${query}`, signal, CONTAINER_KINDS);
+      const body = await this.#client.open(`${container(id)}/logs?${logQuery(options)}`, signal, CONTAINER_KINDS);
       for await (const line of logLines(body, signal)) {
         if (signal?.aborted) return;
         if (line.time !== undefined) yield line;
@@ -292,20 +287,4 @@ function usedBytes({ memory_stats }: ApiStats = {}): number | undefined {
   if (memory_stats?.usage === undefined) return undefined;
   const { inactive_file, total_inactive_file } = memory_stats.stats ?? {};
   return Math.max(0, memory_stats.usage - (total_inactive_file ?? inactive_file ?? 0));
-}
-
-/** An RFC 3339 time as seconds since 1970 with nanoseconds, for queries. */
-function unixTime(time: string): string {
-  const utc = canonicalTime(time);
-  return utc === undefined ? time : `${Date.parse(`${utc.slice(0, 19)}Z`) / 1000}.${utc.slice(20, 29)}`;
-}
-
-/** The lines of a log. Both streams come over one connection. */
-async function* logLines(
-  bytes: ReadableStream<Uint8Array>,
-  signal?: AbortSignal,
-): AsyncGenerator<LogLine, void, void> {
-  const splitters = { stdout: new LogSplitter("stdout"), stderr: new LogSplitter("stderr") };
-  for await (const part of framesOf(piecesOf(bytes, signal))) yield* splitters[part.stream].push(part.bytes);
-  yield* [...splitters.stdout.end(), ...splitters.stderr.end()];
 }

@@ -13,7 +13,7 @@ const MAX_RETRY_MS = 5000;
 const MAX_REMOVALS = 8;
 
 /** The launcher, as far as adoption needs it. */
-export interface AdoptionLauncher extends Pick<Launcher, "list" | "remove" | "forget"> {
+export interface AdoptionLauncher extends Pick<Launcher, "list" | "remove" | "forget" | "sharing"> {
   /** Called for every found container. The revision is `undefined` if the container belongs to no current one. */
   found(id: string, revision: Revision | undefined): void;
 }
@@ -47,6 +47,8 @@ export class Adoption {
   readonly #predecessor: AdoptionPredecessor | undefined;
   readonly #held = new Set<InstancePool>();
   readonly #undecided = new Set<string>();
+  /** Since when each container that other cless may use has belonged to no pool here, clock ms. */
+  readonly #strangers = new Map<string, number>();
   /** Undecided containers stay until this time, clock ms. */
   #undecidedUntil = Infinity;
   #finder: PoolFinder | undefined;
@@ -88,7 +90,10 @@ export class Adoption {
     this.#undecidedUntil = this.#clock.now() + this.#timeoutMs;
     const stale: Container[] = [];
     try {
-      for (const container of containers) if (this.#adopt(container, finder) === "stale") stale.push(container);
+      for (const container of containers) {
+        if (this.#launcher.sharing !== undefined) this.#share(container, finder);
+        else if (this.#adopt(container, finder) === "stale") stale.push(container);
+      }
     } finally {
       this.#finder = finder;
       this.unsuspend(); // even after an error, so that no request waits for ever
@@ -121,6 +126,9 @@ export class Adoption {
 
   /** Whether a container without an instance must stay. If its pool is known now, the pool adopts it. */
   stays(container: Container): boolean {
+    if (this.#launcher.sharing !== undefined && this.#finder !== undefined && !this.#stopping.signal.aborted) {
+      return this.#share(container, this.#finder);
+    }
     if (this.#predecessor?.alive && this.#finder !== undefined && !this.#stopping.signal.aborted) {
       this.#adopt(container, this.#finder);
       return true;
@@ -159,6 +167,21 @@ export class Adoption {
     for (const pool of this.#held) pool.refuse(error);
   }
 
+  /**
+   * Adopts a container that another cless may have started. Whether it must stay: if it belongs to no pool here, the
+   * other cless may know more, so it stays for a while.
+   */
+  #share(container: Container, finder: PoolFinder): boolean {
+    const { id, state } = container;
+    if (this.#adopt(container, finder) === "adopted" || container.isOurs === false) return true;
+    if (state === "ended") return false;
+    const since = this.#strangers.get(id) ?? this.#clock.now();
+    this.#strangers.set(id, since);
+    if (this.#clock.now() - since < 2 * this.#timeoutMs) return true;
+    this.#strangers.delete(id);
+    return false;
+  }
+
   #adopt(container: Container, finder: PoolFinder): Verdict {
     const { id, origin, state } = container;
     const isUsable = (state === "running" || state === "paused") && origin !== undefined &&
@@ -170,7 +193,9 @@ export class Adoption {
       return this.#putOff(container, error);
     }
     this.#undecided.delete(id);
-    this.#launcher.found(id, pool?.revision);
+    if (pool !== undefined) this.#strangers.delete(id);
+    // Swarm keeps volumes from being shared: an unknown container there must not block every service with volumes here.
+    if (pool !== undefined || this.#launcher.sharing === undefined) this.#launcher.found(id, pool?.revision);
     if (pool === undefined || origin === undefined) return "stale";
     pool.adopt({ ...container, origin });
     return "adopted";

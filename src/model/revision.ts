@@ -1,4 +1,5 @@
 import { type Capabilities, type ContainerDefaults, DROPPED, withDefaults } from "./isolation.ts";
+import type { NodeRules } from "./node_rules.ts";
 import { isServiceName } from "./service.ts";
 import type { RevisionTemplate } from "./template.ts";
 
@@ -57,6 +58,8 @@ export interface Revision extends Pick<RevisionTemplate, SameAsTemplate> {
   readonly capabilities: Capabilities;
   /** Whether the container can write only into its volumes and /tmp. */
   readonly readOnly: boolean;
+  /** On which machines of a Swarm its instances run; missing for any. */
+  readonly placement?: NodeRules;
 }
 
 /** What tells a revision from all others, and whose it is. */

@@ -126,7 +126,7 @@ export function retiredError(): ClessError {
  */
 export function mayEvict(state: PoolState, id: string): boolean {
   const member = resumable(state).find((member) => member.id === id);
-  return member !== undefined && member.use.inFlight === 0 && liveCount(state) > leastCount(state);
+  return member !== undefined && member.use.isOurs && member.use.inFlight === 0 && liveCount(state) > leastCount(state);
 }
 
 /**
@@ -156,7 +156,7 @@ function resumeBusy({ members }: PoolState): Action[] {
 }
 
 function probe({ members }: PoolState, moment: Moment): Action[] {
-  return members.filter(({ phase, probeAt }) => phase === "ready" && moment.isAt(probeAt))
+  return members.filter(({ phase, probeAt, use }) => phase === "ready" && use.isOurs && moment.isAt(probeAt))
     .map(({ id }) => ({ do: "probe", id }));
 }
 
@@ -219,7 +219,7 @@ function start(state: PoolState, wanted: number, mayLaunch: boolean): Action[] {
  * Pauses, hibernates or stops idle instances, the longest idle first. The times count from the end of the last request
  * that keeps an instance awake. An instance whose only requests are quiet ones, which do not keep it awake, is not
  * paused, since that would freeze them, but it may be stopped. The minimum of instances stays, preferably as running
- * ones.
+ * ones. An instance that another cless decides about is left alone.
  */
 function endIdle(state: PoolState, moment: Moment): Action[] {
   const { members, revision: { pauseAfterMs, stopAfterMs, stopHibernatedAfterMs } } = state;
@@ -230,14 +230,21 @@ function endIdle(state: PoolState, moment: Moment): Action[] {
   const actions: Action[] = [];
   const settled = members.filter(({ coming, phase }) => phase === "ready" || (isAsleep(phase) && !coming));
   for (const member of settled.sort(byIdleTime)) {
-    const { hibernating, id, pauseAt, pausing, phase, use } = member;
+    const { askAt, asking, hibernating, id, pauseAt, pausing, phase, use } = member;
     const isReady = phase === "ready";
+    if (!use.isOurs) continue;
+    if (asking) { // it is most likely about to end
+      live--;
+      if (isReady) running--;
+      continue;
+    }
     if (use.inUse > 0) {
       moment.note(now + Math.max(MIN_LOOK_MS, Math.min(pauseAfterMs, stopAfterMs))); // it may become idle at any time
       continue;
     }
     if (live <= least || (isReady && running <= least)) continue;
-    if (moment.isAt(use.idleSince + (phase === "hibernated" || hibernating ? stopHibernatedAfterMs : stopAfterMs))) {
+    const endAfterMs = phase === "hibernated" || hibernating ? stopHibernatedAfterMs : stopAfterMs;
+    if (moment.isAt(Math.max(use.idleSince + endAfterMs, askAt))) {
       actions.push({ do: "drain", id, by: now + QUIET_DRAIN_MS, why: "idle" });
       live--;
       if (isReady) running--;
@@ -309,9 +316,10 @@ function shrink(state: PoolState, moment: Moment): Action[] {
   // The last instance is never surplus: its idle time decides when it stops.
   const enough = Math.max(needed(peak, concurrency), minInstances, 1);
   if (comingCount(state) > 0 || readyCount(state) <= enough) return [];
-  const [leastUsed] = members.filter(({ phase }) => phase === "ready")
+  if (members.some(({ asking }) => asking)) return [];
+  const [leastUsed] = members.filter(({ askAt, phase, use }) => phase === "ready" && use.isOurs && askAt <= now)
     .sort((a, b) => a.use.inFlight - b.use.inFlight || byIdleTime(a, b));
-  return [{ do: "drain", id: leastUsed!.id, by: Infinity, why: "surplus" }];
+  return leastUsed === undefined ? [] : [{ do: "drain", id: leastUsed.id, by: Infinity, why: "surplus" }];
 }
 
 /**

@@ -100,9 +100,39 @@ export class Executor {
     return { createMs: 0, readyMs: 0 };
   }
 
+  /** Whether other cless use the instances too. */
+  get isShared(): boolean {
+    return this.#launcher.sharing !== undefined;
+  }
+
+  /** Whether this process decides when an instance sleeps and ends. */
+  isOurs({ id }: Instance): boolean {
+    return this.#launcher.sharing?.isOurs(id) ?? true;
+  }
+
+  /**
+   * Whether the others agree to the end of an instance that has not been used here for `idleMs`. If not, notes how long
+   * they have not used it, so that its idle time counts from their last request too.
+   */
+  async mayEnd(instance: Instance, idleMs: number): Promise<boolean> {
+    try {
+      await this.#launcher.sharing?.mayEnd(instance.id, idleMs);
+      return true;
+    } catch (error) {
+      this.#noteUse(instance, error);
+      log.debug("an instance stays", { instance: instance.id, reason: messageOf(error) });
+      return false;
+    }
+  }
+
+  /** Tells the others that an instance runs on, though they have agreed to its end. */
+  runsOn({ id }: Instance): void {
+    this.#launcher.sharing?.runsOn(id);
+  }
+
   /** Pauses an instance. Returns the event of the outcome. */
   async pause(instance: Instance): Promise<PoolEvent> {
-    const paused = this.#pause(instance.id).finally(() => this.#pausing.delete(instance));
+    const paused = this.#pause(instance).finally(() => this.#pausing.delete(instance));
     this.#pausing.set(instance, paused);
     return await paused;
   }
@@ -290,11 +320,13 @@ export class Executor {
     await cleared;
   }
 
-  async #pause(id: string): Promise<PoolEvent> {
+  async #pause(instance: Instance): Promise<PoolEvent> {
+    const { id, revision } = instance;
     try {
-      await this.#launcher.pause(id);
+      await this.#launcher.pause(id, revision.pauseAfterMs);
       return { type: "paused", id };
     } catch (error) {
+      this.#noteUse(instance, error);
       if (error instanceof NotNow) return { type: "pause failed", id, runs: true };
       log.warning("cannot pause an instance", { instance: id, reason: messageOf(error) });
       // The container may be paused all the same, so resume it. If the engine answers neither call, the container most
@@ -302,6 +334,12 @@ export class Executor {
       const runs = await this.#launcher.resume(id).then(() => true, (error) => error instanceof EngineAway);
       return { type: "pause failed", id, runs };
     }
+  }
+
+  /** Notes the last use of an instance by another cless. */
+  #noteUse(instance: Instance, error: unknown): void {
+    if (!(error instanceof NotNow) || error.idleMs === undefined) return;
+    instance.idleSince = Math.max(instance.idleSince, this.#clock.now() - error.idleMs);
   }
 
   /**

@@ -14,6 +14,8 @@ export interface InstanceOwner {
   /** Called at each change of state. If the instance has ended, the holders of its leases are told after this call. */
   moved(instance: Instance, before: InstanceState): void;
   suspect(instance: Instance, why: Suspicion): void;
+  /** Whether this process decides when an instance sleeps and ends. */
+  isOurs(instance: Instance): boolean;
   /** Whether the app gives any answer within a time. */
   answers(instance: Instance, withinMs: number): Promise<boolean>;
   /** Called at the app's first answer after a wake. */
@@ -98,6 +100,11 @@ export class Instance {
 
   get state(): InstanceState {
     return this.#state;
+  }
+
+  /** Whether this process decides when it sleeps and ends; if not, another cless does. */
+  get isOurs(): boolean {
+    return this.#owner?.isOurs(this) ?? true;
   }
 
   /** How many leases are open: its requests and the sessions of operators. */

@@ -18,6 +18,8 @@ export interface Container {
   readonly upFor?: number | undefined;
   /** Where the host reaches the app, such as `http://172.18.0.2:8080`; missing if the host cannot. */
   readonly origin: string | undefined;
+  /** False if another cless decides when it sleeps and ends. */
+  readonly isOurs?: boolean;
 }
 
 /** What a container uses. */
@@ -40,9 +42,16 @@ export class ContainerGone extends Error {
   override readonly name = "ContainerGone";
 }
 
-/** The container must not be paused now; later is fine. */
+/** The container must not be paused or ended now; later is fine. */
 export class NotNow extends Error {
   override readonly name = "NotNow";
+  /** For how long nobody else has used it, ms; missing if nobody else uses it. */
+  readonly idleMs: number | undefined;
+
+  constructor(message: string, { idleMs, ...options }: ErrorOptions & { readonly idleMs?: number | undefined } = {}) {
+    super(message, options);
+    this.idleMs = idleMs;
+  }
 }
 
 /**
@@ -55,8 +64,12 @@ export interface Launcher {
    * @throws {ContainerGone}
    */
   launch(launch: Launch): Promise<{ origin: string }>;
-  /** Freezes a container's processes, and keeps its memory. Does nothing if it is already paused. @throws {NotNow} */
-  pause(id: string): Promise<void>;
+  /**
+   * Freezes a container's processes, and keeps its memory. Does nothing if it is already paused.
+   *
+   * @param idleMs For how long nobody must have used it, where others may. @throws {NotNow}
+   */
+  pause(id: string, idleMs: number): Promise<void>;
   resume(id: string): Promise<void>;
   /** Whether {@linkcode hibernate} may succeed now: there is a helper, and the machine's swap is good. */
   readonly canHibernate: boolean;
@@ -77,10 +90,25 @@ export interface Launcher {
   exposedPorts(revision: Pick<Revision, "imageId">): Promise<readonly number[]>;
   /** Every container of this cless, ended ones too. */
   list(): Promise<Container[]>;
+  /** How the containers are shared with other cless; `undefined` if nobody else uses them. */
+  readonly sharing?: Sharing | undefined;
   /** What each container uses now, by id. Leaves out containers whose memory is unknown. */
   usage(): Promise<ReadonlyMap<string, Usage>>;
   /** The processor time that a container has used so far, ns; `undefined` if unknown. */
   processorTime(id: string): Promise<number | undefined>;
+}
+
+/** How the containers of a {@linkcode Launcher} are shared with other cless. */
+export interface Sharing {
+  /** Whether this process decides when a container sleeps and ends. One decides for each. */
+  isOurs(id: string): boolean;
+  /**
+   * Asks the others whether a container may end. They agree if they have not used it for `idleMs`, and leave it alone
+   * from then on. @throws {NotNow} When one does not agree.
+   */
+  mayEnd(id: string, idleMs: number): Promise<void>;
+  /** Tells them that it runs on after all. */
+  runsOn(id: string): void;
 }
 
 /** Something that happened to a container. */

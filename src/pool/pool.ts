@@ -30,6 +30,8 @@ import {
 import { type WakeTier, WakeTimes } from "./wake_times.ts";
 
 const log = logger("pool");
+/** An instance that others have used within this time is not surplus, ms. */
+const SHARED_USE_MS = 10_000;
 
 /** A lease, and what the request had to wait for, if anything. */
 export interface Grant {
@@ -288,6 +290,12 @@ export class InstancePool implements InstanceOwner {
     this.#take({ type: "memory back", id });
   }
 
+  /** Gives an instance no more requests, and waits for those in flight, since the cless that decides is ending it. */
+  async letGo({ id }: Instance, withinMs: number): Promise<void> {
+    const member = this.#memberOf(id);
+    if (member !== undefined) await this.#drain([member], this.#clock.now() + withinMs);
+  }
+
   /** Stops a sleeping instance early, if that is allowed; resolves when it is gone. */
   async evict({ id }: Instance): Promise<void> {
     if (!mayEvict(this.#state, id)) return;
@@ -376,6 +384,10 @@ export class InstancePool implements InstanceOwner {
     const isDead = this.#health.suspect(instance, why);
     if (isDead === true) this.#unhealthy(instance, false);
     else if (isDead !== false) isDead.then((isDead) => isDead && this.#unhealthy(instance, false));
+  }
+
+  isOurs(instance: Instance): boolean {
+    return this.#executor.isOurs(instance);
   }
 
   answers(instance: Instance, withinMs: number): Promise<boolean> {
@@ -483,9 +495,9 @@ export class InstancePool implements InstanceOwner {
         this.#apply({ type: "probing", id });
         return void this.#probe(instance);
       case "drain": {
-        const message = action.why === "idle" ? "instance idle" : "instance not needed";
-        log.info(message, { service: this.revision.service, instance: id });
-        return this.#apply({ type: "draining", id, by: action.by, isSurplus: action.why === "surplus" });
+        if (!this.#executor.isShared) return this.#apply(this.#drainOf(action));
+        this.#apply({ type: "asking", id });
+        return void this.#drainIfAgreed(instance, action);
       }
       case "stop":
         this.#apply({ type: "stopping", id });
@@ -536,6 +548,23 @@ export class InstancePool implements InstanceOwner {
     const event = await outcome;
     instance.changes++; // whatever the outcome, the container may have changed
     this.#take(event);
+  }
+
+  #drainOf({ by, id, why }: Extract<Action, { do: "drain" }>): PoolEvent {
+    const message = why === "idle" ? "instance idle" : "instance not needed";
+    log.info(message, { service: this.revision.service, instance: id });
+    return { type: "draining", id, by, isSurplus: why === "surplus" };
+  }
+
+  /** Drains an instance if nobody else uses it, and nobody has used it here meanwhile. */
+  async #drainIfAgreed(instance: Instance, action: Extract<Action, { do: "drain" }>): Promise<void> {
+    const { id } = instance;
+    const isIdle = action.why === "idle";
+    const before = instance.idleSince;
+    const agreed = await this.#executor.mayEnd(instance, isIdle ? this.revision.stopAfterMs : SHARED_USE_MS);
+    const isUsed = isIdle && (instance.inUse > 0 || instance.idleSince > before);
+    if (agreed && isUsed) this.#executor.runsOn(instance);
+    this.#take(agreed && !isUsed ? this.#drainOf(action) : { type: "disagreed", id });
   }
 
   async #probe(instance: Instance): Promise<void> {

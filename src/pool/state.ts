@@ -37,7 +37,7 @@ import {
  */
 
 /** How an instance is used. The instance counts this itself, since requests do not go through {@linkcode reduce}. */
-export type Use = Readonly<Pick<Instance, "inFlight" | "inUse" | "requests" | "idleSince" | "hasServed">>;
+export type Use = Readonly<Pick<Instance, "inFlight" | "inUse" | "requests" | "idleSince" | "hasServed" | "isOurs">>;
 
 /** An instance in its pool's state. Times are clock ms. */
 export interface Member {
@@ -55,6 +55,10 @@ export interface Member {
   readonly pausing: boolean;
   /** The earliest time for the next pause, after one that failed or came too late. */
   readonly pauseAt: number;
+  /** Whether the others who use it are being asked whether it may end. */
+  readonly asking: boolean;
+  /** The earliest time to ask them again, after one has not agreed. */
+  readonly askAt: number;
   /** Whether its memory is being moved to disk. It is still paused meanwhile. */
   readonly hibernating: boolean;
   /** Whether memory is short, so that it hibernates before its time. */
@@ -138,10 +142,10 @@ export type PoolEvent =
   // Actions that have begun.
   | Of<"launched"> & { readonly use: Use }
   | Of<"found"> & { readonly use: Use; readonly phase: "starting" | "paused" }
-  | Of<"resuming" | "pausing" | "pressed" | "hibernating" | "memory back" | "probing" | "stopping">
+  | Of<"resuming" | "pausing" | "asking" | "pressed" | "hibernating" | "memory back" | "probing" | "stopping">
   | Of<"draining"> & { readonly by: number; readonly isSurplus?: boolean }
   // The outcomes of actions.
-  | Of<"ready" | "paused" | "hibernate failed" | "well" | "gone">
+  | Of<"ready" | "paused" | "disagreed" | "hibernate failed" | "well" | "gone">
   | Of<"resumed" | "answers" | "hibernated" | "reclaimed"> & { readonly attempt: number }
   | Of<"start failed"> & { readonly error: ClessError; readonly blame: Blame; readonly mishap: Mishap }
   | Of<"resume failed"> & { readonly attempt: number; readonly error: ClessError | undefined }
@@ -168,6 +172,8 @@ const NEW_MEMBER: Omit<Member, "id" | "use"> = {
   readySince: undefined,
   pausing: false,
   pauseAt: -Infinity,
+  asking: false,
+  askAt: -Infinity,
   hibernating: false,
   pressed: false,
   hibernateAt: -Infinity,
@@ -301,6 +307,10 @@ export function reduce(before: PoolState, event: PoolEvent, now: number): PoolSt
       return phase === "hibernated" && !member.coming
         ? enter(state, member, "paused", now, { hibernateAt: now + HIBERNATE_RETRY_MS })
         : state;
+    case "asking":
+      return set(state, member, { asking: true });
+    case "disagreed":
+      return set(state, member, { asking: false, askAt: now + PAUSE_RETRY_MS });
     case "hibernating":
       return set(state, member, { hibernating: true });
     case "probing":
@@ -430,7 +440,11 @@ function drain(state: PoolState, member: Member, by: number, now: number): PoolS
     case "ready":
     case "paused":
     case "hibernated":
-      return enter(state, member, "draining", now, { drainBy: by, running: member.phase === "ready" });
+      return enter(state, member, "draining", now, {
+        drainBy: by,
+        running: member.phase === "ready",
+        asking: false,
+      });
     case "draining":
       return by < member.drainBy ? set(state, member, { drainBy: by }) : state;
     default:

@@ -185,7 +185,7 @@ Deno.test("all other calls go to the engine unchanged", async () => {
   (await engine.nextLaunch()).succeed(ORIGIN);
   await launched;
   engine.used = new Map([["one", { bytes: 5 }]]);
-  await launcher.pause("one");
+  await launcher.pause("one", 0);
   await launcher.resume("one");
   assertEquals(await launcher.usage(), engine.used);
   launcher.forget("one");

@@ -335,3 +335,42 @@ Deno.test("an adoption lets each pool go once, and undoes nobody else's suspensi
   (await kit.launcher.nextLaunch()).succeed(ORIGIN);
   (await held).lease.release();
 });
+
+/** Another cless uses the containers too, and decides about some of them. */
+function shareAll(kit: Kit, isOurs: (id: string) => boolean = () => true): void {
+  kit.launcher.sharing = { isOurs, mayEnd: () => Promise.resolve(), runsOn: () => {} };
+}
+
+Deno.test("a container that another cless starts is adopted whenever it is found", async () => {
+  const kit = newKit();
+  shareAll(kit);
+  const { adoption, newPool, run } = newAdoption(kit);
+  const pool = newPool();
+  await run();
+  leave(kit, { id: "new", state: "created", origin: undefined }, { id: "theirs" });
+  const reconciler = new Reconciler(kit.launcher, kit.fleet, adoption, kit.clock);
+  await reconciler.reconcile();
+  await settle();
+  assertEquals([kit.fleet.instances().map(({ id }) => id), kit.launcher.called("remove")], [["theirs"], []]);
+  leave(kit, { id: "new" });
+  await reconciler.reconcile();
+  await settle();
+  assertEquals([kit.fleet.instances().map(({ id }) => id), pool.states()], [["theirs", "new"], ["ready", "ready"]]);
+});
+
+Deno.test("a shared container without a pool stays for a while, since another cless may know its revision already", async () => {
+  const kit = newKit();
+  shareAll(kit, (id) => id !== "theirs");
+  leave(kit, { id: "ours", service: "unknown" }, { id: "theirs", service: "unknown", isOurs: false });
+  leave(kit, { id: "ended", service: "unknown", state: "ended" });
+  const { adoption, found, run } = newAdoption(kit);
+  await run();
+  const reconciler = new Reconciler(kit.launcher, kit.fleet, adoption, kit.clock);
+  await reconciler.reconcile();
+  assertEquals([kit.launcher.called("remove"), found], [["ended"], []]);
+  await kit.clock.advance(2000); // twice the time limit of a start
+  await reconciler.reconcile();
+  await kit.clock.advance(60_000);
+  await reconciler.reconcile();
+  assertEquals([kit.launcher.called("remove"), [...kit.launcher.containers.keys()]], [["ended", "ours"], ["theirs"]]);
+});

@@ -177,6 +177,33 @@ const CASES: Case[] = [
   ["an instance that has been idle for stopAfter is stopped", {
     members: [memberOf("one", { phase: "paused", use: { idleSince: NOW - 60_000 } })],
   }, [{ do: "drain", id: "one", by: NOW + 5000, why: "idle" }]],
+  ["what another cless decides about is neither paused nor stopped nor probed, however long it has been idle", {
+    members: [
+      memberOf("one", { use: { idleSince: NOW - 60_000, isOurs: false }, probeAt: NOW }),
+      memberOf("two", { phase: "paused", use: { idleSince: NOW - 60_000, isOurs: false }, reclaimed: false }),
+    ],
+  }, []],
+  [
+    "while the others are asked about the end of an instance, nothing is done with it, and the minimum stays",
+    {
+      kept: true,
+      revision: { minInstances: 1 },
+      members: [
+        memberOf("one", { use: { idleSince: NOW - 60_000 }, asking: true }),
+        memberOf("two", { use: { idleSince: NOW - 60_000 } }),
+      ],
+    },
+    [],
+    500,
+  ],
+  [
+    "who has not agreed to the end of an instance is not asked again at once",
+    {
+      members: [memberOf("one", { phase: "paused", use: { idleSince: NOW - 60_000 }, askAt: NOW + 5000 })],
+    },
+    [],
+    5000,
+  ],
   ["a paused instance that is being resumed stays, however long it has been idle", {
     members: [memberOf("one", { phase: "paused", coming: true, use: { idleSince: NOW - 60_000 } })],
   }, []],
@@ -208,6 +235,14 @@ const CASES: Case[] = [
     members: [memberOf("one", { use: { inFlight: 2, inUse: 2 } }), memberOf("two", { use: BUSY })],
     window: [{ at: NOW - 60_000, peak: 3 }, { at: NOW, peak: 3 }],
   }, [{ do: "drain", id: "two", by: Infinity, why: "surplus" }]],
+  ["of surplus instances, one that another cless decides about is not drained", {
+    revision: { concurrency: 4 },
+    members: [
+      memberOf("one", { use: { inFlight: 2, inUse: 2 } }),
+      memberOf("two", { use: { ...BUSY, isOurs: false } }),
+    ],
+    window: [{ at: NOW - 60_000, peak: 3 }, { at: NOW, peak: 3 }],
+  }, [{ do: "drain", id: "one", by: Infinity, why: "surplus" }]],
   ["of two equally used instances, the one that was idle longer ago is drained", {
     revision: { concurrency: 4 },
     members: [memberOf("one", { use: BUSY }), memberOf("two", { use: { ...BUSY, idleSince: 1 } })],

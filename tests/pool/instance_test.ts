@@ -121,6 +121,7 @@ Deno.test("each change of state is counted, and told to the owner first, then to
     suspect: (_: Instance, why: string) => void told.push(why),
     answers: (_: Instance, ms: number) => Promise.resolve(ms === 7),
     freed: () => void told.push("freed"),
+    isOurs: () => true,
     answeredAfterWake: () => void told.push("awake"),
     unansweredAfterWake: () => void told.push("in vain"),
   };

@@ -179,6 +179,7 @@ function newSilent() {
     suspect: (_, why) => void suspicions.push(why),
     answers: () => Promise.resolve(true),
     freed: () => {},
+    isOurs: () => true,
     answeredAfterWake: () => {},
     unansweredAfterWake: () => {},
   });

@@ -25,6 +25,7 @@ function setUp() {
       return app.answers ? Promise.resolve(true) : new Promise<boolean>(() => {});
     },
     freed: () => {},
+    isOurs: () => true,
     answeredAfterWake: () => {},
     unansweredAfterWake: () => {},
   };

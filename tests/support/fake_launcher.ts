@@ -1,4 +1,4 @@
-import type { Container, ContainerEvent, Launch, Launcher, Usage } from "../../src/pool/launcher.ts";
+import type { Container, ContainerEvent, Launch, Launcher, Sharing, Usage } from "../../src/pool/launcher.ts";
 
 /** A start that the test decides about. */
 export interface PendingLaunch extends Launch {
@@ -12,7 +12,7 @@ export interface PendingLaunch extends Launch {
 export interface LauncherCall {
   readonly method: Exclude<
     keyof Launcher,
-    "canHibernate" | "exposedPorts" | "list" | "usage" | "processorTime" | "swapTotalBytes"
+    "canHibernate" | "exposedPorts" | "list" | "usage" | "processorTime" | "sharing" | "swapTotalBytes"
   >;
   readonly id: string;
   /** Of a `stop`, where it is given. */
@@ -45,6 +45,8 @@ export class FakeLauncher implements Launcher {
   swapTotalBytes = 0;
   /** How much processor time each container has used, ns by id. */
   processor: ReadonlyMap<string, number> = new Map();
+  /** How other cless use the containers too. */
+  sharing: Sharing | undefined;
   /** What every app has written. */
   written = "";
   /** The ports that every image exposes. */

@@ -1,3 +1,4 @@
+import type { LogLine, LogOptions } from "../../src/docker/engine_api.ts";
 import { EngineError } from "../../src/docker/engine_error.ts";
 import { hasEnded } from "../../src/docker/swarm/swarm_json.ts";
 import type {
@@ -23,8 +24,9 @@ interface ServiceBody {
 
 interface FakeService {
   readonly id: string;
+  readonly order: number;
   readonly body: ServiceBody;
-  task: Omit<SwarmTask, "serviceId" | "name" | "labels">;
+  task: Omit<SwarmTask, "serviceId" | "name" | "order" | "labels">;
 }
 
 /** Swarm's longest name. */
@@ -52,6 +54,8 @@ export class FakeSwarm {
     started(task: SwarmTask): void;
     removed(task: SwarmTask): void;
   }[] = [];
+  /** What services have written, by name. */
+  readonly output = new Map<string, LogLine[]>();
   #made = 0;
   #version = 10;
   #nextPort = 32_768;
@@ -159,6 +163,7 @@ export class FakeSwarm {
       createConfig: (name, labels, data) => this.#do(() => this.#createConfig(name, labels, data)),
       setConfigLabels: (config, labels) => this.#do(() => this.#setLabels(config, labels)),
       removeConfig: (name) => this.#do(() => this.#removeConfig(name)),
+      logs: (name, options) => this.#logs(name, options),
       events: (_since, signal) => this.#do(() => this.#events(signal)),
     };
   }
@@ -197,7 +202,7 @@ export class FakeSwarm {
       ...{ state: "new", nodeId: undefined, containerId: undefined, publishedPort: undefined, error: undefined },
       ...{ exitCode: undefined, startedAt: undefined, containerName: `${Name}.1.task${this.#made}` },
     };
-    this.#services.set(id, { id, body, task });
+    this.#services.set(id, { id, order: ++this.#version, body, task });
     this.changes.push(`create service ${Name}`);
     this.#tell({ type: "service", action: "create", id, name: Name, attributes: { name: Name } });
     if (this.startMs === 0) queueMicrotask(() => this.run(id));
@@ -277,6 +282,11 @@ export class FakeSwarm {
     for (const listener of [...this.#listeners]) listener({ ...event, time });
   }
 
+  async *#logs(name: string, { signal }: LogOptions = {}): AsyncGenerator<LogLine, void, void> {
+    if (this.#service(name) === undefined) throw new EngineError("gone", `service ${name} not found`);
+    if (!signal?.aborted) yield* this.output.get(name) ?? [];
+  }
+
   #events(signal: AbortSignal): AsyncIterable<SwarmEvent> {
     const events: SwarmEvent[] = [];
     let wake = () => {};
@@ -305,8 +315,8 @@ export class FakeSwarm {
   }
 }
 
-function taskOf({ body, id, task }: FakeService): SwarmTask {
-  return { serviceId: id, name: body.Name, labels: body.Labels ?? {}, ...task };
+function taskOf({ body, id, order, task }: FakeService): SwarmTask {
+  return { serviceId: id, name: body.Name, order, labels: body.Labels ?? {}, ...task };
 }
 
 function hasLabel({ labels }: SwarmConfig, label: string): boolean {

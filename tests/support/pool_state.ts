@@ -9,7 +9,15 @@ export const NOW = 100_000;
 export function memberOf(id: string, { use, ...changes }: Partial<Omit<Member, "use">> & { use?: Partial<Use> } = {}) {
   const member: Member = {
     id,
-    use: { inFlight: 0, inUse: 0, requests: use?.inFlight ?? 0, idleSince: NOW, hasServed: false, ...use },
+    use: {
+      inFlight: 0,
+      inUse: 0,
+      requests: use?.inFlight ?? 0,
+      idleSince: NOW,
+      hasServed: false,
+      isOurs: true,
+      ...use,
+    },
     phase: "ready",
     coming: false,
     attempt: 0,
@@ -17,6 +25,8 @@ export function memberOf(id: string, { use, ...changes }: Partial<Omit<Member, "
     readySince: NOW,
     pausing: false,
     pauseAt: -Infinity,
+    asking: false,
+    askAt: -Infinity,
     hibernating: false,
     pressed: false,
     hibernateAt: -Infinity,

@@ -1,33 +1,35 @@
-import type { Usage } from "../../pool/launcher.ts";
-
-/** What one cless says to another about an instance. */
+/** What one cless says to another about the instances that they share. */
 export type PeerMessage =
-  /** The home of an instance wants to pause it or to end it. */
-  | { readonly yield: string; readonly to: "paused" | "ended" }
-  /** An instance that was paused, or was about to be, runs. Also takes back a `yield`. */
+  /**
+   * The home of an instance wants to pause or to end it. Who has requests on it, or has used it within the last
+   * `afterMs`, does not agree. Who agrees takes it for paused from then on.
+   */
+  | { readonly yield: string; readonly to: "paused" | "ended"; readonly afterMs: number }
+  /** An instance that was yielded runs on, or runs again. */
   | { readonly resumed: string }
-  /** Asks the home of a paused instance to resume it. */
-  | { readonly resume: string }
-  /** The home wants to end an instance that gets no more requests: the answer comes once there are none in flight. */
+  /** Asks the home of a paused instance to resume it. @param from The id of the node that asks. */
+  | { readonly resume: string; readonly from: string }
+  /** The home wants to end an instance at once: the answer comes when no requests are on it, or the time is over. */
   | { readonly release: string; readonly withinMs: number }
-  /** Asks the home of an instance for the last lines of its output. */
-  | { readonly output: string; readonly lines: number }
+  /** An instance runs now on the node of whoever says this. */
+  | { readonly started: string }
   /** Asks the home of an instance for the processor time that it has used. */
   | { readonly processorTime: string }
-  /** Asks a cless what the containers of its node use. */
-  | { readonly usage: true };
+  /** Asks a cless whether its node has an image. */
+  | { readonly hasImage: string }
+  /** Asks a cless which instances sleep on its node. */
+  | { readonly asleep: true };
 
 /** What a cless answers. */
 export interface PeerAnswer {
   /** Whether it agrees, or has done what it was asked for. */
   readonly ok: boolean;
-  /** Since when the instance that it does not yield has been idle there, ms; 0 if it is in use. */
+  /** For how long the instance that it does not yield has been idle there, ms; 0 if it is in use. */
   readonly idleMs?: number;
   /** Why it has not done what it was asked for. */
   readonly reason?: string;
-  readonly output?: string;
   readonly processorNs?: number;
-  readonly usage?: readonly (readonly [id: string, usage: Usage])[];
+  readonly asleep?: readonly string[];
 }
 
 /** The other cless processes of this owner, as a launcher needs them. */

@@ -1,8 +1,9 @@
 import { linesOf } from "../../base/streams.ts";
 import { LABEL } from "../container_spec.ts";
-import type { CallOptions } from "../engine_api.ts";
+import type { CallOptions, LogLine, LogOptions } from "../engine_api.ts";
 import { EngineError, kindOf } from "../engine_error.ts";
 import { jsonLines } from "../engine_json.ts";
+import { logLines, logQuery } from "../logs/log_answer.ts";
 import { type Ask, type EngineCaller, type Kinds, parseAnswer, queryJson } from "../socket_client.ts";
 import {
   type ApiConfig,
@@ -57,6 +58,8 @@ export interface SwarmTask {
   readonly serviceId: string;
   /** The name of the service. */
   readonly name: string;
+  /** Of two services, the one that was created first has the lower number. */
+  readonly order: number;
   /** Those of the service. */
   readonly labels: Readonly<Record<string, string>>;
   /** Swarm's word: new, pending, … running, complete, failed, rejected … */
@@ -132,6 +135,12 @@ export interface SwarmApi {
   /** Does nothing if it is gone. */
   removeConfig(nameOrId: string): Promise<void>;
   /**
+   * The output of a service's tasks, on whichever node, until it ends, the signal is aborted or the reader stops.
+   *
+   * @throws {EngineError} `gone`
+   */
+  logs(nameOrId: string, options?: LogOptions): AsyncGenerator<LogLine, void, void>;
+  /**
    * Listens to changes from a time on (seconds since 1970). Resolves when listening has begun. The events end when the
    * signal is aborted or the connection is lost.
    */
@@ -205,6 +214,22 @@ export class SwarmCalls implements SwarmApi {
 
   async removeConfig(nameOrId: string): Promise<void> {
     await this.#remove(`/configs/${encodeURIComponent(nameOrId)}`);
+  }
+
+  async *logs(nameOrId: string, options: LogOptions = {}): AsyncGenerator<LogLine, void, void> {
+    const { signal } = options;
+    if (signal?.aborted) return;
+    try {
+      const path = `/services/${encodeURIComponent(nameOrId)}/logs?${logQuery(options)}`;
+      const body = await this.#engine.open(path, signal, GONE);
+      for await (const line of logLines(body, signal)) {
+        if (signal?.aborted) return;
+        if (line.time !== undefined) yield line;
+      }
+    } catch (error) {
+      if (signal?.aborted) return;
+      throw error;
+    }
   }
 
   async events(since: string, signal: AbortSignal): Promise<AsyncIterable<SwarmEvent>> {

@@ -35,6 +35,7 @@ export interface ApiNode {
 /** `GET /services` */
 export interface ApiService {
   readonly ID: string;
+  readonly Version: { readonly Index: number };
   readonly Spec: { readonly Name: string; readonly Labels?: Labels | null };
 }
 
@@ -101,19 +102,20 @@ export function nodeOf({ Description, ID, ManagerStatus, Spec, Status }: ApiNode
 }
 
 /** @param task Missing if Swarm has not made one yet. */
-export function taskOf({ ID, Spec }: ApiService, task: ApiTask | undefined): SwarmTask {
+export function taskOf({ ID, Spec, Version }: ApiService, task: ApiTask | undefined): SwarmTask {
   const { ContainerStatus, Err, Message, PortStatus, State = "new", Timestamp } = task?.Status ?? {};
   const port = PortStatus?.Ports?.find(({ PublishedPort = 0 }) => PublishedPort > 0)?.PublishedPort;
   return {
     serviceId: ID,
     name: Spec.Name,
+    order: Version.Index, // cless never changes a service
     labels: Spec.Labels ?? {},
     state: State,
     nodeId: task?.NodeID || undefined,
     containerId: ContainerStatus?.ContainerID || undefined,
     containerName: task && `${Spec.Name}.${task.Slot ?? 1}.${task.ID}`,
     publishedPort: port,
-    error: Err || (State === "running" ? undefined : Message) || undefined,
+    error: Err || (ENDED.includes(State) ? Message : undefined) || undefined,
     exitCode: ENDED.includes(State) && State !== "rejected" ? ContainerStatus?.ExitCode : undefined,
     startedAt: State === "running" && Timestamp !== undefined ? Date.parse(Timestamp) : undefined,
   };

@@ -1,0 +1,29 @@
+import type { NodeRules } from "../../model/node_rules.ts";
+
+/** The part of a service's specification that says where its task may run. */
+export interface SwarmPlacement {
+  readonly Constraints?: readonly string[];
+  readonly Preferences?: readonly { readonly Spread: { readonly SpreadDescriptor: string } }[];
+}
+
+/** Ids of nodes, as Swarm makes them. */
+const NODE_ID = /^[a-z0-9]{25}$/;
+
+/**
+ * Words rules for Swarm's scheduler, which picks the node with the fewest tasks among those that fulfil all
+ * constraints: https://docs.docker.com/reference/cli/docker/service/create/#constraint
+ *
+ * @param bound The id of the one node that has what the instance needs; `undefined` if any will do.
+ */
+export function placementOf(rules: NodeRules, bound?: string): SwarmPlacement {
+  const { labels = {}, node, spread } = rules;
+  const constraints = [
+    ...(node === undefined ? [] : [NODE_ID.test(node) ? `node.id==${node}` : `node.hostname==${node}`]),
+    ...Object.entries(labels).map(([name, value]) => `node.labels.${name}==${value}`),
+    ...(bound === undefined ? [] : [`node.id==${bound}`]),
+  ];
+  return {
+    ...(constraints.length === 0 ? {} : { Constraints: constraints }),
+    ...(spread === undefined ? {} : { Preferences: [{ Spread: { SpreadDescriptor: `node.labels.${spread}` } }] }),
+  };
+}

@@ -1,0 +1,97 @@
+import type { Clock } from "../../base/clock.ts";
+import { messageOf } from "../../base/errors.ts";
+import { isAsleep } from "../../model/instance_state.ts";
+import type { Instance } from "../../pool/instance.ts";
+import type { ContainerEvent } from "../../pool/launcher.ts";
+import type { InstancePool } from "../../pool/pool.ts";
+import type { PeerAnswer, PeerMessage } from "./peers.ts";
+
+/** What this cless does with the instances that it shares. */
+interface SharingLauncher {
+  resumeFor(id: string, from: string): Promise<void>;
+  processorTime(id: string): Promise<number | undefined>;
+  hasImage(imageId: string): Promise<boolean>;
+}
+
+/** The instances of this cless. */
+interface SharedFleet {
+  get(id: string): Instance | undefined;
+  poolOf(instance: Instance): Pick<InstancePool, "letGo"> | undefined;
+  instances(): Instance[];
+  apply(event: ContainerEvent): void;
+}
+
+/** Answers what the other cless of the owner ask and say about the instances that all of them use. */
+export class SharedInstances {
+  readonly #fleet: SharedFleet;
+  readonly #launcher: SharingLauncher;
+  readonly #clock: Clock;
+  readonly #isNews: () => void;
+
+  /** @param isNews Called when there may be an instance that this cless does not know. */
+  constructor(fleet: SharedFleet, launcher: SharingLauncher, clock: Clock, isNews: () => void) {
+    this.#fleet = fleet;
+    this.#launcher = launcher;
+    this.#clock = clock;
+    this.#isNews = isNews;
+  }
+
+  /** The answer to a message. Never rejects. */
+  async answer(message: PeerMessage): Promise<PeerAnswer> {
+    try {
+      return await this.#answer(message);
+    } catch (error) {
+      return { ok: false, reason: messageOf(error) };
+    }
+  }
+
+  async #answer(message: PeerMessage): Promise<PeerAnswer> {
+    if ("yield" in message) return this.#yield(message.yield, message.afterMs);
+    if ("resumed" in message) {
+      this.#fleet.apply({ id: message.resumed, what: "resumed" });
+      return { ok: true };
+    }
+    if ("resume" in message) return await this.#resume(message.resume, message.from);
+    if ("release" in message) return await this.#release(message.release, message.withinMs);
+    if ("started" in message) {
+      if (this.#fleet.get(message.started) === undefined) this.#isNews();
+      return { ok: true };
+    }
+    if ("processorTime" in message) {
+      const processorNs = await this.#launcher.processorTime(message.processorTime);
+      return processorNs === undefined ? { ok: false } : { ok: true, processorNs };
+    }
+    if ("hasImage" in message) return { ok: await this.#launcher.hasImage(message.hasImage) };
+    if ("asleep" in message) {
+      const asleep = this.#fleet.instances().filter(({ isOurs, state }) => isOurs && isAsleep(state));
+      return { ok: true, asleep: asleep.map(({ id }) => id) };
+    }
+    return { ok: false, reason: "it is of another version" };
+  }
+
+  #yield(id: string, afterMs: number): PeerAnswer {
+    const instance = this.#fleet.get(id);
+    if (instance === undefined) return { ok: true };
+    if (instance.state === "starting" || instance.inFlight > 0) return { ok: false, idleMs: 0 };
+    const idleMs = this.#clock.now() - instance.idleSince;
+    if (instance.state === "ready" && idleMs < afterMs) return { ok: false, idleMs };
+    this.#fleet.apply({ id, what: "paused" }); // no request gets it from now on without asking its home
+    return { ok: true };
+  }
+
+  async #resume(id: string, from: string): Promise<PeerAnswer> {
+    const instance = this.#fleet.get(id);
+    if (instance === undefined || (instance.state !== "ready" && !isAsleep(instance.state))) {
+      return { ok: false, reason: "its home is ending it" };
+    }
+    await this.#launcher.resumeFor(id, from);
+    this.#fleet.apply({ id, what: "resumed" });
+    return { ok: true };
+  }
+
+  async #release(id: string, withinMs: number): Promise<PeerAnswer> {
+    const instance = this.#fleet.get(id);
+    if (instance !== undefined) await this.#fleet.poolOf(instance)?.letGo(instance, withinMs);
+    return { ok: true };
+  }
+}

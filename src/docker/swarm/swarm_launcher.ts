@@ -1,0 +1,581 @@
+import { delay } from "../../base/async.ts";
+import type { Clock } from "../../base/clock.ts";
+import { messageOf } from "../../base/errors.ts";
+import { logger } from "../../base/log.ts";
+import { type ExecCommand, ExecError, type ExecProcess } from "../../control/exec/process.ts";
+import type { Revision } from "../../model/revision.ts";
+import {
+  type Container,
+  ContainerGone,
+  EngineAway,
+  type Launch,
+  type Launcher,
+  NotNow,
+  type Sharing,
+  type Usage,
+} from "../../pool/launcher.ts";
+import { envProblem, redactError } from "../container_env.ts";
+import { environmentOf, LABEL } from "../container_spec.ts";
+import type { ListedContainer } from "../engine_api.ts";
+import { EngineError, kindOf } from "../engine_error.ts";
+import type { AddressPosition } from "../network/addresses.ts";
+import { forPool, type OwnContainers } from "../own_containers.ts";
+import type { Homes } from "./homes.ts";
+import type { PeerAnswer, PeerMessage, Peers } from "./peers.ts";
+import { placementOf } from "./placement.ts";
+import { serviceBody, slotName, swarmProblem, volumesIn } from "./service_spec.ts";
+import type { SwarmApi, SwarmTask } from "./swarm_api.ts";
+import { hasEnded } from "./swarm_json.ts";
+import { originAt, type TaskEngine } from "./task_engine.ts";
+import type { VolumeNodes } from "./volume_nodes.ts";
+
+const log = logger("launcher");
+/** Swarm tells nobody when a task changes, so it is asked at this interval. */
+const LOOK_MS = 50;
+/** A start that Swarm does not end in any way is given up after its own time limit and this. */
+const MORE_TIME_MS = 1000;
+/** So often a start makes room for itself where an instance of the same name has ended. */
+const MAX_TRIES = 5;
+
+/** What a {@linkcode SwarmLauncher} is made of. */
+export interface SwarmLauncherParts {
+  readonly swarm: SwarmApi;
+  /** The containers of this node. */
+  readonly containers: OwnContainers;
+  readonly engine: Pick<TaskEngine, "forget" | "has" | "image" | "origin">;
+  readonly homes: Homes;
+  readonly peers: Peers;
+  readonly volumes: VolumeNodes;
+  readonly owner: string;
+  readonly clock: Clock;
+  readonly drainTimeoutMs: number;
+  /** The limits of containers that name none: nothing is reserved for these. */
+  readonly defaults: Pick<Revision, "memoryBytes" | "cpus">;
+}
+
+/**
+ * Starts instances as services of Swarm, each of one task that Swarm never replaces, and shares them with the other
+ * cless of the owner. What is done with a container is done by the cless on its node.
+ */
+export class SwarmLauncher implements Launcher, Sharing {
+  readonly #parts: SwarmLauncherParts;
+  /** For each instance that is being started here, a function that its start event calls. */
+  readonly #starting = new Map<string, () => void>();
+  readonly #running = new Set<Promise<unknown>>();
+  /** Until when an instance that was created here may be removed from here because its start failed, clock ms. */
+  readonly #made = new Map<string, number>();
+  /** The instances that are not used here any more, though they may run: their slots are not free. */
+  readonly #letGo = new Set<string>();
+  /** Of the instances that are being paused, or may be about to end, whether somebody uses each again. */
+  readonly #unused = new Map<string, { again: boolean }>();
+  /** The addresses of the nodes, by id. */
+  readonly #addresses = new Map<string, string>();
+
+  constructor(parts: SwarmLauncherParts) {
+    this.#parts = parts;
+  }
+
+  get outputs(): OwnContainers["outputs"] {
+    return this.#parts.containers.outputs;
+  }
+
+  get volumeAccess(): OwnContainers["volumeAccess"] {
+    return this.#parts.containers.volumeAccess;
+  }
+
+  /** Swarm gives out the ports, so there is none to hand on. */
+  get position(): AddressPosition {
+    return { address: undefined, port: 0 };
+  }
+
+  continueFrom(): void {}
+
+  /** The id for another instance of a revision: the lowest slot that is free. @param isTaken By this process. */
+  newId(revision: Revision, isTaken: (id: string) => boolean): string {
+    for (let slot = 0;; slot++) {
+      const id = slotName(revision, slot);
+      if (!isTaken(id) && !this.#letGo.has(id)) return id;
+    }
+  }
+
+  async launch({ id, revision }: Launch): Promise<{ origin: string }> {
+    try {
+      for (const [name, value] of Object.entries(environmentOf(revision))) {
+        const problem = envProblem(name, value);
+        if (problem !== undefined) throw new EngineError("refused", problem);
+      }
+      const problem = swarmProblem(revision);
+      if (problem !== undefined) throw new EngineError("refused", problem);
+      const launching = this.#launch(id, revision).finally(() => this.#running.delete(launching));
+      this.#running.add(launching);
+      const origin = await launching;
+      if (this.#parts.homes.isHere(id)) {
+        this.outputs.started(id, { service: revision.service, revision: revision.name });
+        this.volumeAccess.check(id, revision);
+      }
+      return { origin };
+    } catch (error) {
+      throw forPool(redactError(error, revision));
+    } finally {
+      this.#starting.delete(id);
+    }
+  }
+
+  /** Notes that a container of this node has started, and says so to the others. */
+  started(id: string, engineId: string): void {
+    const { containers, homes } = this.#parts;
+    homes.found(id, homes.self);
+    containers.started(id, engineId);
+    this.#tell({ started: id });
+    this.#starting.get(id)?.();
+  }
+
+  /** Whether {@linkcode launch} is still running for an instance: until then, its events do not count. */
+  isLaunching(id: string): boolean {
+    return this.#starting.has(id);
+  }
+
+  /** Resolves when no request to create an instance is running. */
+  async settled(): Promise<void> {
+    while (this.#running.size > 0) await Promise.allSettled(this.#running);
+  }
+
+  get sharing(): Sharing {
+    return this;
+  }
+
+  isOurs(id: string): boolean {
+    return this.#parts.homes.isOurs(id);
+  }
+
+  async mayEnd(id: string, idleMs: number): Promise<void> {
+    await this.#whileUnused(id, () => this.#askToYield(id, "ended", idleMs));
+  }
+
+  runsOn(id: string): void {
+    this.#tell({ resumed: id });
+  }
+
+  /** Pauses an instance of this node once nobody uses it. */
+  async pause(id: string, idleMs: number): Promise<void> {
+    const { containers, homes } = this.#parts;
+    if (!homes.isHere(id)) throw new NotNow("no cless runs on the node of the container");
+    await this.#whileUnused(id, async (use) => {
+      await this.#askToYield(id, "paused", idleMs);
+      if (use.again) return;
+      try {
+        await containers.pause(id);
+      } catch (error) {
+        // If it has failed in another way, the pool resumes the container, which tells the others.
+        if (error instanceof NotNow) this.#tell({ resumed: id });
+        throw error;
+      }
+      if (use.again) await containers.resume(id);
+    });
+  }
+
+  /** Resumes an instance, by its home if that is another cless. */
+  async resume(id: string): Promise<void> {
+    const { homes } = this.#parts;
+    if (homes.isHere(id)) {
+      await this.#parts.containers.resume(id);
+      this.#tell({ resumed: id });
+    } else await this.#askToResume(id);
+  }
+
+  /** Resumes an instance of this node for another cless, which is told by the answer. */
+  async resumeFor(id: string, from: string): Promise<void> {
+    const use = this.#unused.get(id);
+    if (use !== undefined) use.again = true;
+    else await this.#parts.containers.resume(id);
+    this.#tell({ resumed: id }, from);
+  }
+
+  get canHibernate(): boolean {
+    return this.#parts.containers.canHibernate;
+  }
+
+  get swapTotalBytes(): number {
+    return this.#parts.containers.swapTotalBytes;
+  }
+
+  async hibernate(id: string): Promise<void> {
+    if (!this.#parts.homes.isHere(id)) throw new NotNow("the container is on another node");
+    await this.#parts.containers.hibernate(id);
+  }
+
+  /** Ends an instance once the requests of the others on it have ended. What is another's to end is only let go of. */
+  async stop(id: string, graceS = Infinity): Promise<void> {
+    const { containers, drainTimeoutMs, homes } = this.#parts;
+    if (!homes.isOurs(id)) return await this.#leave(id);
+    if (graceS === Infinity) await this.#release(id, drainTimeoutMs);
+    await this.#end(id, () => containers.stop(id, graceS));
+  }
+
+  async remove(id: string): Promise<void> {
+    const { clock, containers, homes } = this.#parts;
+    const isOwnFailure = (this.#made.get(id) ?? -Infinity) >= clock.now();
+    if (!homes.isOurs(id) && !isOwnFailure) return await this.#leave(id);
+    await this.#end(id, () => containers.remove(id));
+  }
+
+  forget(id: string): void {
+    const { containers, engine, homes } = this.#parts;
+    containers.forget(id);
+    if (this.#starting.has(id)) return; // another one of this name is being started
+    engine.forget(id);
+    homes.forget(id);
+  }
+
+  /** Notes that a service is gone: its name is free. */
+  gone(id: string): void {
+    this.#letGo.delete(id);
+    this.#made.delete(id);
+  }
+
+  output(id: string, lines: number): Promise<string> {
+    return this.outputs.lastLines(id, lines);
+  }
+
+  async exposedPorts({ imageId }: Pick<Revision, "imageId">): Promise<readonly number[]> {
+    return await this.#parts.engine.image(imageId).then(({ exposedPorts }) => exposedPorts, () => []);
+  }
+
+  /** Every instance of the owner, on whichever node. */
+  async list(): Promise<Container[]> {
+    const { containers, homes, owner, swarm } = this.#parts;
+    try {
+      const [tasks, nodes, here] = await Promise.all([swarm.tasks({ owner }), swarm.nodes(), containers.all()]);
+      await containers.findFrozen(here);
+      for (const { address, id } of nodes) this.#addresses.set(id, address);
+      const ready = new Set(nodes.filter(({ isReady }) => isReady).map(({ id }) => id));
+      const byId = new Map(here.map((container) => [container.id, container]));
+      const asleep = await this.#asleepElsewhere(tasks);
+      const names = new Set(tasks.map(({ name }) => name));
+      for (const id of this.#letGo) if (!names.has(id)) this.gone(id);
+      return tasks.map((task) => {
+        const { labels, name: id, nodeId } = task;
+        if (nodeId !== undefined) homes.found(id, nodeId);
+        const isLost = nodeId !== undefined && !ready.has(nodeId);
+        const own = nodeId === homes.self ? byId.get(id) : undefined;
+        const state = isLost || hasEnded(task)
+          ? "ended"
+          : own !== undefined
+          ? this.#stateOf(own)
+          : stateOf(task, asleep);
+        if (own !== undefined && state !== "ended") {
+          this.outputs.started(id, { service: own.service, revision: own.revision });
+        }
+        return {
+          id,
+          service: labels[LABEL.service] ?? "",
+          revision: labels[LABEL.revision] ?? "",
+          imageId: labels[LABEL.image] ?? "",
+          state,
+          upFor: task.startedAt === undefined ? undefined : Math.max(0, Date.now() - task.startedAt),
+          origin: containers.isStuck(id) ? undefined : this.#originOf(task),
+          isOurs: homes.isOurs(id),
+        };
+      });
+    } catch (error) {
+      throw forPool(error);
+    }
+  }
+
+  /** What the containers of this node use. */
+  usage(): Promise<ReadonlyMap<string, Usage>> {
+    return this.#parts.containers.usage();
+  }
+
+  async processorTime(id: string): Promise<number | undefined> {
+    const { containers, homes, peers } = this.#parts;
+    const node = homes.nodeOf(id);
+    if (node === undefined || node === homes.self) return await containers.processorTime(id);
+    return (await peers.ask(node, { processorTime: id }).catch((): PeerAnswer => ({ ok: false }))).processorNs;
+  }
+
+  /** Runs a command in an instance of this node. @throws {ExecError} @throws The signal's reason. */
+  async exec(id: string, command: ExecCommand, signal: AbortSignal): Promise<ExecProcess> {
+    const { containers, homes } = this.#parts;
+    if (homes.isHere(id)) return await containers.exec(id, command, signal);
+    const node = homes.nodeOf(id);
+    throw new ExecError(`the instance runs on the node ${node}: run the command with --server of the cless there`);
+  }
+
+  /** Begins what the first pause needs. */
+  prepare(): void {
+    this.#parts.containers.prepare();
+  }
+
+  /** See {@linkcode OwnContainers.hurry}. */
+  hurry(leftMs: number): void {
+    this.#parts.containers.hurry(leftMs);
+  }
+
+  /** See {@linkcode OwnContainers.handOver}. */
+  handOver(): Promise<void> {
+    return this.#parts.containers.handOver();
+  }
+
+  /** Creates a service, or joins the one of the same name, and waits until its task runs. Resolves with its origin. */
+  async #launch(id: string, revision: Revision): Promise<string> {
+    const { clock } = this.#parts;
+    const started = Promise.withResolvers<void>();
+    this.#starting.set(id, started.resolve);
+    const deadline = clock.now() + revision.startTimeoutMs + MORE_TIME_MS;
+    let bound = await this.#boundTo(revision, revision.imageDigest === undefined);
+    for (let tries = 1;; tries++) {
+      const isMade = await this.#create(id, revision, bound, deadline);
+      try {
+        return await this.#untilRunning(id, started.promise, deadline);
+      } catch (error) {
+        if (isMade) await this.#parts.swarm.removeService(id).catch(() => {});
+        if (error instanceof ContainerGone && !isMade && tries < MAX_TRIES) continue; // it ended as it was joined
+        const isMissing = kindOf(error) === "no_such_image" && bound === undefined;
+        if (!isMissing || tries >= MAX_TRIES) throw error;
+        log.warning("a node cannot pull an image; starting where it is", { instance: id, reason: messageOf(error) });
+        bound = await this.#boundTo(revision, true);
+      }
+    }
+  }
+
+  /** Creates a service. Resolves with false if there is one already that runs or is about to. */
+  async #create(id: string, revision: Revision, bound: string | undefined, deadline: number): Promise<boolean> {
+    const { clock, defaults, owner, swarm } = this.#parts;
+    const { cpus, imageDigest, imageId, memoryBytes, placement = {}, volumes } = revision;
+    const body = serviceBody(revision, {
+      name: id,
+      owner,
+      image: bound === undefined ? imageDigest ?? imageId : imageId,
+      placement: placementOf(placement, bound),
+      reserved: {
+        memoryBytes: memoryBytes === defaults.memoryBytes ? undefined : memoryBytes,
+        ...(cpus === undefined || cpus === defaults.cpus ? {} : { cpus }),
+      },
+    });
+    const sources = volumes.map(({ source }) => source);
+    for (;;) {
+      await this.#untilFree(id, sources, deadline);
+      try {
+        const serviceId = await swarm.createService(body);
+        this.#made.set(id, clock.now() + 2 * revision.startTimeoutMs);
+        if (await this.#isFirst(id, sources)) return true;
+        await swarm.removeService(serviceId); // another one with the volumes was created at the same time
+      } catch (error) {
+        if (kindOf(error) !== "conflict") throw error;
+        if (await this.#join(id)) return false;
+      }
+      if (clock.now() >= deadline) throw new Error(`an instance named ${id} does not end`);
+      await delay(clock, LOOK_MS);
+    }
+  }
+
+  /** Whether the service of this name can be used, now or soon. Removes one that has ended. */
+  async #join(id: string): Promise<boolean> {
+    const { homes, owner, peers, swarm } = this.#parts;
+    const [task] = await swarm.tasks({ service: id });
+    if (task === undefined) return false;
+    if (task.labels[LABEL.owner] !== owner) {
+      throw new EngineError("refused", `the name ${id} is taken by a service of Swarm that is not of this cless`);
+    }
+    const isAway = async (nodeId: string) => (await swarm.nodes()).every((node) => node.id !== nodeId || !node.isReady);
+    if (hasEnded(task) || (task.nodeId !== undefined && await isAway(task.nodeId))) {
+      await swarm.removeService(task.serviceId);
+      return false;
+    }
+    if (task.nodeId === undefined || task.state !== "running") return true;
+    homes.found(id, task.nodeId);
+    if (homes.isHere(id)) await this.#parts.containers.resume(id).catch(() => {}); // it may be paused
+    else if (peers.live.includes(task.nodeId)) {
+      const { ok } = await peers.ask(task.nodeId, { resume: id, from: homes.self });
+      if (!ok) return false; // its home is ending it
+    }
+    return true;
+  }
+
+  /** Resolves with an instance's origin once it runs. @throws {EngineError | ContainerGone} Why it never will. */
+  async #untilRunning(id: string, started: Promise<void>, deadline: number): Promise<string> {
+    const { clock, engine, homes, swarm } = this.#parts;
+    const here = new AbortController();
+    started.then(() => here.abort());
+    while (clock.now() < deadline) {
+      await delay(clock, LOOK_MS, here.signal);
+      if (here.signal.aborted) {
+        const origin = await engine.origin(id); // Swarm itself knows it a tenth of a second later
+        if (origin !== undefined) return origin;
+        await delay(clock, LOOK_MS);
+      }
+      const [task] = await swarm.tasks({ service: id });
+      if (task === undefined) throw new ContainerGone("somebody removed the service");
+      if (hasEnded(task)) throw endOf(task);
+      if (task.nodeId === undefined && task.error !== undefined) {
+        throw new EngineError("refused", `Swarm finds no node for it: ${task.error}`);
+      }
+      if (task.state !== "running") continue;
+      homes.found(id, task.nodeId!);
+      if (!this.#addresses.has(task.nodeId!)) {
+        for (const { address, id } of await swarm.nodes()) this.#addresses.set(id, address);
+      }
+      const origin = this.#originOf(task);
+      if (origin !== undefined) return origin;
+    }
+    throw new EngineError("refused", "Swarm did not start the container in time");
+  }
+
+  /** The node to which a revision is bound by its volumes, or by its image if only some nodes have that. */
+  async #boundTo(revision: Revision, byImage: boolean): Promise<string | undefined> {
+    const { homes, volumes } = this.#parts;
+    const withImage = byImage ? await this.#nodeWithImage(revision) : undefined;
+    return await volumes.nodeOf(revision, withImage ?? homes.self) ?? withImage;
+  }
+
+  async #nodeWithImage({ image, imageId }: Revision): Promise<string> {
+    const { engine, homes, peers } = this.#parts;
+    if (await engine.image(imageId).then(() => true, () => false)) return homes.self;
+    const others = peers.live.filter((node) => node !== homes.self);
+    const has = await Promise.all(
+      others.map((node) => peers.ask(node, { hasImage: imageId }).then(({ ok }) => ok, () => false)),
+    );
+    const node = others[has.indexOf(true)];
+    if (node !== undefined) return node;
+    const what = `the image ${image} is on no node of the Swarm, and in no registry`;
+    throw new EngineError("refused", `${what}: push it to one, or send it with cless image send`);
+  }
+
+  /** Waits until no other instance has one of these volumes. */
+  async #untilFree(id: string, sources: readonly string[], deadline: number): Promise<void> {
+    const { clock } = this.#parts;
+    while (!await this.#isFirst(id, sources)) {
+      if (clock.now() >= deadline) throw new Error(`another instance does not let go of a volume that ${id} needs`);
+      await delay(clock, LOOK_MS);
+    }
+  }
+
+  /**
+   * Whether no other instance has one of these volumes, or only one that was created later. Of two that are created at
+   * the same time, the first one stays.
+   */
+  async #isFirst(id: string, sources: readonly string[]): Promise<boolean> {
+    if (sources.length === 0) return true;
+    const { owner, swarm } = this.#parts;
+    const tasks = await swarm.tasks({ owner });
+    const { order = Infinity } = tasks.find(({ name }) => name === id) ?? {};
+    return tasks.every((task) =>
+      task.order >= order || hasEnded(task) || volumesIn(task.labels).every((source) => !sources.includes(source))
+    );
+  }
+
+  /** Does something with an instance that nobody uses. @throws {NotNow} When another cless uses it meanwhile. */
+  async #whileUnused(id: string, work: (use: { readonly again: boolean }) => Promise<void>): Promise<void> {
+    const use = { again: false };
+    this.#unused.set(id, use);
+    try {
+      await work(use);
+      if (!use.again) return;
+    } finally {
+      this.#unused.delete(id);
+    }
+    this.#tell({ resumed: id });
+    throw new NotNow("another cless uses the container again", { idleMs: 0 });
+  }
+
+  /** Asks all others to leave an instance alone. If one does not, takes it back from those that did. */
+  async #askToYield(id: string, to: "paused" | "ended", afterMs: number): Promise<void> {
+    const answers = await this.#askOthers({ yield: id, to, afterMs });
+    const refusals = answers.filter(({ ok }) => !ok);
+    if (refusals.length === 0) return;
+    this.#tell({ resumed: id });
+    const idleMs = Math.min(...refusals.map(({ idleMs = 0 }) => idleMs));
+    throw new NotNow("another cless uses the container", { idleMs });
+  }
+
+  async #askToResume(id: string): Promise<void> {
+    const { homes, peers } = this.#parts;
+    const home = homes.homeOf(id);
+    if (home === undefined || home === homes.self) throw new ContainerGone("its node is lost");
+    let answer: PeerAnswer;
+    try {
+      answer = await peers.ask(home, { resume: id, from: homes.self });
+    } catch (error) {
+      throw new EngineAway(`the cless of the node ${home} does not answer: ${messageOf(error)}`, { cause: error });
+    }
+    if (!answer.ok) throw new ContainerGone(answer.reason ?? "its home is ending it");
+  }
+
+  /** Waits until the others have no requests on an instance any more. */
+  async #release(id: string, withinMs: number): Promise<void> {
+    await this.#askOthers({ release: id, withinMs });
+  }
+
+  async #askOthers(message: PeerMessage): Promise<PeerAnswer[]> {
+    const { homes, peers } = this.#parts;
+    const others = peers.live.filter((node) => node !== homes.self);
+    // Who does not answer, though it lives, may use the instance.
+    return await Promise.all(others.map((node) => peers.ask(node, message).catch((): PeerAnswer => ({ ok: false }))));
+  }
+
+  /** Says something to all others, without waiting for them. @param except The node of one who knows it. */
+  #tell(message: PeerMessage, except?: string): void {
+    const { homes, peers } = this.#parts;
+    for (const node of peers.live) {
+      if (node === homes.self || node === except) continue;
+      peers.ask(node, message).catch((error) => {
+        log.debug("another cless does not answer", { node, reason: messageOf(error) }); // it will see it in the list
+      });
+    }
+  }
+
+  /** Ends a container of this node if there is one, and removes its service. */
+  async #end(id: string, end: () => Promise<void>): Promise<void> {
+    const { engine, swarm } = this.#parts;
+    try {
+      if (engine.has(id)) await end();
+      await swarm.removeService(id);
+    } catch (error) {
+      throw forPool(error);
+    }
+  }
+
+  /** Uses an instance no more that another cless will end. */
+  #leave(id: string): Promise<void> {
+    this.#letGo.add(id);
+    return Promise.resolve();
+  }
+
+  /** Which instances sleep on the nodes of the others. */
+  async #asleepElsewhere(tasks: readonly SwarmTask[]): Promise<ReadonlySet<string>> {
+    const { homes, peers } = this.#parts;
+    const nodes = new Set(tasks.flatMap(({ nodeId }) => nodeId ?? []));
+    nodes.delete(homes.self);
+    const asked = [...nodes].filter((node) => peers.live.includes(node));
+    const answers = await Promise.all(
+      asked.map((node) => peers.ask(node, { asleep: true }).catch((): PeerAnswer => ({ ok: false }))),
+    );
+    return new Set(answers.flatMap(({ asleep = [] }) => asleep));
+  }
+
+  #stateOf({ id, state }: ListedContainer): Container["state"] {
+    return state === "running" && this.#parts.containers.isFrozen(id) ? "paused" : state;
+  }
+
+  #originOf({ nodeId = "", publishedPort }: SwarmTask): string | undefined {
+    const address = this.#addresses.get(nodeId);
+    return address === undefined || publishedPort === undefined ? undefined : originAt(address, publishedPort);
+  }
+}
+
+function stateOf({ name, state }: SwarmTask, asleep: ReadonlySet<string>): Container["state"] {
+  return state !== "running" ? "created" : asleep.has(name) ? "paused" : "running";
+}
+
+/** The error for a task that has ended before it ran. */
+function endOf({ error = "no reason", exitCode, state }: SwarmTask): Error {
+  if (/no such image|pull access denied|manifest .*unknown|not found: manifest/i.test(error)) {
+    return new EngineError("no_such_image", `the node cannot get the image: ${error}`);
+  }
+  if (state === "shutdown" || state === "remove" || state === "orphaned") return new ContainerGone("somebody ended it");
+  if (exitCode !== undefined && state !== "rejected") {
+    return new Error(`the container ended with code ${exitCode} before it was ready`);
+  }
+  return new EngineError("refused", `Swarm cannot start it: ${error}`);
+}
