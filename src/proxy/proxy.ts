@@ -46,6 +46,8 @@ export interface ProxyOptions {
   readonly slowClients: SlowClients;
   /** The memory of all streams. */
   readonly budget: StreamBudget;
+  /** How long connecting to an app may take, ms; Infinity by default. */
+  readonly connectTimeoutMs?: number;
   /** Gets a line for each request; `undefined` if nobody wants any. */
   readonly accessLog?: AccessWriter | undefined;
   /** What is kept of a request that wakes a service; nothing by default. */
@@ -70,13 +72,14 @@ export class Proxy implements Disposable {
   readonly #websockets: WebSocketBridge;
 
   constructor(options: ProxyOptions) {
-    const { accessLog, admission, clock, metrics, reconciler, slowClients, unanswered } = this.#options = options;
+    const { accessLog, admission, budget, clock, metrics, reconciler, slowClients, unanswered } = options;
+    this.#options = options;
     const access = accessLog && new AccessRecorder(accessLog, clock);
     this.#responder = new Responder(unanswered, clock, metrics, admission.shed, options.role, access);
     this.#retries = new Retries(clock, reconciler);
     this.#waitingRoom = new WaitingRoom(clock);
-    this.#uploadPauses = new UploadPauses(clock, options.budget);
-    this.#websockets = new WebSocketBridge(clock, slowClients, options.budget);
+    this.#uploadPauses = new UploadPauses(clock, budget);
+    this.#websockets = new WebSocketBridge(clock, slowClients, budget, options.connectTimeoutMs);
   }
 
   readonly handle = (request: Request, info: Info): Response | Promise<Response> => {

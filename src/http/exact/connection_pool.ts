@@ -1,4 +1,5 @@
 import { setImmediate } from "node:timers";
+import type { CoarseTimeouts } from "../../base/coarse_timeouts.ts";
 import { messageOf } from "../../base/errors.ts";
 import { ForwardError } from "../forwarder.ts";
 import { Connection } from "./connection.ts";
@@ -7,9 +8,16 @@ import { Connection } from "./connection.ts";
 const POLLED_PER_TURN = 100;
 const MAX_IDLE = 256;
 
+/** How long connecting to an app may take. */
+export interface ConnectLimit {
+  readonly timeoutMs: number;
+  readonly timeouts: CoarseTimeouts;
+}
+
 /** The connections to one app. Idle ones are kept for a while; the last used one is reused first. */
 export class ConnectionPool {
   readonly #address: { hostname: string; port: number };
+  readonly #limit: ConnectLimit | undefined;
   readonly #idle: Connection[] = [];
   #open = 0;
   #requested = 0;
@@ -17,8 +25,12 @@ export class ConnectionPool {
   /** Incremented when the open connections may no longer be reused. */
   #epoch = 0;
 
-  /** @param origin The app, such as `http://172.18.0.2:8080`. */
-  constructor(origin: string) {
+  /**
+   * @param origin The app, such as `http://172.18.0.2:8080`.
+   * @param limit If missing, the system's own limit applies, which is minutes.
+   */
+  constructor(origin: string, limit?: ConnectLimit) {
+    this.#limit = limit;
     const { hostname, port } = new URL(origin);
     this.#address = { hostname: hostname.replace(/^\[|\]$/g, ""), port: Number(port || 80) };
   }
@@ -60,7 +72,9 @@ export class ConnectionPool {
   async connect(signal: AbortSignal): Promise<Connection> {
     this.#open++;
     try {
-      const tcp = await Deno.connect({ ...this.#address, signal });
+      const tcp = this.#limit === undefined
+        ? await Deno.connect({ ...this.#address, signal })
+        : await this.#connectWithin(this.#limit, signal);
       tcp.setNoDelay();
       const connection = new Connection(tcp);
       connection.epoch = this.#epoch;
@@ -107,6 +121,17 @@ export class ConnectionPool {
   leave(): void {
     this.#left = true;
     this.closeIdle();
+  }
+
+  /** Connects as {@linkcode Deno.connect} does, unless nobody answers in time: a dead host does not even refuse. */
+  async #connectWithin({ timeoutMs, timeouts }: ConnectLimit, signal: AbortSignal): Promise<Deno.TcpConn> {
+    const late = new AbortController();
+    const connecting = Deno.connect({ ...this.#address, signal: AbortSignal.any([signal, late.signal]) });
+    const connection = await timeouts.within(connecting, timeoutMs);
+    if (connection !== undefined) return connection;
+    late.abort();
+    connecting.then((tooLate) => tooLate.close(), () => {});
+    throw new Error(`nobody answers at ${this.#address.hostname}`);
   }
 
   #drop(connection: Connection): void {

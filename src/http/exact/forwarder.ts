@@ -6,7 +6,7 @@ import { StreamBudget } from "../stream_budget.ts";
 import { SlowClients } from "../slow_clients.ts";
 import type { Upload } from "../upload.ts";
 import type { Connection } from "./connection.ts";
-import { ConnectionPool } from "./connection_pool.ts";
+import { ConnectionPool, type ConnectLimit } from "./connection_pool.ts";
 import { Exchange, type ExchangeOptions, type Switched } from "./exchange.ts";
 import { keepFreedMemory } from "./long_body.ts";
 
@@ -21,15 +21,25 @@ export class ExactForwarder implements Forwarder {
   readonly #clock: Clock;
   readonly #timeouts: CoarseTimeouts;
   readonly #shared: ExchangeOptions;
+  readonly #connectLimit: ConnectLimit | undefined;
   /** By origin. */
   readonly #pools = new Map<string, ConnectionPool>();
   #stopTicking: (() => void) | undefined;
 
-  constructor(clock: Clock, slowClients = new SlowClients(clock), budget = new StreamBudget()) {
+  /** @param connectTimeoutMs How long connecting to an app may take. */
+  constructor(
+    clock: Clock,
+    slowClients = new SlowClients(clock),
+    budget = new StreamBudget(),
+    connectTimeoutMs = Infinity,
+  ) {
     keepFreedMemory();
     this.#clock = clock;
     this.#timeouts = new CoarseTimeouts(clock, BODY_TICK_MS);
     this.#shared = { clock, timeouts: this.#timeouts, slowClients, budget };
+    this.#connectLimit = connectTimeoutMs === Infinity
+      ? undefined
+      : { timeoutMs: connectTimeoutMs, timeouts: this.#timeouts };
   }
 
   /** Accepts every request. */
@@ -76,7 +86,7 @@ export class ExactForwarder implements Forwarder {
     const known = this.#pools.get(origin);
     if (known !== undefined) return known;
     this.#stopTicking ??= this.#clock.every(IDLE_TICK_MS, () => this.#closeIdle());
-    const pool = new ConnectionPool(origin);
+    const pool = new ConnectionPool(origin, this.#connectLimit);
     this.#pools.set(origin, pool);
     return pool;
   }

@@ -41,10 +41,11 @@ export class WebSocketBridge implements Disposable {
   readonly #clock: Clock;
   readonly #slowClients: SlowClients;
 
-  constructor(clock: Clock, slowClients: SlowClients, budget: StreamBudget) {
+  /** @param connectTimeoutMs How long connecting to an app may take. */
+  constructor(clock: Clock, slowClients: SlowClients, budget: StreamBudget, connectTimeoutMs = Infinity) {
     this.#clock = clock;
     this.#slowClients = slowClients;
-    this.#forwarder = new ExactForwarder(clock, slowClients, budget);
+    this.#forwarder = new ExactForwarder(clock, slowClients, budget, connectTimeoutMs);
   }
 
   /**

@@ -1,11 +1,14 @@
 import { assertEquals, assertRejects } from "@std/assert";
+import { CoarseTimeouts } from "../../../src/base/coarse_timeouts.ts";
 import type { Connection } from "../../../src/http/exact/connection.ts";
 import { ConnectionPool } from "../../../src/http/exact/connection_pool.ts";
 import { ForwardError } from "../../../src/http/forwarder.ts";
 import { deafUrl } from "../../support/free_ports.ts";
+import { FakeClock } from "../../support/fake_clock.ts";
 import { never } from "../../support/kit.ts";
 import { Origin, type OriginConnection } from "../../support/origin.ts";
-import { netTest } from "../../support/permissions.ts";
+import { netTest, noNet } from "../../support/permissions.ts";
+import { SilentHost } from "../../support/silent_host.ts";
 import { until } from "../../support/until.ts";
 
 /** An app that sends a greeting and then only reads; it counts its open connections. */
@@ -183,6 +186,45 @@ netTest("a connection that cannot be opened means that the request is unsent", a
   const reason = new Error("given up");
   await assertRejects(() => pool.connect(AbortSignal.abort(reason)), Error, "given up");
   assertEquals([pool.open, pool.unused], [0, true]);
+});
+
+Deno.test({
+  name: "connecting to a host that does not answer takes no longer than its limit, and the request is unsent",
+  ignore: noNet || Deno.build.os !== "linux", // where a listener that accepts nothing answers nobody once it is full
+}, async () => {
+  const clock = new FakeClock();
+  const timeouts = new CoarseTimeouts(clock, 50);
+  const silent = await SilentHost.start();
+  try {
+    const pool = new ConnectionPool(silent.url, { timeoutMs: 2000, timeouts });
+    const failed = assertRejects(() => pool.connect(never()), ForwardError);
+    await clock.advance(1900);
+    assertEquals(pool.open, 1);
+    await clock.advance(200);
+    const error = await failed;
+    assertEquals([error.progress, error.message], ["unsent", "cannot connect: nobody answers at 127.0.0.1"]);
+    const gone = new AbortController();
+    const aborted = assertRejects(() => pool.connect(gone.signal), Error, "the client has gone");
+    gone.abort(new Error("the client has gone"));
+    await aborted;
+    assertEquals([pool.open, timeouts.size], [0, 0]);
+  } finally {
+    silent.close();
+    timeouts[Symbol.dispose]();
+  }
+});
+
+netTest("a connection that is made in time has no limit", async () => {
+  await using app = new GreetingApp();
+  const clock = new FakeClock();
+  using timeouts = new CoarseTimeouts(clock, 50);
+  const pool = new ConnectionPool(app.origin.url, { timeoutMs: 2000, timeouts });
+  const [connection] = await connected(app, pool, 1);
+  assertEquals(timeouts.size, 0);
+  await clock.advance(5000);
+  assertEquals(connection!.closed, false);
+  pool.close(connection!);
+  await until(() => app.open === 0);
 });
 
 netTest("connections to an IPv6 address work", async () => {
