@@ -5,6 +5,7 @@ import type { Sessions } from "../control/access/sessions.ts";
 import type { Tokens } from "../control/access/tokens.ts";
 import type { Catalog } from "../control/catalog.ts";
 import type { CertificateNames } from "../control/certificates/names.ts";
+import type { Cluster } from "../control/cluster.ts";
 import type { DataDir } from "../control/data_dir.ts";
 import type { ClessEvent, SubscribeOptions } from "../control/events.ts";
 import type { ExecSessions } from "../control/exec/sessions.ts";
@@ -78,4 +79,6 @@ export interface Collaborators {
   readonly signInAddresses: Pick<SignInAddresses, "callbacksOf">;
   readonly statistics: Pick<Statistics, "pools" | "read">;
   readonly activator: Pick<Activator, "draining">;
+  /** Missing if cless uses the engine of one machine. */
+  readonly cluster?: Cluster | undefined;
 }

@@ -19,6 +19,7 @@ const TAGS = {
   revisions: "The versions of services; they never change",
   traffic: "The revisions' shares of the traffic",
   instances: "Running containers",
+  nodes: "The machines of a Swarm",
   exec: "Commands in running containers",
   activity: "How busy services are",
   events: "What happens, as it happens",

@@ -12,6 +12,7 @@ import { execOperations } from "./operations/exec.ts";
 import { historyOperations } from "./operations/history.ts";
 import { instanceOperations } from "./operations/instances.ts";
 import { logOperations } from "./operations/logs.ts";
+import { nodeOperations } from "./operations/nodes.ts";
 import { revisionOperations } from "./operations/revisions.ts";
 import { secretOperations } from "./operations/secrets.ts";
 import { serviceOperations, trafficOperations } from "./operations/services.ts";
@@ -38,6 +39,7 @@ export function operationsOf(collaborators: Collaborators): readonly Operation[]
     ...revisionOperations(collaborators),
     ...trafficOperations(collaborators),
     ...instanceOperations(collaborators),
+    ...nodeOperations(collaborators),
     ...execOperations(collaborators),
     ...wakeOperations(collaborators),
     ...whatIfOperations(collaborators),

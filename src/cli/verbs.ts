@@ -8,9 +8,11 @@ import { exec } from "./exec.ts";
 import { exportServices } from "./export.ts";
 import { history } from "./history.ts";
 import { https } from "./https.ts";
+import { join } from "./join.ts";
 import { deleteService, sleep, wake } from "./lifecycle.ts";
 import { describe, instances, revisions, services } from "./look.ts";
 import { logs } from "./logs.ts";
+import { nodes } from "./nodes.ts";
 import { open } from "./open.ts";
 import { robots } from "./robots.ts";
 import { password } from "./password.ts";
@@ -25,9 +27,24 @@ import { whatIf } from "./what_if.ts";
 import type { Verb, VerbGroups } from "./verb.ts";
 
 const OTHERS = {
-  Run: [serve, https, upgrade, doctor],
+  Run: [serve, https, join, upgrade, doctor],
   Change: [deploy, traffic, rollback, wake, sleep, exec, deleteService, apply, secret, password],
-  Look: [services, top, describe, open, revisions, instances, logs, events, wakes, whatIf, history, secrets, robots],
+  Look: [
+    services,
+    top,
+    describe,
+    open,
+    revisions,
+    instances,
+    nodes,
+    logs,
+    events,
+    wakes,
+    whatIf,
+    history,
+    secrets,
+    robots,
+  ],
   Keep: [exportServices, backup, token],
 };
 

@@ -6,6 +6,8 @@ const OWNER = /^[0-9a-f]{8}$/;
 const TOKEN = /^[A-Za-z0-9_-]{32,}$/;
 
 const CALL_FILE = "serve.json";
+/** There is no key file if the key is in the environment, and no identity if there is only one machine. */
+const OPTIONAL_FILES = ["secret-key", "peer-identity"];
 
 /** How a process was started; kept in the data-dir, for `cless upgrade`. */
 export interface ServeCall {
@@ -67,13 +69,21 @@ export interface DataDir {
   [Symbol.dispose](): void;
 }
 
+/** What a data-dir has in common with those of the other machines of the same owner. */
+export interface Shared {
+  readonly owner: string;
+  /** The owner's token for the admin API. */
+  readonly token: string;
+}
+
 /**
  * Opens the folder, and locks it for this process. Creates the folder and its files if they are missing.
  *
  * @param isLocked Whether to lock it now. A successor locks it later.
+ * @param shared What a new folder gets instead of an id and a token of its own. An older one must have the same id.
  * @throws {OperatorError} If it cannot be used; the message says why and what to do.
  */
-export async function openDataDir(path: string, isLocked = true): Promise<DataDir> {
+export async function openDataDir(path: string, isLocked = true, shared?: Shared): Promise<DataDir> {
   try {
     await Deno.mkdir(path, { recursive: true, mode: 0o700 });
     if (!(await Deno.stat(path)).isDirectory) throw new Error("it is a file");
@@ -83,11 +93,17 @@ export async function openDataDir(path: string, isLocked = true): Promise<DataDi
       if (isLocked) await lockFile(lock, path);
       const ownerFile = `${absolute}/owner`;
       const found = await readChecked(`${path}/owner`, OWNER);
-      const owner = found ?? randomHex(4);
+      const owner = found ?? shared?.owner ?? randomHex(4);
+      if (shared !== undefined && owner !== shared.owner) {
+        throw new OperatorError(
+          `the data-dir ${path} belongs to another cless, with the id ${owner}; name a new one with --data-dir, or ` +
+            "move this one away, after cless export of its services if they are to move too",
+        );
+      }
       const tokenFile = `${path}/admin-token`;
       const foundToken = await readChecked(tokenFile, TOKEN);
-      let token = foundToken ?? newToken();
-      if (foundToken === undefined) writeAtomically(tokenFile, `${token}\n`);
+      let token = shared?.token ?? foundToken ?? newToken();
+      if (foundToken !== token) writeAtomically(tokenFile, `${token}\n`);
       const adminFile = `${absolute}/admin-address`;
       const announced = new Set<string>();
       return {
@@ -218,7 +234,7 @@ export interface BackupFile {
 
 async function backupFiles(store: Pick<Store, "backup">, dataDir: string): Promise<BackupFile[]> {
   const database = { name: "cless.sqlite", bytes: copyOf(store, `${dataDir}/cless.sqlite.backup`) };
-  const others = await Promise.all(["owner", "admin-token", "secret-key"].map(async (name) => {
+  const others = await Promise.all(["owner", "admin-token", ...OPTIONAL_FILES].map(async (name) => {
     const bytes = await read(`${dataDir}/${name}`);
     return bytes === undefined ? [] : [{ name, bytes }];
   }));
@@ -243,8 +259,9 @@ async function read(path: string): Promise<Uint8Array | undefined> {
   try {
     return await Deno.readFile(path);
   } catch (error) {
-    // There is no key file if the key is in the environment.
-    if (error instanceof Deno.errors.NotFound && path.endsWith("/secret-key")) return undefined;
+    if (error instanceof Deno.errors.NotFound && OPTIONAL_FILES.some((name) => path.endsWith(`/${name}`))) {
+      return undefined;
+    }
     throw new OperatorError(`cannot read ${path}: ${plainMessageOf(error)}`);
   }
 }

@@ -19,6 +19,8 @@ export interface EngineChoice {
   readonly docker: DockerCommand;
   /** File descriptors for requests to the engine, in reserve for when clients use all others. */
   readonly reserve: FileReserve;
+  /** The path of the engine's socket, if that is used. */
+  readonly socket?: string;
   /** Why `auto` does not use the socket. Missing if the socket is used, or if the settings demand the command. */
   readonly whyNotSocket?: string;
 }
@@ -38,7 +40,9 @@ export async function chooseEngineApi(
   const docker = new DockerCommand(config.docker, clock, reserve);
   if (config.engineApi === "command") return { api: new CommandApi(docker), docker, reserve };
   const found = await findSocket(config);
-  if (found.path !== undefined) return { api: new SocketApi(found.path, { clock, reserve }), docker, reserve };
+  if (found.path !== undefined) {
+    return { api: new SocketApi(found.path, { clock, reserve }), docker, reserve, socket: found.path };
+  }
   if (config.engineApi === "socket") {
     throw new OperatorError(`there is no Docker socket for --engine-api socket: ${found.problem}; ${START_IT}`);
   }

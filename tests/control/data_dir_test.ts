@@ -326,6 +326,41 @@ foldersTest(
   },
 );
 
+foldersTest("a backup has the identity by which the machines of an owner know each other", async (folder) => {
+  using dir = await openDataDir(folder);
+  dir.settle();
+  using store = SqliteStore.open(folder);
+  await Deno.writeTextFile(`${folder}/peer-identity`, "{}");
+  assertEquals((await dir.backup(store)).map(({ name }) => name), [
+    ...["cless.sqlite", "owner", "admin-token"],
+    "peer-identity",
+  ]);
+});
+
+foldersTest(
+  "a new folder takes the id and the token of another machine's, and one of another id stays",
+  async (folder) => {
+    const shared = { owner: "0a1b2c3d", token: "t".repeat(64) };
+    {
+      using dir = await openDataDir(folder, true, shared);
+      assertEquals([dir.owner, dir.token, dir.isNew], [shared.owner, shared.token, true]);
+      dir.settle();
+    }
+    const renewed = { ...shared, token: "u".repeat(64) }; // the owner's token was rotated meanwhile
+    {
+      using dir = await openDataDir(folder, true, renewed);
+      assertEquals([dir.owner, dir.token, dir.isNew], [shared.owner, renewed.token, false]);
+    }
+    await assertRejects(
+      () => openDataDir(folder, true, { owner: "ffffffff", token: "v".repeat(64) }),
+      OperatorError,
+      "belongs to another cless, with the id 0a1b2c3d",
+    );
+    using dir = await openDataDir(folder);
+    assertEquals([dir.owner, dir.token], [shared.owner, renewed.token]);
+  },
+);
+
 foldersTest(
   "without a key file the backup has none, and leftovers of a crash are not in the way",
   async (folder) => {

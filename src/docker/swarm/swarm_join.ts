@@ -7,32 +7,67 @@ const JOIN_MS = 60_000;
 /** Where managers listen for nodes: https://docs.docker.com/engine/swarm/swarm-tutorial/#open-protocols-and-ports */
 const LISTEN = "0.0.0.0:2377";
 
+/** A manager of a Swarm. */
+interface Manager {
+  readonly nodeId: string;
+  /** Where it listens for new nodes: `HOST:PORT`. */
+  readonly address: string;
+}
+
 /** What a machine needs to become a node of a Swarm. */
 export interface SwarmInvitation {
-  /** The Swarm's id. */
-  readonly clusterId: string;
-  /** Where its managers listen for new nodes: `HOST:PORT`. */
-  readonly managers: readonly string[];
+  readonly managers: readonly Manager[];
   /** Swarm's own tokens for each role. */
   readonly tokens: { readonly worker: string; readonly manager: string };
 }
 
 /** `GET /swarm` */
 interface ApiSwarm {
-  readonly ID?: string;
   readonly JoinTokens?: { readonly Worker?: string; readonly Manager?: string };
 }
 
 /** What a manager's engine tells a new node. @throws {EngineError} */
 export async function swarmInvitation(engine: EngineCaller): Promise<SwarmInvitation> {
-  const { ID, JoinTokens } = parseAnswer<ApiSwarm>("/swarm", await engine.ask("GET", "/swarm"));
+  const { JoinTokens } = parseAnswer<ApiSwarm>("/swarm", await engine.ask("GET", "/swarm"));
   const nodes = parseAnswer<ApiNode[]>("/nodes", await engine.ask("GET", "/nodes"));
-  const managers = nodes.flatMap(({ ManagerStatus }) => ManagerStatus?.Addr ?? []);
+  const managers = nodes.flatMap(({ ID: nodeId, ManagerStatus }) => {
+    return ManagerStatus?.Addr === undefined ? [] : [{ nodeId, address: ManagerStatus.Addr }];
+  });
   const { Manager, Worker } = JoinTokens ?? {};
-  if (ID === undefined || Manager === undefined || Worker === undefined || managers.length === 0) {
+  if (Manager === undefined || Worker === undefined || managers.length === 0) {
     throw new EngineError("refused", "the engine does not tell how other machines join its Swarm");
   }
-  return { clusterId: ID, managers: managers.sort(), tokens: { worker: Worker, manager: Manager } };
+  return { managers, tokens: { worker: Worker, manager: Manager } };
+}
+
+/** Whether a machine is in a Swarm, by Docker's words. */
+type SwarmState = "inactive" | "pending" | "active" | "error" | "locked";
+
+/** How a machine is in a Swarm. */
+export interface Membership {
+  readonly state: SwarmState;
+  readonly isManager: boolean;
+  /** The ids of the managers that it knows. */
+  readonly managers: readonly string[];
+}
+
+/** `GET /info` */
+interface ApiMembership {
+  readonly Swarm?: {
+    readonly LocalNodeState?: SwarmState | "";
+    readonly ControlAvailable?: boolean;
+    readonly RemoteManagers?: readonly { readonly NodeID?: string }[] | null;
+  };
+}
+
+/** How the engine's machine is in a Swarm. @throws {EngineError} */
+export async function membershipOf(engine: EngineCaller): Promise<Membership> {
+  const { Swarm } = parseAnswer<ApiMembership>("/info", await engine.ask("GET", "/info"));
+  return {
+    state: Swarm?.LocalNodeState || "inactive",
+    isManager: Swarm?.ControlAvailable ?? false,
+    managers: (Swarm?.RemoteManagers ?? []).flatMap(({ NodeID }) => NodeID ?? []),
+  };
 }
 
 /** How a machine joins a Swarm. */
@@ -48,6 +83,7 @@ export async function joinSwarm(
   { managers, tokens }: SwarmInvitation,
   { advertise = "", role }: JoinOptions,
 ): Promise<void> {
-  const body = { ListenAddr: LISTEN, AdvertiseAddr: advertise, RemoteAddrs: managers, JoinToken: tokens[role] };
+  const addresses = managers.map(({ address }) => address);
+  const body = { ListenAddr: LISTEN, AdvertiseAddr: advertise, RemoteAddrs: addresses, JoinToken: tokens[role] };
   await engine.ask("POST", "/swarm/join", { body, timeoutMs: JOIN_MS });
 }

@@ -1,0 +1,40 @@
+/** A machine of the cluster, as operators see it. */
+export interface ClusterNode {
+  readonly id: string;
+  /** The machine's hostname. */
+  readonly name: string;
+  /** Where the other machines reach it. */
+  readonly address: string;
+  readonly role: "manager" | "worker";
+  /** Whether it leads the managers. */
+  readonly isLeader: boolean;
+  /** Whether the managers hear from it. */
+  readonly isReady: boolean;
+  /** Whether it gets instances: `pause` keeps those that it has, `drain` loses them. */
+  readonly availability: "active" | "pause" | "drain";
+  readonly engineVersion: string;
+  /** All that the machine has, bytes. */
+  readonly memoryBytes: number;
+  readonly cpus: number;
+  /** The cless that runs there; missing if none does. */
+  readonly cless: ClusterPeer | undefined;
+}
+
+/** A cless of the cluster. */
+export interface ClusterPeer {
+  readonly version: string;
+  /** Where it listens for its peers. */
+  readonly address: string;
+  /** How many instances are on its node; missing if it does not answer. */
+  readonly instances: number | undefined;
+  /** How much memory they use together, bytes; missing if it does not answer. */
+  readonly memoryBytes: number | undefined;
+}
+
+/** The machines of this owner. */
+export interface Cluster {
+  /** All of them, by name. @throws {OperatorError} If the managers do not answer. */
+  nodes(): Promise<readonly ClusterNode[]>;
+  /** What another machine needs to join; whoever has it has everything. @throws {OperatorError} */
+  joinToken(): Promise<string>;
+}
