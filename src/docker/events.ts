@@ -11,15 +11,21 @@ const MAX_RETRY_MS = 5000;
 /** If a stream lasted this long, the back-off before the next one begins anew. */
 const GOOD_MS = 10_000;
 
-export interface EventListener {
-  event(event: EngineEvent): void;
+/** Where events come from. @typeParam E The events. */
+interface EventSource<E> {
+  /** See {@linkcode EngineApi.events}. */
+  events(since: string, signal: AbortSignal): Promise<AsyncIterable<E>>;
+}
+
+export interface EventListener<E = EngineEvent> {
+  event(event: E): void;
   /** Called when events may have been missed. */
   gap(): void;
 }
 
-/** The engine's events as they happen. After a failure and a back-off, the stream resumes where it ended. */
-export class EventStream {
-  readonly #api: Pick<EngineApi, "events">;
+/** The events of an engine, or of a Swarm, as they happen. After a failure and a back-off, the stream resumes where it ended. */
+export class EventStream<E extends Pick<EngineEvent, "time"> = EngineEvent> {
+  readonly #api: EventSource<E>;
   readonly #clock: Clock;
   readonly #stopping = new AbortController();
   /** Whether events are being received. */
@@ -28,12 +34,12 @@ export class EventStream {
   /** The time of the last event by the engine's clock, at first that of this process; seconds since 1970. */
   #since = (Date.now() / 1000).toFixed(3);
 
-  constructor(api: Pick<EngineApi, "events">, clock: Clock) {
+  constructor(api: EventSource<E>, clock: Clock) {
     this.#api = api;
     this.#clock = clock;
   }
 
-  start(listener: EventListener): void {
+  start(listener: EventListener<E>): void {
     this.#running = this.#run(listener);
   }
 
@@ -42,7 +48,7 @@ export class EventStream {
     await this.#running;
   }
 
-  async #run(listener: EventListener): Promise<void> {
+  async #run(listener: EventListener<E>): Promise<void> {
     const { signal } = this.#stopping;
     for (let waitMs = FIRST_RETRY_MS, again = false;; again = true) {
       const began = this.#clock.now();
