@@ -3,7 +3,7 @@ import type { Clock } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import type { ContainerEvent } from "../pool/launcher.ts";
-import type { EngineApi, EngineEvent } from "./engine_api.ts";
+import type { EngineEvent } from "./engine_api.ts";
 
 const log = logger("events");
 const FIRST_RETRY_MS = 100;
@@ -13,7 +13,7 @@ const GOOD_MS = 10_000;
 
 /** Where events come from. @typeParam E The events. */
 interface EventSource<E> {
-  /** See {@linkcode EngineApi.events}. */
+  /** See `EngineApi.events`. */
   events(since: string, signal: AbortSignal): Promise<AsyncIterable<E>>;
 }
 

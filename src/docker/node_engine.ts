@@ -27,6 +27,8 @@ export interface EngineListener {
   apply(event: ContainerEvent): void;
   /** Called when events may have been lost. */
   gap(): void;
+  /** Called when a container has started. */
+  started?(id: string): void;
 }
 
 /** What starts the containers whose events a {@linkcode NodeEngine} takes. */
@@ -151,7 +153,10 @@ export class NodeEngine implements Disposable {
       this.images.changed();
     } else if (attributes[LABEL.owner] === this.#owner) {
       const { name } = attributes;
-      if (action === "start" && name !== undefined) containers.started(name, engineId);
+      if (action === "start" && name !== undefined) {
+        containers.started(name, engineId);
+        listener.started?.(name);
+      }
       if (action === "kill" && name !== undefined) this.#thaw([name], containers, listener);
       if (action === "pause" && name !== undefined) containers.pausedByEngine(name, engineId);
       if (action === "unpause" && name !== undefined) containers.resumedByEngine(name);

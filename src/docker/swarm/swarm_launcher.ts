@@ -302,6 +302,31 @@ export class SwarmLauncher implements Launcher, Sharing {
     throw new ExecError(`the instance runs on the node ${node}: run the command with --server of the cless there`);
   }
 
+  /** Lets a frozen container run, so that it can take a signal. Resolves with false if it was not frozen. */
+  signalled(id: string): Promise<boolean> {
+    return this.#parts.containers.signalled(id);
+  }
+
+  /** The ids of the containers that are frozen without the engine's knowledge. */
+  get frozen(): readonly string[] {
+    return this.#parts.containers.frozen;
+  }
+
+  /** See {@linkcode OwnContainers.pausedByEngine}. */
+  pausedByEngine(id: string, engineId: string): void {
+    this.#parts.containers.pausedByEngine(id, engineId);
+  }
+
+  /** See {@linkcode OwnContainers.resumedByEngine}. */
+  resumedByEngine(id: string): void {
+    this.#parts.containers.resumedByEngine(id);
+  }
+
+  /** Whether this node has an image. */
+  async hasImage(imageId: string): Promise<boolean> {
+    return await this.#parts.engine.image(imageId).then(() => true, () => false);
+  }
+
   /** Begins what the first pause needs. */
   prepare(): void {
     this.#parts.containers.prepare();
@@ -430,8 +455,8 @@ export class SwarmLauncher implements Launcher, Sharing {
   }
 
   async #nodeWithImage({ image, imageId }: Revision): Promise<string> {
-    const { engine, homes, peers } = this.#parts;
-    if (await engine.image(imageId).then(() => true, () => false)) return homes.self;
+    const { homes, peers } = this.#parts;
+    if (await this.hasImage(imageId)) return homes.self;
     const others = peers.live.filter((node) => node !== homes.self);
     const has = await Promise.all(
       others.map((node) => peers.ask(node, { hasImage: imageId }).then(({ ok }) => ok, () => false)),

@@ -1,0 +1,151 @@
+import type { Clock } from "../../base/clock.ts";
+import type { Config } from "../../base/config.ts";
+import { OperatorError } from "../../base/errors.ts";
+import type { DataDir } from "../../control/data_dir.ts";
+import type { Revision } from "../../model/revision.ts";
+import type { ServiceEngine } from "../engine.ts";
+import type { EngineChoice } from "../engine_choice.ts";
+import { EventStream } from "../events.ts";
+import type { ImageSource } from "../images/image_source.ts";
+import type { LocalImages } from "../images/local_images.ts";
+import type { NamedImages } from "../images/named_images.ts";
+import { type EngineListener, type NodeConfig, NodeEngine } from "../node_engine.ts";
+import { OwnContainers } from "../own_containers.ts";
+import type { EngineCaller } from "../socket_client.ts";
+import { Homes } from "./homes.ts";
+import type { Peers } from "./peers.ts";
+import type { SwarmApi, SwarmEvent, SwarmInfo } from "./swarm_api.ts";
+import { SwarmLauncher } from "./swarm_launcher.ts";
+import { TaskEngine } from "./task_engine.ts";
+import { VolumeNodes } from "./volume_nodes.ts";
+
+/** The settings that matter to a {@linkcode SwarmEngine}. */
+export type SwarmConfig =
+  & NodeConfig
+  & Pick<Config, "defaultCpus" | "defaultMemoryBytes" | "drainTimeoutMs" | "noHostAccess">;
+
+/** What a {@linkcode SwarmEngine} reaches. */
+export interface SwarmAccess {
+  /** This node's engine, by its socket. */
+  readonly choice: Pick<EngineChoice, "api" | "docker" | "whyNotSocket">;
+  /** The same engine, for requests of other kinds. */
+  readonly caller: EngineCaller;
+  /** The Swarm, by this node's engine or by a manager's. */
+  readonly swarm: SwarmApi;
+  /** What this node's engine says of itself. */
+  readonly info: SwarmInfo;
+  readonly peers: Peers;
+}
+
+/** A Swarm that runs the containers of this cless, and the engine of its node, which does the rest. */
+export class SwarmEngine implements ServiceEngine {
+  readonly launcher: SwarmLauncher;
+  readonly #engine: TaskEngine;
+  readonly #node: NodeEngine;
+  readonly #events: EventStream<SwarmEvent>;
+  readonly #config: SwarmConfig;
+  #found = false;
+
+  constructor(access: SwarmAccess, config: SwarmConfig, dataDir: DataDir, clock: Clock) {
+    const { caller, choice, info, peers, swarm } = access;
+    const { owner } = dataDir;
+    this.#config = config;
+    this.#engine = new TaskEngine(choice.api, caller, swarm, info.nodeAddress);
+    this.#node = new NodeEngine({ ...choice, api: this.#engine }, config, dataDir, clock);
+    this.#events = new EventStream(swarm, clock);
+    this.launcher = new SwarmLauncher({
+      ...{ swarm, peers, owner, clock },
+      engine: this.#engine,
+      containers: new OwnContainers(this.#engine, owner, this.#node, clock),
+      homes: new Homes(info.nodeId, peers),
+      volumes: new VolumeNodes(swarm, owner),
+      drainTimeoutMs: config.drainTimeoutMs,
+      defaults: {
+        memoryBytes: config.defaultMemoryBytes === Infinity ? undefined : config.defaultMemoryBytes,
+        cpus: config.defaultCpus,
+      },
+    });
+  }
+
+  get images(): LocalImages {
+    return this.#node.images;
+  }
+
+  get names(): NamedImages {
+    return this.#node.names;
+  }
+
+  get source(): ImageSource {
+    return this.#node.source;
+  }
+
+  get listening(): boolean {
+    return this.#node.listening && this.#events.live;
+  }
+
+  get found(): boolean {
+    return this.#found;
+  }
+
+  get canHibernate(): boolean {
+    return this.launcher.canHibernate;
+  }
+
+  /** The id for another instance of a revision, the same for all cless that start it at once. */
+  newId(revision: Revision, fleet: { get(id: string): unknown }): string {
+    return this.launcher.newId(revision, (id) => fleet.get(id) !== undefined);
+  }
+
+  async start(answer: Promise<unknown>, listener: EngineListener): Promise<void> {
+    if (this.#config.noHostAccess) {
+      throw new OperatorError("--no-host-access does not work with --engine swarm, which has no network of its own");
+    }
+    await answer; // its error says what to do
+    // The events are read from the time when this object was made, so they report every change after this list.
+    const listed = this.images.changed();
+    this.#found = true;
+    this.#node.start(this.launcher, {
+      apply: (event) => listener.apply(event),
+      started: (id) => {
+        if (!this.launcher.isLaunching(id)) listener.gap(); // another cless has made it
+      },
+      gap: () => listener.gap(),
+    });
+    this.#events.start({ event: (event) => this.#take(event, listener), gap: () => listener.gap() });
+    this.launcher.prepare();
+    await listed;
+  }
+
+  /** Nothing keeps apps from the host, so there is nothing to open. */
+  async proxyListens(): Promise<void> {}
+
+  async stop(): Promise<void> {
+    await this.leave();
+  }
+
+  async leave(): Promise<void> {
+    await this.launcher.settled(); // the next process must find what is still being created
+    await this.#events.stop();
+    await this.#node.end();
+    this.#node[Symbol.dispose]();
+  }
+
+  stopHibernating(): void {
+    this.#node.hibernator.stop();
+  }
+
+  answers(): Promise<boolean> {
+    return this.#node.answers();
+  }
+
+  othersWithVolume(volume: string): Promise<string[]> {
+    return this.#node.othersWithVolume(volume);
+  }
+
+  #take({ action, attributes, name, type }: SwarmEvent, listener: EngineListener): void {
+    if (type === "service" && action === "remove") {
+      this.launcher.gone(name);
+      if (!this.launcher.isLaunching(name)) listener.apply({ id: name, what: "ended", byHand: true });
+    } else if (type === "node" && (action === "remove" || attributes["state.new"] !== undefined)) listener.gap();
+  }
+}
