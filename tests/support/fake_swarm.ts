@@ -16,6 +16,7 @@ import type { Clock } from "../../src/base/clock.ts";
 interface ServiceBody {
   readonly Name: string;
   readonly Labels?: Readonly<Record<string, string>>;
+  readonly EndpointSpec?: { readonly Ports?: readonly { readonly PublishedPort?: number }[] };
   readonly TaskTemplate: {
     readonly Placement?: { readonly Constraints?: readonly string[] };
     readonly ContainerSpec: { readonly Image: string };
@@ -129,14 +130,17 @@ export class FakeSwarm {
     }
     const containerId = `${++this.#made}`.padStart(64, "c");
     const nodeId = this.#place(service.body);
-    if (nodeId === undefined) {
-      service.task = { ...service.task, state: "pending", error: "no suitable node" };
+    const publishedPort = service.body.EndpointSpec?.Ports?.[0]?.PublishedPort || this.#nextPort++;
+    const isPortTaken = this.tasks.some((task) => task.nodeId === nodeId && task.publishedPort === publishedPort);
+    if (nodeId === undefined || isPortTaken) {
+      const why = isPortTaken ? " (host-mode port already in use on 1 node)" : "";
+      service.task = { ...service.task, state: "pending", error: `no suitable node${why}` };
       return;
     }
     service.task = {
       ...service.task,
       ...{ state: "running", nodeId, containerId, error: undefined, startedAt: this.#clock.now() },
-      publishedPort: this.#nextPort++,
+      publishedPort,
     };
     for (const hook of this.containers) hook.started(taskOf(service));
   }

@@ -25,6 +25,8 @@ export interface ServicePlan {
   /** The image as its nodes find it: by its digest in a registry, or by its id if they have it. */
   readonly image: string;
   readonly placement: SwarmPlacement;
+  /** The port of its node that leads to the app. */
+  readonly nodePort: number;
   /** What the node must have free. */
   readonly reserved: Partial<Pick<Revision, "memoryBytes" | "cpus">>;
 }
@@ -65,7 +67,7 @@ export function serviceBody(revision: Revision, plan: ServicePlan): Record<strin
     Mode: { Replicated: { Replicas: 1 } },
     EndpointSpec: {
       Mode: "dnsrr", // the other mode would take a virtual address
-      Ports: [{ Protocol: "tcp", TargetPort: port, PublishedPort: 0, PublishMode: "host" }],
+      Ports: [{ Protocol: "tcp", TargetPort: port, PublishedPort: plan.nodePort, PublishMode: "host" }],
     },
     TaskTemplate: {
       RestartPolicy: { Condition: "none" },

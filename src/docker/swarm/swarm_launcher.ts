@@ -17,8 +17,8 @@ import {
 import { envProblem, redactError } from "../container_env.ts";
 import { environmentOf, LABEL } from "../container_spec.ts";
 import type { ListedContainer } from "../engine_api.ts";
-import { EngineError, kindOf } from "../engine_error.ts";
-import type { AddressPosition } from "../network/addresses.ts";
+import { EngineError, kindOf, kindOfMessage } from "../engine_error.ts";
+import type { AddressPosition, Sequence } from "../network/addresses.ts";
 import { forPool, type OwnContainers } from "../own_containers.ts";
 import type { Homes } from "./homes.ts";
 import type { PeerAnswer, PeerMessage, Peers } from "./peers.ts";
@@ -34,7 +34,7 @@ const log = logger("launcher");
 const LOOK_MS = 50;
 /** A start that Swarm does not end in any way is given up after its own time limit and this. */
 const MORE_TIME_MS = 1000;
-/** So often a start makes room for itself where an instance of the same name has ended. */
+/** So often a start makes room for itself where an instance of the same name has ended, or takes another port. */
 const MAX_TRIES = 5;
 
 /** What a {@linkcode SwarmLauncher} is made of. */
@@ -46,6 +46,8 @@ export interface SwarmLauncherParts {
   readonly homes: Homes;
   readonly peers: Peers;
   readonly volumes: VolumeNodes;
+  /** The ports of nodes that instances get: those that each node's {@linkcode PortGuard} keeps closed to others. */
+  readonly ports: Sequence;
   readonly owner: string;
   readonly clock: Clock;
   readonly drainTimeoutMs: number;
@@ -83,12 +85,14 @@ export class SwarmLauncher implements Launcher, Sharing {
     return this.#parts.containers.volumeAccess;
   }
 
-  /** Swarm gives out the ports, so there is none to hand on. */
+  /** The next port. Swarm gives out the addresses, so there is none to hand on. */
   get position(): AddressPosition {
-    return { address: undefined, port: 0 };
+    return { address: undefined, port: this.#parts.ports.next };
   }
 
-  continueFrom(): void {}
+  continueFrom({ port }: AddressPosition): void {
+    this.#parts.ports.skipTo(port);
+  }
 
   /** The id for another instance of a revision: the lowest slot that is free. @param isTaken By this process. */
   newId(revision: Revision, isTaken: (id: string) => boolean): string {
@@ -356,6 +360,7 @@ export class SwarmLauncher implements Launcher, Sharing {
       } catch (error) {
         if (isMade) await this.#parts.swarm.removeService(id).catch(() => {});
         if (error instanceof ContainerGone && !isMade && tries < MAX_TRIES) continue; // it ended as it was joined
+        if (kindOf(error) === "address_taken" && tries < MAX_TRIES) continue; // with another port
         const isMissing = kindOf(error) === "no_such_image" && bound === undefined;
         if (!isMissing || tries >= MAX_TRIES) throw error;
         log.warning("a node cannot pull an image; starting where it is", { instance: id, reason: messageOf(error) });
@@ -369,6 +374,7 @@ export class SwarmLauncher implements Launcher, Sharing {
     const { clock, defaults, owner, swarm } = this.#parts;
     const { cpus, imageDigest, imageId, memoryBytes, placement = {}, volumes } = revision;
     const body = serviceBody(revision, {
+      nodePort: this.#nextPort(),
       name: id,
       owner,
       image: bound === undefined ? imageDigest ?? imageId : imageId,
@@ -434,7 +440,8 @@ export class SwarmLauncher implements Launcher, Sharing {
       if (task === undefined) throw new ContainerGone("somebody removed the service");
       if (hasEnded(task)) throw endOf(task);
       if (task.nodeId === undefined && task.error !== undefined) {
-        throw new EngineError("refused", `Swarm finds no node for it: ${task.error}`);
+        const isPortTaken = /port already in use/.test(task.error);
+        throw new EngineError(isPortTaken ? "address_taken" : "refused", `Swarm finds no node for it: ${task.error}`);
       }
       if (task.state !== "running") continue;
       homes.found(id, task.nodeId!);
@@ -445,6 +452,18 @@ export class SwarmLauncher implements Launcher, Sharing {
       if (origin !== undefined) return origin;
     }
     throw new EngineError("refused", "Swarm did not start the container in time");
+  }
+
+  /**
+   * A port for another instance. Swarm knows which ones its tasks use, on whichever node they are placed, so that none is
+   * noted here. But the same one comes again only after all others: a request to an instance that has ended must not
+   * reach another one.
+   */
+  #nextPort(): number {
+    const { ports } = this.#parts;
+    const port = ports.take();
+    ports.free(port);
+    return port;
   }
 
   /** The node to which a revision is bound by its volumes, or by its image if only some nodes have that. */
@@ -599,6 +618,7 @@ function endOf({ error = "no reason", exitCode, state }: SwarmTask): Error {
     return new EngineError("no_such_image", `the node cannot get the image: ${error}`);
   }
   if (state === "shutdown" || state === "remove" || state === "orphaned") return new ContainerGone("somebody ended it");
+  if (kindOfMessage(error) === "address_taken") return new EngineError("address_taken", error);
   if (exitCode !== undefined && state !== "rejected") {
     return new Error(`the container ended with code ${exitCode} before it was ready`);
   }
