@@ -38,16 +38,13 @@ export class Homes {
   /** The node of the cless that decides; `undefined` if it is not known where the instance runs. */
   homeOf(id: string): string | undefined {
     const node = this.#nodes.get(id);
-    return node === undefined || node === this.self ? node : homeOn(node, this.#peers.live);
+    if (node === undefined || node === this.self) return node;
+    const { live } = this.#peers;
+    return live.includes(node) ? node : live[0];
   }
 
   /** Whether this cless decides. */
   isOurs(id: string): boolean {
     return this.homeOf(id) === this.self;
   }
-}
-
-/** The node of the cless that decides about the instances on a node. @param live Those with a cless, sorted. */
-export function homeOn(node: string, live: readonly string[]): string | undefined {
-  return live.includes(node) ? node : live[0];
 }

@@ -36,13 +36,6 @@ export function slotName({ name }: Pick<Revision, "name">, slot: number): string
   return `cless-${name}-s${slot}`;
 }
 
-/** The slot in an instance's id; `undefined` if it is none of the revision. */
-export function slotIn({ name }: Pick<Revision, "name">, id: string): number | undefined {
-  const prefix = `cless-${name}-s`;
-  const text = id.startsWith(prefix) ? id.slice(prefix.length) : "";
-  return /^(0|[1-9]\d*)$/.test(text) ? Number(text) : undefined;
-}
-
 /** Why Swarm cannot run a revision as it is, in a sentence for its operator; `undefined` if it can. */
 export function swarmProblem({ name, runtime }: Pick<Revision, "name" | "runtime">): string | undefined {
   if (runtime !== undefined) {

@@ -2,7 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { EngineError } from "../../../src/docker/engine_error.ts";
 import type { Ask, EngineCaller } from "../../../src/docker/socket_client.ts";
 import { RemoteEngine, SharedEngine } from "../../../src/docker/swarm/remote_engine.ts";
-import { SwarmCalls } from "../../../src/docker/swarm/swarm_api.ts";
+import { SwarmCalls } from "../../../src/docker/swarm/swarm_calls.ts";
 
 const NO_SIGNAL = new AbortController().signal;
 
