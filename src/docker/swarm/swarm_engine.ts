@@ -9,6 +9,7 @@ import { EventStream } from "../events.ts";
 import type { ImageSource } from "../images/image_source.ts";
 import type { LocalImages } from "../images/local_images.ts";
 import type { NamedImages } from "../images/named_images.ts";
+import { Sequence } from "../network/addresses.ts";
 import { type EngineListener, type NodeConfig, NodeEngine } from "../node_engine.ts";
 import { OwnContainers } from "../own_containers.ts";
 import type { EngineCaller } from "../socket_client.ts";
@@ -22,7 +23,7 @@ import { VolumeNodes } from "./volume_nodes.ts";
 /** The settings that matter to a {@linkcode SwarmEngine}. */
 export type SwarmConfig =
   & NodeConfig
-  & Pick<Config, "defaultCpus" | "defaultMemoryBytes" | "drainTimeoutMs" | "noHostAccess">;
+  & Pick<Config, "defaultCpus" | "defaultMemoryBytes" | "drainTimeoutMs" | "noHostAccess" | "portRange">;
 
 /** What a {@linkcode SwarmEngine} reaches. */
 export interface SwarmAccess {
@@ -55,6 +56,7 @@ export class SwarmEngine implements ServiceEngine {
     this.#events = new EventStream(swarm, clock);
     this.launcher = new SwarmLauncher({
       ...{ swarm, peers, owner, clock },
+      ports: portsOf(config.portRange, info.nodeId),
       engine: this.#engine,
       containers: new OwnContainers(this.#engine, owner, this.#node, clock),
       homes: new Homes(info.nodeId, peers),
@@ -148,4 +150,11 @@ export class SwarmEngine implements ServiceEngine {
       if (!this.launcher.isLaunching(name)) listener.apply({ id: name, what: "ended", byHand: true });
     } else if (type === "node" && (action === "remove" || attributes["state.new"] !== undefined)) listener.gap();
   }
+}
+
+/** The ports for instances. Each cless begins at another place, so that two seldom choose the same one for one node. */
+function portsOf({ first, last }: Config["portRange"], nodeId: string): Sequence {
+  const ports = new Sequence(first, last);
+  ports.skipTo(first + (parseInt(nodeId.slice(-6), 36) || 0) % (last - first + 1));
+  return ports;
 }
