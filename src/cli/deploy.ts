@@ -13,6 +13,7 @@ import { deploysOf } from "./deploys.ts";
 import { type Flag, flag, inGroup } from "./flags.ts";
 import { limitText } from "./look.ts";
 import { changesText, type DeclaredService, previewLine } from "./preview.ts";
+import { nearestService } from "./nearest_service.ts";
 import { Progress } from "./progress.ts";
 import { INTERRUPTED, untilInterrupted } from "./streams.ts";
 import { mergeChange, readEnvFile, type TemplateChange } from "./template_change.ts";
@@ -120,7 +121,8 @@ export const deploy = clientVerb({
     const put: Put = (query, signal) =>
       changeService(client, name, async (before) => {
         if (before === undefined && change.fields["image"] === undefined) {
-          throw new UsageError(`there is no service ${name} yet, and a new one needs --image IMAGE`);
+          const nearest = await nearestService(client, [name]);
+          throw new UsageError(`there is no service ${name} yet, and a new one needs --image IMAGE${nearest}`);
         }
         const latest = before && await client.get<RevisionJson>(servicePath(name, "revisions", before.latestRevision));
         const body = { ...mergeChange(latest?.template, before, change), ...request };

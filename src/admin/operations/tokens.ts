@@ -107,7 +107,7 @@ export function tokenOperations({ dataDir, now = Date.now, tokens }: Collaborato
       answers: { 204: { description: "It is no longer valid" } },
       errors: ["not_found", "store_unavailable"],
       run: ({ params: { name } }) => {
-        if (!tokens.revoke(name)) throw new ClessError("not_found", `There is no token ${shown(name)}`);
+        if (!tokens.revoke(name)) throw new ClessError("not_found", `there is no token ${shown(name)}`);
       },
     }),
   ];

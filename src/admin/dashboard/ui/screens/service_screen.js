@@ -116,7 +116,7 @@ async function loadService(api, name) {
     api.find(servicePath(name)),
     api.find(servicePath(name, "deploys")),
   ]);
-  if (service === undefined && deploys === undefined) throw new Error(`There is no service ${name}`);
+  if (service === undefined && deploys === undefined) throw new Error(`there is no service ${name}`);
   const failing = service?.state === "failing" ? await failingRevision(api, service) : undefined;
   return { service, deploys: deploys ?? [], failing };
 }
