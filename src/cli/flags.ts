@@ -143,13 +143,27 @@ export function didYouMean(word: string, known: readonly string[], show = (near:
   return near === undefined ? "" : `; did you mean ${show(near)}?`;
 }
 
-/** The known word that a misspelled word was probably meant to be; `undefined` if none is near. */
+/**
+ * The known word that a misspelled, shortened or longer word was probably meant to be; `undefined` if none is near, or
+ * several are.
+ */
 export function nearest(word: string, known: readonly string[]): string | undefined {
+  return misspelled(word, known) ?? onlyOne(known.filter((one) => one.startsWith(word))) ??
+    onlyOne(known.filter((one) => word.startsWith(`${one}-`) || word.endsWith(`-${one}`)));
+}
+
+function misspelled(word: string, known: readonly string[]): string | undefined {
   const near = closestString(word, known);
   const most = Math.max(1, Math.floor(Math.max(word.length, near.length) / 3));
   if (levenshteinDistance(word, near) <= most) return near;
   const letters = (text: string) => [...text].sort().join("");
   return known.find((one) => letters(one) === letters(word)); // such as lgos
+}
+
+/** The only word, or the one that all others only continue, as `env` of `env` and `env-file`. */
+function onlyOne(words: readonly string[]): string | undefined {
+  const [shortest] = words.toSorted((a, b) => a.length - b.length);
+  return words.every((word) => word.startsWith(shortest!)) ? shortest : undefined;
 }
 
 /** Parses a text that was given on the command line. @throws {UsageError} If `parse` throws a RangeError. */

@@ -197,3 +197,26 @@ Deno.test("a flag is suggested only if one is near", () => {
   assertEquals(refusal("--listn", "a:1"), "unknown flag --listn; did you mean --listen?");
   assertEquals(refusal("--frob"), "unknown flag --frob; --help shows the flags");
 });
+
+Deno.test("a flag is suggested that begins with what was given, or that is a part of it", () => {
+  const flags = [
+    "--image I",
+    "--port N",
+    "--env K…",
+    "--env-file F…",
+    "--min N",
+    "--memory SIZE",
+    "--max N",
+    "--token T",
+  ];
+  const hint = (arg: string) => {
+    const { message } = assertThrows(() => parseFlags([arg, "x"], flags.map((one) => flag(one, ""))), UsageError);
+    return /did you mean (.*)\?/.exec(message)?.[1];
+  };
+  const cases = {
+    ...{ "--to": "--token", "--tok=x": "--token", "--mem": "--memory", "-p": "--port", "-e": "--env" },
+    ...{ "--min-instances": "--min", "--docker-image": "--image", "--env-variable": "--env" },
+    ...{ "--m": undefined, "--max-memory": undefined, "--fort-knox": undefined },
+  };
+  for (const [arg, near] of Object.entries(cases)) assertEquals([arg, hint(arg)], [arg, near]);
+});
