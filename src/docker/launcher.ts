@@ -39,6 +39,8 @@ export class DockerLauncher implements Launcher {
   /** For each starting container, a function that its start event calls. */
   readonly #starting = new Map<string, () => void>();
   readonly #making = new Set<Promise<unknown>>();
+  /** The pauses that are running. */
+  readonly #pausing = new Set<Promise<unknown>>();
 
   constructor(
     api: EngineApi,
@@ -111,7 +113,10 @@ export class DockerLauncher implements Launcher {
   }
 
   async pause(id: string): Promise<void> {
-    if (!await this.#freezer.freeze(id)) await this.#ask(() => this.#api.pause(id));
+    const pausing = this.#pause(id);
+    const ended: Promise<unknown> = pausing.catch(() => {}).finally(() => this.#pausing.delete(ended));
+    this.#pausing.add(ended);
+    await pausing;
   }
 
   async resume(id: string): Promise<void> {
@@ -158,6 +163,7 @@ export class DockerLauncher implements Launcher {
    */
   async handOver(): Promise<void> {
     this.#freezer.stopFreezing();
+    await Promise.all(this.#pausing); // one that has begun may still freeze its container
     await Promise.all(this.#freezer.frozen.map(async (id) => {
       if (!await this.#freezer.thaw(id)) return;
       await this.#ask(() => this.#api.pause(id))
@@ -235,6 +241,10 @@ export class DockerLauncher implements Launcher {
       const seen = state === "running" && this.#freezer.isFrozen(id) ? "paused" : state;
       return { id, service, revision, imageId, state: seen, upFor, origin: reachable ? origin : undefined };
     });
+  }
+
+  async #pause(id: string): Promise<void> {
+    if (!await this.#freezer.freeze(id)) await this.#ask(() => this.#api.pause(id));
   }
 
   /** Creates and starts a container. Tries other addresses if one is taken, and restores a missing image or network. */
