@@ -86,9 +86,9 @@ export function tokenOperations({ dataDir, now = Date.now, tokens }: Collaborato
         },
       },
       errors: ["store_unavailable"],
-      run: () => {
+      run: async () => {
         const token = dataDir.rotateToken();
-        tokens.setOwner(token);
+        await tokens.setOwner(token);
         return json({ token });
       },
     }),
