@@ -55,7 +55,7 @@ export interface Collaborators {
   readonly activity: Pick<Activity, "now">;
   readonly past: Pick<Past, "hours" | "minutes" | "timelines" | "wakeLog" | "wakes">;
   readonly meter: Pick<UsageMeter, "costs" | "usages">;
-  readonly metrics: Pick<Metrics, "text">;
+  readonly metrics: Metrics;
   readonly estimates: Pick<Estimates, "basisOf">;
   readonly engine: {
     /** Whether the memory of instances can be moved to disk now. */
