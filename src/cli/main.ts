@@ -15,8 +15,7 @@ export async function main(args: readonly string[]): Promise<number> {
     return await runProgram(args);
   } catch (error) {
     if (error instanceof UsageError || error instanceof OperatorError) {
-      const lines = error instanceof OperatorError ? error.lines : [messageOf(error)];
-      lines.forEach((line) => console.error(`cless: ${line}`));
+      error.lines.forEach((line) => console.error(`cless: ${line}`));
       if (error instanceof ApiError) error.output.forEach((line) => console.error(`  ${plainText(line)}`));
       return error instanceof UsageError ? 2 : 1;
     }
@@ -45,13 +44,16 @@ async function runProgram(args: readonly string[]): Promise<number> {
 async function runVerb(verb: Verb, args: readonly string[]): Promise<number> {
   const hasCommand = verb.args?.includes("[CMD…]") === true;
   const hint = hasCommand ? "; write -- before a command with flags of its own" : undefined;
-  const { given, rest } = parseFlags(args, verb.flags, hint);
+  const { given, mistakes, rest } = parseFlags(args, verb.flags, hint);
   if (given.get("help") === true) {
     console.log(verbHelp(verb));
     return 0;
   }
-  checkArguments(verb, rest);
-  using call = new Call(rest, given);
+  using call = new Call(rest, given, mistakes);
+  // Behind an unknown flag, nobody knows what is its value and what an argument.
+  if (mistakes.length === 0) call.attempt(() => checkArguments(verb, rest));
+  verb.check?.(call);
+  call.endCheck();
   try {
     return await verb.run(call) ?? 0;
   } catch (error) {

@@ -33,6 +33,9 @@ export const traffic = clientVerb({
     "cless traffic web next=100",
     "cless traffic web --tag web-00003=next",
   ],
+  check: (call) => {
+    call.read("tag", parseTag);
+  },
   run: async (call) => {
     const [name = "", ...texts] = call.args;
     const wanted: TrafficChange = {

@@ -118,6 +118,29 @@ apiTest("a wrong name, and one argument too many or too few, are exit code 2", A
   assertEquals(api.asked.length, 0);
 });
 
+Deno.test("all mistakes in the flags of any verb are told at once, and help is shown all the same", async () => {
+  const cases: [args: string[], named: string[]][] = [
+    [["serve", "--lisen", "x", "--admin", "y", "--stop-after=soon", "--domain"], [
+      "domain",
+      "lisen",
+      "admin",
+      "stop-after",
+    ]],
+    [["https", "run", "--domain", "x y", "--key", "a", "--http-port", "0", "--dry-run"], [
+      ...["domain", "dry-run", "cert", "http-port"],
+    ]],
+    [["logs", "web", "--tail", "all", "--server", "x y", "--folow"], ["folow", "tail", "server"]],
+    [["what-if", "--stop-after", "x", "--days", "y", "--json=1"], ["json", "stop-after", "days"]],
+    [["history", "--limit=all", "--token="], ["token", "limit"]],
+  ];
+  for (const [args, named] of cases) {
+    const { code, err, out } = await runMain(...args);
+    const told = err.split("\n").map((line) => /--([a-z-]+)/.exec(line)?.[1] ?? "");
+    assertEquals([code, out, told.sort()], [2, "", named.sort()], err);
+  }
+  assertEquals((await runMain("logs", "--folow", "--help")).code, 0);
+});
+
 const NO_SERVICE = () => problem(404, "there is no service shpo");
 
 apiTest("a misspelled name of a service is answered with the nearest one", {
