@@ -118,7 +118,7 @@ function revisionOf(service: string, number: number, createdAt: number, imageId:
   const template = canonicalTemplate({
     image: isReal ? "golang-docker" : `registry.example.com/${service}:1.${number}`,
     env: { LOG_LEVEL: number > 1 ? "info" : "debug", GREETING: `Hello from ${service}`, ...FLAGS[number] },
-    ...service === "invoices" ? { port: 9, startTimeout: 4000 } : {},
+    ...service === "invoices" ? { port: 9, startTimeout: 1500 } : {},
     ...NAPPING.includes(service) ? { pauseAfter: 1000 } : {},
     memory: number > 2 ? 256 * MIB : 128 * MIB,
     maxInstances: number > 2 ? 4 : 1,

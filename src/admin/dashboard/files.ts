@@ -38,6 +38,7 @@ import settingsPanel from "./ui/panels/settings_panel.js" with { type: "text" };
 import shares from "./ui/model/shares.js" with { type: "text" };
 import signIn from "./ui/screens/sign_in.js" with { type: "text" };
 import start from "./ui/start.js" with { type: "text" };
+import table from "./ui/parts/table.js" with { type: "text" };
 import templateDiff from "./ui/model/template_diff.js" with { type: "text" };
 import timeline from "./ui/model/timeline.js" with { type: "text" };
 import trafficPanel from "./ui/panels/traffic_panel.js" with { type: "text" };
@@ -88,6 +89,7 @@ const MODULES: Readonly<Record<string, string>> = {
   "model/shares.js": shares,
   "screens/sign_in.js": signIn,
   "start.js": start,
+  "parts/table.js": table,
   "model/template_diff.js": templateDiff,
   "model/timeline.js": timeline,
   "panels/traffic_panel.js": trafficPanel,

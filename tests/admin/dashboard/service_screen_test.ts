@@ -1,19 +1,23 @@
 /// <reference lib="dom" />
 import { assert, assertEquals } from "@std/assert";
 import { barriers } from "../../support/chromium.ts";
-import { type DashboardRig, dashboardTest } from "../../support/dashboard.ts";
+import { assertUsable, type DashboardRig, dashboardTest } from "../../support/dashboard.ts";
 import { build } from "../../support/docker.ts";
 import { paintScenery } from "../../support/scenery.ts";
 
-/** An app that writes a line for each request. */
+/** An app that writes a line for each request, and ends when it is told to. */
 const TALKS = `FROM nodejs-docker
 ENTRYPOINT ${
   JSON.stringify([
     "node",
     "-e",
-    'require("http").createServer((q, a) => a.end("ok", () => console.log("asked for " + q.url))).listen(8080)',
+    'require("http").createServer((q, a) => a.end("ok", () => console.log("asked for " + q.url))).listen(8080);' +
+    'process.on("SIGTERM", () => process.exit())',
   ])
 }`;
+
+/** The parts of the screen, as their addresses end. */
+const SECTIONS = ["", "/logs", "/wakes", "/what-if", "/revisions", "/environment", "/history"];
 
 /** Deploys the service `web` with these greetings, one revision after the other. */
 async function deployWeb({ program }: DashboardRig, ...greetings: string[]): Promise<void> {
@@ -130,7 +134,7 @@ dashboardTest("a token that can only look sees everything, and gets nothing to c
     await page.getByRole("heading", { name: heading! }).waitFor();
   }
   assertEquals(await page.getByText("Hello").count(), 0);
-  for (const section of ["", "/logs", "/wakes", "/what-if", "/revisions", "/environment", "/history"]) {
+  for (const section of SECTIONS) {
     await page.evaluate((hash) => location.hash = hash, `#/services/web${section}`);
     await page.getByRole("navigation", { name: "Parts of web" }).waitFor();
     const names = await page.getByRole("button").allTextContents();
@@ -198,33 +202,19 @@ dashboardTest("why a service fails is told first, with what its app wrote last",
   await page.getByRole("region", { name: "Last deploy" }).getByText("panic: no DATABASE_URL").waitFor();
 });
 
-const SECTIONS = ["", "/logs", "/wakes", "/what-if", "/revisions", "/environment", "/history"];
-
-for (const colorScheme of ["dark", "light"] as const) {
-  for (
-    const [device, viewport] of [["desk", { width: 1280, height: 800 }], ["phone", {
-      width: 360,
-      height: 740,
-    }]] as const
-  ) {
-    dashboardTest(`nothing keeps anybody from a service: ${colorScheme}, ${device}`, {
-      ...{ colorScheme, viewport },
-      prepare: (dataDir) => paintScenery(dataDir, { now: Date.now() }),
-    }, async (rig) => {
-      const { page, program } = rig;
-      assertEquals((await program.get("shop")).status, 200);
-      await rig.open();
-      for (const section of SECTIONS) {
-        await page.evaluate((hash) => location.hash = hash, `#/services/shop${section}`);
-        await page.getByRole("heading", { name: "shop", level: 1 }).waitFor();
-        await page.getByRole("main").getByRole("heading", { level: 2 }).first().waitFor();
-        assertEquals(await barriers(page), [], section);
-        const width = await page.evaluate(() => document.documentElement.scrollWidth);
-        assert(width <= viewport.width, `${section} is ${width} px wide`);
-      }
-    });
+dashboardTest("nothing keeps anybody from a service", {
+  prepare: (dataDir) => paintScenery(dataDir, { now: Date.now() }),
+}, async (rig) => {
+  const { page, program } = rig;
+  assertEquals((await program.get("shop")).status, 200);
+  await rig.open();
+  for (const section of SECTIONS) {
+    await page.evaluate((hash) => location.hash = hash, `#/services/shop${section}`);
+    await page.getByRole("heading", { name: "shop", level: 1 }).waitFor();
+    await page.getByRole("main").getByRole("heading", { level: 2 }).first().waitFor();
+    await assertUsable(page);
   }
-}
+});
 
 dashboardTest("an address of a part that is not there shows the overview", {}, async (rig) => {
   await deployWeb(rig, "Hello");

@@ -5,6 +5,7 @@ import { ErrorLine, useAction } from "../parts/action.js";
 import { servicePath } from "../api.js";
 import { changeTemplate, deploy, deployed } from "../changes.js";
 import { problemOf, templateFields, variablesOf } from "../model/environment.js";
+import { Table } from "../parts/table.js";
 import { ago } from "../model/format.js";
 import { html } from "../html.js";
 import { useLoaded, useNow } from "../live.js";
@@ -52,20 +53,19 @@ export function EnvironmentPanel({ app, service, reload }) {
       <h2 id="variables">Variables of ${latestRevision}</h2>
       ${!mayChange && html`<p class="quiet">Your token can only look: values are hidden.</p>`}
       <form onSubmit=${save}>
-        <div class="scroll" tabindex="0" role="group" aria-label="Table"><table class="variables">
-          <thead><tr><th scope="col">Name</th><th scope="col">Value</th>${mayChange &&
-            html`<th scope="col"><span class="unseen">Remove</span></th>`}</tr></thead>
-          <tbody>${variables.map((one, at) =>
-            html`
-              <${VariableRow} key=${at} variable=${one} mayChange=${mayChange} isShown=${isShown}
-                secrets=${secrets.value ?? []}
-                onChange=${(/** @type {Partial<Variable>} */ change) =>
-                  set(variables.map((other, index) => index === at ? { ...other, ...change } : other))}
-                onRemove=${() => set(variables.filter((_, index) => index !== at))} />
-            `
-          )}
-          </tbody>
-        </table></div>
+        <${Table} kind="variables" columns=${[
+          "Name",
+          "Value",
+          ...(mayChange ? [["Remove", "unseen"]] : []),
+        ]}>${variables.map((one, at) =>
+          html`
+            <${VariableRow} key=${at} variable=${one} mayChange=${mayChange} isShown=${isShown}
+              secrets=${secrets.value ?? []}
+              onChange=${(/** @type {Partial<Variable>} */ change) =>
+                set(variables.map((other, index) => index === at ? { ...other, ...change } : other))}
+              onRemove=${() => set(variables.filter((_, index) => index !== at))} />
+          `
+        )}<//>
         ${variables.length === 0 && html`<p class="quiet">There are none.</p>`}
         ${mayChange && html`
           <p class="actions">
@@ -177,26 +177,15 @@ function SecretsPanel({ app, name, secrets, used, reload }) {
       <h2 id="secrets">Secrets</h2>
       <p class="quiet">Values are stored encrypted and never shown.</p>
       ${secrets.length > 0 && html`
-        <div class="scroll" tabindex="0" role="group" aria-label="Table">
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">Name</th>
-                <th scope="col" class="number">Version</th>
-                <th scope="col" class="number">Set</th>
-              </tr>
-            </thead>
-            <tbody>${secrets.map((one) =>
-              html`
-                <tr key=${one.name}>
-                  <th scope="row">${one.name}</th>
-                  <td class="number">${one.version}</td>
-                  <td class="number">${ago(one.createdAt, now)}</td>
-                </tr>
-              `
-            )}</tbody>
-          </table>
-        </div>
+        <${Table} columns=${["Name", ["Version", "number"], ["Set", "number"]]}>${secrets.map((one) =>
+          html`
+            <tr key=${one.name}>
+              <th scope="row">${one.name}</th>
+              <td class="number">${one.version}</td>
+              <td class="number">${ago(one.createdAt, now)}</td>
+            </tr>
+          `
+        )}<//>
       `}
       ${app.api.mayChange && html`<form class="secret" onSubmit=${submit}>
         <label>Name <input required value=${secret} list="secret-names" autocomplete="off" spellcheck=${false}
