@@ -131,7 +131,7 @@ export function makeParts(
   const deploys = new DeployQueue();
   const running = new RunningDeploys();
   const statuses = new ServiceStatuses(services, deploys);
-  const spells = new SpellLog(Date.now);
+  const spells = new SpellLog(clock, Date.now);
   const statusWatch = new StatusWatch(statuses, [spells, new StatusEvents(events)]);
   const reserve = new FileReserve(clock, RESERVED_FILES);
   const freedMemory = new FreedMemory(clock);
@@ -270,7 +270,7 @@ export function makeParts(
   const api = adminApi({
     ...{ config, clock, stopping: stopping.signal, catalog, deployer, store, dataDir, secrets, fleet, events },
     ...{ exec, metrics, meter, engine, hosts, signInAddresses, activator, running, waits, statistics },
-    past: new Past({ now: Date.now, services, store, requests, wakes, wakeLog, spells }),
+    past: new Past({ now: Date.now, catalog, store, requests, wakes, wakeLog, spells }),
     activity: new Activity({ services, statuses, fleet, statistics, meter, requests, lastHour }),
     certificateNames: new CertificateNames({ store, clock, now: Date.now }),
     control: new InstanceControl(router, services, drainTimeoutMs),
