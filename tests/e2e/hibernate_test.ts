@@ -85,7 +85,7 @@ swapTest(
     await program.logged("no instance hibernates", { reason: "the machine has no swap" });
     await until(async () => (await instanceOf(program))?.state === "paused");
     await swap.on();
-    await program.logged("idle instances hibernate");
+    await program.logged("idle instances hibernate", { level: "info" });
     await untilHibernated(program);
     assertEquals((await program.get("e2e-large", "/all")).text, sum);
   },
