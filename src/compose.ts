@@ -44,7 +44,7 @@ import { StatusEvents } from "./control/status_events.ts";
 import { StatusWatch } from "./control/status_watch.ts";
 import { Supervision } from "./control/supervision.ts";
 import { type Role, ROLES, TakeOver } from "./control/take_over.ts";
-import { Waits } from "./control/waits.ts";
+import { ServiceWaits } from "./control/service_waits.ts";
 import { DeployQueue } from "./deploy/deploy_queue.ts";
 import { Deployer } from "./deploy/deployer.ts";
 import { Publisher } from "./deploy/publisher.ts";
@@ -262,7 +262,7 @@ export function makeParts(
     now: Date.now,
   });
   const catalog = new Catalog(declared, services, statuses);
-  const waits = new Waits({ deploys: running, fleet, events, outputs: engine.launcher.outputs, now: Date.now });
+  const waits = new ServiceWaits({ deploys: running, fleet, events, outputs: engine.launcher.outputs, now: Date.now });
   events.onTick(() => waits.tell());
   const statistics = new Statistics(catalog, fleet, activator);
   const tokens = new Tokens(store, dataDir.token);

@@ -28,7 +28,7 @@ import { containerOf, eventOf, imageOf, infoOf, jsonLines, networkOf, shortName 
 import { hijack } from "./exec/hijack.ts";
 import { type ExecState, SocketExec } from "./exec/socket_exec.ts";
 import { framesOf } from "./frames.ts";
-import { LogSplitter } from "./logs/log_lines.ts";
+import { LogSplitter } from "./logs/log_splitter.ts";
 
 /** After this time, a request counts as stuck. It is long, since an engine under load may need many seconds. */
 const TIMEOUT_MS = 120_000;

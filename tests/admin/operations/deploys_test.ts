@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import type { WaitingNow } from "../../../src/control/waits.ts";
+import type { WaitingNow } from "../../../src/control/service_waits.ts";
 import { ClessError } from "../../../src/base/errors.ts";
 import { until } from "../../support/until.ts";
 import { foundService, good, newAdmin, problemOf } from "../kit.ts";

@@ -13,8 +13,8 @@ const FOLLOW_AFTER_MS = 2000;
 /** Of the app's last line, so much is told. */
 const MAX_LINE = 300;
 
-/** What {@linkcode Waits} works with. */
-export interface WaitsOptions {
+/** What {@linkcode ServiceWaits} works with. */
+export interface ServiceWaitsOptions {
   readonly deploys: Pick<RunningDeploys, "of" | "services">;
   readonly fleet: Pick<Fleet, "instances">;
   readonly events: Pick<EventLog, "tell">;
@@ -34,12 +34,12 @@ export interface WaitingNow extends Waiting {
 }
 
 /** Knows what deploys and starts wait for. */
-export class Waits {
-  readonly #options: WaitsOptions;
+export class ServiceWaits {
+  readonly #options: ServiceWaitsOptions;
   /** The last lines of the apps whose output is followed, by instance. */
   readonly #lines = new Map<string, string | undefined>();
 
-  constructor(options: WaitsOptions) {
+  constructor(options: ServiceWaitsOptions) {
     this.#options = options;
   }
 

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { RunningDeploys } from "../../src/control/running_deploys.ts";
-import { Waits } from "../../src/control/waits.ts";
+import { ServiceWaits } from "../../src/control/service_waits.ts";
 import { Instance } from "../../src/pool/instance.ts";
 import { FakeClock, settle } from "../support/fake_clock.ts";
 import { newRevision } from "../support/kit.ts";
@@ -36,7 +36,7 @@ function newWaits(output: { read: Output["read"] } = new Output()) {
   const told: unknown[][] = [];
   const deploys = new RunningDeploys();
   const time = { now: Date.now() };
-  const waits = new Waits({
+  const waits = new ServiceWaits({
     deploys,
     fleet: { instances: () => instances.filter(({ gone }) => !gone.aborted) },
     events: { tell: (...event) => void told.push(event) },
