@@ -190,6 +190,26 @@ dashboardTest("variables are hidden until they are asked for, and a change is a 
   assertEquals(await page.getByText("hidden", { exact: true }).count(), 0);
 });
 
+dashboardTest("edits of variables stay when somebody else deploys meanwhile, which is told", {}, async (rig) => {
+  const { page, program } = rig;
+  await deployWeb(rig, "Hello");
+  await rig.open({ hash: "#/services/web/environment" });
+  await page.getByLabel("Show values").check();
+  await page.getByLabel("Value of GREETING").fill("Mine");
+  const body = { image: "golang-docker", env: { GREETING: "Theirs", LEVEL: "info" } };
+  assertEquals((await program.send("PUT", "/v1/services/web", body)).status, 200);
+  await page.getByText("web-00002 has been deployed meanwhile").waitFor();
+  await page.getByText("It has changed GREETING too").waitFor();
+  assertEquals(await page.getByLabel("Value of GREETING").inputValue(), "Mine");
+  assertEquals(await page.getByLabel("Value of LEVEL").inputValue(), "info");
+  assertEquals(await barriers(page), []);
+  await page.getByRole("button", { name: "Deploy", exact: true }).click();
+  await page.getByRole("status").getByText("web-00003 is deployed").waitFor();
+  const { json } = await program.send("GET", "/v1/services/web/revisions/web-00003");
+  assertEquals(json.template.env, { GREETING: "Mine", LEVEL: "info" });
+  await page.getByText("deployed meanwhile").waitFor({ state: "detached" });
+});
+
 dashboardTest("why a service fails is told first, with what its app wrote last", {
   prepare: (dataDir) => paintScenery(dataDir, { now: Date.now() }),
 }, async (rig) => {

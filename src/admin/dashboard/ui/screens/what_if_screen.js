@@ -1,10 +1,10 @@
 // @ts-check
 /// <reference lib="dom" />
-import { useRef, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { servicePath } from "../api.js";
 import { changeTemplate, together } from "../changes.js";
 import { html } from "../html.js";
-import { useEvents, useLoaded } from "../live.js";
+import { useEvents, useKept, useLoaded } from "../live.js";
 import { amountText, changeText, countText } from "../model/format.js";
 import { changedSettings, CHOICES, settingText, TITLES } from "../model/idle_settings.js";
 import { serviceHash } from "../model/route.js";
@@ -38,9 +38,7 @@ export function WhatIfScreen({ app }) {
   useEvents(app.events, ({ type }) => {
     if (/^service\.(created|changed|deleted)$/.test(type)) loaded.reload(SETTLE_MS);
   });
-  const shown = useRef(loaded.value);
-  shown.current = loaded.value ?? shown.current; // while others are loaded
-  const estimates = shown.current;
+  const estimates = useKept(loaded.value);
   if (estimates === undefined) {
     return html`
       <h1 class="headline">What if</h1>
