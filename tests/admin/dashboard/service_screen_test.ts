@@ -169,6 +169,13 @@ dashboardTest("the log follows what is written, can be paused, and can be search
   await page.getByLabel("Search the log").fill("while-");
   await log.getByText("asked for /before").waitFor({ state: "detached" });
   await page.getByText("2 found").waitFor();
+  // Each line has its instance, unless one is chosen.
+  const [instance] = await program.containers("talks");
+  const end = instance!.split("-").at(-1)!;
+  await log.getByText(end).first().waitFor();
+  await page.getByLabel("Instance").selectOption(instance!);
+  await log.getByText(end).first().waitFor({ state: "detached" });
+  await log.getByText("asked for /while-paused").waitFor();
 });
 
 dashboardTest("variables are hidden until they are asked for, and a change is a deploy", {}, async (rig) => {

@@ -1,6 +1,6 @@
 // @ts-check
 /// <reference lib="dom" />
-import { age, ago, sizeText } from "../model/format.js";
+import { age, ago, shortId, sizeText } from "../model/format.js";
 import { html } from "../html.js";
 import { useEvents, useLoaded, useNow } from "../live.js";
 import { Table } from "../parts/table.js";
@@ -42,7 +42,7 @@ export function InstancesPanel({ app, service: { name, state } }) {
           <${Table} columns=${COLUMNS}>${instances.map((one) =>
             html`
               <tr key=${one.id}>
-                <th scope="row" title=${one.id}>${shortId(one, name)}</th>
+                <th scope="row" title=${one.id}>${shortId(one.id, name)}</th>
                 <td><span class=${`state ${one.state}`} title=${one.failure}>${one.state}</span></td>
                 <td class="number">${one.inFlight}</td>
                 <td class="number">${one.memoryBytes === undefined ? "-" : sizeText(one.memoryBytes)}</td>
@@ -59,16 +59,6 @@ export function InstancesPanel({ app, service: { name, state } }) {
         `}
     </section>
   `;
-}
-
-/**
- * The id without what all have: the revision's number and the random end.
- *
- * @param {InstanceJson} instance
- * @param {string} service
- */
-function shortId({ id }, service) {
-  return id.replace(`cless-${service}-`, "").replace(`${service}-`, "");
 }
 
 /**
