@@ -262,7 +262,11 @@ export function makeParts(
     now: Date.now,
   });
   const catalog = new Catalog(declared, services, statuses);
-  const waits = new ServiceWaits({ deploys: running, fleet, events, outputs: engine.launcher.outputs, now: Date.now });
+  const waits = new ServiceWaits({
+    ...{ deploys: running, fleet, events, images: launcher },
+    outputs: engine.launcher.outputs,
+    now: Date.now,
+  });
   events.onTick(() => waits.tell());
   const statistics = new Statistics(catalog, fleet, activator);
   const tokens = new Tokens(store, dataDir.token);
