@@ -6,6 +6,7 @@ import { servicePath } from "../api.js";
 import { age } from "../model/format.js";
 import { html } from "../html.js";
 import { useLoaded, useNow } from "../live.js";
+import { fieldText } from "../model/settings.js";
 import { Table } from "../parts/table.js";
 import { differences } from "../model/template_diff.js";
 
@@ -100,7 +101,7 @@ function Differences({ api, name, before, after }) {
     <${Table} columns=${["Field", before, after]}>${found.map(({ field, before, after }) =>
       html`
         <tr key=${field}>
-          <th scope="row">${field}</th>
+          <th scope="row" title=${field}>${fieldText(field)}</th>
           <td class="wide">
             <del>${shown(field, before)}</del>
           </td>

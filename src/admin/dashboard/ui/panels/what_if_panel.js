@@ -82,7 +82,7 @@ export function WhatIfPanel({ app, service, reload }) {
           sizeText(memory.hibernatedBytes)
         } hibernated.`}
         ${!canHibernate && " This machine cannot move memory to the disk now: hibernating has no effect."}
-        ${minInstances > 0 && ` It always runs ${minInstances} (minInstances): they do not sleep.`}</p>
+        ${minInstances > 0 && ` It always runs ${countText(minInstances, "instance")}, which do not sleep.`}</p>
       <div class="what-if">
         <div class="settings">${/** @type {IdleSetting[]} */ (Object.keys(TITLES)).map((
           key,
