@@ -44,7 +44,7 @@ import { StatusEvents } from "./control/status_events.ts";
 import { StatusWatch } from "./control/status_watch.ts";
 import { Supervision } from "./control/supervision.ts";
 import { type Role, ROLES, TakeOver } from "./control/take_over.ts";
-import { Waits } from "./control/waits.ts";
+import { ServiceWaits } from "./control/service_waits.ts";
 import { DeployQueue } from "./deploy/deploy_queue.ts";
 import { Deployer } from "./deploy/deployer.ts";
 import { Publisher } from "./deploy/publisher.ts";
@@ -131,7 +131,7 @@ export function makeParts(
   const deploys = new DeployQueue();
   const running = new RunningDeploys();
   const statuses = new ServiceStatuses(services, deploys);
-  const spells = new SpellLog(Date.now);
+  const spells = new SpellLog(clock, Date.now);
   const statusWatch = new StatusWatch(statuses, [spells, new StatusEvents(events)]);
   const reserve = new FileReserve(clock, RESERVED_FILES);
   const freedMemory = new FreedMemory(clock);
@@ -262,7 +262,11 @@ export function makeParts(
     now: Date.now,
   });
   const catalog = new Catalog(declared, services, statuses);
-  const waits = new Waits({ deploys: running, fleet, events, outputs: engine.launcher.outputs, now: Date.now });
+  const waits = new ServiceWaits({
+    ...{ deploys: running, fleet, events, images: launcher },
+    outputs: engine.launcher.outputs,
+    now: Date.now,
+  });
   events.onTick(() => waits.tell());
   const statistics = new Statistics(catalog, fleet, activator);
   const tokens = new Tokens(store, dataDir.token);
@@ -270,7 +274,7 @@ export function makeParts(
   const api = adminApi({
     ...{ config, clock, stopping: stopping.signal, catalog, deployer, store, dataDir, secrets, fleet, events },
     ...{ exec, metrics, meter, engine, hosts, signInAddresses, activator, running, waits, statistics },
-    past: new Past({ now: Date.now, services, store, requests, wakes, wakeLog, spells }),
+    past: new Past({ now: Date.now, catalog, store, requests, wakes, wakeLog, spells }),
     activity: new Activity({ services, statuses, fleet, statistics, meter, requests, lastHour }),
     certificateNames: new CertificateNames({ store, clock, now: Date.now }),
     control: new InstanceControl(router, services, drainTimeoutMs),

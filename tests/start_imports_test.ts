@@ -4,7 +4,7 @@ import { codeOf, readSources, resolve, type Sources } from "./support/sources.ts
 
 /** What only some requests or other verbs need: together they took 45 ms of a start, and 21 MB. */
 const LATE = [
-  ...["zod", "@hono/zod-openapi", "yaml", "prom-client", "oauth4webapi"],
+  ...["zod", "@hono/zod-openapi", "yaml", "oauth4webapi"],
   ...["htm", "preact", "preact/hooks", "uplot/dist/uPlot.iife.min.js"],
 ];
 /** Comes along with one of them; no file imports it by its own name, and those of the start must not begin to. */
@@ -52,7 +52,6 @@ Deno.test({
     const later = [
       "src/admin/routes.ts",
       "src/admin/dashboard/files.ts",
-      "src/admin/prometheus.ts",
       "src/deploy/config_file.ts",
       "src/access/oidc/provider.ts",
     ];

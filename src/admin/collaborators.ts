@@ -19,7 +19,7 @@ import type { RunningDeploys } from "../control/running_deploys.ts";
 import type { Secrets } from "../control/secrets/secrets.ts";
 import type { Statistics } from "../control/statistics.ts";
 import type { Store } from "../control/store.ts";
-import type { Waits } from "../control/waits.ts";
+import type { ServiceWaits } from "../control/service_waits.ts";
 import type { Deployer } from "../deploy/deployer.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import type { ServiceLogLine } from "../logs/instance_output.ts";
@@ -42,7 +42,7 @@ export interface Collaborators {
     "deploy" | "plan" | "setTraffic" | "rollback" | "delete" | "deleteTried" | "deleteRevision"
   >;
   readonly running: Pick<RunningDeploys, "of">;
-  readonly waits: Pick<Waits, "of">;
+  readonly waits: Pick<ServiceWaits, "of">;
   readonly control: Pick<InstanceControl, "wake" | "sleep">;
   readonly exec: Pick<ExecSessions, "find" | "run">;
   readonly store: Pick<Store, "backup" | "deploys" | "history">;
@@ -56,7 +56,7 @@ export interface Collaborators {
   readonly activity: Pick<Activity, "now">;
   readonly past: Pick<Past, "hours" | "minutes" | "timelines" | "wakeLog" | "wakes">;
   readonly meter: Pick<UsageMeter, "costs" | "usages">;
-  readonly metrics: Pick<Metrics, "text">;
+  readonly metrics: Metrics;
   readonly estimates: Pick<Estimates, "basisOf">;
   readonly engine: {
     /** Whether the memory of instances can be moved to disk now. */

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { WAITS } from "../control/waiting.ts";
-import type { WaitingNow } from "../control/waits.ts";
+import type { WaitingNow } from "../control/service_waits.ts";
 import { time, timeOf } from "./common_fields.ts";
 
 /** What a deploy, a start or a wake waits for, in JSON. The event `service.waiting` has the same fields. */

@@ -73,11 +73,12 @@ export function variableOf(flag: string): string {
 /**
  * Makes the settings from flags, `CLESS_…` environment variables (a flag wins) and defaults.
  *
- * @throws {UsageError} If a value is wrong; it names the flag or variable, and what is allowed.
+ * @throws {UsageError} If values are wrong; it names each flag or variable, and what is allowed.
  */
 export function readConfig(given: GivenFlags, surroundings: Surroundings) {
   /** Where each flag was given: `--FLAG` or the name of its variable. */
   const sources = new Map<string, string>();
+  const mistakes: string[] = [];
   /** All values of a flag; `split` splits the text of a variable. */
   const values = <T>(flag: string, parse: (text: string) => T, split: (text: string) => string[]): T[] => {
     const onCommandLine = given.get(flag);
@@ -86,11 +87,12 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings) {
       ? [`--${flag}`, onCommandLine]
       : [variableOf(flag), variable ? split(variable) : []];
     if (texts.length > 0) sources.set(flag, source);
-    return texts.map((text) => {
+    return texts.flatMap((text) => {
       try {
-        return parse(text);
+        return [parse(text)];
       } catch (error) {
-        throw new UsageError(`${source}: "${text}" is not allowed: ${messageOf(error)}`);
+        mistakes.push(`${source}: "${text}" is not allowed: ${messageOf(error)}`);
+        return [];
       }
     });
   };
@@ -113,12 +115,12 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings) {
   /** Whether apps are kept from all ports of their host except the proxy's. */
   const noHostAccess = toggle("no-host-access", false);
   if (noHostAccess && !surroundings.root) {
-    throw new UsageError(
+    mistakes.push(
       "--no-host-access needs root, since it sets rules of the firewall; run cless with sudo, or leave it out",
     );
   }
   const memoryBudgetBytes = one("memory-budget", parseMemoryBudget, undefined) ?? Math.floor(surroundings.memory() / 2);
-  return Object.freeze({
+  const config = Object.freeze({
     /** The flags that were given, each with where: `--FLAG`, or the name of its variable. */
     sources: sources as ReadonlyMap<string, string>,
     listen: listen.length > 0 ? listen : [{ hostname: "0.0.0.0", port: 80 }],
@@ -193,6 +195,8 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings) {
     logFormat: one("log-format", choice("text", "json"), surroundings.terminal ? "text" : "json"),
     logLevel: one("log-level", choice("debug", "info", "warning", "error"), "info"),
   });
+  if (mistakes.length > 0) throw new UsageError(mistakes);
+  return config;
 }
 
 /** Whether a `cless serve` depends on a variable. */

@@ -85,16 +85,32 @@ export function shuttingDown(): ClessError {
   return new ClessError("draining", "cless is shutting down", { retryAfterS: 5 });
 }
 
-/** A wrong flag, value or verb: the message is one line, and the program ends with exit code 2. */
+/** A wrong flag, value or verb; exit code 2. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
+  /** What the user is told, a line for each mistake. */
+  readonly lines: readonly string[];
+
+  /** @param mistakes What is wrong: one mistake, or several. */
+  constructor(mistakes: string | readonly string[]) {
+    const all = [mistakes].flat();
+    super(all.join("; "));
+    this.lines = all.map(messageOf);
+  }
 }
 
-/** A problem that the operator has to solve before cless can work; exit code 1. The message is one line. */
+/** A problem that the operator has to solve before cless can work; exit code 1. */
 export class OperatorError extends Error {
   override readonly name = "OperatorError";
-  /** What the operator is told, line by line: the message, unless there are several problems. */
-  readonly lines: readonly string[] = [messageOf(this)];
+  /** What the operator is told, a line for each problem. */
+  readonly lines: readonly string[];
+
+  /** @param problems What is wrong: one problem, or several. */
+  constructor(problems: string | readonly string[], options?: ErrorOptions) {
+    const all = [problems].flat();
+    super(all.join("; "), options);
+    this.lines = all.map(messageOf);
+  }
 }
 
 /** The message of anything that was thrown, on one line. */

@@ -4,7 +4,7 @@ import { UsageError } from "../base/errors.ts";
 import { defined } from "../model/defined.ts";
 import { parseRanges } from "../model/ip.ts";
 import { parseMemory } from "../model/memory.ts";
-import { type Call, checked, parseNumber, parseWhole, readPairs } from "./verb.ts";
+import { type Call, checked, parseNumber, parseWhole } from "./verb.ts";
 
 /** What `--unset` resets of who may use a service, how much it accepts, and maintenance. */
 export const ACCESS_UNSETS = [
@@ -30,20 +30,13 @@ export interface AccessChange {
   readonly maintenance?: string;
 }
 
-/** Reads the flags. No error message contains a hash. @throws {UsageError} */
+/** Reads the flags. No mistake contains a hash. */
 export function readAccessChange(call: Call): AccessChange {
   const pass = call.flags.get("basic-pass");
   const secret = call.text("oidc-client-secret");
-  const users = call.texts("basic");
-  // A hash has = in it.
-  if (users.some((text) => text.startsWith("$"))) {
-    throw new UsageError("--basic needs USER=HASH: it begins with a hash");
-  }
-  const basic = readPairs(users, "--basic", "USER=HASH");
-  for (const [user, hash] of Object.entries(basic)) checkHash(user, hash);
   return defined({
     allow: call.read("allow", checked((text) => parseRanges([text]))),
-    basic,
+    basic: call.pairs("basic", "USER=HASH", checkHash),
     except: call.texts("open-path"),
     oidcAllow: call.texts("oidc-allow"),
     pass: typeof pass === "boolean" ? pass : undefined,
@@ -64,6 +57,8 @@ export function readAccessChange(call: Call): AccessChange {
 }
 
 function checkHash(user: string, hash: string): void {
+  // A hash has = in it.
+  if (user.startsWith("$")) throw new UsageError("--basic needs USER=HASH: it begins with a hash");
   try {
     parsePasswordHash(hash);
   } catch {

@@ -14,14 +14,12 @@ const NO_ROUTE = "There is no such resource";
 export class ApiError extends OperatorError {
   readonly status: number;
   readonly output: readonly string[];
-  override readonly lines: readonly string[];
 
   /** @param lines What is wrong, line by line. */
   constructor(status: number, lines: readonly string[], output: readonly string[] = []) {
-    super(lines.join("; "));
+    super(lines);
     this.status = status;
     this.output = output;
-    this.lines = lines;
   }
 }
 

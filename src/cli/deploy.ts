@@ -13,12 +13,13 @@ import { deploysOf } from "./deploys.ts";
 import { type Flag, flag, inGroup } from "./flags.ts";
 import { limitText } from "./look.ts";
 import { changesText, type DeclaredService, previewLine } from "./preview.ts";
+import { nearestService } from "./nearest_service.ts";
 import { Progress } from "./progress.ts";
 import { INTERRUPTED, untilInterrupted } from "./streams.ts";
 import { mergeChange, readEnvFile, type TemplateChange } from "./template_change.ts";
 import { stderrScreen } from "./terminal.ts";
 import { plainText, splitText } from "./text.ts";
-import { type Call, checked, clientVerb, JSON_FLAG, parseNumber, parseWhole, printJson, readPairs } from "./verb.ts";
+import { type Call, checked, clientVerb, JSON_FLAG, parseNumber, parseWhole, printJson } from "./verb.ts";
 
 const FLAGS: readonly Flag[] = [
   ...inGroup("Container", {
@@ -113,14 +114,19 @@ export const deploy = clientVerb({
     "cless deploy web --image ghcr.io/acme/web:v2 --traffic 0 --tag next",
     'cless deploy web --basic "alice=$(cless password)" --rate 20',
   ],
+  check: (call) => {
+    readChange(call);
+    call.whole("traffic");
+  },
   run: async (call) => {
     const { args: [name = ""], client } = call;
-    const change = await readChange(call);
+    const change = await withFiles(call, readChange(call));
     const request = defined({ traffic: call.whole("traffic"), tag: call.text("tag") });
     const put: Put = (query, signal) =>
       changeService(client, name, async (before) => {
         if (before === undefined && change.fields["image"] === undefined) {
-          throw new UsageError(`there is no service ${name} yet, and a new one needs --image IMAGE`);
+          const nearest = await nearestService(client, [name]);
+          throw new UsageError(`there is no service ${name} yet, and a new one needs --image IMAGE${nearest}`);
         }
         const latest = before && await client.get<RevisionJson>(servicePath(name, "revisions", before.latestRevision));
         const body = { ...mergeChange(latest?.template, before, change), ...request };
@@ -234,14 +240,15 @@ const FIELDS: Readonly<Record<string, readonly [field: string, read?: (text: str
   ...Object.fromEntries(ACCESS_UNSETS.map((flag) => [flag, [flag]])),
 };
 
-/**
- * Reads the flags. No error message contains a variable's value. @throws {UsageError} @throws {OperatorError} For a
- * wrong file.
- */
-async function readChange(call: Call): Promise<TemplateChange> {
-  const env = readPairs(call.texts("env"), "--env", "KEY=VALUE");
+/** Adds the variables of `--env-file` to a change. @throws {OperatorError} For a wrong file. */
+async function withFiles(call: Call, change: TemplateChange): Promise<TemplateChange> {
   const files = [];
   for (const file of call.texts("env-file")) files.push(await readEnvFile(file));
+  return { ...change, env: Object.assign({}, ...files, change.env) };
+}
+
+/** Reads the flags, except for the files that they name. No mistake contains a variable's value. */
+function readChange(call: Call): TemplateChange {
   const command = call.texts("command");
   const fields: Record<string, unknown> = command.length > 0 ? { command } : {};
   for (const [flag, [field, read]] of Object.entries(FIELDS)) {
@@ -250,7 +257,7 @@ async function readChange(call: Call): Promise<TemplateChange> {
   return {
     unset: call.read("unset", parseUnset),
     fields: defined({ image: call.text("image"), readOnly: call.flags.get("read-only"), ...fields }),
-    env: Object.assign({}, ...files, env),
+    env: call.pairs("env", "KEY=VALUE"),
     liveness: defined({
       path: call.text("liveness-path"),
       every: call.read("liveness-every", checked(parseDuration))[0],
@@ -259,7 +266,7 @@ async function readChange(call: Call): Promise<TemplateChange> {
       add: call.read("cap-add", parseCapability),
       drop: call.read("cap-drop", (text) => text === "ALL" ? text : parseCapability(text)),
     },
-    secretEnv: readPairs(call.texts("secret-env"), "--secret-env", "KEY=NAME"),
+    secretEnv: call.pairs("secret-env", "KEY=NAME"),
     unsetEnv: call.texts("unset-env"),
     volumes: call.read("volume", parseVolume),
     domains: call.texts("domain"),

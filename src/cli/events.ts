@@ -29,6 +29,9 @@ export const events = clientVerb({
     "cless events -f --service web",
     `cless events --json | jq -r 'select(.type == "instance.failed").reason'`,
   ],
+  check: (call) => {
+    call.whole("tail");
+  },
   run: async (call) => {
     const isJson = call.on("json");
     const show = isJson ? jsonLine : shower(paintFor(Deno.stdout, call.surroundings));

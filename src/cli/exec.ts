@@ -5,6 +5,7 @@ import { defined } from "../model/defined.ts";
 import { servicePath } from "./client.ts";
 import { ExecSession, type SessionEnd } from "./exec_session.ts";
 import { flag } from "./flags.ts";
+import { withNearest } from "./nearest_service.ts";
 import { RawTerminal, terminalSize, USUAL_SIZE } from "./raw_terminal.ts";
 import { Progress } from "./progress.ts";
 import { onlyWaits, stderrScreen } from "./terminal.ts";
@@ -42,7 +43,8 @@ export const exec = clientVerb({
     const hasTerminal = call.flags.has("tty") ? call.on("tty") : isAtTerminal;
     try {
       return await run(call, hasTerminal ? terminalSize() ?? USUAL_SIZE : undefined);
-    } catch (error) {
+    } catch (thrown) {
+      const error = await withNearest(thrown, call.client, call.args.slice(0, 1));
       if (!(error instanceof OperatorError)) throw error;
       error.lines.forEach((line) => console.error(`cless: ${line}`));
       return EXEC_CODE.failed;

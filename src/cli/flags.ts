@@ -46,22 +46,32 @@ export function inGroup(group: string, flags: Readonly<Record<string, string>>):
 /** Flags that every verb has. */
 export const COMMON: readonly Flag[] = [flag("-h, --help", "Show this help")];
 
+/** What is on a command line. */
+export interface ParsedFlags {
+  /** The flags by name. */
+  readonly given: GivenFlags;
+  /** The other arguments. */
+  readonly rest: string[];
+  /** What is wrong: an unknown flag, a flag without its value, or a repeated flag that is not repeatable. */
+  readonly mistakes: readonly string[];
+}
+
 /**
- * Parses a verb's arguments. Returns the flags by name, and the other arguments.
+ * Parses a verb's arguments.
  *
- * @param hint What to do about an unknown flag, as the end of the error message.
- * @throws {UsageError} For an unknown flag, a flag without its value, or a repeated flag that is not repeatable.
+ * @param hint What to do about an unknown flag, as the end of the mistake.
  */
 export function parseFlags(
   args: readonly string[],
   flags: readonly Flag[],
   hint = "; --help shows the flags",
-): { given: GivenFlags; rest: string[] } {
+): ParsedFlags {
+  const mistakes: string[] = [];
   const all = [...flags, ...COMMON];
   const valued = all.filter((flag) => flag.value !== undefined).map((flag) => flag.name);
   const switches = all.filter((flag) => flag.value === undefined).map((flag) => flag.name);
   const rest: string[] = [];
-  const parsed = parseArgs(normalize(args, all), {
+  const parsed = parseArgs(normalize(args, all, mistakes), {
     string: valued,
     collect: [...valued, ...switches],
     boolean: switches,
@@ -74,7 +84,9 @@ export function parseFlags(
       if (switches.includes(key.replace(/^no-/, ""))) return true;
       const name = arg.replace(/=.*$/s, "");
       const nearest = didYouMean(name.replace(/^-+(?:no-)?/, ""), [...valued, ...switches], (near) => `--${near}`);
-      throw new UsageError(`unknown flag ${name}${nearest || hint}`);
+      const mistake = `unknown flag ${name}${nearest || hint}`;
+      if (!mistakes.includes(mistake)) mistakes.push(mistake); // the parser asks for each letter
+      return false;
     },
   });
   const given = new Map<string, readonly string[] | boolean>();
@@ -82,19 +94,21 @@ export function parseFlags(
     const values = [parsed[flag.name]].flat();
     if (values.length === 0) continue;
     const texts = values.map(String);
-    if (texts.includes("")) throw new UsageError(valueMissing(flag));
+    if (texts.includes("")) mistakes.push(valueMissing(flag));
     const isTooOften = flag.value !== undefined && !flag.repeatable && texts.length > 1;
-    if (isTooOften) throw new UsageError(`--${flag.name} was given ${texts.length} times`);
-    given.set(flag.name, flag.value === undefined ? values.at(-1) === true : texts);
+    if (isTooOften) mistakes.push(`--${flag.name} was given ${texts.length} times`);
+    const known = texts.filter((text) => text !== "");
+    if (flag.value === undefined) given.set(flag.name, values.at(-1) === true);
+    else if (known.length > 0) given.set(flag.name, known);
   }
-  return { given, rest: [...rest, ...parsed._.map(String)] };
+  return { given, rest: [...rest, ...parsed._.map(String)], mistakes };
 }
 
 /**
  * Rewrites the arguments for the parser. `--flag value` becomes `--flag=value`, so that a value may begin with a
- * hyphen. A letter becomes the full name of its flag.
+ * hyphen. A letter becomes the full name of its flag. What is a mistake is left out, and added to the mistakes.
  */
-function normalize(args: readonly string[], flags: readonly Flag[]): string[] {
+function normalize(args: readonly string[], flags: readonly Flag[], mistakes: string[]): string[] {
   const normal: string[] = [];
   for (let at = 0; at < args.length; at++) {
     const letters = spelledOut(args[at]!, flags);
@@ -103,15 +117,20 @@ function normalize(args: readonly string[], flags: readonly Flag[]): string[] {
     if (arg === "--") return [...normal, ...args.slice(at)];
     const switched = /^--(?:no-)?([^=]+)=/.exec(arg)?.[1];
     if (flags.some(({ name, value }) => name === switched && value === undefined)) {
-      throw new UsageError(`--${switched} takes no value; write --${switched} or --no-${switched}`);
+      mistakes.push(`--${switched} takes no value; write --${switched} or --no-${switched}`);
+      continue;
     }
     const flag = flags.find(({ name, short }) => arg === `--${name}` || arg === `-${short}`);
     if (flag?.value === undefined) {
       normal.push(flag === undefined ? arg : `--${flag.name}`);
       continue;
     }
-    const next = args[++at];
-    if (next === undefined || next.startsWith("--")) throw new UsageError(valueMissing(flag, next));
+    const next = args[at + 1];
+    if (next === undefined || next.startsWith("--")) {
+      mistakes.push(valueMissing(flag, next));
+      continue;
+    }
+    at++;
     normal.push(`--${flag.name}=${next}`);
   }
   return normal;
@@ -143,13 +162,27 @@ export function didYouMean(word: string, known: readonly string[], show = (near:
   return near === undefined ? "" : `; did you mean ${show(near)}?`;
 }
 
-/** The known word that a misspelled word was probably meant to be; `undefined` if none is near. */
+/**
+ * The known word that a misspelled, shortened or longer word was probably meant to be; `undefined` if none is near, or
+ * several are.
+ */
 export function nearest(word: string, known: readonly string[]): string | undefined {
+  return misspelled(word, known) ?? onlyOne(known.filter((one) => one.startsWith(word))) ??
+    onlyOne(known.filter((one) => word.startsWith(`${one}-`) || word.endsWith(`-${one}`)));
+}
+
+function misspelled(word: string, known: readonly string[]): string | undefined {
   const near = closestString(word, known);
   const most = Math.max(1, Math.floor(Math.max(word.length, near.length) / 3));
   if (levenshteinDistance(word, near) <= most) return near;
   const letters = (text: string) => [...text].sort().join("");
   return known.find((one) => letters(one) === letters(word)); // such as lgos
+}
+
+/** The only word, or the one that all others only continue, as `env` of `env` and `env-file`. */
+function onlyOne(words: readonly string[]): string | undefined {
+  const [shortest] = words.toSorted((a, b) => a.length - b.length);
+  return words.every((word) => word.startsWith(shortest!)) ? shortest : undefined;
 }
 
 /** Parses a text that was given on the command line. @throws {UsageError} If `parse` throws a RangeError. */

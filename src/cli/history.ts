@@ -30,6 +30,9 @@ export const history = clientVerb({
     "Of the deploys, the newest 20 that worked are kept, and the newest 20 that failed or were called off, until the service is deleted. --deploys shows the whole reason and the last output of the newest three that failed, --deploys --json those of all.",
   ],
   example: ["cless history web", "cless history web --deploys"],
+  check: (call) => {
+    call.whole("limit");
+  },
   run: async (call) => {
     const { args: [name = ""], client } = call;
     const limit = call.whole("limit") ?? LIMIT;

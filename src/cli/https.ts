@@ -1,7 +1,9 @@
 import { UsageError } from "../base/errors.ts";
+import { parsePlainPath } from "../edge/settings.ts";
 import { type Flag, inGroup } from "./flags.ts";
 import { switchOff, switchOn } from "./https_on.ts";
-import { runEdge } from "./https_run.ts";
+import { runEdge, wiringOf } from "./https_run.ts";
+import { readEdgeFlags } from "./https_settings.ts";
 import { showStatus } from "./https_status.ts";
 import { CLIENT_FLAGS } from "./client_settings.ts";
 import { actionOf, type Call, clientVerb } from "./verb.ts";
@@ -62,11 +64,16 @@ export const https = clientVerb({
     "sudo cless https status",
     "sudo cless https off",
   ],
-  run: async (call) => {
-    const action = call.args[0]!;
-    const act = actionOf("https", action, ACTIONS);
-    const surplus = [...call.flags.keys()].find((name) => !FLAGS[action]!.some((flag) => flag.name === name));
-    if (surplus !== undefined) throw new UsageError(`--${surplus} is not for https ${action}`);
-    return await act(call);
+  check: (call) => {
+    const [action] = call.args;
+    if (action === undefined || call.attempt(() => actionOf("https", action, ACTIONS)) === undefined) return;
+    const surplus = [...call.flags.keys()].filter((name) => !FLAGS[action]!.some((flag) => flag.name === name));
+    call.attempt(() => {
+      if (surplus.length > 0) throw new UsageError(surplus.map((name) => `--${name} is not for https ${action}`));
+    });
+    if (action === "on" || action === "run") readEdgeFlags(call);
+    if (action === "on") call.read("caddy", parsePlainPath);
+    if (action === "run") wiringOf(call);
   },
+  run: (call) => actionOf("https", call.args[0]!, ACTIONS)(call),
 });

@@ -78,7 +78,8 @@ async function untilSignal(child: CaddyChild): Promise<number> {
   }
 }
 
-function wiringOf(call: Call): Wiring {
+/** What the flags say about where Caddy, cless and their files are. */
+export function wiringOf(call: Call): Wiring {
   const storage = call.read("storage", (text) => parsePlainPath(resolve(text)))[0] ?? defaultStorage(call.surroundings);
   return defined({
     upstream: call.read("listen", parseEndpoint)[0] ?? { hostname: "127.0.0.1", port: 8080 },

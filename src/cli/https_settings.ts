@@ -15,25 +15,41 @@ import type { Call } from "./verb.ts";
 
 /** What the flags of `cless https` say about the certificates. @throws {UsageError} */
 export async function settingsOf(call: Call): Promise<EdgeSettings> {
-  const [domain] = call.read("domain", parseDomain);
-  if (domain === undefined) throw new UsageError(`https ${call.args[0]} needs --domain DOMAIN, such as example.org`);
-  if (call.on("staging") && call.text("acme-url") !== undefined) {
-    throw new UsageError("--staging is an --acme-url too: give one of them");
-  }
+  const { acmeUrl, certificate, domain, email, key, root } = readEdgeFlags(call);
   return defined({
-    domain,
-    email: call.read("email", parseEmail)[0],
-    own: await ownCertificateOf(call),
-    acmeUrl: call.on("staging") ? STAGING_URL : call.read("acme-url", parseAcmeUrl)[0],
-    acmeRoot: await rootOf(call),
+    domain: domain!,
+    email,
+    own: await ownCertificateOf(certificate, key),
+    acmeUrl: call.on("staging") ? STAGING_URL : acmeUrl,
+    acmeRoot: await rootOf(root),
     admin: call.on("admin"),
   });
 }
 
-async function ownCertificateOf(call: Call): Promise<OwnCertificate | undefined> {
-  const [certificate, key] = [pathOf(call, "cert"), pathOf(call, "key")];
-  if (certificate === undefined && key === undefined) return undefined;
-  if (certificate === undefined || key === undefined) throw new UsageError("--cert and --key belong together");
+/** Reads the flags about the certificates, without the files that they name. */
+export function readEdgeFlags(call: Call) {
+  const flags = {
+    domain: call.read("domain", parseDomain)[0],
+    email: call.read("email", parseEmail)[0],
+    acmeUrl: call.read("acme-url", parseAcmeUrl)[0],
+    certificate: pathOf(call, "cert"),
+    key: pathOf(call, "key"),
+    root: pathOf(call, "acme-ca-root"),
+  };
+  const isGiven = (flag: string) => call.text(flag) !== undefined;
+  const wrong = [
+    !isGiven("domain") && `https ${call.args[0]} needs --domain DOMAIN, such as example.org`,
+    call.on("staging") && isGiven("acme-url") && "--staging is an --acme-url too: give one of them",
+    isGiven("cert") !== isGiven("key") && "--cert and --key belong together",
+  ].filter((mistake) => mistake !== false);
+  call.attempt(() => {
+    if (wrong.length > 0) throw new UsageError(wrong);
+  });
+  return flags;
+}
+
+async function ownCertificateOf(certificate?: string, key?: string): Promise<OwnCertificate | undefined> {
+  if (certificate === undefined || key === undefined) return undefined;
   try {
     return await readOwn(certificate, key, Date.now());
   } catch (error) {
@@ -41,8 +57,7 @@ async function ownCertificateOf(call: Call): Promise<OwnCertificate | undefined>
   }
 }
 
-async function rootOf(call: Call): Promise<string | undefined> {
-  const root = pathOf(call, "acme-ca-root");
+async function rootOf(root: string | undefined): Promise<string | undefined> {
   if (root === undefined) return undefined;
   const pem = await Deno.readTextFile(root).catch(() => "");
   if (pem.includes("-----BEGIN CERTIFICATE-----")) return root;

@@ -28,6 +28,9 @@ export const logs = clientVerb({
     "If the service never worked, these are the last lines of its last deploy.",
   ],
   example: ["cless logs web -f --tail 20"],
+  check: (call) => {
+    call.whole("tail");
+  },
   run: async (call) => {
     const follow = call.on("follow");
     const query = {

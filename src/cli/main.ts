@@ -4,6 +4,7 @@ import { ApiError } from "./client.ts";
 import { didYouMean, parseFlags } from "./flags.ts";
 import { FOREIGN_VERBS } from "./foreign_verbs.ts";
 import { topHelp, verbHelp } from "./help.ts";
+import { withNearest } from "./nearest_service.ts";
 import { plainText } from "./text.ts";
 import { serve } from "./serve.ts";
 import { Call, type Verb } from "./verb.ts";
@@ -14,8 +15,7 @@ export async function main(args: readonly string[]): Promise<number> {
     return await runProgram(args);
   } catch (error) {
     if (error instanceof UsageError || error instanceof OperatorError) {
-      const lines = error instanceof OperatorError ? error.lines : [messageOf(error)];
-      lines.forEach((line) => console.error(`cless: ${line}`));
+      error.lines.forEach((line) => console.error(`cless: ${line}`));
       if (error instanceof ApiError) error.output.forEach((line) => console.error(`  ${plainText(line)}`));
       return error instanceof UsageError ? 2 : 1;
     }
@@ -44,28 +44,28 @@ async function runProgram(args: readonly string[]): Promise<number> {
 async function runVerb(verb: Verb, args: readonly string[]): Promise<number> {
   const hasCommand = verb.args?.includes("[CMD…]") === true;
   const hint = hasCommand ? "; write -- before a command with flags of its own" : undefined;
-  const { given, rest } = parseFlags(args, verb.flags, hint);
+  const { given, mistakes, rest } = parseFlags(args, verb.flags, hint);
   if (given.get("help") === true) {
     console.log(verbHelp(verb));
     return 0;
   }
-  checkArguments(verb, rest);
-  using call = new Call(rest, given);
+  using call = new Call(rest, given, mistakes);
+  // Behind an unknown flag, nobody knows what is its value and what an argument.
+  if (mistakes.length === 0) call.attempt(() => checkArguments(verb, rest));
+  verb.check?.(call);
+  call.endCheck();
   try {
     return await verb.run(call) ?? 0;
   } catch (error) {
-    if (!(error instanceof ApiError) || error.status !== 404) throw error;
-    const named = /^\[?NAME/.test(verb.args?.[0] ?? "") ? rest[0] : call.text("service");
-    throw named === undefined ? error : await withNearest(error, named, call);
+    if (!(error instanceof ApiError)) throw error; // the client may be what is wrong
+    throw await withNearest(error, call.client, servicesOf(verb, call));
   }
 }
 
-/** Adds the service that was probably meant to an error about what is not there. */
-async function withNearest(error: ApiError, named: string, { client }: Call): Promise<ApiError> {
-  const services = await client.list<{ readonly name: string }>("/v1/services").catch(() => []);
-  const names = services.map(({ name }) => name);
-  const hint = names.length === 0 || names.includes(named) ? "" : didYouMean(named, names);
-  return hint === "" ? error : new ApiError(error.status, [error.message + hint], error.output);
+/** The services that a call names. */
+function servicesOf({ args: [first = ""] = [] }: Verb, call: Call): readonly string[] {
+  if (/^\[NAME…/.test(first)) return call.args;
+  return /^\[?NAME/.test(first) ? call.args.slice(0, 1) : call.texts("service");
 }
 
 function checkArguments({ name, args = [] }: Verb, given: readonly string[]): void {

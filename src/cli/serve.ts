@@ -119,6 +119,9 @@ export const serve: Verb = {
     "cless --listen 127.0.0.1:8080",
     "curl http://golang.localhost:8080/",
   ],
+  check: (call: Call) => {
+    call.attempt(() => readConfig(call.flags, call.surroundings));
+  },
   run: async ({ flags, surroundings }: Call) => {
     const config = readConfig(flags, surroundings);
     const colour = surroundings.terminal && !surroundings.env("NO_COLOR");

@@ -111,19 +111,20 @@ export async function readEnvFile(file: string): Promise<Record<string, string>>
  * without enclosing quotes.
  *
  * @param file The text's name in messages.
- * @throws {OperatorError} For the first wrong line; the message is `FILE:LINE: what is wrong`, without the value.
+ * @throws {OperatorError} For wrong lines; each is told as `FILE:LINE: what is wrong`, without the value.
  */
 export function parseEnv(text: string, file: string): Record<string, string> {
   const variables = new Map<string, string>();
+  const wrong: string[] = [];
   text.replace(/^\ufeff/, "").split(/\r?(?:\n|$)/).forEach((line, at) => {
     if (/^\s*(#|$)/.test(line)) return;
     const [, name = "", value] = /^\s*(?:export\s+)?([^=]*)=(.*)$/s.exec(line) ?? [];
-    if (value === undefined) throw new OperatorError(`${file}:${at + 1}: expected KEY=VALUE`);
-    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
+    if (value === undefined) wrong.push(`${file}:${at + 1}: expected KEY=VALUE`);
+    else if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
       const rule = "the name before = may only have letters, digits and _, and no digit first";
-      throw new OperatorError(`${file}:${at + 1}: ${rule}`);
-    }
-    variables.set(name, /^\s*(["'])(.*)\1\s*$/s.exec(value)?.[2] ?? value);
+      wrong.push(`${file}:${at + 1}: ${rule}`);
+    } else variables.set(name, /^\s*(["'])(.*)\1\s*$/s.exec(value)?.[2] ?? value);
   });
+  if (wrong.length > 0) throw new OperatorError(wrong);
   return Object.fromEntries(variables);
 }

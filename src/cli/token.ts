@@ -29,6 +29,9 @@ export const token = clientVerb({
     "cless token create ci --scope deploy --expires 90d",
     "cless token revoke ci",
   ],
+  check: (call) => {
+    call.read("expires", readLength);
+  },
   run: async (call) => {
     const [action] = call.args;
     if (action !== "create") {

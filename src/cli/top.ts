@@ -32,6 +32,9 @@ export const top = clientVerb({
     "cless top --once --sort memory",
     "cless top --json | jq '.[] | select(.errorsPerSecond > 0)'",
   ],
+  check: (call) => {
+    call.read("sort", parseOrder);
+  },
   run: async (call) => {
     const [order = "state"] = call.read("sort", parseOrder);
     const selection = { order, isReversed: false, filter: call.text("filter") ?? "" };

@@ -1,7 +1,7 @@
 import type { ServiceJson } from "../admin/operations/services.ts";
 import { OperatorError, UsageError } from "../base/errors.ts";
 import { LATEST } from "../model/traffic.ts";
-import { changeService, type Client, servicePath } from "./client.ts";
+import { ApiError, changeService, type Client, servicePath } from "./client.ts";
 import { flag, readGiven } from "./flags.ts";
 import { changedTraffic, parsePart, parseTag, type TrafficChange } from "./traffic_change.ts";
 import { splitText, table } from "./text.ts";
@@ -33,6 +33,9 @@ export const traffic = clientVerb({
     "cless traffic web next=100",
     "cless traffic web --tag web-00003=next",
   ],
+  check: (call) => {
+    call.read("tag", parseTag);
+  },
   run: async (call) => {
     const [name = "", ...texts] = call.args;
     const wanted: TrafficChange = {
@@ -46,7 +49,7 @@ export const traffic = clientVerb({
       return printResult(call, service, trafficTable(service));
     }
     const changed = await changeService(client, name, async (service) => {
-      if (service === undefined) throw new OperatorError(`there is no service ${name}`);
+      if (service === undefined) throw new ApiError(404, [`there is no service ${name}`]);
       const missing = wanted.untag.find((untag) => !service.traffic.some(({ tag }) => tag === untag));
       if (missing !== undefined) throw new OperatorError(`no revision of ${name} has the tag ${missing}`);
       const change = await withoutTagNames(client, service, wanted);

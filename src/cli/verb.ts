@@ -17,6 +17,8 @@ export interface Verb {
   /** Further paragraphs of `--help`. */
   readonly notes?: readonly string[];
   readonly example: readonly string[];
+  /** Reads the flags and arguments before {@linkcode run}, so that all mistakes in them are told at once. */
+  readonly check?: (call: Call) => void;
   /** @returns The exit code; nothing means 0. */
   readonly run: (call: Call) => Promise<number | void>;
 }
@@ -26,7 +28,14 @@ export type VerbGroups = Readonly<Record<string, readonly Verb[]>>;
 
 /** Adds the flags of verbs that use a running cless. */
 export function clientVerb(verb: Verb): Verb {
-  return { ...verb, flags: [...verb.flags, ...CLIENT_FLAGS] };
+  return {
+    ...verb,
+    flags: [...verb.flags, ...CLIENT_FLAGS],
+    check: (call) => {
+      verb.check?.(call);
+      call.attempt(() => readClientSettings(call.flags, call.surroundings));
+    },
+  };
 }
 
 /** One call of a verb, with its flags and arguments, and a client of the admin API. */
@@ -35,10 +44,36 @@ export class Call implements Disposable {
   readonly flags: GivenFlags;
   readonly surroundings: Surroundings = systemSurroundings();
   #client: Client | undefined;
+  #mistakes: string[] | undefined;
 
-  constructor(args: readonly string[], flags: GivenFlags) {
+  /** @param mistakes What is known to be wrong. If it is given, more is gathered until {@linkcode endCheck}. */
+  constructor(args: readonly string[], flags: GivenFlags, mistakes?: readonly string[]) {
     this.args = args;
     this.flags = flags;
+    this.#mistakes = mistakes && [...mistakes];
+  }
+
+  /**
+   * Reads something of the command line. While mistakes are gathered, a mistake has no result, and is told by
+   * {@linkcode endCheck}.
+   *
+   * @throws {UsageError} After that, at once.
+   */
+  attempt<T>(read: () => T): T | undefined {
+    try {
+      return read();
+    } catch (error) {
+      if (!(error instanceof UsageError) || this.#mistakes === undefined) throw error;
+      this.#mistakes.push(...error.lines);
+      return undefined;
+    }
+  }
+
+  /** @throws {UsageError} With all mistakes that were gathered. */
+  endCheck(): void {
+    const mistakes = new Set(this.#mistakes);
+    this.#mistakes = undefined;
+    if (mistakes.size > 0) throw new UsageError([...mistakes]);
   }
 
   /** The client, made at the first use. @throws {UsageError} If its flags or variables are wrong. */
@@ -65,9 +100,26 @@ export class Call implements Disposable {
     return this.texts(flag)[0];
   }
 
-  /** The parsed values of a flag. @throws {UsageError} If `parse` throws a RangeError. The message names the flag. */
+  /** The parsed values of a flag. A value is wrong if `parse` throws a RangeError; the {@linkcode UsageError} names it. */
   read<T>(flag: string, parse: (text: string) => T): T[] {
-    return this.texts(flag).map((text) => readGiven(text, parse, `--${flag}: `));
+    return this.#readEach(flag, (text) => readGiven(text, parse, `--${flag}: `));
+  }
+
+  /**
+   * The values of a flag that are pairs such as `KEY=VALUE`. No error message contains what follows the `=`.
+   *
+   * @param check Throws a {@linkcode UsageError} for a wrong pair.
+   */
+  pairs(flag: string, form: string, check: (key: string, value: string) => void = () => {}): Record<string, string> {
+    return Object.fromEntries(this.#readEach(flag, (text) => {
+      const pair = readPair(text, flag, form);
+      check(...pair);
+      return pair;
+    }));
+  }
+
+  #readEach<T>(flag: string, read: (text: string) => T): T[] {
+    return this.texts(flag).flatMap((text) => this.attempt(() => [read(text)]) ?? []);
   }
 
   whole(flag: string): number | undefined {
@@ -96,16 +148,12 @@ export function checked(parse: (text: string) => unknown): (text: string) => str
   };
 }
 
-/** Reads pairs such as `KEY=VALUE`. No error message contains the value. @throws {UsageError} */
-export function readPairs(texts: readonly string[], flag: string, form: string): Record<string, string> {
-  const [key] = form.split("=");
-  return Object.fromEntries(texts.map((text) => {
-    const equals = text.indexOf("=");
-    if (equals <= 0) {
-      throw new UsageError(`${flag} needs ${form}: ${equals < 0 ? `"${text}" has no =` : `no ${key} stands before =`}`);
-    }
-    return [text.slice(0, equals), text.slice(equals + 1)];
-  }));
+function readPair(text: string, flag: string, form: string): [key: string, value: string] {
+  const equals = text.indexOf("=");
+  if (equals > 0) return [text.slice(0, equals), text.slice(equals + 1)];
+  const shown = /^[\w-]+$/.test(text) ? `"${text}"` : "it"; // such as a hash
+  const wrong = equals < 0 ? `${shown} has no =` : `no ${form.split("=")[0]} stands before =`;
+  throw new UsageError(`--${flag} needs ${form}: ${wrong}`);
 }
 
 /** Reads a whole number. @throws {RangeError} For anything else. */

@@ -23,6 +23,9 @@ export const wakes = clientVerb({
     "Robots that should wake nothing: see cless robots, and --wake-except-agent of cless deploy.",
   ],
   example: ["cless wakes", "cless wakes shop", "cless wakes shop --json | jq -r '.[].by.userAgent'"],
+  check: (call) => {
+    call.whole("limit");
+  },
   run: async (call) => {
     const { args: [name], client } = call;
     const limit = Math.max(1, call.whole("limit") ?? LIMIT);

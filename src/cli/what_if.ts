@@ -4,7 +4,7 @@ import { DAY_MS, parseDuration } from "../model/time.ts";
 import { servicePath } from "./client.ts";
 import { flag } from "./flags.ts";
 import { durationText, pairs, sizeText, table } from "./text.ts";
-import { checked, clientVerb, JSON_FLAG, printResult } from "./verb.ts";
+import { type Call, checked, clientVerb, JSON_FLAG, printResult } from "./verb.ts";
 
 const DAYS = 7;
 const CANNOT_HIBERNATE = "This machine cannot hibernate now, so hibernateAfter has no effect; cless doctor says why.";
@@ -35,17 +35,14 @@ export const whatIf = clientVerb({
     "RAM is that of one instance: 1 GB for an hour is 1 GB-hour. What operators and deploys do is left out, and so are more instances than one, unless the service has a minimum.",
   ],
   example: ["cless what-if", "cless what-if shop --pause-after 30s --hibernate-after 2m --stop-after 1h"],
+  check: (call) => {
+    readAsked(call);
+  },
   run: async (call) => {
     const { args: names, client } = call;
     const [name] = names;
-    const asked = SETTINGS.flatMap(([flag, field]) => {
-      const [value] = call.read(flag, checked(parseDuration));
-      return value === undefined ? [] : [{ flag, field, value }];
-    });
-    const query = {
-      ...Object.fromEntries(asked.map(({ field, value }) => [field, value])),
-      days: call.whole("days") ?? DAYS,
-    };
+    const { asked, days } = readAsked(call);
+    const query = { ...Object.fromEntries(asked.map(({ field, value }) => [field, value])), days };
     const estimateOf = (name: string, more = {}) => {
       return client.get<WhatIfJson>(servicePath(name, "what-if"), { query: { ...query, ...more } });
     };
@@ -63,6 +60,15 @@ export const whatIf = clientVerb({
     printResult(call, all, all.length === 0 ? "there are no services yet" : overviewText(all, asked));
   },
 });
+
+/** The settings to estimate, and how many days to look back. */
+function readAsked(call: Call) {
+  const asked = SETTINGS.flatMap(([flag, field]) => {
+    const [value] = call.read(flag, checked(parseDuration));
+    return value === undefined ? [] : [{ flag, field, value }];
+  });
+  return { asked, days: call.whole("days") ?? DAYS };
+}
 
 type ServiceEstimate = WhatIfJson & { readonly service: string };
 

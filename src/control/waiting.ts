@@ -36,14 +36,17 @@ export type WaitedFor =
  *
  * @param deploy Its deploy that is under way.
  * @param instances Its instances, the oldest first.
+ * @param exposed The ports that the images of instances expose, by the instance's id, as far as they are known.
  */
 export function waitingOf(
   deploy: RunningDeploy | undefined,
   instances: readonly WaitedFor[],
+  exposed: ReadonlyMap<string, readonly number[]> = new Map(),
 ): Waiting | undefined {
+  const waitFor = (one: WaitedFor, since: number) => waitingForInstance(one, since, exposed.get(one.id) ?? []);
   if (deploy === undefined) {
     const instance = instances.find(isStarting) ?? instances.find(isWaking);
-    return instance && waitingForInstance(instance, instance.startedAt.getTime());
+    return instance && waitFor(instance, instance.startedAt.getTime());
   }
   const { image, isHandingOver, pull, revision, startedAt: since } = deploy;
   if (pull !== undefined) {
@@ -53,7 +56,7 @@ export function waitingOf(
   }
   if (revision === undefined) return undefined;
   const instance = instances.find((one) => one.revision.name === revision && isStarting(one));
-  if (instance !== undefined) return waitingForInstance(instance, since);
+  if (instance !== undefined) return waitFor(instance, since);
   if (!isHandingOver) return undefined;
   const text = `what has the volumes of ${revision} must stop first, after its last requests`;
   return { for: "handover", text, since, revision };
@@ -72,7 +75,7 @@ function isWaking({ state, waking }: WaitedFor): boolean {
   return isAsleep(state) && waking !== undefined;
 }
 
-function waitingForInstance(one: WaitedFor, since: number): Waiting {
+function waitingForInstance(one: WaitedFor, since: number, exposed: readonly number[]): Waiting {
   const { id: instance, origin, probed, revision: { name: revision } } = one;
   if (isWaking(one)) {
     const text = one.waking?.how === "hibernated"
@@ -83,7 +86,14 @@ function waitingForInstance(one: WaitedFor, since: number): Waiting {
   if (origin === "") {
     return { for: "container", text: `making the container of ${revision}`, since, revision, instance };
   }
-  return { for: "answer", text: answerText(one), since, revision, instance, ...defined({ probed }) };
+  return {
+    for: "answer",
+    text: answerText(one) + exposedText(one, exposed),
+    since,
+    revision,
+    instance,
+    ...defined({ probed }),
+  };
 }
 
 function pullText(image: string, { done, total }: { readonly done: number; readonly total: number }): string {
@@ -104,4 +114,10 @@ function answerText({ probed = "silent", revision: { port, readinessPath } }: Wa
     default:
       return `GET ${readinessPath} on port ${port} gives ${probed}`;
   }
+}
+
+/** Says which other ports the image exposes if the app does not serve at the port that it is expected at. */
+function exposedText({ probed, revision: { port } }: WaitedFor, exposed: readonly number[]): string {
+  const isElsewhere = (probed === "refused" || probed === "closed") && exposed.length > 0 && !exposed.includes(port);
+  return isElsewhere ? `; the image exposes ${exposed.join(", ")}` : "";
 }

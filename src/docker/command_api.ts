@@ -25,7 +25,7 @@ import {
 import { EngineError, kindOf, kindOfMessage } from "./engine_error.ts";
 import { containerOf, eventOf, imageOf, infoOf, jsonLines, networkOf, shortName } from "./engine_json.ts";
 import { atTerminal, CommandExec } from "./exec/command_exec.ts";
-import { LogSplitter } from "./logs/log_lines.ts";
+import { LogSplitter } from "./logs/log_splitter.ts";
 
 /** At most this many commands stop or remove containers at once. Each process takes some 30 MB. */
 const MAX_ENDING = 16;

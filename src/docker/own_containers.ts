@@ -27,6 +27,8 @@ export class OwnContainers {
   readonly #usage: ContainerUsage;
   readonly #freezer: Freezer;
   readonly #hibernator: Hibernator;
+  /** The pauses that are running. */
+  readonly #pausing = new Set<Promise<unknown>>();
   #graceS = STOP_GRACE_S;
 
   constructor(
@@ -59,7 +61,10 @@ export class OwnContainers {
   }
 
   async pause(id: string): Promise<void> {
-    if (!await this.#freezer.freeze(id)) await this.#ask(() => this.#api.pause(id));
+    const pausing = this.#pause(id);
+    const ended: Promise<unknown> = pausing.catch(() => {}).finally(() => this.#pausing.delete(ended));
+    this.#pausing.add(ended);
+    await pausing;
   }
 
   async resume(id: string): Promise<void> {
@@ -106,6 +111,7 @@ export class OwnContainers {
    */
   async handOver(): Promise<void> {
     this.#freezer.stopFreezing();
+    await Promise.all(this.#pausing); // one that has begun may still freeze its container
     await Promise.all(this.#freezer.frozen.map(async (id) => {
       if (!await this.#freezer.thaw(id)) return;
       await this.#ask(() => this.#api.pause(id))
@@ -196,6 +202,10 @@ export class OwnContainers {
         if (tries >= MAX_REMOVALS) throw error;
       }
     }
+  }
+
+  async #pause(id: string): Promise<void> {
+    if (!await this.#freezer.freeze(id)) await this.#ask(() => this.#api.pause(id));
   }
 
   /** Sends a request. It does not fail if the container is already in the wanted state. */

@@ -77,6 +77,12 @@ export class FigureTables {
       this.#sql.addRequests.run({ ...count, latencies: JSON.stringify(latencies) });
     }
     for (const hour of periodsOf({ requests, stateTimes, wakes }, HOUR_MINUTES)) this.#addHour(hour);
+    if (run !== undefined && this.#sql.laterRun.get({ ...run }) !== undefined) {
+      // The clock was set back: what is recorded of later times is not true any more.
+      this.#sql.forgetSpellsFrom.run(run.since);
+      this.#sql.forgetRunsFrom.run(run.since);
+      this.#sql.endRuns.run(run.since);
+    }
     for (const { failure = null, ...spell } of spells) this.#sql.putSpell.run({ ...spell, failure });
     if (run !== undefined) this.#sql.putRun.run({ ...run });
   }
@@ -289,6 +295,10 @@ function prepare(db: DatabaseSync) {
       )`),
 
     runs: db.prepare("SELECT since, until FROM run ORDER BY since"),
+    laterRun: db.prepare("SELECT 1 FROM run WHERE until > :until AND since <> :since"),
+    forgetSpellsFrom: db.prepare("DELETE FROM spell WHERE at >= ?"),
+    forgetRunsFrom: db.prepare("DELETE FROM run WHERE since >= ?"),
+    endRuns: db.prepare("UPDATE run SET until = ?1 WHERE until > ?1"),
     putRun: db.prepare("REPLACE INTO run VALUES (:since, :until)"),
     forgetRuns: db.prepare("DELETE FROM run WHERE until < ?"),
     trimRuns: db.prepare(

@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { type AdminApi, adminApi } from "../../src/admin/api.ts";
 import type { Collaborators } from "../../src/admin/collaborators.ts";
+import { Metrics } from "../../src/admin/metrics.ts";
 import type { FailureView, RevisionView, ServiceView } from "../../src/control/catalog.ts";
 import type { ServiceStatus } from "../../src/control/service_status.ts";
 import type { ServiceActivity } from "../../src/control/figures/activity.ts";
@@ -174,7 +175,7 @@ export async function newAdmin(
         return past.timelines;
       },
     },
-    metrics: { text: () => Promise.resolve("# HELP x y\n") },
+    metrics: new Metrics(),
     estimates: {
       basisOf(service, days) {
         asked.push(`estimate of ${service} from ${days} days`);

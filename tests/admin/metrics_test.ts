@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { Metrics } from "../../src/admin/metrics.ts";
-import type { StatedService } from "../../src/admin/prometheus.ts";
+import { prometheusText, type StatedService } from "../../src/admin/prometheus.ts";
 import type { RevisionName } from "../../src/model/revision.ts";
 import { Instance } from "../../src/pool/instance.ts";
 import type { Usage } from "../../src/pool/launcher.ts";
@@ -25,7 +25,7 @@ function newMetrics() {
   const text = () => {
     const pools = [...pending].map(([service, waiting]) => ({ revision: { name: `${service}-1`, service }, waiting }));
     const stated = Array.from(statuses, ([service, state]) => ({ service, state }));
-    return metrics.text({ instances: fleet.instances(), pools, statuses: stated, served, usages });
+    return prometheusText(metrics, { instances: fleet.instances(), pools, statuses: stated, served, usages });
   };
   const addInstance = (id: string) => {
     const pool = newPool();
@@ -45,7 +45,7 @@ function valuesOf(text: string): Record<string, number> {
   }));
 }
 
-Deno.test("requests are counted by service and code, and measured, also those before the library is loaded", async () => {
+Deno.test("requests are counted by service and code, and measured", async () => {
   const { metrics, read, text } = newMetrics();
   metrics.requested("web", "web-1", 200, 12);
   metrics.requested("web", "web-1", 200, 3);
@@ -312,7 +312,7 @@ Deno.test("refused requests are counted by cause, and the lag of cless itself ca
     store,
   };
   const metrics = new Metrics(load);
-  const read = async () => valuesOf(await metrics.text(NOTHING));
+  const read = async () => valuesOf(await prometheusText(metrics, NOTHING));
   const shed = await read();
   const of = (cause: string) => shed[`cless_requests_shed_total{cause="${cause}"}`];
   assertEquals(["lag", "in_flight", "waiting", "descriptors"].map(of), [4, 3, 2, 1]);

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { parse } from "yaml";
 import { Metrics } from "../../src/admin/metrics.ts";
+import { type Present, prometheusText } from "../../src/admin/prometheus.ts";
 import { Shed } from "../../src/proxy/admission.ts";
 import { noRead, noWrite } from "../support/permissions.ts";
 import { canCheck, promtool } from "../support/promtool.ts";
@@ -26,7 +27,7 @@ async function allMetrics(): Promise<string> {
   metrics.stuckClients(1);
   metrics.wrote(0.3);
   metrics.failed("write");
-  return await metrics.text({
+  return await prometheusText(metrics, {
     instances: [{ id: "one", requests: 1, state: "ready", revision }],
     pools: [{ revision, waiting: 1 }],
     served: [revision],
@@ -34,6 +35,9 @@ async function allMetrics(): Promise<string> {
     usages: new Map([["one", { bytes: 1024, swapBytes: 2048 }]]),
   });
 }
+
+/** Nothing but what was counted. */
+const NOTHING: Present = { instances: [], pools: [], statuses: [], served: [], usages: new Map() };
 
 interface Rule {
   readonly alert: string;
@@ -48,6 +52,15 @@ async function rules(): Promise<Rule[]> {
 
 Deno.test({ name: "Prometheus' own tool finds no fault with the metrics", ignore: !canCheck }, async () => {
   assertEquals(await promtool(await allMetrics(), "check", "metrics"), { code: 0, said: "" });
+});
+
+Deno.test("the values of labels are escaped, whatever is in them", async () => {
+  const metrics = new Metrics();
+  metrics.clientStopped(undefined, 'a "quoted" C:\\path\nline');
+  assertStringIncludes(
+    await prometheusText(metrics, NOTHING),
+    '\ncless_clients_stopped_total{service="",what="a \\"quoted\\" C:\\\\path\\nline"} 1\n',
+  );
 });
 
 Deno.test(

@@ -1,6 +1,7 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { OperatorError } from "../../src/base/errors.ts";
 import type { Collaborators } from "../../src/admin/collaborators.ts";
+import { Metrics } from "../../src/admin/metrics.ts";
 import { type ClessEvent, EventLog, SlowSubscriber } from "../../src/control/events.ts";
 import type { ServiceLogLine } from "../../src/logs/instance_output.ts";
 import { FakeClock, settle } from "../support/fake_clock.ts";
@@ -293,11 +294,11 @@ Deno.test("a client that disconnects ends the reading of its logs", async () => 
 });
 
 Deno.test("metrics are text", async () => {
-  const { ask } = await newAdmin({ metrics: { text: () => Promise.resolve("x 1\n") } });
+  const metrics = new Metrics();
+  metrics.requested(undefined, undefined, 404, 1);
+  const { ask } = await newAdmin({ metrics });
   const answer = await ask("GET", "/metrics");
-  assertEquals([answer.headers.get("content-type"), await answer.text()], [
-    "text/plain; version=0.0.4; charset=utf-8",
-    "x 1\n",
-  ]);
+  assertEquals(answer.headers.get("content-type"), "text/plain; version=0.0.4; charset=utf-8");
+  assertStringIncludes(await answer.text(), '\ncless_requests_total{service="",revision="",code="404"} 1\n');
   assertEquals((await good(ask("GET", "/v1/services"))).length, 0);
 });

@@ -297,6 +297,15 @@ Deno.test("the wrong one of several values is named", () => {
   assertEquals(message.startsWith('--listen: "b" is not allowed'), true);
 });
 
+Deno.test("all wrong values are told at once", () => {
+  const around = { root: false };
+  const refused = () =>
+    read({ listen: ["a", "b"], domain: "x y", "no-host-access": true }, { HOME: "/h", CLESS_ADMIN: "c" }, around);
+  const { lines } = assertThrows(refused, UsageError);
+  const sources = lines.map((line) => line.slice(0, line.search(/[:\s]/)));
+  assertEquals(sources, ["--listen", "--listen", "--domain", "--no-host-access", "CLESS_ADMIN"]);
+});
+
 Deno.test("settings cannot be changed", () => {
   const config = read();
   assert(Object.isFrozen(config));

@@ -283,6 +283,26 @@ apiTest("wrong flags are exit code 2, and no value of a variable is shown", ANSW
   assertEquals(api.asked.length, 0);
 });
 
+apiTest("all mistakes in the flags of a deploy are told at once", ANSWERS, async (api) => {
+  const flags = [
+    ...["--imag", "x", "--port", "http", "--env", "MODE", "--env", "=x", "--memory=lots", "--user", "--min", "1"],
+    ...["--rate", "fast", "--basic", "$ecret", "--basic", "ann=x", "--traffic", "all", "--tag", "a", "--tag", "b"],
+    ...["--volume", "a", "--volume", "b:/b", "--volume", "c", "--read-only=yes"],
+  ];
+  const { code, err, out } = await api.run("deploy", "web", ...flags);
+  assertEquals([code, out, api.asked.length], [2, "", 0]);
+  const named = err.split("\n").map((line) => /^cless: (?:unknown flag )?(--[a-z-]+)/.exec(line)?.[1]);
+  assertEquals(
+    named.sort(),
+    [
+      ...["--basic", "--basic", "--env", "--env", "--imag", "--memory", "--port", "--rate", "--read-only", "--tag"],
+      ...["--traffic", "--user", "--volume", "--volume"],
+    ],
+    err,
+  );
+  assertEquals(err.includes("$ecret"), false);
+});
+
 Deno.test({
   name: "Ctrl-C ends the waiting, and says that the deploy continues",
   ignore: noNet || noRun,

@@ -97,7 +97,7 @@ apiTest("history --deploys has the whole reason of a deploy that failed without 
 });
 
 apiTest("history of a service that never worked has its failed deploys", {
-  "GET /v1/services/web/history": problem(404, "There is no service web"),
+  "GET /v1/services/web/history": problem(404, "there is no service web"),
   "GET /v1/services/web/deploys": [DEPLOYS[0]!],
 }, async (api) => {
   assertEquals(withoutTimes((await api.run("history", "web")).out), [
@@ -106,14 +106,14 @@ apiTest("history of a service that never worked has its failed deploys", {
     "",
     "More about failed deploys: cless history web --deploys",
   ]);
-  const missing = { code: 1, out: "", err: "cless: There is no service web" };
-  api.answers["GET /v1/services/web/deploys"] = problem(404, "There is no service web");
+  const missing = { code: 1, out: "", err: "cless: there is no service web" };
+  api.answers["GET /v1/services/web/deploys"] = problem(404, "there is no service web");
   assertEquals(await api.run("history", "web"), missing);
   assertEquals(await api.run("history", "web", "--deploys"), missing);
 });
 
 apiTest("a deploy that is running has not ended in history --deploys, and is not among the changes", {
-  "GET /v1/services/web/history": problem(404, "There is no service web"),
+  "GET /v1/services/web/history": problem(404, "there is no service web"),
   "GET /v1/services/web/deploys": [
     { ...DEPLOYS[0], outcome: "running", startedAt: ago("12s"), durationMs: 12_000, reason: undefined, output: [] },
     DEPLOYS[1]!,
@@ -128,7 +128,7 @@ apiTest("a deploy that is running has not ended in history --deploys, and is not
 });
 
 apiTest("history of a service whose first deploy is running says so", {
-  "GET /v1/services/web/history": problem(404, "There is no service web"),
+  "GET /v1/services/web/history": problem(404, "there is no service web"),
   "GET /v1/services/web/deploys": [
     { ...DEPLOYS[0], outcome: "running", startedAt: ago("12s"), durationMs: 12_000, reason: undefined, output: [] },
   ],

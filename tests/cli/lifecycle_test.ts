@@ -56,7 +56,7 @@ apiTest("delete asks on a terminal, and without one it needs --yes", {
 });
 
 apiTest("delete of a service that never worked says what it deletes", {
-  "GET /v1/services/web": problem(404, "There is no service web"),
+  "GET /v1/services/web": problem(404, "there is no service web"),
   "GET /v1/services/web/deploys": DEPLOYS.slice(0, 2),
   "DELETE /v1/services/web": new Response(null, { status: 204 }),
 }, async (api) => {

@@ -84,7 +84,7 @@ apiTest("an answer that is not from cless is one line", { [LOGS]: new Response("
 });
 
 apiTest("logs of a service that never worked are the output of its last deploy", {
-  [LOGS]: problem(404, "There is no service web"),
+  [LOGS]: problem(404, "there is no service web"),
   "GET /v1/services/web/deploys": [{ ...DEPLOYS[0], output: ["one", "panic: no KEY"] }, DEPLOYS[1]!],
 }, async (api) => {
   const err =
@@ -97,9 +97,9 @@ apiTest("logs of a service that never worked are the output of its last deploy",
     out: "web-00003 | one\nweb-00003 | panic: no KEY",
     err: `${err}\ncless: there is nothing to follow until a deploy of web works`,
   });
-  const missing = { code: 1, out: "", err: "cless: There is no service web" };
+  const missing = { code: 1, out: "", err: "cless: there is no service web" };
   assertEquals(await api.run("logs", "web", "--revision", "web-00009"), missing);
-  api.answers["GET /v1/services/web/deploys"] = problem(404, "There is no service web");
+  api.answers["GET /v1/services/web/deploys"] = problem(404, "there is no service web");
   assertEquals(await api.run("logs", "web"), missing);
 });
 

@@ -382,7 +382,7 @@ apiTest("describe has the last deploy if it failed after the latest revision was
 
 /** A service that never worked. */
 const NEVER_WORKED: Record<string, Answer> = {
-  "GET /v1/services/web": problem(404, "There is no service web"),
+  "GET /v1/services/web": problem(404, "there is no service web"),
   "GET /v1/services/web/deploys": DEPLOYS.slice(0, 2),
 };
 
@@ -420,9 +420,9 @@ apiTest("describe of a service that was deleted and has not worked since says th
 
 apiTest("describe of a name that was never deployed says that there is no such service", {
   ...NEVER_WORKED,
-  "GET /v1/services/web/deploys": problem(404, "There is no service web"),
+  "GET /v1/services/web/deploys": problem(404, "there is no service web"),
 }, async (api) => {
-  assertEquals(await api.run("describe", "web"), { code: 1, out: "", err: "cless: There is no service web" });
+  assertEquals(await api.run("describe", "web"), { code: 1, out: "", err: "cless: there is no service web" });
 });
 
 apiTest("revisions --all has those that never worked, also if none did", {
@@ -436,9 +436,9 @@ apiTest("revisions --all has those that never worked, also if none did", {
     "web-00001  30%      old  web:v1  3d   -",
   ]);
   assertEquals((await api.run("revisions", "web", "-q")).out, "web-00002\nweb-00001");
-  api.answers["GET /v1/services/web/revisions"] = problem(404, "There is no service web");
+  api.answers["GET /v1/services/web/revisions"] = problem(404, "there is no service web");
   assertEquals((await api.run("revisions", "web", "--all", "-q")).out, "web-00003\nweb-00002");
-  assertEquals((await api.run("revisions", "web")).err, "cless: There is no service web");
+  assertEquals((await api.run("revisions", "web")).err, "cless: there is no service web");
 });
 
 const WAITING = {

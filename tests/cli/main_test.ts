@@ -118,20 +118,52 @@ apiTest("a wrong name, and one argument too many or too few, are exit code 2", A
   assertEquals(api.asked.length, 0);
 });
 
-const NO_SERVICE = () => problem(404, "There is no service shpo");
+Deno.test("all mistakes in the flags of any verb are told at once, and help is shown all the same", async () => {
+  const cases: [args: string[], named: string[]][] = [
+    [["serve", "--lisen", "x", "--admin", "y", "--stop-after=soon", "--domain"], [
+      "domain",
+      "lisen",
+      "admin",
+      "stop-after",
+    ]],
+    [["https", "run", "--domain", "x y", "--key", "a", "--http-port", "0", "--dry-run"], [
+      ...["domain", "dry-run", "cert", "http-port"],
+    ]],
+    [["logs", "web", "--tail", "all", "--server", "x y", "--folow"], ["folow", "tail", "server"]],
+    [["what-if", "--stop-after", "x", "--days", "y", "--json=1"], ["json", "stop-after", "days"]],
+    [["history", "--limit=all", "--token="], ["token", "limit"]],
+  ];
+  for (const [args, named] of cases) {
+    const { code, err, out } = await runMain(...args);
+    const told = err.split("\n").map((line) => /--([a-z-]+)/.exec(line)?.[1] ?? "");
+    assertEquals([code, out, told.sort()], [2, "", named.sort()], err);
+  }
+  assertEquals((await runMain("logs", "--folow", "--help")).code, 0);
+});
+
+const NO_SERVICE = () => problem(404, "there is no service shpo");
 
 apiTest("a misspelled name of a service is answered with the nearest one", {
   ...ANSWERS,
   "GET /v1/services": [{ name: "blog" }, { name: "shop" }],
   "GET /v1/services/shpo": NO_SERVICE,
-  "GET /v1/services/far": () => problem(404, "There is no service far"),
+  "GET /v1/services/far": () => problem(404, "there is no service far"),
   "GET /v1/services/shpo/deploys": NO_SERVICE,
   "GET /v1/services/shpo/logs": NO_SERVICE,
+  "GET /v1/services/shpo/exec": NO_SERVICE,
+  "GET /v1/services/shpo/what-if": NO_SERVICE,
+  "GET /v1/services/blog/what-if": {},
   "GET /v1/events": new Response("", { headers: { "content-type": "text/event-stream" } }),
 }, async (api) => {
-  const err = 'cless: There is no service shpo; did you mean "shop"?';
+  const err = 'cless: there is no service shpo; did you mean "shop"?';
   for (const args of [["describe", "shpo"], ["logs", "shpo"], ["events", "--service", "shpo"]]) {
     assertEquals(await api.run(...args), { code: 1, out: "", err });
   }
-  assertEquals((await api.run("traffic", "far")).err, "cless: There is no service far");
+  assertEquals((await api.run("what-if", "blog", "shpo")).err, err);
+  assertEquals((await api.run("traffic", "shpo", "latest=100")).err, err);
+  assertEquals(await api.run("exec", "shpo", "ls"), { code: 125, out: "", err });
+  const isNew = "there is no service shpo yet, and a new one needs --image IMAGE";
+  const deploy = await api.run("deploy", "shpo", "--port", "80");
+  assertEquals(deploy, { code: 2, out: "", err: `cless: ${isNew}; did you mean "shop"?` });
+  assertEquals((await api.run("traffic", "far")).err, "cless: there is no service far");
 });

@@ -155,6 +155,8 @@ Deno.test("a wrong line is refused with its file and number, and its value is no
   for (const line of ["=secret", "A B=secret", "1A=secret", "A =secret", "ä=secret"]) {
     assertEquals(refusal(line), `prod.env:1: ${name}`);
   }
+  const { lines } = assertThrows(() => parseEnv("secret\nA=1\n=x", "prod.env"), OperatorError);
+  assertEquals(lines, ["prod.env:1: expected KEY=VALUE", `prod.env:3: ${name}`]);
 });
 
 Deno.test({

@@ -68,11 +68,11 @@ apiTest("a single wake, none, and a service that is not there are said as such",
   "GET /v1/wakes": [],
   "GET /v1/wakes?service=blog&limit=1000": [{ ...WAKE, at: ago("1h"), by: { kind: "deploy" } }],
   "GET /v1/services/shop": {},
-  "GET /v1/services/none": problem(404, "There is no service none"),
+  "GET /v1/services/none": problem(404, "there is no service none"),
 }, async (api) => {
   assertEquals((await api.run("wakes", "blog")).out.split("\n")[0], "blog woke once in the last day, by a deploy");
   const shop = await api.run("wakes", "shop");
   assertEquals([shop.out, shop.err, shop.code], ["", "nothing woke shop in the last day", 0]);
   const none = await api.run("wakes", "none");
-  assertEquals([none.err.includes("There is no service none"), none.code], [true, 1]);
+  assertEquals([none.err.includes("there is no service none"), none.code], [true, 1]);
 });

@@ -108,7 +108,7 @@ apiTest("without settings it lists what times to stop after would have brought, 
 
 apiTest("what-if says that nothing is known yet, what is no duration, and that there is no such service", {
   "GET /v1/services/shop/what-if": { ...ESTIMATE, days: 0 },
-  "GET /v1/services/none/what-if": problem(404, "There is no service none"),
+  "GET /v1/services/none/what-if": problem(404, "there is no service none"),
 }, async (api) => {
   assertEquals((await api.run("what-if", "shop")).out, "no request of shop has been counted yet");
   const wrong = await api.run("what-if", "shop", "--stop-after", "soon");

@@ -73,6 +73,20 @@ Deno.test("what an app does when it is probed is said in words", () => {
   }
 });
 
+Deno.test("ports that the image exposes are named if the app is expected at another one", () => {
+  const textOf = (probed: Probed, exposed: number[]) =>
+    waitingOf(undefined, [instance({ probed })], new Map([["web-a1b2", exposed]]))?.text;
+  assertEquals(textOf("refused", [3000]), "nothing listens on port 8080 yet; the image exposes 3000");
+  assertEquals(
+    textOf("closed", [80, 3000]),
+    "port 8080 closes connections without an answer; the image exposes 80, 3000",
+  );
+  for (const exposed of [[], [8080], [3000, 8080]]) {
+    assertEquals(textOf("refused", exposed), "nothing listens on port 8080 yet");
+  }
+  assertEquals(textOf(503, [3000]), "GET /health on port 8080 gives 503");
+});
+
 Deno.test("a service without a deploy waits for an instance that starts, or for one that wakes", () => {
   const asleep = (how: "resume" | "hibernated") =>
     instance({

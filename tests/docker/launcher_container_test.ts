@@ -1,5 +1,8 @@
 import { assertEquals, assertRejects } from "@std/assert";
+import { systemClock } from "../../src/base/clock.ts";
 import { EngineError } from "../../src/docker/engine_error.ts";
+import { Freezer } from "../../src/docker/freezer/freezer.ts";
+import { turns } from "../support/until.ts";
 import { dockerTest } from "../support/fake_docker.ts";
 import { asked, ID, newLauncher, refused, REVISION } from "./launcher_kit.ts";
 
@@ -23,6 +26,44 @@ dockerTest("pausing succeeds if somebody else has paused the container already",
   await launcher.pause("one");
   await assertRejects(() => launcher.pause("one"), EngineError, "not running");
 });
+
+for (const step of ["find", "freeze"]) {
+  dockerTest(`what is handed over while it is being frozen is paused by the engine (${step})`, async (docker) => {
+    const gate = Promise.withResolvers<void>();
+    const steps: string[] = [];
+    const pass = async (name: string) => {
+      steps.push(name);
+      if (name === step) await gate.promise;
+    };
+    const helper = {
+      async ask(what: string) {
+        await pass(what);
+        return what === "freeze" ? "frozen" : "thawed";
+      },
+      begin: () => Promise.resolve(),
+      forget: () => {},
+      prepare: () => Promise.resolve(undefined),
+    };
+    const cgroups = {
+      async folders() {
+        await pass("find");
+        return new Map([[ID, { freezer: "/cg/freezer/one", memory: "/cg/memory/one" }]]);
+      },
+      frozen: () => Promise.resolve(new Set<string>()),
+    };
+    const launcher = await newLauncher(docker, { freezer: new Freezer(helper, true, systemClock, cgroups) });
+    launcher.started("one", ID);
+    await docker.on("pause", "one\n");
+    const pausing = launcher.pause("one");
+    while (steps.at(-1) !== step) await turns(1);
+    const handedOver = launcher.handOver();
+    await turns(1);
+    gate.resolve();
+    await Promise.all([pausing, handedOver]);
+    assertEquals([steps, await asked(docker)], [["find", "freeze", "thaw"], ["pause one"]]);
+    assertEquals(launcher.frozen, []);
+  });
+}
 
 dockerTest("the end of every command that makes a container can be waited for", async (docker) => {
   const launcher = await newLauncher(docker);

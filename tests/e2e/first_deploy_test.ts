@@ -89,5 +89,5 @@ Deno.test({
   const { out } = await cless(program, "delete", "broken", "--yes");
   assertEquals(out, "broken never worked; what was kept of its deploys is deleted");
   const { code, err } = await cless(program, "describe", "broken");
-  assertEquals([code, err], [1, "cless: There is no service broken"]);
+  assertEquals([code, err], [1, "cless: there is no service broken"]);
 });

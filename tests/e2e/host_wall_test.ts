@@ -62,10 +62,10 @@ Deno.test(
       assertEquals(await to(hostAddress(), Number(proxy!.split(":")[1])), "open");
       const [instance] = await program.api("/v1/instances");
       const gateway = String(instance!.address).replace(/\d+:\d+$/, "1");
-      for (const host of ["host.docker.internal", hostAddress(), gateway]) {
-        assertEquals([host, await to(host, port)], [host, "silent"]);
-        assertEquals([host, await to(host, 28_995)], [host, "silent"]);
-      }
+      const hosts = ["host.docker.internal", hostAddress(), gateway];
+      const tried = hosts.flatMap((host) => [port, 28_995].map((port) => [host, port] as const));
+      const said = await Promise.all(tried.map(async ([host, port]) => [host, port, await to(host, port)]));
+      assertEquals(said, tried.map(([host, port]) => [host, port, "silent"]));
       assertMatch((await rulesOf(program)).join("\n"), /^-A PREROUTING -i br-\w+ -j CLESS-\w+$/m);
     } finally {
       await docker("rm", "--force", published);

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { build, docker, noDocker } from "../support/docker.ts";
 import { FORWARDERS } from "../support/forwarders.ts";
 import { Program } from "../support/program.ts";
+import { until } from "../support/until.ts";
 
 Deno.test(
   { name: "a thousand requests at once for a cold service: one container, no failure", ignore: noDocker },
@@ -141,7 +142,7 @@ Deno.test({
   {
     await using _image = await build("e2e-fleeting-docker", "FROM golang-docker\nLABEL e2e=fleeting");
     // The engine tells of an image a moment after the build has ended.
-    while ((await program.get("e2e-fleeting")).status === 404);
+    await until(async () => (await program.get("e2e-fleeting")).status !== 404);
     assertEquals((await program.get("e2e-fleeting")).status, 200);
   }
   await program.logged("image is gone", { service: "e2e-fleeting" });

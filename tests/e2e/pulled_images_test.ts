@@ -2,6 +2,7 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import { build, docker } from "../support/docker.ts";
 import { Program } from "../support/program.ts";
 import { hasRegistry, Registry } from "../support/registry.ts";
+import { until } from "../support/until.ts";
 
 /** Puts an image that greets so into a registry, and takes it away from this machine. */
 async function publish(name: string, greeting: string): Promise<string> {
@@ -15,9 +16,9 @@ async function publish(name: string, greeting: string): Promise<string> {
   return image.id;
 }
 
-/** Resolves when an image is on this machine, or not on it any more. */
-async function untilImage(id: string, isThere: boolean): Promise<void> {
-  while (await docker("image", "inspect", "--format={{.Id}}", id).then(() => true, () => false) !== isThere);
+/** Resolves when an image is not on this machine any more. */
+function untilRemoved(id: string): Promise<void> {
+  return until(() => docker("image", "inspect", "--format={{.Id}}", id).then(() => false, () => true));
 }
 
 Deno.test({
@@ -56,10 +57,10 @@ Deno.test({
   assertEquals(await greeting(), "two");
 
   await ask("DELETE", "/revisions/pulled-00001");
-  await untilImage(one, false);
-  await untilImage(three, false); // it was pulled for a revision that did not work
+  await untilRemoved(one);
+  await untilRemoved(three); // it was pulled for a revision that did not work
   assertEquals((await ask("DELETE")).status, 204);
-  await untilImage(two, false);
+  await untilRemoved(two);
   await using local = await build(
     "cless-e2e-unpublished",
     `FROM golang-docker\nLABEL cless-e2e=${crypto.randomUUID()}`,
@@ -73,6 +74,6 @@ Deno.test({
 });
 
 /** Resolves when no container of the service is there. */
-async function untilGone(program: Program): Promise<void> {
-  while ((await program.containers("pulled")).length > 0);
+function untilGone(program: Program): Promise<void> {
+  return until(async () => (await program.containers("pulled")).length === 0);
 }

@@ -112,12 +112,12 @@ dockerTest("what was begun before a take-over ends whole, and no request fails m
   const flags = ["--pause-after", "300ms", "--stop-after", "1s"]; // what the old process uses must not be idle
   const old = await Program.start({ flags });
   await old.get(SERVICE);
-  const before = await ids(old);
   const slow = old.get(SERVICE, "/?4");
   using socket = await open(old, "GET / HTTP/1.1", ...asking());
   const answer = new Uint8Array(1000);
   assertMatch(new TextDecoder().decode(answer.subarray(0, await socket.read(answer) ?? 0)), /^HTTP\/1.1 101/);
   assertEquals(await echo(socket, "before"), "before");
+  const before = await ids(old); // the instance stays as long as the WebSocket is open
   using upload = await open(old, "POST / HTTP/1.1", "content-length: 20");
   await upload.write(new Uint8Array(10));
   const sending = load(old);

@@ -137,10 +137,7 @@ Deno.test({
   assertEquals(first.log.some((line) => line.message === message), false);
 });
 
-/** Resolves when a container of a revision runs. */
-async function untilRuns(program: Program, revision: string): Promise<void> {
-  for (;;) {
-    const names = await program.containers("vol");
-    if (names.some((name) => name.includes(revision))) return;
-  }
+/** Resolves when there is a container of a revision. */
+function untilRuns(program: Program, revision: string): Promise<void> {
+  return until(async () => (await program.containers("vol")).some((name) => name.includes(revision)));
 }

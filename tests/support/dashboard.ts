@@ -1,7 +1,7 @@
 /// <reference lib="dom" />
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import type { BrowserContextOptions, Page } from "playwright-core";
-import { browserTest } from "./chromium.ts";
+import { barriers, browserTest } from "./chromium.ts";
 import { noDocker } from "./docker.ts";
 import { Program } from "./program.ts";
 
@@ -117,4 +117,22 @@ export function dashboardTest(name: string, options: DashboardOptions, fn: (rig:
     }
     assertEquals(reports, []);
   });
+}
+
+const DESK = { width: 1280, height: 800 };
+const PHONE = { width: 360, height: 740 };
+
+/** Checks that nothing keeps anybody from using the page as it is now: dark and light, at a desk and on a phone. */
+export async function assertUsable(page: Page): Promise<void> {
+  for (const colorScheme of ["dark", "light"] as const) {
+    await page.emulateMedia({ colorScheme });
+    for (const viewport of [DESK, PHONE]) {
+      await page.setViewportSize(viewport);
+      const look = `${page.url()} is ${colorScheme}, ${viewport.width} px wide`;
+      assertEquals(await barriers(page), [], look);
+      const width = await page.evaluate(() => document.documentElement.scrollWidth);
+      assert(width <= viewport.width, `${look}, and needs ${width} px`);
+    }
+  }
+  await page.setViewportSize(DESK);
 }

@@ -8,6 +8,8 @@ export interface PseudoTerminalOptions {
   readonly columns?: number;
   readonly rows?: number;
   readonly env?: Record<string, string>;
+  /** Whether the program is a job of a shell, which waits for Enter after the program has stopped, and continues it. */
+  readonly hasJobControl?: boolean;
 }
 
 /** Whether there are the programs that make a pseudo terminal. */
@@ -50,15 +52,17 @@ export class PseudoTerminal implements AsyncDisposable {
    */
   static start(
     program: readonly string[],
-    { columns = 80, env = {}, rows = 24 }: PseudoTerminalOptions = {},
+    { columns = 80, env = {}, hasJobControl = false, rows = 24 }: PseudoTerminalOptions = {},
   ): PseudoTerminal {
     const quoted = program.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
     const command = [
+      ...(hasJobControl ? ["set -m"] : []),
       `stty cols ${columns} rows ${rows}`,
       "echo terminal $(tty)",
       'echo before $(stty -g | cksum | cut -d " " -f 1)',
       `sh -c 'echo process $$; exec "$@"' sh ${quoted}`,
       "code=$?",
+      "while test $code = 147; do read line; fg >/dev/null; code=$?; done", // 128 + SIGSTOP
       'echo after $(stty -g | cksum | cut -d " " -f 1)',
       "echo code $code",
     ].join("\n");

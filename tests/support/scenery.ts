@@ -1,5 +1,7 @@
 import { bucketOf } from "../../src/control/figures/histogram.ts";
-import type { CostRecord, RequestCount, SpellRecord, WakeRecord } from "../../src/control/figures/records.ts";
+import { gapBucketOf } from "../../src/control/figures/idle_gaps.ts";
+import { dayNumberOf } from "../../src/control/figures/periods.ts";
+import type { CostRecord, GapCount, RequestCount, SpellRecord, WakeRecord } from "../../src/control/figures/records.ts";
 import type { DeployRecord, RevisionRecord, ServiceRecord } from "../../src/control/records.ts";
 import { OPEN, UNLIMITED } from "../../src/model/access.ts";
 import { EVERYBODY_WAKES } from "../../src/model/service.ts";
@@ -99,6 +101,8 @@ export async function paintScenery(dataDir: string, { now, seed = 1 }: SceneryOp
       })),
       requests: visits.flatMap((visit) => requestsOf(name, visit, use === "busy" ? 240 : 20, now, random)),
       costs: [costOf(name, now, random)],
+      gaps: gapsOf(name, visits, now),
+      idle: [{ service: name, since: now - AGE_MS, idleSince: Math.round(idleSinceOf(visits, now)) }],
     });
     for (const deploy of deploysOf(name, latest, now)) await store.addDeploy(deploy);
   }
@@ -118,7 +122,7 @@ function revisionOf(service: string, number: number, createdAt: number, imageId:
   const template = canonicalTemplate({
     image: isReal ? "golang-docker" : `registry.example.com/${service}:1.${number}`,
     env: { LOG_LEVEL: number > 1 ? "info" : "debug", GREETING: `Hello from ${service}`, ...FLAGS[number] },
-    ...service === "invoices" ? { port: 9, startTimeout: 4000 } : {},
+    ...service === "invoices" ? { port: 9, startTimeout: 1500 } : {},
     ...NAPPING.includes(service) ? { pauseAfter: 1000 } : {},
     memory: number > 2 ? 256 * MIB : 128 * MIB,
     maxInstances: number > 2 ? 4 : 1,
@@ -210,6 +214,24 @@ function requestsOf(
       latencies: latencies.filter(([, count]) => count > 0),
     };
   });
+}
+
+/** The times without requests: each day of a week was like the last one. */
+function gapsOf(service: string, visits: readonly Visit[], now: number): GapCount[] {
+  const lengths = visits.slice(1).map(({ at }, index) => at - visits[index]!.at - visits[index]!.lengthMs);
+  const byBucket = Map.groupBy(lengths.filter((ms) => ms > 1000), gapBucketOf);
+  const days = Array.from({ length: 7 }, (_, back) => dayNumberOf(now) - back);
+  return days.flatMap((day) =>
+    Array.from(byBucket, ([bucket, some]) => ({
+      ...{ service, day, bucket, count: some.length },
+      seconds: some.reduce((sum, ms) => sum + ms / 1000, 0),
+    }))
+  );
+}
+
+function idleSinceOf(visits: readonly Visit[], now: number): number {
+  const last = visits.at(-1);
+  return last === undefined ? now - AGE_MS : Math.min(now, last.at + last.lengthMs);
 }
 
 /** A service takes 30 to 300 MiB while it is awake, and is awake for a fifteenth of its time. */

@@ -44,12 +44,16 @@ const COMMON_HEADERS = {
   "x-content-type-options": "nosniff",
 };
 
+/** How files are compressed, the smallest first. Browsers take Brotli from loopback addresses and over HTTPS only. */
+const ENCODINGS = ["br", "gzip"] as const;
+type Encoding = typeof ENCODINGS[number] | "identity";
+
 /** A file, and what is made of it once. */
 interface Served {
   readonly headers: Readonly<Record<string, string>>;
   readonly etag: string;
   readonly bytes: Uint8Array<ArrayBuffer>;
-  readonly gzipped: Uint8Array<ArrayBuffer>;
+  readonly bodies: Map<Encoding, Promise<Uint8Array<ArrayBuffer>>>;
 }
 
 /**
@@ -80,16 +84,15 @@ export class Dashboard {
   }
 
   async #respond(name: string, request: Pick<Request, "headers">): Promise<Response> {
-    const { headers, etag, bytes, gzipped } = await this.#find(name);
+    const { headers, etag, bytes, bodies } = await this.#find(name);
     const known = request.headers.get("if-none-match");
     if (known !== null && isAmong(etag, known)) return new Response(null, { status: 304, headers });
-    const isGzip = Boolean(request.headers.get("accept-encoding")) &&
-      acceptsEncodings(request, "gzip", "identity") === "gzip";
-    const body = isGzip ? gzipped : bytes;
+    const encoding = encodingFor(request);
+    const body = await bodies.getOrInsertComputed(encoding, () => compressed(bytes, encoding));
     return new Response(body, {
       headers: {
         ...headers,
-        ...isGzip ? { "content-encoding": "gzip" } : {},
+        ...encoding === "identity" ? {} : { "content-encoding": encoding },
         "content-length": String(body.length),
       },
     });
@@ -106,16 +109,28 @@ export class Dashboard {
 
 async function serve(name: string, text: string): Promise<Served> {
   const bytes = new TextEncoder().encode(text);
-  const compressed = new Blob([bytes]).stream().pipeThrough(new CompressionStream("gzip"));
-  const [digest, gzipped] = await Promise.all([
-    crypto.subtle.digest("SHA-256", bytes),
-    new Response(compressed).bytes(),
-  ]);
-  // Weak, since it is the same for both encodings: RFC 9110, section 8.8.1.
+  const digest = await crypto.subtle.digest("SHA-256", bytes);
+  // Weak, since it is the same for all encodings: RFC 9110, section 8.8.1.
   const etag = `W/"${new Uint8Array(digest, 0, 12).toHex()}"`;
   const type = TYPES[name.slice(name.lastIndexOf(".") + 1)]!;
   const vary = name === PAGE ? "accept, accept-encoding" : "accept-encoding";
-  return { headers: { ...COMMON_HEADERS, "content-type": type, etag, vary }, etag, bytes, gzipped };
+  const headers = { ...COMMON_HEADERS, "content-type": type, etag, vary };
+  return { headers, etag, bytes, bodies: new Map() };
+}
+
+function encodingFor(request: Pick<Request, "headers">): Encoding {
+  if (!request.headers.get("accept-encoding")) return "identity";
+  return ENCODINGS.find((encoding) => acceptsEncodings(request, encoding) === encoding) ?? "identity";
+}
+
+/** Compresses a file as far as it goes: that is done once. */
+async function compressed(bytes: Uint8Array<ArrayBuffer>, encoding: Encoding): Promise<Uint8Array<ArrayBuffer>> {
+  if (encoding === "identity") return bytes;
+  const { brotliCompress, gzip } = await import("node:zlib");
+  const compress = encoding === "br" ? brotliCompress : gzip;
+  return await new Promise((resolve, reject) =>
+    compress(bytes, (error, body) => error === null ? resolve(new Uint8Array(body)) : reject(error))
+  );
 }
 
 /** Whether a value of `If-None-Match` names a tag; weak tags are the same as strong ones there. */

@@ -38,11 +38,14 @@ import settingsPanel from "./ui/panels/settings_panel.js" with { type: "text" };
 import shares from "./ui/model/shares.js" with { type: "text" };
 import signIn from "./ui/screens/sign_in.js" with { type: "text" };
 import start from "./ui/start.js" with { type: "text" };
+import table from "./ui/parts/table.js" with { type: "text" };
 import templateDiff from "./ui/model/template_diff.js" with { type: "text" };
 import timeline from "./ui/model/timeline.js" with { type: "text" };
 import trafficPanel from "./ui/panels/traffic_panel.js" with { type: "text" };
 import wakeHistogram from "./ui/model/wake_histogram.js" with { type: "text" };
 import wakesPanel from "./ui/panels/wakes_panel.js" with { type: "text" };
+import whatIf from "./ui/model/what_if.js" with { type: "text" };
+import whatIfScreen from "./ui/screens/what_if_screen.js" with { type: "text" };
 import whatIfPanel from "./ui/panels/what_if_panel.js" with { type: "text" };
 
 /** Where the browser finds the libraries that modules import by their names. */
@@ -88,12 +91,15 @@ const MODULES: Readonly<Record<string, string>> = {
   "model/shares.js": shares,
   "screens/sign_in.js": signIn,
   "start.js": start,
+  "parts/table.js": table,
   "model/template_diff.js": templateDiff,
   "model/timeline.js": timeline,
   "panels/traffic_panel.js": trafficPanel,
   "model/wake_histogram.js": wakeHistogram,
   "panels/wakes_panel.js": wakesPanel,
+  "model/what_if.js": whatIf,
   "panels/what_if_panel.js": whatIfPanel,
+  "screens/what_if_screen.js": whatIfScreen,
   "lib/htm.js": htm,
   "lib/preact.js": preact,
   "lib/preact_hooks.js": hooks,

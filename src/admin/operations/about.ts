@@ -5,6 +5,7 @@ import type { Collaborators } from "../collaborators.ts";
 import { documentOf } from "../document.ts";
 import { answeredEarlier, type Operation, tagged } from "../operation.ts";
 import { fileSchema } from "../service_schema.ts";
+import { prometheusText } from "../prometheus.ts";
 import { MAX_HOSTNAME } from "../without_token.ts";
 
 const operation = tagged("about");
@@ -87,7 +88,7 @@ export function aboutOperations(
       answers: { 200: { description: "The metrics", ...TEXT } },
       run: async () => {
         const usages = await meter.usages();
-        const text = await metrics.text({
+        const text = await prometheusText(metrics, {
           instances: fleet.instances(),
           pools: statistics.pools(),
           statuses: [...catalog.statuses()],

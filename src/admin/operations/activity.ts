@@ -120,7 +120,10 @@ const timelineView = z.strictObject({
     }),
     from: time,
     failure: z.string().optional().meta({ description: "Why it failed" }),
-  })).meta({ description: "Each lasts until the next one, and the last one until now. At most 500: the longest" }),
+  })).meta({
+    description:
+      "Each lasts until the next one, and the last one until now. The first begins at from, or when the service was made. At most 500: the longest",
+  }),
   deploys: z.array(z.strictObject({
     at: time.meta({ description: "When it began" }),
     outcome: z.enum(["deployed", "failed", "called off"]),

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { DeployRecord } from "../../control/records.ts";
 import type { RunningDeploy } from "../../control/running_deploys.ts";
-import type { WaitingNow } from "../../control/waits.ts";
+import type { WaitingNow } from "../../control/service_waits.ts";
 import { json } from "../body.ts";
 import type { Collaborators } from "../collaborators.ts";
 import { serviceParam, time, timeOf, whole } from "../common_fields.ts";

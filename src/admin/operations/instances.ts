@@ -5,7 +5,7 @@ import type { Instance } from "../../pool/instance.ts";
 import type { Usage } from "../../pool/launcher.ts";
 import { json } from "../body.ts";
 import type { Collaborators } from "../collaborators.ts";
-import { serviceParam, time } from "../common_fields.ts";
+import { serviceParam, shown, time } from "../common_fields.ts";
 import { tagged } from "../operation.ts";
 
 const operation = tagged("instances");
@@ -100,7 +100,7 @@ export function instanceOperations({ control, fleet, meter }: Collaborators) {
 /** Refuses invalid names. An unknown name is allowed, since its service may be found by an image's name. */
 function checked(name: string): string {
   if (isServiceName(name)) return name;
-  throw new ClessError("not_found", "There is no service of this name");
+  throw new ClessError("not_found", `there is no service ${shown(name)}`);
 }
 
 function showInstance(instance: Instance, usage: Usage | undefined): z.input<typeof instanceView> {

@@ -78,7 +78,7 @@ export function secretOperations({ catalog, secrets }: Collaborators) {
             : `the service ${user.signInOf}, to which nobody could sign in any more`;
           throw new ClessError("conflict", `The secret ${shown(name)} is in use by ${by}`);
         }
-        if (!await secrets.delete(name)) throw new ClessError("not_found", `There is no secret ${shown(name)}`);
+        if (!await secrets.delete(name)) throw new ClessError("not_found", `there is no secret ${shown(name)}`);
       },
     }),
   ];

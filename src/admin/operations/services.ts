@@ -356,7 +356,7 @@ function checkCapabilities({ name, scope }: Holder, capabilities: Capabilities =
 /** A service. @throws {ClessError} `not_found` */
 export function serviceOf(catalog: Pick<Collaborators["catalog"], "get">, name: string): ServiceView {
   const service = catalog.get(name);
-  if (service === undefined) throw new ClessError("not_found", `There is no service ${shown(name)}`);
+  if (service === undefined) throw new ClessError("not_found", `there is no service ${shown(name)}`);
   return service;
 }
 

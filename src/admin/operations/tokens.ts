@@ -86,9 +86,9 @@ export function tokenOperations({ dataDir, now = Date.now, tokens }: Collaborato
         },
       },
       errors: ["store_unavailable"],
-      run: () => {
+      run: async () => {
         const token = dataDir.rotateToken();
-        tokens.setOwner(token);
+        await tokens.setOwner(token);
         return json({ token });
       },
     }),
@@ -107,7 +107,7 @@ export function tokenOperations({ dataDir, now = Date.now, tokens }: Collaborato
       answers: { 204: { description: "It is no longer valid" } },
       errors: ["not_found", "store_unavailable"],
       run: async ({ params: { name } }) => {
-        if (!await tokens.revoke(name)) throw new ClessError("not_found", `There is no token ${shown(name)}`);
+        if (!await tokens.revoke(name)) throw new ClessError("not_found", `there is no token ${shown(name)}`);
       },
     }),
   ];

@@ -100,7 +100,7 @@ export function whatIfOperations({ catalog, engine, estimates, meter, revisionLi
       run: async ({ params: { name }, query: { days: asked = DAYS, ...query } }) => {
         const { latestRevision } = serviceOf(catalog, name);
         const latest = catalog.revisions(name)?.find((revision) => revision.name === latestRevision);
-        if (latest === undefined) throw new ClessError("not_found", `There is no service ${name}`);
+        if (latest === undefined) throw new ClessError("not_found", `there is no service ${name}`);
         await meter.costs([name]); // measures what is awake
         const { bytes, days, idleness } = estimates.basisOf(name, asked);
         const { canHibernate } = engine;

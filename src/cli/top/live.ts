@@ -3,6 +3,7 @@ import type { InstanceJson } from "../../admin/operations/instances.ts";
 import { delay } from "../../base/async.ts";
 import { systemClock } from "../../base/clock.ts";
 import type { Client } from "../client.ts";
+import { hasJobControl } from "../job_control.ts";
 import { INTERRUPTED } from "../streams.ts";
 import { selected } from "./activity.ts";
 import { type Audience, followLog, poll } from "./feed.ts";
@@ -237,8 +238,12 @@ class Live implements Audience {
     void followLog(this.#client, service, reader, signal);
   }
 
-  /** Stops the program until SIGCONT lets it go on. In raw mode, Ctrl-Z is a key like others. */
+  /**
+   * Stops the program until SIGCONT lets it go on, unless nobody would send that. In raw mode, Ctrl-Z is a key like
+   * others.
+   */
   #suspend(): void {
+    if (!hasJobControl()) return;
     this.#screen.leave();
     Deno.kill(Deno.pid, "SIGSTOP");
   }

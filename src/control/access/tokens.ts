@@ -49,9 +49,10 @@ export class Tokens {
     this.#owner = ownerOf(owner);
   }
 
-  /** Replaces the text of the owner's token; the old text is no longer accepted. */
-  setOwner(text: string): void {
+  /** Replaces the text of the owner's token. The old text is no longer accepted; resolves when the new one is known. */
+  async setOwner(text: string): Promise<void> {
     this.#owner = ownerOf(text);
+    await this.#owner;
   }
 
   /**

@@ -128,7 +128,7 @@ export class Figures {
   #hasPending(): boolean {
     const { costs, gaps, requests, spells, wakeLog, wakes } = this.#options;
     const pending = [costs.dirty, wakes.pending, wakeLog.pending, requests.pending, spells.pending, spells.times];
-    return gaps.hasPending || pending.some(({ length }) => length > 0);
+    return gaps.hasPending || spells.isRunNew || pending.some(({ length }) => length > 0);
   }
 
   #store(): void {

@@ -1,5 +1,5 @@
 import { HOUR_MS, MINUTE_MS } from "../../model/time.ts";
-import type { ServiceMap } from "../../routing/service_map.ts";
+import type { Catalog } from "../catalog.ts";
 import type { DeployEnd } from "../records.ts";
 import type { Store } from "../store.ts";
 import { hourOf, minuteOf, periodsOf, summed } from "./periods.ts";
@@ -21,6 +21,7 @@ export interface Timeline {
   readonly service: string;
   /** Wall-clock time, ms since 1970. */
   readonly from: number;
+  /** From then on, or from when the service was made. */
   readonly spells: readonly Spell[];
   /** Oldest first, as are the wakes. */
   readonly deploys: readonly DeployEnd[];
@@ -31,7 +32,7 @@ export interface Timeline {
 export interface PastOptions {
   /** Wall-clock time, ms since 1970. */
   readonly now: () => number;
-  readonly services: Pick<ServiceMap, "names">;
+  readonly catalog: Pick<Catalog, "after" | "get">;
   readonly store: Pick<Store, "deploysSince" | "hours" | "minutes" | "runs" | "spells" | "wakeLog" | "wakes">;
   readonly requests: Pick<RequestCounts, "pending">;
   readonly wakes: Pick<WakeCounts, "pending">;
@@ -97,21 +98,38 @@ export class Past {
    * @throws {StoreUnavailable}
    */
   timelines(hours: number, only?: string): Timeline[] {
-    const { now, services, spells, store } = this.#options;
+    const { now, spells, store } = this.#options;
     const from = now() - hours * HOUR_MS;
+    const made = this.#services(only);
     const runs = this.#runs();
     const records = Map.groupBy([...store.spells(from, only), ...spells.pending], ({ service }) => service);
     const deploys = Map.groupBy(store.deploysSince(from), ({ service }) => service);
     const log = this.wakeLog({ service: only, minutes: hours * HOUR_MINUTES, limit: MAX_STORED_WAKES });
     const wakes = Map.groupBy(log, ({ service }) => service);
-    const names = new Set([...services.names(), ...records.keys(), ...deploys.keys()]);
+    const names = new Set([...made.keys(), ...records.keys(), ...deploys.keys()]);
+    const beginOf = (service: string) => {
+      const first = [records.get(service)?.[0]?.at, deploys.get(service)?.[0]?.startedAt].filter((at) =>
+        at !== undefined
+      );
+      return Math.min(Math.max(from, made.get(service) ?? Math.min(...first)), now());
+    };
     return [...names].filter((name) => only === undefined || name === only).sort().map((service) => ({
       service,
       from,
-      spells: thinned(spellsSince(records.get(service) ?? [], runs, from), MAX_SPELLS),
+      spells: thinned(spellsSince(records.get(service) ?? [], runs, beginOf(service)), MAX_SPELLS),
       deploys: deploys.get(service) ?? [],
       wakes: (wakes.get(service) ?? []).slice(0, MAX_WAKES).reverse(),
     }));
+  }
+
+  /**
+   * When each service was made; `undefined` for one that is found by its image's name, since an earlier process may have
+   * found it before.
+   */
+  #services(only: string | undefined): Map<string, number | undefined> {
+    const { catalog } = this.#options;
+    const all = only === undefined ? [...catalog.after("")] : [catalog.get(only)].filter((one) => one !== undefined);
+    return new Map(all.map(({ convention, createdAt, name }) => [name, convention ? undefined : createdAt]));
   }
 
   #pending(service: string) {

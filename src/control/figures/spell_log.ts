@@ -1,3 +1,4 @@
+import type { Clock } from "../../base/clock.ts";
 import { HOUR_MS, MINUTE_MS } from "../../model/time.ts";
 import type { ServiceStatus } from "../service_status.ts";
 import { NO_TIMES, sumOfTimes } from "./periods.ts";
@@ -9,13 +10,16 @@ const MAX_PER_MINUTE = 6;
 /** While nothing can be stored, at most this many spells of a service are retained. */
 const MAX_PENDING = 360;
 
+/** If the wall clock is set back by more than this, what is recorded of later times is not true any more. */
+const SET_BACK_MS = 1000;
+
 /** What a service did or does, for certain. */
 type KnownSpell = Spell & Pick<ServiceStatus, "state">;
 
 /** What a service does now. */
 interface Current {
   readonly spell: KnownSpell;
-  /** Until when its time is in the sums. */
+  /** Until when its time is in the sums, by the clock that never goes back. */
   readonly chargedMs: number;
 }
 
@@ -24,12 +28,17 @@ interface Current {
  *
  * It records also when cless runs. A run is known to last until the last write: each minute in which something happens,
  * and when cless ends in order. After a crash or a kill, the time from the last write to the next start is unknown, even
- * if cless ran for most of it while all services slept.
+ * if cless ran for most of it while all services slept. If the wall clock is set back, another run begins at the time
+ * that it then shows.
  */
 export class SpellLog {
-  readonly #now: () => number;
+  readonly #clock: Pick<Clock, "now">;
+  readonly #wallNow: () => number;
   /** When this run began. */
   #sinceMs: number;
+  /** The last time that was read. */
+  #seenMs: number;
+  #isRunNew = false;
   /** The services that do not sleep. */
   readonly #current = new Map<string, Current>();
   readonly #pending = new Map<string, KnownSpell[]>();
@@ -37,17 +46,22 @@ export class SpellLog {
   readonly #times = new Map<string, Map<number, StateTime>>();
 
   /** @param now Wall-clock time, ms since 1970. */
-  constructor(now: () => number) {
-    this.#now = now;
-    this.#sinceMs = now();
+  constructor(clock: Pick<Clock, "now">, now: () => number) {
+    this.#clock = clock;
+    this.#wallNow = now;
+    this.#sinceMs = this.#seenMs = now();
   }
 
   /** Continues the run of a predecessor. @param last The last spell of each service. */
   resume({ since, until }: RunRecord, last: readonly SpellRecord[]): void {
     this.#sinceMs = since;
+    const sinceWrite = Math.max(0, this.#now() - until);
     for (const { at, failure, service, state } of last) {
       if (at < since || state === "asleep") continue;
-      this.#current.set(service, { spell: { state, from: at, failure }, chargedMs: until });
+      this.#current.set(service, {
+        spell: { state, from: at, failure },
+        chargedMs: this.#clock.now() - sinceWrite,
+      });
     }
   }
 
@@ -63,10 +77,10 @@ export class SpellLog {
     const now = this.#now();
     const before = this.#current.get(service)?.spell ?? { state: "asleep", failure: undefined };
     if (before.state === state && before.failure === failure) return;
-    this.#charge(service, now);
+    this.#charge(service);
     const spell: KnownSpell = { state, from: now, failure };
     if (state === "asleep") this.#current.delete(service);
-    else this.#current.set(service, { spell, chargedMs: now });
+    else this.#current.set(service, { spell, chargedMs: this.#clock.now() });
     const spells = this.#pending.getOrInsertComputed(service, () => []);
     spells.push(spell);
     if (spells.length > MAX_PENDING) spells.shift();
@@ -80,15 +94,21 @@ export class SpellLog {
    * no write.
    */
   charge(those: "awake" | "all"): void {
-    const now = this.#now();
+    this.#now(); // sees if the clock was set back
     for (const [service, { spell }] of this.#current) {
-      if (those === "all" || spell.state === "ready" || spell.state === "starting") this.#charge(service, now);
+      if (those === "all" || spell.state === "ready" || spell.state === "starting") this.#charge(service);
     }
   }
 
   /** The present run. */
   get run(): RunRecord {
-    return { since: this.#sinceMs, until: this.#now() };
+    const until = this.#now();
+    return { since: this.#sinceMs, until };
+  }
+
+  /** Whether the present run has begun because the clock was set back, and is not stored yet. */
+  get isRunNew(): boolean {
+    return this.#isRunNew;
   }
 
   /** The spells that are not stored yet, by service, oldest first. */
@@ -105,13 +125,14 @@ export class SpellLog {
 
   /** The times of a service that are not stored yet, with the state that goes on. */
   timesOf(service: string): StateTime[] {
-    return [...this.#times.get(service)?.values() ?? [], ...this.#uncharged(service, this.#now())];
+    return [...this.#times.get(service)?.values() ?? [], ...this.#uncharged(service)];
   }
 
   /** Notes that all is stored. */
   clean(): void {
     this.#pending.clear();
     this.#times.clear();
+    this.#isRunNew = false;
   }
 
   forget(service: string): void {
@@ -120,19 +141,44 @@ export class SpellLog {
     this.#times.delete(service);
   }
 
-  #charge(service: string, now: number): void {
-    const times = this.#uncharged(service, now);
+  #now(): number {
+    const now = this.#wallNow();
+    if (now < this.#seenMs - SET_BACK_MS) this.#beginRun(now);
+    this.#seenMs = now;
+    return now;
+  }
+
+  #beginRun(since: number): void {
+    this.#sinceMs = since;
+    this.#isRunNew = true;
+    for (const [service, spells] of this.#pending) {
+      this.#pending.set(
+        service,
+        spells.filter(({ from }) => from < since),
+      );
+    }
+    for (const [service, { chargedMs, spell }] of this.#current) {
+      const again = { ...spell, from: since };
+      this.#current.set(service, { spell: again, chargedMs });
+      this.#pending.getOrInsertComputed(service, () => []).push(again);
+    }
+  }
+
+  #charge(service: string): void {
+    const times = this.#uncharged(service);
     if (times.length === 0) return;
     const byHour = this.#times.getOrInsertComputed(service, () => new Map());
     for (const time of times) {
       byHour.set(time.at, { ...time, ...sumOfTimes(byHour.get(time.at) ?? NO_TIMES, time) });
     }
-    this.#current.set(service, { ...this.#current.get(service)!, chargedMs: now });
+    this.#current.set(service, { ...this.#current.get(service)!, chargedMs: this.#clock.now() });
   }
 
-  #uncharged(service: string, now: number): StateTime[] {
+  #uncharged(service: string): StateTime[] {
     const current = this.#current.get(service);
     if (current === undefined || !isUse(current.spell.state)) return [];
-    return timesIn(service, [{ state: current.spell.state, from: current.chargedMs }], HOUR_MS, now);
+    const now = this.#now();
+    const from = now - (this.#clock.now() - current.chargedMs);
+    return timesIn(service, [{ state: current.spell.state, from }], HOUR_MS, now);
   }
 }

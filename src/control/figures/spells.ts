@@ -25,10 +25,11 @@ export function spellsSince(records: readonly SpellRecord[], runs: readonly RunR
     const next = runs[at + 1];
     all.push({ state: "asleep", from: since });
     for (const record of records) {
-      if (record.at < since || record.at >= (next?.since ?? Infinity)) continue;
+      if (record.at < since || (next === undefined ? record.at > until : record.at >= next.since)) continue;
       all.push({ state: record.state, from: record.at, failure: record.failure });
     }
-    if (next !== undefined) all.push({ state: "unknown", from: until });
+    // A run may end after the next one has begun if the clock was set back between them.
+    if (next !== undefined) all.push({ state: "unknown", from: Math.min(until, next.since) });
   }
   const begin = all.findLastIndex((spell) => spell.from <= from);
   return joined([{ ...all[begin]!, from }, ...all.slice(begin + 1)]);

@@ -49,14 +49,7 @@ export interface ApplyResult {
  * A manifest cannot be applied: its file cannot be read, or a service's declaration is refused. In the latter case, each
  * line is `PLACE: services.NAME: why`; the place is `FILE:LINE:COLUMN` if that is known.
  */
-export class ApplyError extends OperatorError {
-  override readonly lines: readonly string[];
-
-  constructor(lines: readonly string[], options?: ErrorOptions) {
-    super(lines.join("; "), options);
-    this.lines = lines;
-  }
-}
+export class ApplyError extends OperatorError {}
 
 /**
  * Makes the services match a manifest. It previews all of them first: if one is refused, nothing changes. Then it

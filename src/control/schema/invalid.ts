@@ -102,13 +102,10 @@ export interface PlacedFault {
 
 /** A file is invalid. Each fault has a line, `FILE:LINE:COLUMN: FIELD: what is wrong, what is right`. */
 export class ManifestError extends OperatorError {
-  override readonly lines: readonly string[];
-
   /** @param more How many further faults there are. */
   constructor(file: string, faults: readonly PlacedFault[], more = 0) {
     const lines = faults.map(({ place: { line, column }, message }) => `${file}:${line}:${column}: ${message}`);
     if (more > 0) lines.push(`${file}: and ${more} more`);
-    super(lines.join("; "));
-    this.lines = lines;
+    super(lines);
   }
 }

@@ -2,7 +2,7 @@ import { piecesOf } from "../../base/streams.ts";
 import { canonicalTime } from "../../model/time.ts";
 import type { LogLine, LogOptions } from "../engine_api.ts";
 import { framesOf } from "../frames.ts";
-import { LogSplitter } from "./log_lines.ts";
+import { LogSplitter } from "./log_splitter.ts";
 
 /** The query of a request for the log of a container, or of a Swarm's service. */
 export function logQuery({ follow = false, since, tail }: LogOptions): URLSearchParams {

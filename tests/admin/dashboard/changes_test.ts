@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { Api, ApiError } from "../../../src/admin/dashboard/ui/api.js";
-import { changeTemplate, deployed, rollBack } from "../../../src/admin/dashboard/ui/changes.js";
+import { changeTemplate, deployed, rollBack, together } from "../../../src/admin/dashboard/ui/changes.js";
 
 /** A service whose revisions are the templates that were deployed, behind the requests that the page makes. */
 class FakeApi extends Api {
@@ -75,4 +75,28 @@ Deno.test("a deploy to which no requests come says so, and is not undone by a sp
     assertEquals([text, typeof undo], ["shop-00002 is deployed", "function"]);
   }
   assertEquals(done("shop-00001"), { text: "shop-00002 is deployed, without traffic: shop-00001 100%" });
+});
+
+Deno.test("changes of several services are made one after the other and undone together, also if one fails", async () => {
+  const made: string[] = [];
+  const step = (name: string) => ({
+    name,
+    act: () => {
+      if (name === "blog") return Promise.reject(new ApiError(422, "the container ended"));
+      made.push(name);
+      return Promise.resolve({
+        text: "",
+        undo: () => {
+          made.push(`back: ${name}`);
+          return Promise.resolve({ text: "" });
+        },
+      });
+    },
+  });
+  const begun: number[] = [];
+  const done = await together(["shop", "blog", "wiki"].map(step), (at) => begun.push(at));
+  assertEquals([made, begun], [["shop", "wiki"], [1, 2, 3]]);
+  assertEquals(done.text, "2 services changed; not changed: blog: the container ended");
+  assertEquals((await done.undo!()).text, "2 services changed");
+  assertEquals(made, ["shop", "wiki", "back: shop", "back: wiki"]);
 });

@@ -16,8 +16,21 @@ Deno.test("a line is whole however the stream is cut, and what is no JSON is ski
 
 Deno.test("old lines go when there are too many", () => {
   const many = Array.from({ length: log.MAX_LINES }, (_, at) => line(String(at)));
-  const lines = log.appended(many, [line("new")]);
+  const lines = log.merged(many, [line("new")]);
   assertEquals([lines.length, lines[0]?.text, lines.at(-1)?.text], [log.MAX_LINES, "1", "new"]);
+});
+
+Deno.test("the lines of several instances are in the order of their times, and those without a time stay in their place", () => {
+  const at = (time: string, instance: string, text: string) => ({
+    ...line(text, instance),
+    time: `2026-11-30T05:${time}Z`,
+  });
+  const first = [at("00:01", "a", "1"), line("1, more"), at("00:05.12", "a", "4"), at("00:05.120000001", "a", "5")];
+  const second = [at("00:02", "b", "2"), at("00:05.1", "b", "3"), at("00:05.12", "b", "4, b"), at("00:09", "b", "6")];
+  const order = ["1", "1, more", "2", "3", "4", "4, b", "5", "6"];
+  const lines = log.merged(log.merged([], first), second);
+  assertEquals(lines.map(({ text }) => text), order);
+  assertEquals(log.merged(lines, [at("00:03", "c", "late")]).map(({ text }) => text).slice(2, 5), ["2", "late", "3"]);
 });
 
 Deno.test("a search finds text in any case, in one instance or in all", () => {

@@ -6,6 +6,7 @@ Deno.test("an address leads to the screen that it was made for", () => {
     { screen: "services", name: "", section: "", query: {} },
     { screen: "services", name: "", section: "", query: { q: "a&b", sort: "memory" } },
     { screen: "service", name: "shop", section: "logs", query: { q: "50% off" } },
+    { screen: "what-if", name: "", section: "", query: {} },
     { screen: "deploy", name: "", section: "", query: {} },
     { screen: "deploy", name: "shop", section: "", query: {} },
   ] as const;

@@ -1,5 +1,8 @@
 import { assertEquals } from "@std/assert";
-import { settingsOf } from "../../../src/admin/dashboard/ui/model/settings.js";
+import { LABELS } from "../../../src/admin/dashboard/ui/model/deploy_form.js";
+import { TITLES } from "../../../src/admin/dashboard/ui/model/idle_settings.js";
+import { fieldText, limitText, settingsOf } from "../../../src/admin/dashboard/ui/model/settings.js";
+import * as cli from "../../../src/cli/look.ts";
 
 Deno.test("settings tell where volumes are, and where each limit comes from, but no variables", () => {
   const template = {
@@ -12,7 +15,7 @@ Deno.test("settings tell where volumes are, and where each limit comes from, but
   };
   const limits = {
     memory: { value: "128m", from: "service" },
-    stopAfter: { value: "0s", from: "--stop-after" },
+    stopAfter: { value: "0", from: "--stop-after" },
     concurrency: { value: 0, from: "default" },
     droppedCapabilities: { value: ["CHOWN", "KILL"], from: "default" },
   };
@@ -25,6 +28,24 @@ Deno.test("settings tell where volumes are, and where each limit comes from, but
     ["memory", "128m", "service"],
     ["stopAfter", "never", "--stop-after"],
     ["concurrency", "no limit", "default"],
-    ["droppedCapabilities", "CHOWN KILL", "default"],
+    ["droppedCapabilities", "CHOWN, KILL", "default"],
   ]);
+});
+
+Deno.test("a limit has the words that cless describe has for it", () => {
+  const limits = [
+    ...[["memory", "0"], ["memory", "256m"], ["memory", "12670153523b"], ["memory", "12373196k"], ["cpus", 0]],
+    ...[["concurrency", 0], ["concurrency", 10], ["pauseAfter", "0"], ["pauseAfter", "30s"], ["minInstances", 0]],
+  ] as const;
+  for (const [name, value] of limits) assertEquals(limitText(name, value), cli.limitText(name, value));
+  for (const names of [[], ["CHOWN", "KILL"]]) {
+    assertEquals(limitText("droppedCapabilities", names), cli.limitText("droppedCapabilities", names));
+  }
+});
+
+Deno.test("a setting has the name that the form of a deploy and what if have for it", () => {
+  const { env: _, name: __, tag: ___, traffic: ____, ...labels } = LABELS;
+  for (const [field, label] of Object.entries({ ...labels, ...TITLES })) assertEquals(fieldText(field), label);
+  const others = ["cpus", "readiness.path", "droppedCapabilities", "env API_KEY"].map(fieldText);
+  assertEquals(others, ["CPUs", "Readiness path", "Dropped capabilities", "env API_KEY"]);
 });

@@ -1,7 +1,6 @@
 /// <reference lib="dom" />
-import { assert, assertEquals } from "@std/assert";
-import { barriers } from "../../support/chromium.ts";
-import { dashboardTest } from "../../support/dashboard.ts";
+import { assertEquals } from "@std/assert";
+import { assertUsable, dashboardTest } from "../../support/dashboard.ts";
 import { Program } from "../../support/program.ts";
 import { Relay } from "../../support/relay.ts";
 
@@ -100,31 +99,16 @@ dashboardTest("a page does not outlive its token", { expected: REFUSED }, async 
   await page.getByLabel("Token").waitFor();
 });
 
-for (const colorScheme of ["dark", "light"] as const) {
-  for (
-    const [device, viewport] of [["desk", { width: 1280, height: 800 }], ["phone", {
-      width: 360,
-      height: 740,
-    }]] as const
-  ) {
-    dashboardTest(`nothing keeps anybody from signing in: ${colorScheme}, ${device}`, {
-      colorScheme,
-      viewport,
-      expected: REFUSED,
-    }, async (rig) => {
-      const { page } = rig;
-      await rig.goto(rig.url);
-      await page.getByLabel("Token").waitFor();
-      assertEquals(await barriers(page), []);
-      await page.getByLabel("Token").fill("wrong");
-      await page.keyboard.press("Enter");
-      await page.getByRole("alert").filter({ hasText: /./ }).waitFor();
-      assertEquals(await barriers(page), []);
-      const width = await page.evaluate(() => document.documentElement.scrollWidth);
-      assert(width <= viewport.width, `the page is ${width} px wide`);
-    });
-  }
-}
+dashboardTest("nothing keeps anybody from signing in", { expected: REFUSED }, async (rig) => {
+  const { page } = rig;
+  await rig.goto(rig.url);
+  await page.getByLabel("Token").waitFor();
+  await assertUsable(page);
+  await page.getByLabel("Token").fill("wrong");
+  await page.keyboard.press("Enter");
+  await page.getByRole("alert").filter({ hasText: /./ }).waitFor();
+  await assertUsable(page);
+});
 
 dashboardTest("the browser keeps the page from scripts and styles that are not cless's own", {
   expected: /Content Security Policy/,

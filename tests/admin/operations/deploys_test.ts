@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import type { WaitingNow } from "../../../src/control/waits.ts";
+import type { WaitingNow } from "../../../src/control/service_waits.ts";
 import { ClessError } from "../../../src/base/errors.ts";
 import { until } from "../../support/until.ts";
 import { foundService, good, newAdmin, problemOf } from "../kit.ts";
@@ -53,7 +53,7 @@ Deno.test("a service without deploys has an empty list, and an unknown name is n
   assertEquals(await good(ask("GET", "/v1/services/blog/deploys")), []);
   assertEquals(
     await problemOf(await ask("GET", "/v1/services/nosuch/deploys"), 404, "not_found"),
-    "There is no service nosuch",
+    "there is no service nosuch",
   );
   await problemOf(await ask("GET", "/v1/services/blog/deploys?limit=0"), 400, "invalid");
 });
@@ -101,5 +101,5 @@ Deno.test("deleting a service that never worked removes its deploys, and is not 
   await good(ask("DELETE", "/v1/services/web"), 204);
   await problemOf(await ask("GET", "/v1/services/web/deploys"), 404, "not_found");
   const detail = await problemOf(await ask("DELETE", "/v1/services/web"), 404, "not_found");
-  assertEquals(detail, "There is no service web");
+  assertEquals(detail, "there is no service web");
 });

@@ -102,7 +102,7 @@ apiTest("a log begins again after a lost connection, until nobody reads it", {},
   const line = (text: string) => JSON.stringify({ instance: "web-1", text }) + "\n";
   const answers = [
     new Response(line("one") + "\n<html>\n" + line("two")),
-    problem(404, "There is no service web"),
+    problem(404, "there is no service web"),
     new Response(line("three")),
   ];
   api.answers[LOGS] = () => answers.shift()!;
@@ -118,7 +118,7 @@ apiTest("a log begins again after a lost connection, until nobody reads it", {},
     missing: (reason: string) => void told.push(reason),
   };
   await clock.until(followLog(client, "web", reader, aborter.signal, clock));
-  assertEquals(told, ["begun", "one", "two", "There is no service web", "begun", "three"]);
+  assertEquals(told, ["begun", "one", "two", "there is no service web", "begun", "three"]);
   assertEquals(api.asked[0]!.headers.get("accept"), "application/x-ndjson");
   assertEquals(clock.timers, 0);
 });

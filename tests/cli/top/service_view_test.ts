@@ -85,8 +85,8 @@ Deno.test("what is not there is told", () => {
   assertEquals(shown("blog", { data: { instances: [], log: newLog() } }).slice(5, 9), [
     ...["", "no instance runs now", "", "nothing is written yet"],
   ]);
-  assertEquals(shown("gone", { data: { log: newLog(), logProblem: "There is no service gone" } }).slice(0, 3), [
-    ...["gone is not there any more", "", "There is no service gone"],
+  assertEquals(shown("gone", { data: { log: newLog(), logProblem: "there is no service gone" } }).slice(0, 3), [
+    ...["gone is not there any more", "", "there is no service gone"],
   ]);
   assertEquals(
     shown("blog", { data: { lost: "connection reset" } })[0],

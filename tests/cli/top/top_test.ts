@@ -156,8 +156,15 @@ terminalTest("Ctrl-Z gives the terminal back until the program goes on", async (
   await terminal.until(({ isOther }) => !isOther);
   assertEquals([screen.isCursorShown, screen.wraps], [true, true]);
   await until(async () => await processState(terminal.pid) === "T");
-  Deno.kill(terminal.pid, "SIGCONT");
+  await terminal.press("\n");
   await terminal.until(({ isOther, text }) => isOther && text.includes("q quit"));
+  await terminal.press("q");
+  await assertRestored(terminal, 0);
+}, { hasJobControl: true });
+
+terminalTest("without a shell that could let it go on, Ctrl-Z does nothing", async ({ terminal }) => {
+  await terminal.press("\x1as");
+  await terminal.shows("sort: name");
   await terminal.press("q");
   await assertRestored(terminal, 0);
 });

@@ -48,7 +48,7 @@ Deno.test("sessions end with their token: when it is revoked, made again, replac
   tokens.revoke("tv");
   await tokens.issue("tv", "admin");
   assertEquals(await sessions.find(revoked), undefined);
-  tokens.setOwner("another token");
+  await tokens.setOwner("another token");
   assertEquals(await sessions.find(owners), undefined);
   assert(await sessions.find(expiring));
   time.now += HOUR_MS;

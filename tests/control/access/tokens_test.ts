@@ -57,8 +57,9 @@ Deno.test("a replaced token of the owner is not accepted any more", async () => 
   const tokens = setUp().open();
   const other = "fedcba9876543210".repeat(4);
   assertEquals(await tokens.check(other), undefined);
-  tokens.setOwner(other);
+  const replaced = tokens.setOwner(other);
   assertEquals([await tokens.check(OWNER), await tokens.check(other)], [undefined, EVERYTHING]);
+  await replaced;
 });
 
 Deno.test("a token is recognized by its text, which is not stored", async () => {

@@ -10,6 +10,7 @@ import { WakeLog } from "../../../src/control/figures/wake_log.ts";
 import { UsageMeter } from "../../../src/control/figures/usage_meter.ts";
 import { WakeCounts } from "../../../src/control/figures/wake_counts.ts";
 import type { Usage } from "../../../src/pool/launcher.ts";
+import { catalogOf } from "./catalog.ts";
 import { FakeStore } from "../../support/fake_store.ts";
 import { newKit, newRevision, started } from "../../support/kit.ts";
 
@@ -54,12 +55,12 @@ function newScene(store = new FakeStore()) {
   const costs = new Costs(now);
   const requests = new RequestCounts(now, new Map([["app", true]]));
   const lastHour = new LastHour({ now, store, requests, wakes });
-  const spells = new SpellLog(now);
+  const spells = new SpellLog(clock, now);
   const statusWatch = { resume: () => {} };
   const parts = { costs, wakes, wakeLog, gaps, requests, lastHour, spells, statusWatch };
   const meter = new UsageMeter({ clock, launcher, fleet, costs });
   const figures = new Figures({ clock, now, meter, store: noting, ...parts });
-  const past = new Past({ now, services: { names: () => ["app"] }, store, requests, wakes, wakeLog, spells });
+  const past = new Past({ now, catalog: catalogOf({ app: 0 }), store, requests, wakes, wakeLog, spells });
   const use = (next: Usage) => usage = next;
   const pool = kit.newPool({ ...newRevision(), pauseAfterMs: 10_000, stopAfterMs: 10 * MINUTE_MS });
   return { clock, done, figures, kit, lastHour, meter, past, pool, requests, store, use };

@@ -13,6 +13,7 @@ import { WakeLog } from "../../../src/control/figures/wake_log.ts";
 import { WakeCounts } from "../../../src/control/figures/wake_counts.ts";
 import { SqliteStore } from "../../../src/sqlite/store.ts";
 import { creationOf, entryOf, folderTest } from "../../sqlite/kit.ts";
+import { catalogOf } from "./catalog.ts";
 import { FakeClock, settle } from "../../support/fake_clock.ts";
 
 const SECOND = 1000;
@@ -29,20 +30,24 @@ interface World {
   readonly clock: FakeClock;
   /** What services do; the others sleep. */
   readonly statuses: Map<string, ServiceStatus>;
+  /** When services were made, by name. */
+  readonly made: Record<string, number>;
+  /** By how much the wall clock was set back. */
+  readonly setBack: { ms: number };
 }
 
 function newWorld(folder: string): World {
-  return { folder, clock: new FakeClock(0), statuses: new Map() };
+  return { folder, clock: new FakeClock(0), statuses: new Map(), made: { app: 0, web: 0 }, setBack: { ms: 0 } };
 }
 
 /** A process with its store. @param store By default, that of the folder; a successor opens the copy. */
-function newProcess({ clock, folder, statuses }: World, store = SqliteStore.open(folder)) {
-  const now = () => BEGIN + clock.now();
+function newProcess({ clock, folder, made, setBack, statuses }: World, store = SqliteStore.open(folder)) {
+  const now = () => BEGIN + clock.now() - setBack.ms;
   const names = ["app", "web"];
   const wakes = new WakeCounts(now);
   const wakeLog = new WakeLog(now);
   const requests = new RequestCounts(now, new Map(names.map((name) => [name, true])));
-  const spells = new SpellLog(now);
+  const spells = new SpellLog(clock, now);
   const watch = new StatusWatch({ of: (service) => statuses.get(service) ?? { state: "asleep" } }, [spells]);
   const lastHour = new LastHour({ now, store, requests, wakes });
   const writes = { count: 0 };
@@ -59,7 +64,7 @@ function newProcess({ clock, folder, statuses }: World, store = SqliteStore.open
     costs: new Costs(now),
     gaps: new IdleGaps({ clock, now }),
   });
-  const past = new Past({ now, services: { names: () => names }, store, requests, wakes, wakeLog, spells });
+  const past = new Past({ now, catalog: catalogOf(made), store, requests, wakes, wakeLog, spells });
   return {
     ...{ figures, past, store, watch, writes },
     /** Begins the work of a process that runs alone. */
@@ -325,4 +330,55 @@ folderTest("the wakes of a service are told whether or not they are stored yet",
   assertEquals(one.past.wakes("app", 60).map(({ count, how }) => [how, count]), [["cold", 1], ["resume", 1]]);
   assertEquals(one.past.wakes("web", 60), []);
   one.end();
+});
+
+folderTest("a service has no past before it was made", async (folder) => {
+  const world = newWorld(folder);
+  const one = newProcess(world);
+  one.begin();
+  await world.clock.advance(HOUR);
+  await one.become("deploying");
+  await world.clock.advance(5 * SECOND);
+  world.made["app"] = BEGIN + HOUR + 5 * SECOND;
+  await one.become("ready");
+  await world.clock.advance(5 * SECOND);
+  const made = HOUR / SECOND + 5;
+  assertEquals(one.spells(), [[made, "ready"]]);
+  world.made["web"] = BEGIN + world.clock.now();
+  assertEquals(one.past.timelines(24, "web")[0]!.spells, [{ state: "asleep", from: world.made["web"] }]);
+  one.end();
+  const next = newProcess(world);
+  assertEquals(next.spells()[0], [made, "ready"]);
+  await world.clock.advance(25 * HOUR);
+  assertEquals(next.spells()[0]![0], (25 * HOUR + world.made["web"] - BEGIN - DAY) / SECOND, "the last day");
+  next.end();
+});
+
+folderTest("after the clock is set back, what services do is told as before", async (folder) => {
+  const world = newWorld(folder);
+  const one = newProcess(world);
+  one.begin();
+  await world.clock.advance(HOUR);
+  await one.become("ready");
+  await one.become("ready", "web");
+  await world.clock.advance(10 * MINUTE);
+  await one.become("asleep", "web");
+  await world.clock.advance(MINUTE);
+  world.setBack.ms = HOUR;
+  await world.clock.advance(3 * MINUTE);
+  const readySeconds = () => one.past.minutes("app", 60).reduce((sum, { times }) => sum + times.ready, 0) / SECOND;
+  const hours = () => one.past.hours("app", 48).reduce((sum, { times }) => sum + times.ready, 0) / SECOND;
+  const before = [readySeconds(), hours()];
+  await world.clock.advance(MINUTE);
+  assertEquals([readySeconds(), hours()], [before[0]! + 60, before[1]! + 60]);
+  assertEquals(hours(), 15 * 60);
+  assertEquals(one.spells().at(-1), [12 * 60, "ready"]);
+  await world.clock.advance(2 * HOUR);
+  assertEquals(one.past.timelines(24, "web")[0]!.spells.at(-1)!.state, "asleep");
+  assertEquals(one.past.timelines(24, "web")[0]!.spells.some(({ state }) => state === "ready"), false);
+  one.end();
+  const next = newProcess(world);
+  next.begin();
+  assertEquals(next.spells().map(([, state]) => state), ["unknown", "asleep", "ready", "asleep"]);
+  next.end();
 });

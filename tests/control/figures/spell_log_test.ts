@@ -6,8 +6,9 @@ const HOUR_MS = 3_600_000;
 const BEGIN = 500_000 * HOUR_MS;
 
 function newSpells() {
-  const time = { now: BEGIN };
-  const spells = new SpellLog(() => time.now);
+  /** By how much the wall clock was set back. */
+  const time = { now: BEGIN, setBack: 0 };
+  const spells = new SpellLog({ now: () => time.now }, () => time.now - time.setBack);
   const told = () => spells.pending.map(({ at, service, state }) => [at - BEGIN, service, state]);
   const times = () =>
     spells.times.map(({ at, hibernated, paused, ready, starting }) => [
@@ -105,4 +106,26 @@ Deno.test("a successor goes on with the run and the states, and charges the time
   assertEquals(spells.run, { since: BEGIN - 10_000, until: BEGIN + 1000 });
   spells.charge("all");
   assertEquals([told(), times()], [[], [[-1, 0, 0, 500, 0], [0, 0, 0, 1000, 0]]]);
+});
+
+Deno.test("after the clock is set back, times go on to be charged, and a new run begins with what services do", () => {
+  const { spells, time, times, told } = newSpells();
+  time.now += HOUR_MS;
+  spells.changed("app", { state: "ready" });
+  time.now += 60_000;
+  time.setBack = HOUR_MS / 2;
+  time.now += 60_000;
+  assertEquals(spells.timesOf("app").reduce((sum, { ready }) => sum + ready, 0), 120_000);
+  spells.charge("awake");
+  const again = HOUR_MS / 2 + 120_000;
+  assertEquals([told(), spells.isRunNew], [[[again, "app", "ready"]], true]);
+  assertEquals(spells.run, { since: BEGIN + again, until: BEGIN + again });
+  time.now += 1000;
+  spells.changed("app", { state: "paused" });
+  assertEquals(times(), [[0, 121_000, 0, 0, 0]]);
+  assertEquals(told(), [[again, "app", "ready"], [again + 1000, "app", "paused"]]);
+  spells.clean();
+  time.setBack += 500;
+  spells.charge("all");
+  assertEquals([told(), spells.isRunNew], [[], false], "so little is no other time");
 });

@@ -100,11 +100,12 @@ export class Api {
    * Reads a resource; `undefined` if there is none.
    *
    * @param {string} path
+   * @param {Query} [query]
    * @returns {Promise<any>}
    */
-  async find(path) {
+  async find(path, query) {
     try {
-      return await this.get(path);
+      return await this.get(path, query);
     } catch (error) {
       if (error instanceof ApiError && error.status === 404) return undefined;
       throw error;

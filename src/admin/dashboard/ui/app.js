@@ -11,6 +11,7 @@ import { Events } from "./live.js";
 import { parseRoute, routeHash } from "./model/route.js";
 import { ServiceScreen } from "./screens/service_screen.js";
 import { ServicesScreen } from "./screens/services_screen.js";
+import { WhatIfScreen } from "./screens/what_if_screen.js";
 import { SignIn } from "./screens/sign_in.js";
 
 /** @import { Session } from "./api.js" */
@@ -95,6 +96,9 @@ function Dashboard() {
       <a class="mark" href="#/" aria-label="cless, all services">cless</a>
       <nav aria-label="Main">
         <a href="#/" aria-current=${route.screen === "services" ? "page" : undefined}>Services</a>
+        <a href=${routeHash({ screen: "what-if" })} aria-current=${route.screen === "what-if"
+          ? "page"
+          : undefined}>What if</a>
         <a href=${routeHash({ screen: "deploy" })} aria-current=${route.screen === "deploy"
           ? "page"
           : undefined}>Deploy</a>
@@ -148,7 +152,10 @@ const RETRY_MS = 2000;
 const JUST_MS = 1000;
 const SAID_MS = 10_000;
 const UNDO_MS = 120_000;
-const SCREENS = { services: ServicesScreen, service: ServiceScreen, deploy: DeployScreen, nowhere: Nowhere };
+const SCREENS = {
+  ...{ services: ServicesScreen, service: ServiceScreen, "what-if": WhatIfScreen, deploy: DeployScreen },
+  nowhere: Nowhere,
+};
 
 /** The address after the # is the screen, so the link moves the focus by itself. @param {Event} event */
 function skip(event) {

@@ -1,6 +1,7 @@
 // @ts-check
 /// <reference lib="dom" />
 import { ApiError, servicePath } from "./api.js";
+import { countText } from "./model/format.js";
 import { splitText } from "./model/shares.js";
 
 /** Changes of a service, each with the way back. */
@@ -95,6 +96,33 @@ export function deployed(api, before, after) {
 export async function setTraffic(api, { name, traffic: before, etag }, traffic) {
   const after = await api.json("PUT", servicePath(name, "traffic"), { body: traffic, ifMatch: etag });
   return { text: `traffic: ${splitText(after.traffic)}`, undo: () => setTraffic(api, after, before) };
+}
+
+/**
+ * Makes changes of several services, one after the other. One that fails does not keep the others from being made. The
+ * way back undoes those that were made.
+ *
+ * @param {readonly { name: string, act: () => Promise<Done> }[]} steps
+ * @param {(at: number) => void} [begins] Called with the number of each step, from 1 on
+ * @returns {Promise<Done>}
+ */
+export async function together(steps, begins = () => {}) {
+  /** @type {{ name: string, act: () => Promise<Done> }[]} */
+  const ways = [];
+  /** @type {string[]} */
+  const failures = [];
+  for (const [at, { name, act }] of steps.entries()) {
+    begins(at + 1);
+    try {
+      const { undo } = await act();
+      if (undo !== undefined) ways.push({ name, act: undo });
+    } catch (error) {
+      failures.push(`${name}: ${/** @type {Error} */ (error).message}`);
+    }
+  }
+  const made = countText(steps.length - failures.length, "service");
+  const text = `${made} changed${failures.length === 0 ? "" : `; not changed: ${failures.join("; ")}`}`;
+  return ways.length === 0 ? { text } : { text, undo: () => together(ways) };
 }
 
 /**

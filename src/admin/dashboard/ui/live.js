@@ -165,6 +165,18 @@ export function useLoaded(load, everyMs, inputs) {
 }
 
 /**
+ * A value that is loaded, or the last one while another is loaded.
+ *
+ * @template T
+ * @param {T | undefined} value
+ */
+export function useKept(value) {
+  const kept = useRef(value);
+  kept.current = value ?? kept.current;
+  return kept.current;
+}
+
+/**
  * Collects names, and passes them on together when none has come for a while.
  *
  * @param {number} settleMs

@@ -30,6 +30,31 @@ export function templateFields(variables) {
 }
 
 /**
+ * Variables that somebody edits while others change them: what is edited stays in its place, and all else becomes as it
+ * is now.
+ *
+ * @param {readonly Variable[]} edited
+ * @param {readonly Variable[]} base What the edits began with
+ * @param {readonly Variable[]} now
+ * @returns {{ variables: Variable[], both: string[] }} `both`: what is edited here, and has changed to something else
+ */
+export function rebased(edited, base, now) {
+  const named = (/** @type {readonly Variable[]} */ variables, /** @type {string} */ name) =>
+    JSON.stringify(variables.filter((one) => one.name === name).map(({ value, secret }) => [value, secret]));
+  const isEdited = (/** @type {string} */ name) => name === "" || named(edited, name) !== named(base, name);
+  const changed = [...new Set([...base, ...edited].map(({ name }) => name))].filter((name) =>
+    name !== "" && isEdited(name)
+  );
+  return {
+    variables: [
+      ...edited.flatMap((one) => isEdited(one.name) ? [one] : now.filter(({ name }) => name === one.name)),
+      ...now.filter(({ name }) => !isEdited(name) && edited.every((one) => one.name !== name)),
+    ],
+    both: changed.filter((name) => ![named(base, name), named(edited, name)].includes(named(now, name))),
+  };
+}
+
+/**
  * What is wrong with the variables, before they are sent; `undefined` if nothing is.
  *
  * @param {readonly Variable[]} variables

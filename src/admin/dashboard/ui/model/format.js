@@ -170,3 +170,13 @@ export function changeText(before, after) {
 export function clauseOf(reason) {
   return reason.replace(/;.*/s, "");
 }
+
+/**
+ * The id of an instance without what all of a service have: the revision's number and the random end.
+ *
+ * @param {string} id
+ * @param {string} service
+ */
+export function shortId(id, service) {
+  return id.replace(`cless-${service}-`, "").replace(`${service}-`, "");
+}

@@ -5,6 +5,9 @@
 /** @typedef {{ pauseAfter: string, hibernateAfter: string, stopAfter: string }} IdleSettings */
 /** @typedef {keyof IdleSettings} IdleSetting */
 
+/** The settings, as people call them. */
+export const TITLES = { pauseAfter: "Pause after", hibernateAfter: "Hibernate after", stopAfter: "Stop after" };
+
 /** What each slider offers; 0 is never. */
 export const CHOICES = {
   pauseAfter: ["1s", "2s", "5s", "10s", "15s", "30s", "1m", "2m", "5m", "10m", "15m", "30m", "1h", "2h", "6h", "0"],

@@ -31,13 +31,19 @@ export class LineSplitter {
 }
 
 /**
- * The newest lines.
+ * The newest lines of all instances by their times, whatever instance they come from first. A line without a time stays
+ * behind the one before it.
  *
  * @param {readonly LogLine[]} lines
  * @param {readonly LogLine[]} more
  */
-export function appended(lines, more) {
-  return [...lines, ...more].slice(-MAX_LINES);
+export function merged(lines, more) {
+  let last = "";
+  return [...lines, ...more].map((line) => {
+    // Its fraction may have any number of digits: without its end, the shorter one comes first.
+    last = line.time?.replace(/Z$/, "") ?? last;
+    return { line, at: last };
+  }).sort((a, b) => a.at < b.at ? -1 : a.at > b.at ? 1 : 0).map(({ line }) => line).slice(-MAX_LINES);
 }
 
 /**

@@ -4,7 +4,7 @@
  * gets no names of services in it.
  */
 
-/** @typedef {{ screen: "services" | "service" | "deploy" | "nowhere", name: string, section: string, query: Record<string, string> }} Route */
+/** @typedef {{ screen: "services" | "service" | "what-if" | "deploy" | "nowhere", name: string, section: string, query: Record<string, string> }} Route */
 
 /**
  * @param {string} hash As `location.hash`
@@ -16,6 +16,7 @@ export function parseRoute(hash) {
   const query = Object.fromEntries(new URLSearchParams(search));
   if (kind === "services" && name !== "") return { screen: "service", name, section, query };
   if (kind === "deploy") return { screen: "deploy", name, section: "", query };
+  if (kind === "what-if") return { screen: "what-if", name: "", section: "", query };
   const isHome = kind === "" || kind === "services";
   return { screen: isHome ? "services" : "nowhere", name: "", section: "", query };
 }
@@ -25,7 +26,11 @@ export function parseRoute(hash) {
  * @returns {string} As `location.hash`
  */
 export function routeHash({ screen = "services", name = "", section = "", query = {} }) {
-  const parts = screen === "service" ? ["services", name, section] : screen === "deploy" ? ["deploy", name] : [];
+  const parts = screen === "service"
+    ? ["services", name, section]
+    : ["deploy", "what-if"].includes(screen)
+    ? [screen, name]
+    : [];
   const path = parts.filter((part) => part !== "").map(encodeURIComponent).join("/");
   const given = Object.entries(query).filter(([, value]) => value !== "");
   return `#/${path}${given.length > 0 ? `?${new URLSearchParams(given)}` : ""}`;

@@ -1,4 +1,5 @@
 // @ts-check
+import { sizeText } from "./format.js";
 import { flat } from "./template_diff.js";
 
 /** How instances of a revision are started, line by line. */
@@ -25,13 +26,32 @@ export function settingsOf({ template, limits }) {
   ];
 }
 
+/** The limits of which 0 means that there is none; of the others, it means never. */
+const AMOUNTS = ["concurrency", "memory", "cpus"];
+
 /**
+ * A limit in the words of `cless describe`: `never`, `no limit`, `256m`, `11.8 GiB`.
+ *
  * @param {string} name
  * @param {unknown} value
  */
-function limitText(name, value) {
-  if (Array.isArray(value)) return value.join(" ") || "none";
-  if (/(After|Timeout)$/.test(name) && /^0[a-z]*$/.test(`${value}`)) return "never";
-  if (/^(concurrency|memory|cpus)$/.test(name) && /^0[a-z]*$/.test(`${value}`)) return "no limit";
-  return String(value);
+export function limitText(name, value) {
+  if (Array.isArray(value)) return value.join(", ") || "none";
+  if (AMOUNTS.includes(name) && Number(value) === 0) return "no limit";
+  if (value === "0") return "never";
+  // What is not given is computed from the machine's memory, and is no round number.
+  const [, count, unit] = name === "memory" && /^(\d+)([bk])$/.exec(String(value)) || [];
+  return unit === undefined ? String(value) : sizeText(Number(count) * (unit === "k" ? 1024 : 1));
+}
+
+/**
+ * A field of a template as people call it: `Pause after` for `pauseAfter`. Names of variables stay as they are.
+ *
+ * @param {string} name
+ */
+export function fieldText(name) {
+  if (name.startsWith("env ")) return name;
+  if (name === "cpus") return "CPUs";
+  const words = name.replaceAll(".", " ").replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+  return words.charAt(0).toUpperCase() + words.slice(1);
 }

@@ -230,7 +230,8 @@ export function bandText({ spells, wakes, deploys }, from, to) {
 }
 
 /**
- * The hours at which the axis has a label, as far from the left as in a band.
+ * The hours at which the axis has a label, as far from the left as in a band. There is none next to its end, where it
+ * would be in the way of "now", and stand out of a narrow page.
  *
  * @param {number} from ms since 1970
  * @param {number} to ms since 1970
@@ -241,12 +242,14 @@ export function axisLabels(from, to, every) {
   const first = new Date(from);
   first.setHours(Math.floor(first.getHours() / every) * every, 0, 0, 0);
   const labels = [];
-  for (let at = first.getTime(); at <= to; at += HOUR_MS) {
+  for (let at = first.getTime(); at <= to - END_MS; at += HOUR_MS) {
     const isWhole = new Date(at).getHours() % every === 0;
     if (isWhole && at >= from) labels.push({ x: minutes(at - from), text: clockText(at) });
   }
   return labels;
 }
+
+const END_MS = 1.25 * HOUR_MS;
 
 /** @param {string} state A state of a later version is drawn as unknown */
 function stateOf(state) {

@@ -1,16 +1,18 @@
 // @ts-check
 /// <reference lib="dom" />
-import { useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { ErrorLine, useAction } from "../parts/action.js";
 import { servicePath } from "../api.js";
 import { changeTemplate, deploy, deployed } from "../changes.js";
-import { problemOf, templateFields, variablesOf } from "../model/environment.js";
+import { problemOf, rebased, templateFields, variablesOf } from "../model/environment.js";
+import { Table } from "../parts/table.js";
 import { ago } from "../model/format.js";
 import { html } from "../html.js";
-import { useLoaded, useNow } from "../live.js";
+import { useKept, useLoaded, useNow } from "../live.js";
 
 /** @import { PanelProps } from "../screens/service_screen.js" */
 /** @import { Variable } from "../model/environment.js" */
+/** @import { RevisionJson } from "../../../operations/revisions.ts" */
 /** @import { SecretJson } from "../../../operations/secrets.ts" */
 
 const MINUTE_MS = 60_000;
@@ -28,17 +30,25 @@ export function EnvironmentPanel({ app, service, reload }) {
     [name, latestRevision],
   );
   const secrets = useLoaded(() => app.api.get("/v1/secrets"), MINUTE_MS, [name]);
-  const [draft, setDraft] = useState(/** @type {{ of: string, variables: Variable[] } | undefined} */ (undefined));
+  const [draft, setDraft] = useState(/** @type {Draft | undefined} */ (undefined));
   const [isShown, setShown] = useState(false);
   const action = useAction();
-  if (revision.value === undefined) return html`<${ErrorLine} error=${revision.error} />`;
+  /** @type {RevisionJson | undefined} */
+  const shown = useKept(revision.value);
+  const present = useMemo(() => variablesOf(shown?.template ?? {}), [shown]);
+  const of = shown?.name ?? "";
+  useEffect(() => {
+    // Somebody has deployed meanwhile.
+    setDraft((draft) => draft && draft.of !== of ? onTopOf(draft, of, present) : draft);
+  }, [of, present]);
+  if (shown === undefined) return html`<${ErrorLine} error=${revision.error} />`;
 
-  const present = variablesOf(revision.value.template);
-  const variables = draft?.of === latestRevision ? draft.variables : present;
-  const set = (/** @type {Variable[]} */ next) => setDraft({ of: latestRevision, variables: next });
+  const variables = draft?.variables ?? present;
+  const set = (/** @type {Variable[]} */ next) =>
+    setDraft((draft) => ({ of, base: present, note: "", ...draft, variables: next }));
   const { mayChange } = app.api;
   const problem = problemOf(variables);
-  const isChanged = JSON.stringify(templateFields(variables)) !== JSON.stringify(templateFields(present));
+  const isChanged = !isSame(variables, present);
   const save = (/** @type {Event} */ event) => {
     event.preventDefault();
     action.run(async () => {
@@ -49,23 +59,23 @@ export function EnvironmentPanel({ app, service, reload }) {
   };
   return html`
     <section class="panel" aria-labelledby="variables">
-      <h2 id="variables">Variables of ${latestRevision}</h2>
+      <h2 id="variables">Variables of ${of}</h2>
+      <div role="status">${draft?.note && html`<p class="attention calm">${draft.note}</p>`}</div>
       ${!mayChange && html`<p class="quiet">Your token can only look: values are hidden.</p>`}
       <form onSubmit=${save}>
-        <div class="scroll" tabindex="0" role="group" aria-label="Table"><table class="variables">
-          <thead><tr><th scope="col">Name</th><th scope="col">Value</th>${mayChange &&
-            html`<th scope="col"><span class="unseen">Remove</span></th>`}</tr></thead>
-          <tbody>${variables.map((one, at) =>
-            html`
-              <${VariableRow} key=${at} variable=${one} mayChange=${mayChange} isShown=${isShown}
-                secrets=${secrets.value ?? []}
-                onChange=${(/** @type {Partial<Variable>} */ change) =>
-                  set(variables.map((other, index) => index === at ? { ...other, ...change } : other))}
-                onRemove=${() => set(variables.filter((_, index) => index !== at))} />
-            `
-          )}
-          </tbody>
-        </table></div>
+        <${Table} kind="variables" columns=${[
+          "Name",
+          "Value",
+          ...(mayChange ? [["Remove", "unseen"]] : []),
+        ]}>${variables.map((one, at) =>
+          html`
+            <${VariableRow} key=${at} variable=${one} mayChange=${mayChange} isShown=${isShown}
+              secrets=${secrets.value ?? []}
+              onChange=${(/** @type {Partial<Variable>} */ change) =>
+                set(variables.map((other, index) => index === at ? { ...other, ...change } : other))}
+              onRemove=${() => set(variables.filter((_, index) => index !== at))} />
+          `
+        )}<//>
         ${variables.length === 0 && html`<p class="quiet">There are none.</p>`}
         ${mayChange && html`
           <p class="actions">
@@ -82,7 +92,7 @@ export function EnvironmentPanel({ app, service, reload }) {
           </p>
           <p class="actions">
             <button type="submit" class="primary" disabled=${!isChanged || problem !== undefined ||
-              action.isBusy}>${action.isBusy ? "Deploying…" : "Deploy"}</button>
+              action.isBusy || of !== latestRevision}>${action.isBusy ? "Deploying…" : "Deploy"}</button>
             <button type="button" disabled=${!isChanged || action.isBusy} onClick=${() =>
               setDraft(undefined)}>Cancel</button>
             <span class="quiet">${problem ?? (isChanged ? "Makes a new revision, which can be undone." : "")}</span>
@@ -99,6 +109,40 @@ export function EnvironmentPanel({ app, service, reload }) {
         reload();
       }} />
   `;
+}
+
+/**
+ * Edits of variables. `of` is the revision that has the variables `base`, which they change.
+ *
+ * @typedef {{ of: string, base: readonly Variable[], variables: Variable[], note: string }} Draft
+ */
+
+/**
+ * The edits after somebody else has deployed a revision; `undefined` if it has all that they would change.
+ *
+ * @param {Draft} draft
+ * @param {string} revision
+ * @param {readonly Variable[]} now The variables of that revision
+ * @returns {Draft | undefined}
+ */
+function onTopOf({ variables: edited, base }, revision, now) {
+  const { variables, both } = rebased(edited, base, now);
+  if (isSame(variables, now) && variables.every(({ name }) => name !== "")) return undefined;
+  const note = [
+    `${revision} has been deployed meanwhile. Your edits are kept, and all else is as it is there.`,
+    ...(both.length === 0 ? [] : [`It has changed ${both.join(", ")} too, which yours would replace.`]),
+    "Deploy to take them, or Cancel to see the variables as they are.",
+  ].join(" ");
+  return { of: revision, base: now, variables, note };
+}
+
+/**
+ * @param {readonly Variable[]} one
+ * @param {readonly Variable[]} other
+ */
+function isSame(one, other) {
+  const [first, second] = [one, other].map((variables) => JSON.stringify(variablesOf(templateFields(variables))));
+  return first === second;
 }
 
 /**
@@ -177,26 +221,15 @@ function SecretsPanel({ app, name, secrets, used, reload }) {
       <h2 id="secrets">Secrets</h2>
       <p class="quiet">Values are stored encrypted and never shown.</p>
       ${secrets.length > 0 && html`
-        <div class="scroll" tabindex="0" role="group" aria-label="Table">
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">Name</th>
-                <th scope="col" class="number">Version</th>
-                <th scope="col" class="number">Set</th>
-              </tr>
-            </thead>
-            <tbody>${secrets.map((one) =>
-              html`
-                <tr key=${one.name}>
-                  <th scope="row">${one.name}</th>
-                  <td class="number">${one.version}</td>
-                  <td class="number">${ago(one.createdAt, now)}</td>
-                </tr>
-              `
-            )}</tbody>
-          </table>
-        </div>
+        <${Table} columns=${["Name", ["Version", "number"], ["Set", "number"]]}>${secrets.map((one) =>
+          html`
+            <tr key=${one.name}>
+              <th scope="row">${one.name}</th>
+              <td class="number">${one.version}</td>
+              <td class="number">${ago(one.createdAt, now)}</td>
+            </tr>
+          `
+        )}<//>
       `}
       ${app.api.mayChange && html`<form class="secret" onSubmit=${submit}>
         <label>Name <input required value=${secret} list="secret-names" autocomplete="off" spellcheck=${false}

@@ -8,6 +8,7 @@ import { ago, dateText, durationText } from "../model/format.js";
 import { changeText, splitBefore } from "../model/history_text.js";
 import { html } from "../html.js";
 import { useLoaded, useNow } from "../live.js";
+import { Table } from "../parts/table.js";
 import { shortSplit, splitText } from "../model/shares.js";
 
 /** @import { Entry } from "../model/history_text.js" */
@@ -43,33 +44,28 @@ export function HistoryPanel({ app, service, reload, deploys }) {
   return html`
     <section class="panel" aria-labelledby="changes">
       <h2 id="changes">Changes</h2>
-      <div class="scroll" tabindex="0" role="group" aria-label="Table">
-        <table class="stack">
-          <thead>
-            <tr><th scope="col">When</th><th scope="col">By</th><th scope="col">Action</th><th scope="col">What</th>
-              ${app.api.mayChange && html`<th scope="col"><span class="unseen">Undo</span></th>`}</tr>
-          </thead>
-          <tbody>${entries.map((entry) => {
-            const split = splitBefore(entry, service.traffic);
-            return html`<tr>
+      <${Table} kind="stack" columns=${[
+        ...["When", "By", "Action", "What"],
+        ...(app.api.mayChange ? [["Undo", "unseen"]] : []),
+      ]}>${entries.map((entry) => {
+        const split = splitBefore(entry, service.traffic);
+        return html`<tr>
           <td class="when" title=${ago(entry.at, now)}>${
-              dateText(entry.at)
-            }</td><td>${entry.by}</td><td>${entry.action}</td>
+          dateText(entry.at)
+        }</td><td>${entry.by}</td><td>${entry.action}</td>
           <td class="wide">${changeText(entry)}</td>
           ${
-              app.api.mayChange && html`<td class="number">${
-                split !== undefined && html`
-                  <button type="button" disabled=${action.isBusy || isResting}
-                    title=${`Back to ${splitText(split)}`} onClick=${() => goBack(split)}>Back to ${shortSplit(
-                      split,
-                    )}</button>
-                `
-              }</td>`
-            }
+          app.api.mayChange && html`<td class="number">${
+            split !== undefined && html`
+              <button type="button" disabled=${action.isBusy || isResting}
+                title=${`Back to ${splitText(split)}`} onClick=${() => goBack(split)}>Back to ${shortSplit(
+                  split,
+                )}</button>
+            `
+          }</td>`
+        }
         </tr>`;
-          })}</tbody>
-        </table>
-      </div>
+      })}<//>
       <${ErrorLine} error=${action.error ?? history.error} />
     </section>
     <${DeployList} deploys=${deploys} now=${now} />

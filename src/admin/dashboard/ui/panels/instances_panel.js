@@ -1,13 +1,21 @@
 // @ts-check
 /// <reference lib="dom" />
-import { age, ago, sizeText } from "../model/format.js";
+import { age, ago, shortId, sizeText } from "../model/format.js";
 import { html } from "../html.js";
 import { useEvents, useLoaded, useNow } from "../live.js";
+import { Table } from "../parts/table.js";
 import { routeHash } from "../model/route.js";
 
 /** @import { PanelProps } from "../screens/service_screen.js" */
+/** @import { Column } from "../parts/table.js" */
 /** @import { InstanceJson } from "../../../operations/instances.ts" */
 
+/** @type {readonly Column[]} */
+const COLUMNS = [
+  ...["Id", "State"],
+  ...["In flight", "Memory", "Swap", "Age", "Last used"].map((title) => /** @type {const} */ ([title, "number"])),
+  ["Log", "unseen"],
+];
 const INSTANCES_MS = 10_000;
 const SETTLE_MS = 300;
 const NOW_MS = 10_000;
@@ -31,52 +39,26 @@ export function InstancesPanel({ app, service: { name, state } }) {
       ${instances.length === 0
         ? html`<p class="quiet">${value && (state === "failing" ? "None." : "None; the next request starts one.")}</p>`
         : html`
-          <div class="scroll" tabindex="0" role="group" aria-label="Table">
-            <table>
-              <thead>
-                <tr>
-                  <th scope="col">Id</th>
-                  <th scope="col">State</th>
-                  <th scope="col" class="number">In flight</th>
-                  <th scope="col" class="number">Memory</th>
-                  <th scope="col" class="number">Swap</th>
-                  <th scope="col" class="number">Age</th>
-                  <th scope="col" class="number">Last used</th>
-                  <th scope="col"><span class="unseen">Log</span></th>
-                </tr>
-              </thead>
-              <tbody>${instances.map((one) =>
-                html`
-                  <tr key=${one.id}>
-                    <th scope="row" title=${one.id}>${shortId(one, name)}</th>
-                    <td><span class=${`state ${one.state}`} title=${one.failure}>${one.state}</span></td>
-                    <td class="number">${one.inFlight}</td>
-                    <td class="number">${one.memoryBytes === undefined ? "-" : sizeText(one.memoryBytes)}</td>
-                    <td class="number">${sizeText(one.swapBytes ?? 0)}</td>
-                    <td class="number">${age(one.startedAt, now)}</td>
-                    <td class="number">${ago(one.lastUsedAt, now)}</td>
-                    <td class="number"><a class="link" href=${logHash(
-                      name,
-                      one.id,
-                    )} aria-label=${`Log of ${one.id}`}>log</a></td>
-                  </tr>
-                `
-              )}</tbody>
-            </table>
-          </div>
+          <${Table} columns=${COLUMNS}>${instances.map((one) =>
+            html`
+              <tr key=${one.id}>
+                <th scope="row" title=${one.id}>${shortId(one.id, name)}</th>
+                <td><span class=${`state ${one.state}`} title=${one.failure}>${one.state}</span></td>
+                <td class="number">${one.inFlight}</td>
+                <td class="number">${one.memoryBytes === undefined ? "-" : sizeText(one.memoryBytes)}</td>
+                <td class="number">${sizeText(one.swapBytes ?? 0)}</td>
+                <td class="number">${age(one.startedAt, now)}</td>
+                <td class="number">${ago(one.lastUsedAt, now)}</td>
+                <td class="number"><a class="link" href=${logHash(
+                  name,
+                  one.id,
+                )} aria-label=${`Log of ${one.id}`}>log</a></td>
+              </tr>
+            `
+          )}<//>
         `}
     </section>
   `;
-}
-
-/**
- * The id without what all have: the revision's number and the random end.
- *
- * @param {InstanceJson} instance
- * @param {string} service
- */
-function shortId({ id }, service) {
-  return id.replace(`cless-${service}-`, "").replace(`${service}-`, "");
 }
 
 /**

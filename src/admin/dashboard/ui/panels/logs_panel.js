@@ -3,9 +3,9 @@
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { ErrorLine } from "../parts/action.js";
 import { servicePath } from "../api.js";
-import { countText, momentText } from "../model/format.js";
+import { countText, momentText, shortId } from "../model/format.js";
 import { html } from "../html.js";
-import { appended, LineSplitter, matching, plainText } from "../model/log_lines.js";
+import { LineSplitter, matching, merged, plainText } from "../model/log_lines.js";
 import { routeHash } from "../model/route.js";
 
 /** @import { App } from "../app.js" */
@@ -32,7 +32,7 @@ export function LogsPanel({ app, route, service: { name } }) {
   if (!isPaused) held.current = lines;
   const shown = useMemo(() => matching(held.current, q, instance), [held.current, q, instance]);
   const instances = [...new Set([...lines.map((line) => line.instance), ...(instance === "" ? [] : [instance])])];
-  const newer = isPaused ? lines.length - lines.indexOf(/** @type {LogLine} */ (held.current.at(-1))) - 1 : 0;
+  const newer = isPaused ? new Set(lines).difference(new Set(held.current)).size : 0;
   const go = (/** @type {Record<string, string>} */ change) => {
     const query = { instance, q, ...change };
     history.replaceState(null, "", routeHash({ screen: "service", name, section: "logs", query }));
@@ -67,7 +67,9 @@ export function LogsPanel({ app, route, service: { name } }) {
           `, ${shown.length} found`}</span>
       </p>
       <div class="log" ref=${box} onScroll=${scrolled} tabindex="0" role="log" aria-live="off" aria-label=${`Output of ${name}`}>
-        ${shown.map((line) => html`<${Line} key=${line} line=${line} />`)}
+        ${shown.map((line) =>
+          html`<${Line} key=${line} line=${line} from=${instance === "" ? shortId(line.instance, name) : ""} />`
+        )}
         ${shown.length === 0 &&
           html`<p class="quiet">${q === "" ? "Nothing is written yet." : "No line has this text."}</p>`}
       </div>
@@ -76,15 +78,14 @@ export function LogsPanel({ app, route, service: { name } }) {
   `;
 }
 
-/** @param {{ line: LogLine }} props */
-function Line({ line }) {
-  return useMemo(
-    () =>
-      html`<p class=${line.stream} title=${line.instance}><time>${
-        line.time === undefined ? "" : momentText(line.time, Date.now())
-      }</time>${plainText(line.text)}</p>`,
-    [line],
-  );
+/** @param {{ line: LogLine, from: string }} props `from`: whose line it is; empty if all are of the same instance */
+function Line({ line, from }) {
+  return useMemo(() => {
+    const time = line.time === undefined ? "" : momentText(line.time, Date.now());
+    return html`<p class=${line.stream} title=${line.instance}><span class="from"><time>${time}</time> ${from}</span>${
+      plainText(line.text)
+    }</p>`;
+  }, [line, from]);
 }
 
 /**
@@ -113,7 +114,7 @@ function useLog(app, name) {
         // The last lines come again after a pause.
         const begins = isFirst;
         isFirst = false;
-        setLines((before) => begins ? more : appended(before, more));
+        setLines((before) => merged(begins ? [] : before, more));
         setError(undefined);
       };
       readLog(app, name, signal, took).catch((failure) => signal.aborted || setError(failure)).finally(() => {

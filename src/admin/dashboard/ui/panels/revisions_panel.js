@@ -6,6 +6,8 @@ import { servicePath } from "../api.js";
 import { age } from "../model/format.js";
 import { html } from "../html.js";
 import { useLoaded, useNow } from "../live.js";
+import { fieldText } from "../model/settings.js";
+import { Table } from "../parts/table.js";
 import { differences } from "../model/template_diff.js";
 
 /** @import { PanelProps } from "../screens/service_screen.js" */
@@ -33,32 +35,25 @@ export function RevisionsPanel({ app, service: { name, latestRevision } }) {
   return html`
     <section class="panel" aria-labelledby="revisions">
       <h2 id="revisions">Revisions</h2>
-      <div class="scroll" tabindex="0" role="group" aria-label="Table">
-        <table class="stack">
-          <thead>
-            <tr>
-              <th scope="col">Name</th>
-              <th scope="col" class="number">Traffic</th>
-              <th scope="col">Tag</th>
-              <th scope="col">Image</th>
-              <th scope="col" class="number">Age</th>
-              <th scope="col">Failed</th>
-            </tr>
-          </thead>
-          <tbody>${revisions.map((one) =>
-            html`
-              <tr key=${one.name}>
-                <th scope="row">${one.name}${one.latest && html`<span class="pill">latest</span>`}</th>
-                <td class="number">${one.percent > 0 ? `${one.percent}%` : "-"}</td>
-                <td>${one.tag ?? "-"}</td>
-                <td class="wide">${one.image}</td>
-                <td class="number">${age(one.createdAt, now)}</td>
-                <td class="wide">${one.failure ? html`<span class="error">${one.failure.reason}</span>` : "-"}</td>
-              </tr>
-            `
-          )}</tbody>
-        </table>
-      </div>
+      <${Table} kind="stack" columns=${[
+        "Name",
+        ["Traffic", "number"],
+        "Tag",
+        "Image",
+        ["Age", "number"],
+        "Failed",
+      ]}>${revisions.map((one) =>
+        html`
+          <tr key=${one.name}>
+            <th scope="row">${one.name}${one.latest && html`<span class="pill">latest</span>`}</th>
+            <td class="number">${one.percent > 0 ? `${one.percent}%` : "-"}</td>
+            <td>${one.tag ?? "-"}</td>
+            <td class="wide">${one.image}</td>
+            <td class="number">${age(one.createdAt, now)}</td>
+            <td class="wide">${one.failure ? html`<span class="error">${one.failure.reason}</span>` : "-"}</td>
+          </tr>
+        `
+      )}<//>
       <${ErrorLine} error=${error} />
     </section>
     ${after !== undefined && before !== undefined && html`
@@ -103,30 +98,19 @@ function Differences({ api, name, before, after }) {
     isVariable(field) && !isShown && text !== "-" && !text.startsWith("the secret ") ? "••••••" : text;
   if (found.length === 0) return html`<p class="quiet">Nothing: they are the same.</p>`;
   return html`
-    <div class="scroll" tabindex="0" role="group" aria-label="Table">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Field</th>
-            <th scope="col">${before}</th>
-            <th scope="col">${after}</th>
-          </tr>
-        </thead>
-        <tbody>${found.map(({ field, before, after }) =>
-          html`
-            <tr key=${field}>
-              <th scope="row">${field}</th>
-              <td class="wide">
-                <del>${shown(field, before)}</del>
-              </td>
-              <td class="wide">
-                <ins>${shown(field, after)}</ins>
-              </td>
-            </tr>
-          `
-        )}</tbody>
-      </table>
-    </div>
+    <${Table} columns=${["Field", before, after]}>${found.map(({ field, before, after }) =>
+      html`
+        <tr key=${field}>
+          <th scope="row" title=${field}>${fieldText(field)}</th>
+          <td class="wide">
+            <del>${shown(field, before)}</del>
+          </td>
+          <td class="wide">
+            <ins>${shown(field, after)}</ins>
+          </td>
+        </tr>
+      `
+    )}<//>
     ${api.mayChange && found.some(({ field }) => isVariable(field)) && html`<p class="actions">
       <label class="check"><input type="checkbox" checked=${isShown} onChange=${() => setShown(!isShown)} /> Show
       values</label></p>`}

@@ -4,7 +4,7 @@ import { ErrorLine } from "../parts/action.js";
 import { servicePath } from "../api.js";
 import { html } from "../html.js";
 import { useLoaded } from "../live.js";
-import { settingsOf } from "../model/settings.js";
+import { fieldText, settingsOf } from "../model/settings.js";
 
 /** @import { PanelProps } from "../screens/service_screen.js" */
 
@@ -31,7 +31,7 @@ export function SettingsPanel({ app, service: { name, latestRevision, imageChang
       <dl class="settings-list">${settingsOf(value).map(({ name, text, from }) =>
         html`
           <div>
-            <dt>${name}</dt>
+            <dt title=${name}>${fieldText(name)}</dt>
             <dd>${text} ${from !== undefined && html`<span class="quiet">(${from})</span>`}</dd>
           </div>
         `

@@ -5,6 +5,7 @@ import { servicePath } from "../api.js";
 import { countText, dateText, durationText } from "../model/format.js";
 import { html } from "../html.js";
 import { useEvents, useLoaded } from "../live.js";
+import { Table } from "../parts/table.js";
 import { causeText, howText } from "../model/timeline.js";
 import { wakesByKind, withRoom } from "../model/wake_histogram.js";
 
@@ -58,30 +59,17 @@ export function WakesPanel({ app, service: { name } }) {
         <span class="quiet">${filter === ""
           ? "Those that worked, in the last 24 hours; starts that failed are not listed"
           : `${shown.length} of ${wakes.length}`}</span></p>
-      <div class="scroll" tabindex="0" role="group" aria-label="Table">
-        <table class="stack">
-          <thead>
-            <tr>
-              <th scope="col">When</th>
-              <th scope="col">How</th>
-              <th scope="col" class="number">Took</th>
-              <th scope="col">Who</th>
-              <th scope="col">Revision</th>
-            </tr>
-          </thead>
-          <tbody>${shown.map((wake) =>
-            html`
-              <tr>
-                <td class="when">${dateText(wake.at)}</td>
-                <td>${howText(wake.how)}</td>
-                <td class="number">${durationText(wake.ms)}</td>
-                <td class="wide">${causeText(wake.by)}</td>
-                <td>${wake.revision}</td>
-              </tr>
-            `
-          )}</tbody>
-        </table>
-      </div>
+      <${Table} kind="stack" columns=${["When", "How", ["Took", "number"], "Who", "Revision"]}>${shown.map((wake) =>
+        html`
+          <tr>
+            <td class="when">${dateText(wake.at)}</td>
+            <td>${howText(wake.how)}</td>
+            <td class="number">${durationText(wake.ms)}</td>
+            <td class="wide">${causeText(wake.by)}</td>
+            <td>${wake.revision}</td>
+          </tr>
+        `
+      )}<//>
     </section>
   `;
 }

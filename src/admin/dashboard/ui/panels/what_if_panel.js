@@ -6,21 +6,21 @@ import { servicePath } from "../api.js";
 import { changeTemplate } from "../changes.js";
 import { amountText, changeText, countText, numberText, sizeText, spanText } from "../model/format.js";
 import { html } from "../html.js";
-import { changedSettings, choicesFor, placeOf, settingMs, settingText } from "../model/idle_settings.js";
+import { memoryUnit } from "../model/what_if.js";
+import { changedSettings, choicesFor, placeOf, settingMs, settingText, TITLES } from "../model/idle_settings.js";
 
 /** @import { IdleSetting, IdleSettings } from "../model/idle_settings.js" */
 /** @import { PanelProps } from "../screens/service_screen.js" */
 
-/** @typedef {IdleSettings & { coldStartsPerDay: number, wakesPerDay: { resume: number, hibernated: number }, gbHoursPerDay: number }} Outcome */
-/** @typedef {{ days: number, canHibernate?: boolean, minInstances?: number, memory: { awakeBytes: number, pausedBytes: number, hibernatedBytes: number }, now: Outcome, then: Outcome }} WhatIf */
+/** @import { Outcome, WhatIf } from "../model/what_if.js" */
 
 const SETTLE_MS = 120;
 /** The times to stop after that are compared. */
 const STOPS = ["5m", "10m", "15m", "20m", "30m", "45m", "1h", "90m", "2h", "3h", "6h", "12h", "24h"];
-const TITLES = {
-  pauseAfter: ["Pause after", "Its memory stays, its processor time ends. The next request waits some milliseconds."],
-  hibernateAfter: ["Hibernate after", "Its memory moves to the disk. The next request waits a moment longer."],
-  stopAfter: ["Stop after", "It takes nothing. The next request is a cold start."],
+const HELP = {
+  pauseAfter: "Its memory stays, its processor time ends. The next request waits some milliseconds.",
+  hibernateAfter: "Its memory moves to the disk. The next request waits a moment longer.",
+  stopAfter: "It takes nothing. The next request is a cold start.",
 };
 
 /**
@@ -56,7 +56,7 @@ export function WhatIfPanel({ app, service, reload }) {
     `;
   }
 
-  const { canHibernate = true, days, memory, minInstances = 0, now, then } = estimate;
+  const { canHibernate, days, memory, minInstances, now, then } = estimate;
   const settings = {
     pauseAfter: now.pauseAfter,
     hibernateAfter: now.hibernateAfter,
@@ -82,9 +82,9 @@ export function WhatIfPanel({ app, service, reload }) {
           sizeText(memory.hibernatedBytes)
         } hibernated.`}
         ${!canHibernate && " This machine cannot move memory to the disk now: hibernating has no effect."}
-        ${minInstances > 0 && ` It always runs ${minInstances} (minInstances): they do not sleep.`}</p>
+        ${minInstances > 0 && ` It always runs ${countText(minInstances, "instance")}, which do not sleep.`}</p>
       <div class="what-if">
-        <div class="settings">${/** @type {IdleSetting[]} */ (["pauseAfter", "hibernateAfter", "stopAfter"]).map((
+        <div class="settings">${/** @type {IdleSetting[]} */ (Object.keys(TITLES)).map((
           key,
         ) =>
           html`
@@ -115,25 +115,22 @@ export function WhatIfPanel({ app, service, reload }) {
 /** @param {{ name: IdleSetting, now: string, value: string, onChange: (value: string) => void }} props */
 function Setting({ name, now, value, onChange }) {
   const choices = choicesFor(name, now);
-  const [title, help] = TITLES[name];
   const read = (/** @type {any} */ event) => onChange(choices[event.target.valueAsNumber] ?? now);
   return html`
     <div class="setting">
-      <label for=${name}>${title}</label>
+      <label for=${name}>${TITLES[name]}</label>
       <span class="chosen">${settingText(value)}${settingText(value) !== settingText(now) &&
         html`<span class="quiet"> now ${settingText(now)}</span>`}</span>
       <input id=${name} type="range" min="0" max=${choices.length - 1} value=${placeOf(choices, value)}
         aria-valuetext=${settingText(value)} aria-describedby=${`${name}-help`} onInput=${read} />
-      <p id=${`${name}-help`} class="quiet">${help}</p>
+      <p id=${`${name}-help`} class="quiet">${HELP[name]}</p>
     </div>
   `;
 }
 
 /** @param {{ now: Outcome, then: Outcome, isChanged: boolean }} props */
 function Outcomes({ now, then, isChanged }) {
-  // The memory of a small service would be 0.0 in GB-hours.
-  const isSmall = Math.max(now.gbHoursPerDay, then.gbHoursPerDay) < 1;
-  const [unit, factor] = isSmall ? ["MB", 1000] : ["GB", 1];
+  const { factor, unit } = memoryUnit(now.gbHoursPerDay, then.gbHoursPerDay);
   const rows = [
     ["Cold starts a day", now.coldStartsPerDay, then.coldStartsPerDay],
     ["Wakes from hibernated a day", now.wakesPerDay.hibernated, then.wakesPerDay.hibernated],

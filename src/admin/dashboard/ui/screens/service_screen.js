@@ -116,7 +116,7 @@ async function loadService(api, name) {
     api.find(servicePath(name)),
     api.find(servicePath(name, "deploys")),
   ]);
-  if (service === undefined && deploys === undefined) throw new Error(`There is no service ${name}`);
+  if (service === undefined && deploys === undefined) throw new Error(`there is no service ${name}`);
   const failing = service?.state === "failing" ? await failingRevision(api, service) : undefined;
   return { service, deploys: deploys ?? [], failing };
 }
@@ -232,13 +232,7 @@ function Failure({ app, service, failing, deploys }) {
   }
   const last = deploys.find(({ outcome }) => outcome !== "running");
   if (last === undefined || last.outcome === "deployed") return null;
-  return html`
-    <section class="attention" aria-label="Last deploy">
-      <h2>Last deploy ${last.outcome}</h2>
-      <p><${DeployReason} deploy=${last} now=${now} /></p>
-      ${last.output.length > 0 && html`<${Output} lines=${last.output} />`}
-    </section>
-  `;
+  return html`<${LastDeploy} deploy=${last} now=${now} />`;
 }
 
 /**
@@ -264,9 +258,15 @@ function Deploying({ app, service: { name, waiting }, deploys }) {
 }
 
 /** @param {{ deploy: DeployJson, now: number }} props */
-function DeployReason({ deploy: { by, durationMs, reason, revision, startedAt }, now }) {
-  return html`${revision && `${revision} `}after ${durationText(durationMs)}: ${reason ?? "-"}
-    <span class="quiet"> (${ago(startedAt, now)}, by ${by})</span>`;
+function LastDeploy({ deploy: { by, durationMs, outcome, output, reason, revision, startedAt }, now }) {
+  return html`
+    <section class="attention" aria-label="Last deploy">
+      <h2>Last deploy ${outcome}</h2>
+      <p>${revision && `${revision} `}after ${durationText(durationMs)}: ${reason ?? "-"}
+        <span class="quiet"> (${ago(startedAt, now)}, by ${by})</span></p>
+      ${output.length > 0 && html`<${Output} lines=${output} />`}
+    </section>
+  `;
 }
 
 /** @param {{ name: string, timeline: Timeline | undefined }} props */
@@ -341,13 +341,7 @@ function NeverWorked({ app, name, deploys }) {
     <div class="title"><h1>${name}</h1><span class="state failing">${last?.outcome === "running"
       ? "deploying"
       : "never worked"}</span></div>
-    ${last && html`
-      <section class="attention" aria-label="Last deploy">
-        <h2>Last deploy ${last.outcome}</h2>
-        <p><${DeployReason} deploy=${last} now=${now} /></p>
-        ${last.output.length > 0 && html`<${Output} lines=${last.output} />`}
-      </section>
-    `}
+    ${last && html`<${LastDeploy} deploy=${last} now=${now} />`}
     ${deploys.length > 1 && html`<${DeployList} deploys=${deploys} now=${now} />`}
     ${app.api.mayChange && html`
       <p class="panel actions">

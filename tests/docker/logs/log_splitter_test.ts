@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import type { LogLine } from "../../../src/docker/engine_api.ts";
-import { LogSplitter } from "../../../src/docker/logs/log_lines.ts";
+import { LogSplitter } from "../../../src/docker/logs/log_splitter.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();

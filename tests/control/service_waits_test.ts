@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { RunningDeploys } from "../../src/control/running_deploys.ts";
-import { Waits } from "../../src/control/waits.ts";
+import { ServiceWaits } from "../../src/control/service_waits.ts";
 import { Instance } from "../../src/pool/instance.ts";
 import { FakeClock, settle } from "../support/fake_clock.ts";
 import { newRevision } from "../support/kit.ts";
@@ -36,11 +36,18 @@ function newWaits(output: { read: Output["read"] } = new Output()) {
   const told: unknown[][] = [];
   const deploys = new RunningDeploys();
   const time = { now: Date.now() };
-  const waits = new Waits({
+  const lookUps = { count: 0 };
+  const waits = new ServiceWaits({
     deploys,
     fleet: { instances: () => instances.filter(({ gone }) => !gone.aborted) },
     events: { tell: (...event) => void told.push(event) },
     outputs: output,
+    images: {
+      exposedPorts: () => {
+        lookUps.count++;
+        return Promise.resolve([3000]);
+      },
+    },
     now: () => time.now,
   });
   const add = () => {
@@ -48,7 +55,7 @@ function newWaits(output: { read: Output["read"] } = new Output()) {
     instances.push(instance);
     return instance;
   };
-  return { add, deploys, time, told, waits };
+  return { add, deploys, lookUps, time, told, waits };
 }
 
 Deno.test("what services wait for is told of those that deploy or start, and of no others", () => {
@@ -111,4 +118,26 @@ Deno.test("an app whose output cannot be read is waited for without it, and is n
     await settle();
   }
   assertEquals([reads, told.length], [1, 3]);
+});
+
+Deno.test("the ports that the image of a slow app exposes are looked up once", async () => {
+  const { add, lookUps, time, told, waits } = newWaits();
+  const instance = add();
+  instance.origin = "http://172.18.0.2:8080";
+  instance.probed = "refused";
+  waits.tell();
+  assertEquals(lookUps.count, 0);
+  time.now = instance.startedAt.getTime() + 2000;
+  for (let ticks = 0; ticks < 3; ticks++) {
+    waits.tell();
+    await settle();
+  }
+  assertEquals(lookUps.count, 1);
+  const { text } = told.at(-1)![2] as { text: string };
+  assertEquals(
+    [text, waits.of("app")?.text],
+    Array(2).fill("nothing listens on port 8080 yet; the image exposes 3000"),
+  );
+  instance.become("ready");
+  await settle();
 });

@@ -3,18 +3,19 @@ import { logger } from "../base/log.ts";
 import { defined } from "../model/defined.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import type { Instance } from "../pool/instance.ts";
+import type { Launcher } from "../pool/launcher.ts";
 import type { EventLog } from "./events.ts";
 import type { RunningDeploys } from "./running_deploys.ts";
 import { isWaitedFor, type Waiting, waitingOf } from "./waiting.ts";
 
 const log = logger("waits");
-/** The output of an app that needs longer than this to start is followed. */
+/** Of an app that needs longer than this to start, the output is followed and the ports are looked up. */
 const FOLLOW_AFTER_MS = 2000;
 /** Of the app's last line, so much is told. */
 const MAX_LINE = 300;
 
-/** What {@linkcode Waits} works with. */
-export interface WaitsOptions {
+/** What {@linkcode ServiceWaits} works with. */
+export interface ServiceWaitsOptions {
   readonly deploys: Pick<RunningDeploys, "of" | "services">;
   readonly fleet: Pick<Fleet, "instances">;
   readonly events: Pick<EventLog, "tell">;
@@ -24,6 +25,7 @@ export interface WaitsOptions {
       options: { readonly follow: true; readonly tail: number; readonly signal: AbortSignal },
     ): AsyncIterable<{ readonly text: string }>;
   };
+  readonly images: Pick<Launcher, "exposedPorts">;
   /** Wall-clock time, ms since 1970. */
   readonly now: () => number;
 }
@@ -34,12 +36,14 @@ export interface WaitingNow extends Waiting {
 }
 
 /** Knows what deploys and starts wait for. */
-export class Waits {
-  readonly #options: WaitsOptions;
+export class ServiceWaits {
+  readonly #options: ServiceWaitsOptions;
   /** The last lines of the apps whose output is followed, by instance. */
   readonly #lines = new Map<string, string | undefined>();
+  /** The ports that their images expose, by instance. */
+  readonly #exposed = new Map<string, readonly number[]>();
 
-  constructor(options: WaitsOptions) {
+  constructor(options: ServiceWaitsOptions) {
     this.#options = options;
   }
 
@@ -70,7 +74,7 @@ export class Waits {
 
   #of(service: string, instances: readonly Instance[]): WaitingNow | undefined {
     const own = instances.filter(({ revision }) => revision.service === service);
-    const waiting = waitingOf(this.#options.deploys.of(service), own);
+    const waiting = waitingOf(this.#options.deploys.of(service), own, this.#exposed);
     return waiting && { ...waiting, ...defined({ output: this.#lines.get(waiting.instance ?? "") }) };
   }
 
@@ -80,6 +84,7 @@ export class Waits {
     const end = new AbortController();
     const moved = instance.untilMoved().then(() => end.abort());
     this.#lines.set(id, undefined);
+    void this.#lookUpPorts(instance, end.signal);
     try {
       for await (const { text } of this.#options.outputs.read(id, { follow: true, tail: 1, signal: end.signal })) {
         if (text.trim() !== "" && !end.signal.aborted) this.#lines.set(id, text.trim().slice(0, MAX_LINE));
@@ -89,5 +94,11 @@ export class Waits {
     }
     await moved;
     this.#lines.delete(id);
+    this.#exposed.delete(id);
+  }
+
+  async #lookUpPorts({ id, revision }: Instance, signal: AbortSignal): Promise<void> {
+    const exposed = await this.#options.images.exposedPorts(revision).catch(() => []);
+    if (!signal.aborted) this.#exposed.set(id, exposed);
   }
 }
