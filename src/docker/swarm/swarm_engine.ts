@@ -14,7 +14,6 @@ import { Sequence } from "../network/addresses.ts";
 import { type EngineListener, type NodeConfig, NodeEngine } from "../node_engine.ts";
 import { OwnContainers } from "../own_containers.ts";
 import type { EngineCaller } from "../socket_client.ts";
-import { Sequence } from "../network/addresses.ts";
 import { Homes } from "./homes.ts";
 import { NodeWall } from "./node_wall.ts";
 import type { Peers } from "./peers.ts";
