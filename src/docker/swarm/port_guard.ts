@@ -18,6 +18,8 @@ export class PortGuard {
   #nodes: readonly string[] = [];
   /** Whether nodes may have come or gone since they were listed. */
   #isStale = false;
+  /** Whether the ports are closed. */
+  #isUp = false;
   /** Changes of the rules are made one after the other. */
   #working: Promise<void> | undefined;
   #stopRepairs = () => {};
@@ -38,11 +40,13 @@ export class PortGuard {
   /** Closes the ports. @throws {OperatorError} If it cannot. @throws {EngineError} If the nodes cannot be listed. */
   async start(): Promise<void> {
     await this.#admit(await this.#addresses());
+    this.#isUp = true;
     this.#stopRepairs = this.#clock.every(REPAIR_INTERVAL_MS, () => this.#begin());
   }
 
   /** Nodes may have come or gone. If they cannot be listed now, those that were admitted stay admitted. */
   changed(): void {
+    if (!this.#isUp) return;
     this.#isStale = true;
     this.#begin();
   }
@@ -56,7 +60,7 @@ export class PortGuard {
   /** Changes nothing more, and leaves the rules as they are. */
   async leave(): Promise<void> {
     this.#stopRepairs();
-    this.#isStale = false;
+    this.#isUp = this.#isStale = false;
     await this.#working;
   }
 

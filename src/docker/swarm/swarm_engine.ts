@@ -1,6 +1,7 @@
 import type { Clock } from "../../base/clock.ts";
 import type { Config } from "../../base/config.ts";
-import { OperatorError } from "../../base/errors.ts";
+import { messageOf, OperatorError } from "../../base/errors.ts";
+import { logger } from "../../base/log.ts";
 import type { DataDir } from "../../control/data_dir.ts";
 import type { Revision } from "../../model/revision.ts";
 import type { ServiceEngine } from "../engine.ts";
@@ -14,16 +15,24 @@ import { type EngineListener, type NodeConfig, NodeEngine } from "../node_engine
 import { OwnContainers } from "../own_containers.ts";
 import type { EngineCaller } from "../socket_client.ts";
 import { Homes } from "./homes.ts";
+import { NodeWall } from "./node_wall.ts";
 import type { Peers } from "./peers.ts";
+import { PortGuard } from "./port_guard.ts";
 import type { SwarmApi, SwarmEvent, SwarmInfo } from "./swarm_api.ts";
 import { SwarmLauncher } from "./swarm_launcher.ts";
 import { TaskEngine } from "./task_engine.ts";
 import { VolumeNodes } from "./volume_nodes.ts";
 
+const log = logger("swarm");
+
 /** The settings that matter to a {@linkcode SwarmEngine}. */
 export type SwarmConfig =
   & NodeConfig
-  & Pick<Config, "defaultCpus" | "defaultMemoryBytes" | "drainTimeoutMs" | "noHostAccess" | "portRange">;
+  & Pick<Config, "defaultCpus" | "defaultMemoryBytes" | "drainTimeoutMs" | "noHostAccess" | "portRange">
+  & {
+    /** Whether the ports of instances may be open to everybody who reaches the node. */
+    readonly openPorts: boolean;
+  };
 
 /** What a {@linkcode SwarmEngine} reaches. */
 export interface SwarmAccess {
@@ -44,6 +53,7 @@ export class SwarmEngine implements ServiceEngine {
   readonly #engine: TaskEngine;
   readonly #node: NodeEngine;
   readonly #events: EventStream<SwarmEvent>;
+  readonly #guard: PortGuard;
   readonly #config: SwarmConfig;
   #found = false;
 
@@ -54,6 +64,7 @@ export class SwarmEngine implements ServiceEngine {
     this.#engine = new TaskEngine(choice.api, caller, swarm, info.nodeAddress);
     this.#node = new NodeEngine({ ...choice, api: this.#engine }, config, dataDir, clock);
     this.#events = new EventStream(swarm, clock);
+    this.#guard = new PortGuard(new NodeWall(owner), swarm, config.portRange, clock);
     this.launcher = new SwarmLauncher({
       ...{ swarm, peers, owner, clock },
       ports: portsOf(config.portRange, info.nodeId),
@@ -105,6 +116,13 @@ export class SwarmEngine implements ServiceEngine {
     await answer; // its error says what to do
     // The events are read from the time when this object was made, so they report every change after this list.
     const listed = this.images.changed();
+    try {
+      await this.#closePorts();
+    } catch (error) {
+      await listed;
+      this.images.stop();
+      throw error;
+    }
     this.#found = true;
     this.#node.start(this.launcher, {
       apply: (event) => listener.apply(event),
@@ -113,7 +131,13 @@ export class SwarmEngine implements ServiceEngine {
       },
       gap: () => listener.gap(),
     });
-    this.#events.start({ event: (event) => this.#take(event, listener), gap: () => listener.gap() });
+    this.#events.start({
+      event: (event) => this.#take(event, listener),
+      gap: () => {
+        this.#guard.changed();
+        listener.gap();
+      },
+    });
     this.launcher.prepare();
     await listed;
   }
@@ -123,9 +147,11 @@ export class SwarmEngine implements ServiceEngine {
 
   async stop(): Promise<void> {
     await this.leave();
+    await this.#guard.stop();
   }
 
   async leave(): Promise<void> {
+    await this.#guard.leave();
     await this.launcher.settled(); // the next process must find what is still being created
     await this.#events.stop();
     await this.#node.end();
@@ -144,11 +170,24 @@ export class SwarmEngine implements ServiceEngine {
     return this.#node.othersWithVolume(volume);
   }
 
+  /** Closes the ports of instances to all but the Swarm's nodes. @throws {OperatorError} If it cannot, and must. */
+  async #closePorts(): Promise<void> {
+    try {
+      await this.#guard.start();
+    } catch (error) {
+      if (!this.#config.openPorts) throw error;
+      log.warning("the ports of instances are open to everybody who reaches this node", { reason: messageOf(error) });
+    }
+  }
+
   #take({ action, attributes, name, type }: SwarmEvent, listener: EngineListener): void {
     if (type === "service" && action === "remove") {
       this.launcher.gone(name);
       if (!this.launcher.isLaunching(name)) listener.apply({ id: name, what: "ended", byHand: true });
-    } else if (type === "node" && (action === "remove" || attributes["state.new"] !== undefined)) listener.gap();
+    }
+    if (type !== "node") return;
+    this.#guard.changed();
+    if (action === "remove" || attributes["state.new"] !== undefined) listener.gap();
   }
 }
 

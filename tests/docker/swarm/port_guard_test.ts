@@ -105,5 +105,8 @@ Deno.test("where the ports cannot be closed at the start, it fails", async () =>
   const rig = new Rig();
   rig.refuses = true;
   await assertRejects(() => rig.guard.start(), Error, "no");
+  rig.refuses = false;
+  rig.guard.changed();
+  assertEquals(await rig.since(), []); // nothing happens unless it is started again
   assertEquals(rig.clock.timers, 0);
 });
