@@ -4,7 +4,7 @@ import { SocketClient } from "../../src/docker/socket_client.ts";
 import { EngineError } from "../../src/docker/engine_error.ts";
 import { SwarmRegistrations } from "../../src/docker/swarm/registrations.ts";
 import { RemoteEngine, SharedEngine } from "../../src/docker/swarm/remote_engine.ts";
-import { SwarmCalls } from "../../src/docker/swarm/swarm_api.ts";
+import { SwarmCalls } from "../../src/docker/swarm/swarm_calls.ts";
 import { swarmInvitation } from "../../src/docker/swarm/swarm_join.ts";
 import { type Endpoint, formatEndpoint } from "../../src/model/host.ts";
 import { makeIdentity, openIdentity, type PeerIdentity } from "../../src/peers/identity.ts";
