@@ -1,4 +1,4 @@
-import { parseEndpoint, parseHostname } from "../model/host.ts";
+import { type Endpoint, parseEndpoint, parseHostname } from "../model/host.ts";
 import { parseCidr } from "../model/ip.ts";
 import { parsePublicUrl } from "../model/public_url.ts";
 import { parseDuration } from "../model/time.ts";
@@ -118,7 +118,7 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings) {
     );
   }
   const memoryBudgetBytes = one("memory-budget", parseMemoryBudget, undefined) ?? Math.floor(surroundings.memory() / 2);
-  return Object.freeze({
+  const config = Object.freeze({
     /** The flags that were given, each with where: `--FLAG`, or the name of its variable. */
     sources: sources as ReadonlyMap<string, string>,
     listen: listen.length > 0 ? listen : [{ hostname: "0.0.0.0", port: 80 }],
@@ -145,6 +145,14 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings) {
     wakeLog: one("wake-log", choice("off", "path", "full"), "path"),
     /** The absolute folders of the host in which volumes may be. */
     allowHostPaths: all("allow-host-path", parseAbsolutePath),
+    /** Whether instances are on this machine, or on the machines of a Swarm. */
+    engine: one("engine", choice("docker", "swarm"), "docker"),
+    /** Where the cless processes of managers listen for their peers; only a worker needs one. */
+    managers: all("manager", parsePeer),
+    /** Whether the ports of instances may be open to everybody who reaches the machines. */
+    openPorts: toggle("open-ports", false),
+    /** Where this process listens for its peers; `undefined` for port {@linkcode PEER_PORT} of the node's address. */
+    peerListen: one("peer-listen", parseEndpoint, undefined),
     docker: one("docker", (text) => text, "docker"),
     /** How cless talks to the Docker engine. */
     engineApi: one("engine-api", choice("auto", "socket", "command"), "auto"),
@@ -193,6 +201,40 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings) {
     logFormat: one("log-format", choice("text", "json"), surroundings.terminal ? "text" : "json"),
     logLevel: one("log-level", choice("debug", "info", "warning", "error"), "info"),
   });
+  checkEngine(config);
+  return config;
+}
+
+/**
+ * The port where peers listen if nothing else is said: next to that of the admin API, and where neither Swarm, the ports
+ * of instances nor those that systems hand out are.
+ */
+export const PEER_PORT = 1324;
+
+/** The flags that mean something only with `--engine swarm`. */
+const SWARM_FLAGS = ["manager", "open-ports", "peer-listen"];
+
+/** Refuses flags that the engine cannot follow. @throws {UsageError} */
+function checkEngine(
+  { engine, engineApi, noHostAccess, sources, upstream }: Pick<
+    Config,
+    "engine" | "engineApi" | "noHostAccess" | "sources" | "upstream"
+  >,
+): void {
+  if (engine === "docker") {
+    const flag = SWARM_FLAGS.find((flag) => sources.has(flag));
+    if (flag === undefined) return;
+    throw new UsageError(`${sources.get(flag)} is for several machines; add --engine swarm, or leave it out`);
+  }
+  const refuse = (flag: string, why: string): never => {
+    throw new UsageError(`${sources.get(flag)} is not possible with --engine swarm: ${why}; leave it out`);
+  };
+  if (noHostAccess) {
+    refuse("no-host-access", "its rules are for a network of cless's own, which Swarm's containers lack");
+  }
+  if (engineApi === "command") refuse("engine-api", "it needs the engine's socket");
+  if (upstream !== "auto") refuse("upstream", "instances are reached at the addresses of their machines");
+  if (sources.has("port-range")) refuse("port-range", "each machine's engine chooses the ports of instances");
 }
 
 /** Whether a `cless serve` depends on a variable. */
@@ -268,6 +310,14 @@ function parsePortRange(text: string): { first: number; last: number } {
     throw new RangeError("expected FIRST-LAST such as 20000-29999, with ports from 1 to 65535");
   }
   return { first, last };
+}
+
+function parsePeer(text: string): Endpoint {
+  const endpoint = parseEndpoint(text);
+  if (text.startsWith(":") || endpoint.port === 0) {
+    throw new RangeError(`expected HOST:PORT of another machine's cless, such as 10.0.0.1:${PEER_PORT}`);
+  }
+  return endpoint;
 }
 
 function parseAbsolutePath(text: string): string {
