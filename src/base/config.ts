@@ -1,4 +1,4 @@
-import { parseEndpoint, parseHostname } from "../model/host.ts";
+import { type Endpoint, parseEndpoint, parseHostname } from "../model/host.ts";
 import { parseCidr } from "../model/ip.ts";
 import { parsePublicUrl } from "../model/public_url.ts";
 import { parseDuration } from "../model/time.ts";
@@ -147,6 +147,14 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings) {
     wakeLog: one("wake-log", choice("off", "path", "full"), "path"),
     /** The absolute folders of the host in which volumes may be. */
     allowHostPaths: all("allow-host-path", parseAbsolutePath),
+    /** Whether instances are on this machine, or on the machines of a Swarm. */
+    engine: one("engine", choice("docker", "swarm"), "docker"),
+    /** Where the cless processes of managers listen for their peers; only a worker needs one. */
+    managers: all("manager", parsePeer),
+    /** Whether the ports of instances may be open to everybody who reaches the machines. */
+    openPorts: toggle("open-ports", false),
+    /** Where this process listens for its peers; `undefined` for port {@linkcode PEER_PORT} of the node's address. */
+    peerListen: one("peer-listen", parseEndpoint, undefined),
     docker: one("docker", (text) => text, "docker"),
     /** How cless talks to the Docker engine. */
     engineApi: one("engine-api", choice("auto", "socket", "command"), "auto"),
@@ -195,8 +203,38 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings) {
     logFormat: one("log-format", choice("text", "json"), surroundings.terminal ? "text" : "json"),
     logLevel: one("log-level", choice("debug", "info", "warning", "error"), "info"),
   });
+  mistakes.push(...engineMistakes(config));
   if (mistakes.length > 0) throw new UsageError(mistakes);
   return config;
+}
+
+/**
+ * The port where peers listen if nothing else is said: next to that of the admin API, and where neither Swarm, the ports
+ * of instances nor those that systems hand out are.
+ */
+export const PEER_PORT = 1324;
+
+/** The flags that mean something only with `--engine swarm`. */
+const SWARM_FLAGS = ["manager", "open-ports", "peer-listen"];
+
+/** What is wrong with flags that the engine cannot follow. */
+function engineMistakes(
+  { engine, engineApi, noHostAccess, sources, upstream }: Pick<
+    Config,
+    "engine" | "engineApi" | "noHostAccess" | "sources" | "upstream"
+  >,
+): string[] {
+  if (engine === "docker") {
+    return SWARM_FLAGS.filter((flag) => sources.has(flag))
+      .map((flag) => `${sources.get(flag)} is for several machines; add --engine swarm, or leave it out`);
+  }
+  const refused: [flag: string, isRefused: boolean, why: string][] = [
+    ["no-host-access", noHostAccess, "its rules are for a network of cless's own, which Swarm's containers lack"],
+    ["engine-api", engineApi === "command", "it needs the engine's socket"],
+    ["upstream", upstream !== "auto", "instances are reached at the addresses of their machines"],
+  ];
+  return refused.filter(([, isRefused]) => isRefused)
+    .map(([flag, , why]) => `${sources.get(flag)} is not possible with --engine swarm: ${why}; leave it out`);
 }
 
 /** Whether a `cless serve` depends on a variable. */
@@ -272,6 +310,14 @@ function parsePortRange(text: string): { first: number; last: number } {
     throw new RangeError("expected FIRST-LAST such as 20000-29999, with ports from 1 to 65535");
   }
   return { first, last };
+}
+
+function parsePeer(text: string): Endpoint {
+  const endpoint = parseEndpoint(text);
+  if (text.startsWith(":") || endpoint.port === 0) {
+    throw new RangeError(`expected HOST:PORT of another machine's cless, such as 10.0.0.1:${PEER_PORT}`);
+  }
+  return endpoint;
 }
 
 function parseAbsolutePath(text: string): string {

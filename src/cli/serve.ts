@@ -92,6 +92,15 @@ const FLAGS: readonly Flag[] = [
     "--forward HOW = exact": "exact passes on requests and answers byte by byte, fetch uses the platform's fetch",
     "--port-range FIRST-LAST = 20000-29999": "The ports for published containers",
   }),
+  ...inGroup("Several machines", {
+    "--engine HOW = docker":
+      "docker runs instances on this machine, swarm on all machines of the Docker Swarm that this one is in",
+    "--manager HOST:PORT…":
+      "On a worker of the Swarm: where the cless of a manager listens for its peers; cless join prints it",
+    "--peer-listen HOST:PORT = port 1324 of the node's address":
+      "Where the cless processes of the other machines reach this one, over TLS",
+    "--open-ports": "Start even if the ports of instances cannot be closed to all but the Swarm's machines",
+  }),
   ...inGroup("Log", {
     "--log-format FORMAT = text on a terminal, else json": "text or json",
     "--log-level LEVEL = info": "debug, info, warning or error",

@@ -82,6 +82,10 @@ const SETTINGS: Record<string, [text: string, setting: Partial<typeof DEFAULTS>]
   "freezer": ["docker", { freezer: "docker" }],
   "freezer-socket": ["/run/other.sock", { freezerSocket: "/run/other.sock" }],
   "engine-api": ["command", { engineApi: "command" }],
+  "engine": ["swarm", { engine: "swarm" }],
+  "manager": ["10.0.0.1:1324", { managers: [{ hostname: "10.0.0.1", port: 1324 }], engine: "swarm" }],
+  "open-ports": ["true", { openPorts: true, engine: "swarm" }],
+  "peer-listen": ["10.0.0.2:99", { peerListen: { hostname: "10.0.0.2", port: 99 }, engine: "swarm" }],
   "upstream": ["published", { upstream: "published" }],
   "forward": [OTHER_FORWARD, { forward: OTHER_FORWARD }],
   "port-range": ["1-65535", { portRange: { first: 1, last: 65535 } }],
@@ -111,6 +115,10 @@ Deno.test("without flags and variables, the defaults apply", () => {
     wakeLog: "path",
     allowHostPaths: [],
     noHostAccess: false,
+    engine: "docker",
+    managers: [],
+    openPorts: false,
+    peerListen: undefined,
     docker: "docker",
     engineApi: "auto",
     dockerEnv: { host: undefined, context: undefined, platform: undefined, folder: undefined },
@@ -188,14 +196,18 @@ Deno.test("every repeatable flag makes a list, and no other one does", () => {
 
 for (const [flag, [text, setting]] of Object.entries(SETTINGS)) {
   const toggles = serve.flags.find(({ name }) => name === flag)?.value === undefined;
+  /** The flag without which it is refused. */
+  const besides: Flags = setting.engine === undefined ? {} : { engine: setting.engine };
 
   Deno.test(`--${flag} and ${variableOf(flag)} set the same thing`, () => {
-    assertEquals(plain(read({ [flag]: toggles ? text === "true" : text })), { ...DEFAULTS, ...setting });
-    assertEquals(plain(read({}, { [variableOf(flag)]: text })), { ...DEFAULTS, ...setting });
+    const given = { ...besides, [flag]: toggles ? text === "true" : text };
+    assertEquals(plain(read(given)), { ...DEFAULTS, ...setting });
+    const others = flag === "engine" ? {} : besides;
+    assertEquals(plain(read(others, { [variableOf(flag)]: text })), { ...DEFAULTS, ...setting });
   });
 
   Deno.test(`--${flag} wins over ${variableOf(flag)}, even over a wrong one`, () => {
-    const given = { [flag]: toggles ? text === "true" : text };
+    const given = { ...besides, [flag]: toggles ? text === "true" : text };
     assertEquals(plain(read(given, { [variableOf(flag)]: "\0" })), { ...DEFAULTS, ...setting });
   });
 }
@@ -263,6 +275,11 @@ const WRONG: [flag: string, text: string, allowed: RegExp][] = [
   ["max-pending", "10000000", /^expected a whole number/],
   ["allow-host-path", "data", /^expected an absolute path without \. and \.\.$/],
   ["allow-host-path", "/srv/../etc", /^expected an absolute path/],
+  ["engine", "podman", /^expected docker or swarm$/],
+  ["manager", "10.0.0.1", /^expected HOST:PORT such as/],
+  ["manager", ":1324", /^expected HOST:PORT of another machine's cless, such as 10\.0\.0\.1:1324$/],
+  ["manager", "10.0.0.1:0", /^expected HOST:PORT of another machine's cless/],
+  ["peer-listen", "1324", /^expected HOST:PORT such as/],
   ["upstream", "Direct", /^expected auto, direct or published$/],
   ["forward", "Exact", /^expected exact or fetch$/],
   ["port-range", "20000", /^expected FIRST-LAST such as 20000-29999, with ports from 1 to 65535$/],
@@ -324,6 +341,31 @@ Deno.test("the state of a program that does not run as root goes where the XDG s
 
 Deno.test("the state of a program that runs as root goes to /var/lib, whatever the variables say", () => {
   assertEquals(read({}, { HOME: "/root", XDG_STATE_HOME: "/state" }).dataDir, "/var/lib/cless");
+});
+
+Deno.test("what is for several machines is refused on one, by the name under which it was given", () => {
+  for (const [flag, value] of [["manager", "10.0.0.1:1324"], ["open-ports", "true"], ["peer-listen", ":1"]]) {
+    const refused = `${variableOf(flag!)} is for several machines; add --engine swarm, or leave it out`;
+    assertEquals(assertThrows(() => read({}, { [variableOf(flag!)]: value! }), UsageError).message, refused);
+  }
+  const { message } = assertThrows(() => read({ "engine": "docker", "manager": "a:1" }), UsageError);
+  assertEquals(message, "--manager is for several machines; add --engine swarm, or leave it out");
+});
+
+Deno.test("what a Swarm cannot do is refused in a sentence, and the defaults are not", () => {
+  const refused: [flag: string, value: string | boolean, why: RegExp][] = [
+    ["no-host-access", true, /network of cless's own/],
+    ["engine-api", "command", /the engine's socket/],
+    ["upstream", "direct", /addresses of their machines/],
+    ["upstream", "published", /addresses of their machines/],
+  ];
+  for (const [flag, value, why] of refused) {
+    const { message } = assertThrows(() => read({ engine: "swarm", [flag]: value }), UsageError);
+    assertMatch(message, new RegExp(`^--${flag} is not possible with --engine swarm: .*; leave it out$`));
+    assertMatch(message, why);
+  }
+  const variables = { CLESS_ENGINE: "swarm", CLESS_NO_HOST_ACCESS: "false", CLESS_UPSTREAM: "auto" };
+  assertEquals(read({ "engine-api": "socket" }, variables).engine, "swarm");
 });
 
 Deno.test("--no-host-access needs root", () => {
