@@ -19,6 +19,7 @@ import { conventionLabel } from "./model/revision.ts";
 import { AccessLog, openAccessFile } from "./proxy/access_log.ts";
 import { drain, finish } from "./proxy/drain.ts";
 import { SqliteStore } from "./sqlite/store.ts";
+import { openSwarm } from "./swarm.ts";
 
 const log = logger("cless");
 /**
@@ -106,7 +107,10 @@ export class Cless {
       dataDir.settle();
     }
     const ported = withPorts(config, predecessor?.facts.listen);
-    const parts = makeParts(ported, { accessLog, choice, dataDir, secrets, store });
+    const swarm = config.engine === "swarm"
+      ? opened.use(await openSwarm(config, choice, dataDir, systemClock))
+      : undefined;
+    const parts = makeParts(ported, { accessLog, choice, dataDir, secrets, store, swarm });
     const cless = new Cless(parts, config, secretKey);
     if (predecessor !== undefined && sealed !== undefined) parts.takeOver.begin(predecessor.handover, sealed);
     if (config.configFile !== undefined) {
@@ -191,18 +195,22 @@ export class Cless {
   async #close(): Promise<void> {
     const { admin, adoption, clock, dataDir, engine, engineReserve, fleet, forwarder, loopback, proxy, slowClients } =
       this.#parts;
-    const { handoverServer, reserve, store } = this.#parts;
+    const { handoverServer, peerServer, reserve, role, store, swarm } = this.#parts;
     adoption.stop();
     this.#parts.freedMemory.stop();
     if (engine.found) await whileItMoves(this.#endContainers(), () => fleet.size, clock, STOP_TIMEOUT_MS);
-    await atMost(admin.shutdown(), clock, ADMIN_STOP_TIMEOUT_MS);
-    if (this.#parts.role.now.isOwner) this.#parts.figures.finish();
+    if (!role.now.isOwner) swarm?.members.leave();
+    else await swarm?.members.stop();
+    await Promise.all(
+      [admin, peerServer].map((server) => server && atMost(server.shutdown(), clock, ADMIN_STOP_TIMEOUT_MS)),
+    );
+    if (role.now.isOwner) this.#parts.figures.finish();
     reserve.release();
     engineReserve.release();
     await loopback[Symbol.asyncDispose]();
     await this.#parts.accessLog?.[Symbol.asyncDispose]();
-    for (const closed of [forwarder, proxy, slowClients, store, handoverServer, dataDir]) {
-      closed[Symbol.dispose]();
+    for (const closed of [forwarder, proxy, slowClients, store, handoverServer, dataDir, swarm]) {
+      closed?.[Symbol.dispose]();
     }
   }
 
@@ -220,8 +228,9 @@ export class Cless {
   async #start(answer: Promise<unknown>): Promise<void> {
     const { admin, adoption, clientSockets, config, dataDir, deployer, engine, engineReserve, figures, fleet } =
       this.#parts;
-    const { freedMemory, handoverServer, hosts, reconciler, reserve, servers, statusWatch, supervision, takeOver } =
+    const { freedMemory, handoverServer, hosts, peerServer, reconciler, reserve, servers, statusWatch, supervision } =
       this.#parts;
+    const { swarm, takeOver } = this.#parts;
     const manifest = await this.#configFile?.read();
     await engine.start(answer, {
       apply: (event) => fleet.apply(event),
@@ -235,6 +244,10 @@ export class Cless {
     if (isSuccessor) {
       await this.#adopt();
       await takeOver.install();
+    }
+    if (swarm !== undefined && peerServer !== undefined) {
+      peerServer.listen(isSuccessor);
+      await swarm.members.start(formatEndpoint(peerServer.endpoint));
     }
     for (const server of [admin, ...servers]) server.listen(isSuccessor);
     hosts.listenOn(servers[0]!.endpoint.port);
@@ -283,7 +296,10 @@ export class Cless {
   async #endContainers(): Promise<void> {
     const { config, engine, executor, fleet, reconciler, retiring, role, services } = this.#parts;
     engine.launcher.outputs.close(); // nobody reads the apps' output any more
-    if (config.onExit === "keep" || !role.now.isOwner) {
+    const { swarm } = this.#parts;
+    const isShared = swarm !== undefined && swarm.members.live.length > 1;
+    if (isShared && role.now.isOwner) await this.#wakeAll();
+    if (config.onExit === "keep" || isShared || !role.now.isOwner) {
       await executor.settled(); // some containers may still be stopping
       if (role.now.isOwner) await engine.launcher.handOver();
       return await engine.leave();
@@ -295,5 +311,15 @@ export class Cless {
     await executor.settled();
     await reconciler.sweep(); // removes what is left: no container has an instance any more
     await engine.stop();
+  }
+
+  /** Resumes the instances of this node that sleep: once this process has ended, nobody else could. */
+  async #wakeAll(): Promise<void> {
+    const { engine, fleet } = this.#parts;
+    await Promise.allSettled(
+      fleet.asleep().filter(({ instance }) => instance.isOurs).map(({ instance }) =>
+        engine.launcher.resume(instance.id)
+      ),
+    );
   }
 }

@@ -55,6 +55,7 @@ import { Engine } from "./docker/engine.ts";
 import { EngineCalls } from "./docker/engine_calls.ts";
 import type { EngineChoice } from "./docker/engine_choice.ts";
 import type { AddressPosition } from "./docker/network/addresses.ts";
+import { SwarmEngine } from "./docker/swarm/swarm_engine.ts";
 import { Adoption } from "./fleet/adoption.ts";
 import { Fleet } from "./fleet/fleet.ts";
 import { MemoryBudget } from "./fleet/memory_budget.ts";
@@ -87,11 +88,14 @@ import { adminHostnames, baseDomains, Hosts } from "./routing/hosts.ts";
 import { Router } from "./routing/router.ts";
 import { ServiceMap } from "./routing/service_map.ts";
 import type { SqliteStore } from "./sqlite/store.ts";
+import { clusterOf, peerServerOf, type SwarmLink } from "./swarm.ts";
 
 /** This many file descriptors are reserved for connections to apps, for when clients use all others. */
 const RESERVED_FILES = 32;
 /** For this long after its first request, a process refuses no request because of its own lag: see `Admission`. */
 const WARM_UP_MS = 3000;
+/** A machine that is gone neither accepts nor refuses a connection. Between machines of a Swarm, one takes far less. */
+const CONNECT_TIMEOUT_MS = 1000;
 
 /** All parts of the program that is being started or stopped. */
 export type Parts = ReturnType<typeof makeParts>;
@@ -99,12 +103,14 @@ export type Parts = ReturnType<typeof makeParts>;
 /** Makes every part, each after the parts that it needs. Starts nothing. */
 export function makeParts(
   config: Config,
-  { accessLog, choice, dataDir, secrets, store }: {
+  { accessLog, choice, dataDir, secrets, store, swarm }: {
     readonly choice: EngineChoice;
     readonly dataDir: DataDir;
     readonly store: SqliteStore;
     readonly secrets: Secrets;
     readonly accessLog: AccessLog | undefined;
+    /** `undefined` if instances run on this machine alone. */
+    readonly swarm: SwarmLink | undefined;
   },
 ) {
   const { startTimeoutMs, requestTimeoutMs, clientTimeoutMs, pauseAfterMs, drainTimeoutMs } = config;
@@ -147,12 +153,15 @@ export function makeParts(
   const clientSockets = new KernelSockets();
   const budget = new StreamBudget(config.streamBudgetBytes);
   const slowClients = new SlowClients(clock, clientSockets, metrics);
+  const connectTimeoutMs = swarm === undefined ? Infinity : CONNECT_TIMEOUT_MS;
   const forwarder = config.forward === "exact"
-    ? new ExactForwarder(clock, slowClients, budget)
+    ? new ExactForwarder(clock, slowClients, budget, connectTimeoutMs)
     : new FetchForwarder(slowClients, budget, tracing !== undefined);
 
   // Containers and the pools of instances.
-  const engine = new Engine({ ...choice, api: engineCalls.counting(choice.api) }, config, dataDir, clock);
+  const counted = { ...choice, api: engineCalls.counting(choice.api) };
+  const swarmEngine = swarm && new SwarmEngine({ ...swarm, choice: counted }, config, dataDir, clock);
+  const engine = swarmEngine ?? new Engine(counted, config, dataDir, clock);
   const env = new RevisionEnv(secrets);
   const hostPaths = new HostPaths(config.allowHostPaths, Deno.realPath);
   const launcher = new RevisionLauncher(engine.launcher, env, hostPaths, clock);
@@ -199,6 +208,7 @@ export function makeParts(
         maxPending: config.maxPending,
         role,
         visits: gaps.of(revision.service),
+        ...(swarmEngine && { newId: (revision) => swarmEngine.newId(revision, fleet) }),
       });
       adoption.hold(pool);
       return pool;
@@ -285,10 +295,11 @@ export function makeParts(
     noRobots: config.wakeExceptRobots ? config.sources.get("wake-except-robots") : undefined,
     logs: new ServiceLogs(engine.launcher.outputs),
     estimates: new Estimates({ now: Date.now, store, gaps, costs }),
+    cluster: swarm && swarmEngine && clusterOf(swarm, { config, dataDir, engine: swarmEngine }),
   });
 
   // The way of a request.
-  const counted: RequestMetrics = {
+  const countedRequests: RequestMetrics = {
     requested(service, revision, status, ms) {
       metrics.requested(service, revision, status, ms);
       if (service !== undefined) requests.requested(service, status, ms);
@@ -297,8 +308,8 @@ export function makeParts(
   };
   const proxy = new Proxy({
     ...{ activator, unanswered, forwarder, clock, reconciler, admission, slowClients },
-    metrics: counted,
-    ...{ budget, limits, role, accessLog, tracing },
+    metrics: countedRequests,
+    ...{ budget, limits, role, accessLog, tracing, connectTimeoutMs },
     exceptRobots: config.wakeExceptRobots,
     wakeLog: config.wakeLog,
     trustedProxies: config.trustedProxies,
@@ -310,6 +321,10 @@ export function makeParts(
   const handle = (request: Request, { remoteAddr }: Deno.ServeHandlerInfo<Deno.NetAddr>) =>
     api(request, remoteAddr.hostname);
   const admin = new Server(config.admin, handle, clock, reserve);
+  const reconcile = () => void (adoption.known && reconciler.reconcile());
+  const peerServer = swarmEngine && peerServerOf(swarm!, { clock, engine: swarmEngine, fleet, reserve, reconcile });
+  // The home of instances may be another one from now on.
+  swarm?.members.onChange({ came() {}, went: reconcile });
 
   // The periodic work of the containers' owner, and the take-over, which changes the owner.
   const supervision = new Supervision({
@@ -327,7 +342,7 @@ export function makeParts(
   });
   const takeOver = new TakeOver<AddressPosition>({
     ...{ role, clock, config, stopping, dataDir, store, deployer, engine, fleet, adoption, predecessor, reconciler },
-    ...{ figures, supervision, servers: [...servers, admin] },
+    ...{ figures, supervision, servers: [...servers, admin, ...(peerServer ? [peerServer] : [])] },
   });
   const handoverServer = new HandoverServer<AddressPosition>(dataDir.path, clock);
 
@@ -348,6 +363,6 @@ export function makeParts(
     },
     ...{ reserve, engineReserve: choice.reserve, loopback, freedMemory, unanswered, clientSockets, slowClients },
     ...{ forwarder, engine, adoption, executor, reconciler, services, convention, hosts, activator, publisher },
-    ...{ deployer, figures, statusWatch, exec, proxy, servers, admin, accessLog },
+    ...{ deployer, figures, statusWatch, exec, proxy, servers, admin, accessLog, swarm, peerServer },
   };
 }

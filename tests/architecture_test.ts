@@ -26,6 +26,7 @@ const LEVELS = [
   ["cli"],
   ["cless"],
   ["compose"],
+  ["swarm"],
   ["admin", "docker", "edge", "peers", "sqlite"],
   ["deploy", "logs"],
   ["control", "proxy"],

@@ -203,7 +203,7 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings) {
     logFormat: one("log-format", choice("text", "json"), surroundings.terminal ? "text" : "json"),
     logLevel: one("log-level", choice("debug", "info", "warning", "error"), "info"),
   });
-  mistakes.push(...engineMistakes(config));
+  if (mistakes.length === 0) mistakes.push(...engineMistakes(config)); // a wrong value may have come out as a default
   if (mistakes.length > 0) throw new UsageError(mistakes);
   return config;
 }

@@ -12,6 +12,7 @@ export interface ClusterNode {
   readonly isReady: boolean;
   /** Whether it gets instances: `pause` keeps those that it has, `drain` loses them. */
   readonly availability: "active" | "pause" | "drain";
+  readonly labels: Readonly<Record<string, string>>;
   readonly engineVersion: string;
   /** All that the machine has, bytes. */
   readonly memoryBytes: number;

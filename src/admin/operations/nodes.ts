@@ -18,6 +18,7 @@ const nodeView = z.strictObject({
   availability: z.enum(["active", "pause", "drain"]).meta({
     description: "active gets instances, pause keeps those that it has, drain loses them",
   }),
+  labels: z.record(z.string(), z.string()).meta({ description: "Those that placement can name" }),
   engine: z.string().meta({ description: "The version of its Docker engine" }),
   cpus: z.number().min(0),
   memoryBytes: memory.meta({ description: "All that the machine has" }),
@@ -35,7 +36,7 @@ const nodeView = z.strictObject({
   id: "Node",
   examples: [{
     ...{ name: "one", id: "4qm0sa1hnk3xkcg4kj9s9xyzq", address: "10.0.0.1", role: "manager", leader: true },
-    ...{ state: "ready", availability: "active", engine: "26.1.5", cpus: 2, memoryBytes: 8589934592 },
+    ...{ state: "ready", availability: "active", labels: {}, engine: "26.1.5", cpus: 2, memoryBytes: 8589934592 },
     cless: { version: "0.1.0", address: "10.0.0.1:1324", instances: 3, memoryBytes: 25165824 },
   }],
 });

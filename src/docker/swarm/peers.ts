@@ -39,8 +39,3 @@ export interface Peers {
   /** Asks the cless of another node. @throws {Error} When it does not answer. */
   ask(nodeId: string, message: PeerMessage): Promise<PeerAnswer>;
 }
-
-/** The peers of a cless that is alone. */
-export function noPeers(nodeId: string): Peers {
-  return { live: [nodeId], ask: () => Promise.reject(new Error("there is no other cless")) };
-}

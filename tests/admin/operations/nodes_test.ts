@@ -11,6 +11,7 @@ const NODE: ClusterNode = {
   isLeader: true,
   isReady: true,
   availability: "active",
+  labels: {},
   engineVersion: "26.1.5",
   memoryBytes: 8 * 2 ** 30,
   cpus: 2,
@@ -27,7 +28,7 @@ Deno.test("the nodes are shown with the cless on them, and without one where the
   });
   const shown = {
     ...{ name: "one", id: NODE.id, address: "10.0.0.1", role: "manager", leader: true, state: "ready" },
-    ...{ availability: "active", engine: "26.1.5", cpus: 2, memoryBytes: 8589934592 },
+    ...{ availability: "active", labels: {}, engine: "26.1.5", cpus: 2, memoryBytes: 8589934592 },
   };
   assertEquals(await good(ask("GET", "/v1/nodes")), [
     { ...shown, cless: { version: "0.1.0", address: "10.0.0.1:1324", instances: 3, memoryBytes: 4096 } },

@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { Sequence } from "../../../src/docker/network/addresses.ts";
 import { Homes } from "../../../src/docker/swarm/homes.ts";
-import { noPeers } from "../../../src/docker/swarm/peers.ts";
+import type { Peers } from "../../../src/docker/swarm/peers.ts";
 import { SwarmLauncher, type SwarmLauncherParts } from "../../../src/docker/swarm/swarm_launcher.ts";
 import { VolumeNodes } from "../../../src/docker/swarm/volume_nodes.ts";
 import type { Revision } from "../../../src/model/revision.ts";
@@ -18,7 +18,7 @@ class Rig {
 
   constructor() {
     const swarm = this.swarm.api("node1");
-    const peers = noPeers("node1");
+    const peers: Peers = { live: ["node1"], ask: () => Promise.reject(new Error("there is no other cless")) };
     // Of what is done with containers that run, a start needs no more than this.
     const containers = { outputs: { started() {} }, volumeAccess: { check() {} } };
     const engine = { image: () => Promise.resolve({}) };

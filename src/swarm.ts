@@ -1,0 +1,188 @@
+import type { Clock } from "./base/clock.ts";
+import { type Config, PEER_PORT } from "./base/config.ts";
+import { messageOf, OperatorError } from "./base/errors.ts";
+import { VERSION } from "./base/version.ts";
+import type { FileReserve } from "./base/file_reserve.ts";
+import type { Cluster } from "./control/cluster.ts";
+import type { DataDir } from "./control/data_dir.ts";
+import type { EngineChoice } from "./docker/engine_choice.ts";
+import { type EngineCaller, SocketClient } from "./docker/socket_client.ts";
+import type { PeerAnswer, PeerMessage, Peers } from "./docker/swarm/peers.ts";
+import { SwarmRegistrations } from "./docker/swarm/registrations.ts";
+import { type EngineCarrier, RemoteEngine, SharedEngine } from "./docker/swarm/remote_engine.ts";
+import type { SwarmApi, SwarmInfo } from "./docker/swarm/swarm_api.ts";
+import { SharedInstances } from "./docker/swarm/shared_instances.ts";
+import { SwarmCalls } from "./docker/swarm/swarm_calls.ts";
+import type { SwarmEngine } from "./docker/swarm/swarm_engine.ts";
+import { type SwarmInvitation, swarmInvitation } from "./docker/swarm/swarm_join.ts";
+import type { Fleet } from "./fleet/fleet.ts";
+import { Server } from "./http/server.ts";
+import type { Endpoint } from "./model/host.ts";
+import { peerApi } from "./peers/api.ts";
+import { PeerCluster } from "./peers/cluster.ts";
+import { openIdentity, type PeerIdentity } from "./peers/identity.ts";
+import { Members } from "./peers/members.ts";
+import type { NodeStatus } from "./peers/messages.ts";
+import { PeerClient } from "./peers/peer_client.ts";
+import { PeerAway } from "./peers/peer_error.ts";
+
+/** The Swarm that this machine is a node of, and the other cless processes of the owner, as this one reaches them. */
+export interface SwarmLink extends Disposable {
+  /** What this node's engine says of itself. */
+  readonly info: SwarmInfo;
+  /** This node's engine. */
+  readonly caller: EngineCaller;
+  /** The Swarm, by this node's engine or by a manager's. */
+  readonly swarm: SwarmApi;
+  invitation(): Promise<SwarmInvitation>;
+  readonly identity: PeerIdentity;
+  /** Where this process is to listen for the others. */
+  readonly endpoint: Endpoint;
+  readonly client: PeerClient;
+  readonly members: Members;
+  /** The others as the launcher needs them. */
+  readonly peers: Peers;
+  /** This node's engine, for the cless processes of workers. */
+  readonly shared: SharedEngine;
+}
+
+/**
+ * Finds the Swarm. Registers nothing yet.
+ *
+ * @throws {OperatorError} If this machine is in no Swarm, or no manager is named that a worker can ask.
+ */
+export async function openSwarm(
+  config: Pick<Config, "managers" | "peerListen">,
+  choice: Pick<EngineChoice, "socket" | "whyNotSocket">,
+  dataDir: Pick<DataDir, "owner" | "path">,
+  clock: Clock,
+): Promise<SwarmLink> {
+  if (choice.socket === undefined) {
+    throw new OperatorError(`--engine swarm needs the socket of the Docker engine: ${choice.whyNotSocket}`);
+  }
+  const caller = new SocketClient(choice.socket, { clock });
+  try {
+    const info = await new SwarmCalls(caller).info();
+    if (info.nodeId === "") {
+      throw new OperatorError(
+        "this machine is in no Swarm; begin one with docker swarm init, or enter that of another machine with cless join",
+      );
+    }
+    if (!info.isManager && config.managers.length === 0) {
+      throw new OperatorError(
+        `this machine is a worker of the Swarm; name a manager with --manager ADDRESS:${PEER_PORT}, as cless join has printed it`,
+      );
+    }
+    const identity = await openIdentity(dataDir.path);
+    const addresses = new Map<string, Endpoint>();
+    const client = new PeerClient(identity, addresses, clock);
+    const asked = info.isManager ? caller : new RemoteEngine(anyOf(config.managers, client));
+    const swarm = new SwarmCalls(asked);
+    const { nodeId } = info;
+    const members = new Members({
+      ...{ nodeId, client, addresses, clock, version: VERSION },
+      registrations: new SwarmRegistrations(swarm, dataDir.owner),
+    });
+    return {
+      ...{ info, caller, swarm, identity, client, members },
+      invitation: () => swarmInvitation(asked),
+      endpoint: config.peerListen ?? { hostname: info.nodeAddress, port: PEER_PORT },
+      peers: peersOf(members, client),
+      shared: new SharedEngine(caller),
+      [Symbol.dispose]() {
+        client[Symbol.dispose]();
+        caller[Symbol.dispose]();
+      },
+    };
+  } catch (error) {
+    caller[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** Asks the cless of one manager after the other, beginning with the one that has answered last. */
+function anyOf(managers: readonly Endpoint[], client: PeerClient): EngineCarrier {
+  let first = 0;
+  const tryAll = async <T>(ask: (manager: Endpoint) => Promise<T>): Promise<T> => {
+    const errors: string[] = [];
+    for (let at = first; at < first + managers.length; at++) {
+      const place = at % managers.length;
+      try {
+        const answer = await ask(managers[place]!);
+        first = place;
+        return answer;
+      } catch (error) {
+        if (!(error instanceof PeerAway)) throw error;
+        errors.push(messageOf(error));
+      }
+    }
+    throw new PeerAway(errors.join("; "));
+  };
+  return {
+    ask: (request, options) => tryAll((manager) => client.askAt(manager, "engine", request, options)),
+    open: (request, signal) => tryAll((manager) => client.openAt(manager, "engine-stream", request, signal)),
+  };
+}
+
+function peersOf(members: Members, client: PeerClient): Peers {
+  return {
+    get live() {
+      return members.live;
+    },
+    async ask(nodeId: string, message: PeerMessage): Promise<PeerAnswer> {
+      return await client.ask(nodeId, "instance", message) as PeerAnswer;
+    },
+  };
+}
+
+/** Makes the server at which the others reach this process. */
+export function peerServerOf(
+  { endpoint, identity, members, shared }: SwarmLink,
+  { clock, engine, fleet, reconcile, reserve }: {
+    readonly clock: Clock;
+    readonly engine: SwarmEngine;
+    readonly fleet: Fleet;
+    readonly reserve: FileReserve;
+    /** Looks for instances that this process does not know. */
+    readonly reconcile: () => void;
+  },
+): Server {
+  const instances = new SharedInstances(fleet, engine.launcher, clock, reconcile);
+  const handler = peerApi({
+    ...{ identity, clock },
+    handlers: {
+      ...members.handlers,
+      status: () => nodeStatus(engine),
+      engine: (request, signal) => shared.ask(request, signal),
+      instance: (message) => instances.answer(message as PeerMessage),
+    },
+    streams: { "engine-stream": (request, signal) => shared.open(request, signal) },
+  });
+  return new Server(endpoint, handler, clock, reserve, { cert: identity.certificate, key: identity.key });
+}
+
+/** The machines, as operators see them. */
+export function clusterOf(
+  { client, identity, info: { nodeId }, invitation, members, swarm }: SwarmLink,
+  { config, dataDir, engine }: {
+    readonly config: Pick<Config, "secretKey">;
+    readonly dataDir: DataDir;
+    readonly engine: Pick<SwarmEngine, "launcher">;
+  },
+): Cluster {
+  return new PeerCluster({
+    ...{ nodeId, members, client },
+    swarm: { nodes: () => swarm.nodes(), invitation },
+    status: () => nodeStatus(engine),
+    shared: async () => ({
+      ...{ owner: dataDir.owner, adminToken: dataDir.token, identity },
+      secretKey: config.secretKey ?? (await Deno.readTextFile(`${dataDir.path}/secret-key`)).trim(),
+    }),
+  });
+}
+
+/** How this node is, as the others are told. */
+async function nodeStatus({ launcher }: Pick<SwarmEngine, "launcher">): Promise<NodeStatus> {
+  const usage = [...(await launcher.usage()).values()];
+  return { version: VERSION, instances: usage.length, memoryBytes: usage.reduce((sum, { bytes }) => sum + bytes, 0) };
+}
