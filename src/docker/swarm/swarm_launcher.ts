@@ -254,7 +254,7 @@ export class SwarmLauncher implements Launcher, Sharing {
       for (const { address, id } of nodes) this.#addresses.set(id, address);
       const ready = new Set(nodes.filter(({ isReady }) => isReady).map(({ id }) => id));
       const byId = new Map(here.map((container) => [container.id, container]));
-      const asleep = await this.#asleepElsewhere(tasks);
+      const asleep = await this.#asleepElsewhere(tasks.filter(({ nodeId = "" }) => ready.has(nodeId)));
       const names = new Set(tasks.map(({ name }) => name));
       for (const id of this.#letGo) if (!names.has(id)) this.gone(id);
       return tasks.map((task) => {
