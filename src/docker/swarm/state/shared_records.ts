@@ -100,7 +100,7 @@ export async function configName(owner: string, kind: Kind, name: string): Promi
 }
 
 /** What the names of all of an owner's configs begin with. */
-export function prefixOf(owner: string): string {
+function prefixOf(owner: string): string {
   return `cless-${owner}-`;
 }
 
