@@ -580,10 +580,10 @@ export class SwarmLauncher implements Launcher, Sharing {
     }
   }
 
-  /** Uses an instance no more that another cless will end. */
-  #leave(id: string): Promise<void> {
-    this.#letGo.add(id);
-    return Promise.resolve();
+  /** Uses an instance no more that another cless will end. Until then its slot is not free. */
+  async #leave(id: string): Promise<void> {
+    const tasks = await this.#parts.swarm.tasks({ service: id }).catch(() => undefined);
+    if (tasks?.length !== 0) this.#letGo.add(id);
   }
 
   /** Which instances sleep on the nodes of the others. */
