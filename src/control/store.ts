@@ -29,6 +29,14 @@ import type {
   TokenRecord,
 } from "./records.ts";
 
+/** What is declared of a service. */
+export interface ServiceContent {
+  /** `undefined` if there is no such service. */
+  readonly service: ServiceRecord | undefined;
+  /** Oldest first. */
+  readonly revisions: readonly RevisionRecord[];
+}
+
 /**
  * The durable store. When a method returns, or the promise that it returns resolves, its change is durable; when it
  * throws or rejects, nothing has changed. Reads see a change when its promise is about to resolve, and never a part of it.
@@ -64,6 +72,18 @@ export interface Store extends Disposable {
    * @throws {DomainTakenError} If another service has one of its domains, or the change names a domain twice.
    */
   change(change: ServiceChange): Promise<void>;
+
+  /**
+   * Reserves a number for the next revision of a service, so that no other process that shares the store uses it;
+   * resolves with `number`, or a higher one.
+   */
+  reserveNumber(service: string, number: number): Promise<number>;
+
+  /**
+   * What another process that shares the store has made of a service; `undefined` if that is the same as here. Reads
+   * see it once it is taken over. No change of the service may run meanwhile.
+   */
+  foreign(service: string): Promise<ForeignContent | undefined>;
 
   /** Removes a service with its figures, its deploys and everything else but its history. @throws {StaleError} As {@linkcode change} does. */
   delete(name: string, expectedGeneration: number, history: HistoryEntry): Promise<void>;
@@ -165,6 +185,12 @@ export interface Store extends Disposable {
    * Copies the store to a new file while it is in use. @throws {OperatorError} If the file exists or cannot be written.
    */
   backup(path: string): void;
+}
+
+/** What another process has made of a service. */
+export interface ForeignContent extends ServiceContent {
+  /** Takes it over. @throws {StoreUnavailable} Then nothing has changed. */
+  take(): void;
 }
 
 /** A service has changed in the meantime. */

@@ -34,7 +34,7 @@ export interface DeployContext {
   readonly state: DeclaredService | undefined;
   /** The highest generation and revision number that the service has ever had. */
   readonly last: { readonly generation: number; readonly lastNumber: number };
-  /** The number for a new revision, higher than all earlier ones. */
+  /** The number for a new revision, which no other one has. */
   readonly number: number;
   readonly at: number;
   readonly by: string;
@@ -59,9 +59,10 @@ export function planDeploy(context: DeployContext, content: Content, wish: Deplo
   const { name, state, last, at, by } = context;
   const latest = state?.revisions.find((revision) => revision.name === state.service.latestRevision);
   const isNew = latest === undefined || context.renew || !isSame(latest, content);
-  const lastNumber = isNew ? context.number : last.lastNumber;
+  // Another process may have committed a revision with a higher number meanwhile.
+  const lastNumber = isNew ? Math.max(context.number, last.lastNumber) : last.lastNumber;
   const revision = isNew
-    ? { name: revisionName(name, lastNumber), service: name, ...content, older: false, createdAt: at }
+    ? { name: revisionName(name, context.number), service: name, ...content, older: false, createdAt: at }
     : latest;
   const revisions = isNew ? [...state?.revisions ?? [], revision] : state?.revisions ?? [];
   const before = state?.service;

@@ -19,17 +19,11 @@ import { StaleError, type Store } from "../control/store.ts";
 import { defined } from "../model/defined.ts";
 import { canonicalTemplate, needsNoPreparation, type RevisionTemplate, type TemplateInput } from "../model/template.ts";
 import { DAY_MS } from "../model/time.ts";
-import { resolveTraffic, type Traffic } from "../model/traffic.ts";
+import type { Traffic } from "../model/traffic.ts";
 import type { InstancePool } from "../pool/pool.ts";
+import { changeBetween, emitChange } from "./change_events.ts";
 import { checkDeploy, checkDomains, checkSignIn, checkTags, type DeployRules } from "./deploy_checks.ts";
-import {
-  changedSettings,
-  type Content,
-  type DeployPlan,
-  type DeployWish,
-  planDeploy,
-  previewOf,
-} from "./deploy_plan.ts";
+import { type Content, type DeployPlan, type DeployWish, planDeploy, previewOf } from "./deploy_plan.ts";
 import { DeployQueue, QueueByName } from "./deploy_queue.ts";
 import { DeployRecorder } from "./deploy_recorder.ts";
 import { checkedTraffic, previousAfter, rolledBack, sameTraffic } from "./next_traffic.ts";
@@ -44,6 +38,8 @@ const NEVER = new AbortController().signal;
 const HISTORY_ENTRIES = 100;
 /** In this many of its last deploys, the highest number of a revision of a service is searched for. */
 const DEPLOYS_SEARCHED = 40;
+/** If other processes change a service this many times in a row, a change gives up. */
+const MAX_TRIES = 20;
 /** For at most this many services, the revision number of a trial is remembered, since it may not be stored. */
 const MAX_TRIED = 1000;
 
@@ -185,6 +181,18 @@ export class Deployer {
     }
   }
 
+  /**
+   * Takes over what another process that shares the store has made of a service, and publishes that. If it cannot be
+   * taken over now, that is logged, and the store says later that it has changed.
+   */
+  async refresh(name: string): Promise<void> {
+    try {
+      await this.#changes.run(name, () => this.#refresh(name));
+    } catch (error) {
+      log.warning("cannot take over a change of a service", { service: name, reason: messageOf(error) });
+    }
+  }
+
   /** Refuses new deploys from now on. Resolves when the running ones and all other changes have ended. */
   async pause(reason: Error): Promise<void> {
     await this.#deploys.pause(reason);
@@ -268,23 +276,20 @@ export class Deployer {
    * {StaleError}
    */
   async delete(name: string, { by, ifMatch }: ChangeOptions): Promise<void> {
-    const { events, launcher, now, publisher, store } = this.#options;
+    const { launcher, now, publisher, store } = this.#options;
     if (this.#volumes.isUnderWay(name)) {
       // Cancel the deploy that hands over volumes: it could take as long as a start, and its outcome no longer matters.
       this.#mustGet(name, ifMatch);
       const reason = new Conflict(`the deploy was called off, since somebody deletes the service ${name}`);
       this.#deploys.cancel(name, reason);
     }
-    const ending = await this.#changes.run(name, async () => {
+    const ending = await this.#onNewest(name, async () => {
       const state = this.#mustGet(name, ifMatch);
       const before = historyOf(state.service);
       const history = { at: now(), service: name, action: "delete", by, before, after: undefined };
       await store.delete(name, state.service.generation, history);
-      this.#declared.delete(state);
-      publisher.remove(name);
-      events.emit("service.deleted", name, {});
       // In a list, so that the next change does not wait for them.
-      return [launcher.untilGone(({ service }) => service === name), this.#deploys.cancel(name, wasDeleted(name))];
+      return [this.#unpublish(state), launcher.untilGone(({ service }) => service === name)];
     });
     await Promise.all(ending);
     await publisher.gone(name); // including pools on trial
@@ -349,10 +354,14 @@ export class Deployer {
     running.pull = undefined;
     const { imageId, digest: imageDigest, pulled } = found;
     const content = { template, imageId, imageDigest, pulled, secretVersions: this.#secretVersions(template) };
-    const deploy = { name, input, options, begun, content, number: this.#nextNumber(name) };
-    const { revision, change } = this.#plan(deploy);
+    const planned = { name, input, options, begun, content, number: this.#nextNumber(name) };
     const { wait } = options;
     const start = wait ? "instead" : "never";
+    if (this.#plan(planned).change?.addRevision === undefined) {
+      return await this.#commit(planned, { made: [], start, signal });
+    }
+    const deploy = { ...planned, number: await this.#options.store.reserveNumber(name, planned.number) };
+    const { revision, change } = this.#plan(deploy);
     if (change?.addRevision === undefined) return await this.#commit(deploy, { made: [], start, signal });
     running.revision = revision.name;
     this.#noteTried(deploy);
@@ -374,6 +383,7 @@ export class Deployer {
 
   async #begin(name: string, input: DeployInput, { ifMatch }: PlanOptions): Promise<ServiceRecord | undefined> {
     const { rules } = this.#options;
+    if (ifMatch !== undefined && this.#declared.service(name)?.generation !== ifMatch) await this.refresh(name);
     const begun = this.#declared.service(name);
     checkGeneration(name, begun, ifMatch);
     await checkDeploy(rules, name, input);
@@ -399,10 +409,11 @@ export class Deployer {
   /** Plans a deploy again, and commits the plan. */
   #commit(deploy: Deploy, options: HandoverOptions): Promise<Deployed> {
     const { name } = deploy;
-    return this.#changes.run(name, async () => {
+    return this.#onNewest(name, async () => {
       options.signal.throwIfAborted();
       const { revision, change } = this.#plan(deploy);
       if (change === undefined) {
+        for (const pool of options.made) this.#options.publisher.discard(pool); // another process has deployed the same
         const service = this.#declared.service(name)!;
         return { service, revision, isChanged: false, hasNewRevision: false, isNewService: false };
       }
@@ -421,7 +432,7 @@ export class Deployer {
     change: (state: DeclaredService) => { readonly traffic?: Traffic; readonly previousTraffic?: Traffic },
     removeRevisions: readonly string[] = [],
   ): Promise<ServiceRecord> {
-    return this.#changes.run(name, async () => {
+    return this.#onNewest(name, async () => {
       const state = this.#mustGet(name, ifMatch);
       const before = state.service;
       const changed = change(state);
@@ -459,6 +470,63 @@ export class Deployer {
       emitChange(events, before?.service, change);
       return service;
     });
+  }
+
+  /**
+   * Runs a change of a service while no other one runs. If another process has changed the service meanwhile, takes that
+   * over and runs it again: a change that does not ask for a certain generation applies to any.
+   */
+  #onNewest<T>(name: string, change: () => Promise<T>): Promise<T> {
+    return this.#changes.run(name, async () => {
+      for (let tries = 1;; tries++) {
+        try {
+          return await change();
+        } catch (error) {
+          if (!(error instanceof StaleError || error instanceof NotFound) || tries >= MAX_TRIES) throw error;
+          if (!await this.#refresh(name)) throw error;
+        }
+      }
+    });
+  }
+
+  /** Takes over what another process has made of a service; resolves with whether it has changed. */
+  async #refresh(name: string): Promise<boolean> {
+    const { events, store } = this.#options;
+    const foreign = await store.foreign(name);
+    if (foreign === undefined) return false;
+    const { revisions, service } = foreign;
+    const before = this.#declared.get(name);
+    if (service === undefined) {
+      foreign.take();
+      if (before !== undefined) this.#unpublish(before);
+      return true;
+    }
+    const publish = await this.#prepare(service, revisions);
+    foreign.take();
+    this.#declared.set(name, revisions.map(markOf), before);
+    publish();
+    emitChange(events, before?.service, changeBetween(before, { service, revisions }, store.history(name, 1)[0]));
+    return true;
+  }
+
+  /** Prepares the publication of a stored service. If a secret cannot be read now, each start tries again. */
+  async #prepare(service: ServiceRecord, revisions: readonly RevisionRecord[]): Promise<() => void> {
+    const { publisher } = this.#options;
+    try {
+      return await publisher.prepare(service, revisions);
+    } catch {
+      return () => tryPublish(service.name, () => publisher.publish(service, revisions));
+    }
+  }
+
+  /** Forgets a service that was removed from the store. Resolves when its deploys, which it cancels, have ended. */
+  #unpublish(state: DeclaredService): Promise<void> {
+    const { events, publisher } = this.#options;
+    const { name } = state.service;
+    this.#declared.delete(state);
+    publisher.remove(name);
+    events.emit("service.deleted", name, {});
+    return this.#deploys.cancel(name, wasDeleted(name));
   }
 
   /** The state of a service after a change. */
@@ -520,26 +588,4 @@ function checkGeneration(name: string, service: ServiceRecord | undefined, ifMat
       ? `the service ${name} is not there any more`
       : `the service ${name} was changed in the meantime: it is at ${service.generation}, and not at ${ifMatch}`,
   );
-}
-
-/** Emits the events of a change that was committed. @param before The service before it; `undefined` for a new one. */
-function emitChange(
-  events: Pick<EventLog, "emit">,
-  before: ServiceRecord | undefined,
-  { service, addRevision, removeRevisions = [], history }: ServiceChange,
-): void {
-  const { name, latestRevision } = service;
-  if (before === undefined) {
-    events.emit("service.created", name, { revision: latestRevision });
-  } else {
-    const { changed: inTemplate = [] } = (history.after ?? {}) as { readonly changed?: string[] };
-    const changed = [...inTemplate, ...changedSettings(before, service)];
-    if (addRevision !== undefined || changed.length > 0) {
-      events.emit("service.changed", name, { revision: latestRevision, changed });
-    }
-  }
-  const traffic = resolveTraffic(service.traffic, latestRevision);
-  const old = before === undefined ? [] : resolveTraffic(before.traffic, before.latestRevision);
-  if (!sameTraffic(old, traffic)) events.emit("traffic.changed", name, { traffic });
-  for (const revision of removeRevisions) events.emit("revision.deleted", name, { revision });
 }

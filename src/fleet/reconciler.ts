@@ -69,6 +69,12 @@ export class Reconciler {
     return this.#reconciling;
   }
 
+  /** Reconciles because of news: once more if a comparison is running, since its list may be older than the news. */
+  async refresh(): Promise<void> {
+    await this.#reconciling;
+    await this.reconcile();
+  }
+
   /** Reconciles until the engine answers, but only a limited number of times. */
   async sweep(): Promise<void> {
     for (let tries = 0; tries < MAX_SWEEPS && !await this.reconcile(); tries++);

@@ -6,16 +6,13 @@ import { ClessError, messageOf, OperatorError } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import { VERSION } from "../base/version.ts";
 import { hashOf, isSameHash } from "../control/access/tokens.ts";
-import { problem } from "../http/problem.ts";
 import type { Handler } from "../http/server.ts";
 import type { PeerIdentity } from "./identity.ts";
-import { type Handlers, type Outcome, SIGN_OF_LIFE_MS, type StreamHandlers } from "./messages.ts";
+import { type Handlers, type Outcome, type Refusal, SIGN_OF_LIFE_MS, type StreamHandlers } from "./messages.ts";
 
 const log = logger("peers");
 /** The largest body of a message. A config of the Swarm has at most 1,000 KB, and is sent as base64. */
 const MAX_BODY_BYTES = 2 * 1024 * 1024;
-/** Peers are programs: errors are JSON, whatever the request accepts. */
-const NO_PREFERENCE = { headers: new Headers() };
 
 const encoder = new TextEncoder();
 
@@ -52,7 +49,8 @@ export function peerApi({ identity, handlers, streams, clock }: PeerApiOptions):
       }
       throw new ClessError("not_found", `cless ${VERSION} does not know the message ${message}`);
     } catch (error) {
-      return problem(publicError(error), NO_PREFERENCE);
+      const status = error instanceof ClessError ? error.status : 500;
+      return Response.json(refusalOf(error), { status });
     }
   };
 }
@@ -144,14 +142,17 @@ async function outcomeOf(work: (signal: AbortSignal) => Promise<unknown>, signal
   try {
     return { answer: await work(signal) ?? null };
   } catch (error) {
-    return { refused: publicError(error).message };
+    return { refused: refusalOf(error) };
   }
 }
 
-/** The error as the peer may see it; one that is a fault of this program is logged. */
-function publicError(error: unknown): ClessError {
-  if (error instanceof ClessError) return error;
-  if (error instanceof OperatorError) return new ClessError("store_unavailable", error.message, { cause: error });
-  log.error("a message of a peer has failed", { reason: messageOf(error) });
-  return new ClessError("internal", messageOf(error), { cause: error });
+/** Why there is no answer. A failure of a kind that peers know is theirs to report; any other is a fault here. */
+function refusalOf(error: unknown): Refusal {
+  const reason = messageOf(error);
+  const { kind } = (error ?? {}) as { readonly kind?: unknown };
+  if (typeof kind === "string") return { reason, kind };
+  if (!(error instanceof ClessError) && !(error instanceof OperatorError)) {
+    log.error("a message of a peer has failed", { reason });
+  }
+  return { reason };
 }

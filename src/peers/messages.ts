@@ -25,11 +25,8 @@ export interface EngineRequest {
   /** JSON. */
   readonly body?: unknown;
   /** Which kinds of failure statuses mean. */
-  readonly kinds?: Readonly<Record<number, string>>;
+  readonly kinds: Readonly<Record<number, string>>;
 }
-
-/** What the engine has answered: its text, or why it refuses. */
-export type EngineReply = { readonly text: string } | { readonly failure: { kind: string; message: string } };
 
 /**
  * The messages, each with its body and its answer; both are sent as JSON. A message may arrive twice, if the connection
@@ -41,7 +38,8 @@ export interface Messages {
   /** A cless is about to end, and uses no instance any more. */
   readonly bye: { body: Pick<PeerFacts, "nodeId">; answer: null };
   readonly status: { body: null; answer: NodeStatus };
-  readonly engine: { body: EngineRequest; answer: EngineReply };
+  /** The answer is the text of the engine's; a refusal has the engine's kind of failure. */
+  readonly engine: { body: EngineRequest; answer: string };
   /** What the launcher says about an instance: the launcher owns these types. */
   readonly instance: { body: unknown; answer: unknown };
 }
@@ -65,8 +63,15 @@ export type StreamHandlers = {
 /** How long a peer that works on an answer may be silent: it sends a blank this often until the answer is there, ms. */
 export const SIGN_OF_LIFE_MS = 1000;
 
+/** Why a peer does not do what it was asked. */
+export interface Refusal {
+  readonly reason: string;
+  /** What kind of failure it is, where both sides have a word for it. */
+  readonly kind?: string;
+}
+
 /** How an answer ends: with the answer itself, or why there is none. */
-export type Outcome = { readonly answer: unknown } | { readonly refused: string };
+export type Outcome = { readonly answer: unknown } | { readonly refused: Refusal };
 
 /** Where a message is sent to. */
 export function pathOf(message: string): string {

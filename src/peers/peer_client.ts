@@ -3,7 +3,7 @@ import { readText } from "../base/streams.ts";
 import type { Connection } from "../http/exact/connection.ts";
 import { type Endpoint, formatEndpoint } from "../model/host.ts";
 import type { PeerIdentity } from "./identity.ts";
-import { type Messages, type Outcome, pathOf, SIGN_OF_LIFE_MS, type Streams } from "./messages.ts";
+import { type Messages, type Outcome, pathOf, type Refusal, SIGN_OF_LIFE_MS, type Streams } from "./messages.ts";
 import { PeerAway, PeerRefused } from "./peer_error.ts";
 import { brokenOff, connectPeer, PeerExchange } from "./peer_exchange.ts";
 
@@ -125,7 +125,7 @@ export class PeerClient implements Disposable {
     try {
       const status = await exchange.send(pathOf(message), this.#identity.secret, bytesOf(body));
       const stream = streamOf(exchange, end);
-      if (status !== 200) throw await refusal(endpoint, stream);
+      if (status !== 200) throw refusalOf(endpoint, await readText(stream).catch(() => ""));
       return stream;
     } catch (error) {
       end();
@@ -177,9 +177,9 @@ export class PeerClient implements Disposable {
       }
       ended.removeEventListener("abort", close);
       isKept = this.#keep(endpoint, connection, exchange);
-      if (status !== 200) throw new PeerRefused(reasonOf(endpoint, text));
+      if (status !== 200) throw refusalOf(endpoint, text);
       const outcome: Outcome = JSON.parse(text);
-      if ("refused" in outcome) throw new PeerRefused(outcome.refused);
+      if ("refused" in outcome) throw new PeerRefused(outcome.refused.reason, outcome.refused.kind);
       return outcome.answer as Messages[M]["answer"];
     } catch (error) {
       ended.throwIfAborted();
@@ -256,17 +256,12 @@ function streamOf(exchange: PeerExchange, end: () => void): ReadableStream<Uint8
 }
 
 /** The error for an answer with another status than 200. */
-async function refusal(endpoint: Endpoint, body: ReadableStream<Uint8Array>): Promise<PeerRefused> {
-  return new PeerRefused(reasonOf(endpoint, await readText(body).catch(() => "")));
-}
-
-function reasonOf(endpoint: Endpoint, text: string): string {
-  let detail = "an answer that this version does not understand";
+function refusalOf(endpoint: Endpoint, text: string): PeerRefused {
+  const where = `the cless at ${formatEndpoint(endpoint)} refuses`;
   try {
-    const said = JSON.parse(text.slice(0, MAX_REFUSAL)).detail;
-    if (typeof said === "string") detail = said;
+    const { kind, reason }: Refusal = JSON.parse(text.slice(0, MAX_REFUSAL));
+    return new PeerRefused(`${where}: ${reason}`, kind);
   } catch {
-    // It is no error of cless.
+    return new PeerRefused(`${where}, and does not say why`);
   }
-  return `the cless at ${formatEndpoint(endpoint)} refuses: ${detail}`;
 }

@@ -13,4 +13,11 @@ export class PeerAway extends Error {
 /** A peer has answered that it does not do what it was asked. The message says why, on one line. */
 export class PeerRefused extends Error {
   override readonly name = "PeerRefused";
+  /** What kind of failure it is, where both sides have a word for it. */
+  readonly kind: string | undefined;
+
+  constructor(message: string, kind?: string) {
+    super(message);
+    this.kind = kind;
+  }
 }

@@ -79,7 +79,10 @@ export class ServiceMap {
     if (service === undefined) return [];
     this.#services.delete(name);
     this.#found.delete(name);
-    for (const domain of service.domains) this.#byDomain.delete(domain);
+    for (const domain of service.domains) {
+      // Another service may have got it already, if both were changed by another process.
+      if (this.#byDomain.get(domain) === service) this.#byDomain.delete(domain);
+    }
     for (const { label } of service.tagged) this.#byTag.delete(label);
     return service.pools();
   }

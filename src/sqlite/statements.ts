@@ -45,6 +45,7 @@ export function prepareStatements(db: DatabaseSync) {
     domainOwner: db.prepare("SELECT service FROM domain WHERE name = ?"),
     addDomain: db.prepare("INSERT INTO domain VALUES (?, ?, ?)"),
     deleteDomains: db.prepare("DELETE FROM domain WHERE service = ?"),
+    deleteDomain: db.prepare("DELETE FROM domain WHERE name = ?"),
 
     // The same rule as `needsNoPreparation`: parsing all templates would take most of a start's time and memory.
     marks: db.prepare(`
@@ -60,6 +61,7 @@ export function prepareStatements(db: DatabaseSync) {
         name, service, template, image_id, image_digest, pulled, secret_versions, created_at, isolated
       ) VALUES (:name, :service, :template, :imageId, :imageDigest, :pulled, :secretVersions, :createdAt, NOT :older)`),
     removeRevision: db.prepare("DELETE FROM revision WHERE name = ? AND service = ?"),
+    removeRevisions: db.prepare("DELETE FROM revision WHERE service = ?"),
 
     // A page never ends between two entries of the same time.
     history: db.prepare(`
@@ -72,6 +74,7 @@ export function prepareStatements(db: DatabaseSync) {
       ORDER BY at DESC, id DESC`),
     addHistory: db.prepare(`INSERT INTO history (${history}) VALUES (?, ?, ?, ?, ?, ?)`),
     forgetHistory: db.prepare("DELETE FROM history WHERE at < ?"),
+    deleteHistory: db.prepare("DELETE FROM history WHERE service = ?"),
 
     deploys: db.prepare(`
       SELECT service, outcome, revision, image, "by", started_at AS startedAt, duration_ms AS durationMs, reason, output
@@ -86,6 +89,11 @@ export function prepareStatements(db: DatabaseSync) {
     removeDeploy: db.prepare("DELETE FROM deploy WHERE id = ?"),
     deleteDeploys: db.prepare("DELETE FROM deploy WHERE service = ?"),
     forgetDeploys: db.prepare("DELETE FROM deploy WHERE started_at < ?"),
+
+    known: db.prepare("SELECT name FROM service UNION SELECT service FROM history UNION SELECT service FROM deploy"),
+    knownBefore: db.prepare(
+      "SELECT service AS name FROM history WHERE at < :at UNION SELECT service FROM deploy WHERE started_at < :at",
+    ),
 
     lastSecretVersion: db.prepare("SELECT last_version AS version FROM secret_name WHERE name = ?"),
     // The names are kept when the values are deleted, so that no version number is used twice. Otherwise a revision
@@ -102,6 +110,10 @@ export function prepareStatements(db: DatabaseSync) {
       ORDER BY secret.name`),
     secret: db.prepare(`SELECT ${secret}, sealed FROM secret WHERE name = ? AND version = ?`),
     deleteSecret: db.prepare("DELETE FROM secret WHERE name = ?"),
+    secretMarks: db.prepare(`SELECT ${secret} FROM secret`),
+    deleteSecretVersion: db.prepare("DELETE FROM secret WHERE name = ? AND version = ?"),
+    putLastSecretVersion: db.prepare(`
+      INSERT INTO secret_name VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET last_version = excluded.last_version`),
 
     certificateNames: db.prepare(`
       SELECT name, domain, kind, granted_at AS grantedAt, asked_at AS askedAt
@@ -118,6 +130,7 @@ export function prepareStatements(db: DatabaseSync) {
     tokens: db.prepare(`
       SELECT name, scope, hash, expires_at AS expiresAt, created_at AS createdAt FROM token ORDER BY name`),
     deleteToken: db.prepare("DELETE FROM token WHERE name = ?"),
+    deleteTokens: db.prepare("DELETE FROM token"),
     sessions: db.prepare(
       "SELECT id, token, origin, created_at AS createdAt, used_at AS usedAt FROM session",
     ),

@@ -30,7 +30,8 @@ import type {
   SessionRecord,
   TokenRecord,
 } from "../control/records.ts";
-import { DomainTakenError, StaleError, type Store } from "../control/store.ts";
+import type { Replica, ServicePast } from "../control/replica.ts";
+import { DomainTakenError, type ServiceContent, StaleError } from "../control/store.ts";
 import { templateText } from "../model/template.ts";
 import { Connection, type ConnectionObserver } from "./connection.ts";
 import { unavailable } from "./fault.ts";
@@ -67,7 +68,7 @@ const BUSY_TIMEOUT_MS = 100;
 const PAGE_SIZE = 250;
 
 /** The store in an SQLite database. Only the process that has locked the data-dir may keep it open. */
-export class SqliteStore implements Store {
+export class SqliteStore implements Replica {
   #connection: Connection;
   #sql: ReturnType<typeof prepareStatements>;
   #figures: FigureTables;
@@ -195,12 +196,21 @@ export class SqliteStore implements Store {
     });
   }
 
+  /** No other process shares this store. */
+  reserveNumber(_service: string, number: number): Promise<number> {
+    return Promise.resolve(number);
+  }
+
+  /** No other process shares this store. */
+  foreign(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+
   delete(name: string, expectedGeneration: number, history: HistoryEntry): Promise<void> {
     return this.#write(() => {
       this.#checkGeneration(name, expectedGeneration);
-      this.#sql.deleteService.run(name); // foreign keys also delete its domains and revisions
+      this.#deleteService(name);
       this.#sql.deleteDeploys.run(name);
-      this.#figures.delete(name);
       this.#addHistory(history);
     });
   }
@@ -234,9 +244,8 @@ export class SqliteStore implements Store {
   }
 
   addDeploy(deploy: DeployRecord): Promise<void> {
-    const { output, reason = null, revision = null } = deploy;
     return this.#write(() => {
-      this.#sql.addDeploy.run({ ...deploy, revision, reason, output: JSON.stringify(output) });
+      this.#addDeploy(deploy);
       const marks = this.#sql.deployMarks.all() as unknown as DeployMark[];
       for (const id of surplusDeploys(marks)) this.#sql.removeDeploy.run(id);
     });
@@ -244,6 +253,59 @@ export class SqliteStore implements Store {
 
   deleteDeploys(service: string): Promise<void> {
     return this.#write(() => void this.#sql.deleteDeploys.run(service));
+  }
+
+  known(): string[] {
+    return this.#connection.read(() => (this.#sql.known.all() as { name: string }[]).map(({ name }) => name));
+  }
+
+  knownBefore(at: number): string[] {
+    return this.#connection.read(() =>
+      (this.#sql.knownBefore.all({ at }) as { name: string }[]).map(({ name }) => name)
+    );
+  }
+
+  putContent(name: string, { revisions, service }: ServiceContent): void {
+    this.#connection.write(() => {
+      if (service === undefined) {
+        this.#deleteService(name);
+        return;
+      }
+      for (const domain of service.domains) this.#sql.deleteDomain.run(domain);
+      this.#putService(service);
+      this.#sql.removeRevisions.run(name);
+      for (const revision of revisions) this.#addRevision(revision);
+    });
+  }
+
+  putPast(name: string, { deploys, history }: ServicePast): void {
+    this.#connection.write(() => {
+      this.#sql.deleteHistory.run(name);
+      this.#sql.deleteDeploys.run(name);
+      for (const entry of history.toReversed()) this.#addHistory(entry);
+      for (const deploy of deploys.toReversed()) this.#addDeploy(deploy);
+    });
+  }
+
+  putSecrets(secrets: readonly SecretRecord[], lastVersions: ReadonlyMap<string, number>): void {
+    this.#connection.write(() => {
+      const textOf = ({ createdAt, name, version }: SecretVersion) => `${name} ${version} ${createdAt}`;
+      const stored = this.#sql.secretMarks.all() as unknown as SecretVersion[];
+      const [before, after] = [new Set(stored.map(textOf)), new Set(secrets.map(textOf))];
+      for (const one of stored) if (!after.has(textOf(one))) this.#sql.deleteSecretVersion.run(one.name, one.version);
+      for (const [name, version] of lastVersions) this.#sql.putLastSecretVersion.run(name, version);
+      for (const secret of secrets) {
+        const { createdAt, name, sealed, version } = secret;
+        if (!before.has(textOf(secret))) this.#sql.addSecret.run(name, version, sealed, createdAt);
+      }
+    });
+  }
+
+  putTokens(tokens: readonly TokenRecord[]): void {
+    this.#connection.write(() => {
+      this.#sql.deleteTokens.run();
+      for (const token of tokens) this.#addToken(token);
+    });
   }
 
   costs(): CostRecord[] {
@@ -330,7 +392,7 @@ export class SqliteStore implements Store {
   }
 
   addToken(token: TokenRecord): Promise<boolean> {
-    return this.#write(() => this.#sql.addToken.run({ ...token, expiresAt: token.expiresAt ?? null }).changes > 0);
+    return this.#write(() => this.#addToken(token));
   }
 
   tokens(): TokenRecord[] {
@@ -470,6 +532,22 @@ export class SqliteStore implements Store {
 
   #addHistory({ at, service, action, by, before, after }: HistoryEntry): void {
     this.#sql.addHistory.run(at, service, action, by, JSON.stringify(before) ?? null, JSON.stringify(after) ?? null);
+  }
+
+  /** Removes a service with its domains, its revisions (by foreign keys) and its figures. */
+  #deleteService(name: string): void {
+    this.#sql.deleteService.run(name);
+    this.#figures.delete(name);
+  }
+
+  #addDeploy(deploy: DeployRecord): void {
+    const { output, reason = null, revision = null } = deploy;
+    this.#sql.addDeploy.run({ ...deploy, revision, reason, output: JSON.stringify(output) });
+  }
+
+  /** Returns false if there is a token of that name. */
+  #addToken(token: TokenRecord): boolean {
+    return this.#sql.addToken.run({ ...token, expiresAt: token.expiresAt ?? null }).changes > 0;
   }
 
   #warnOfRetired(rows: readonly RevisionRow[]): void {

@@ -239,3 +239,20 @@ Deno.test("the time to the next reconciliation counts from the end of the last o
   reconciler.stop();
   assertEquals(asked, [10_000, 25_000]);
 });
+
+Deno.test("news that comes while the containers are listed is not missed: they are listed once more", async () => {
+  const kit = newKit();
+  const lists: (() => void)[] = [];
+  kit.launcher.on.list = () => new Promise<void>((resolve) => void lists.push(resolve));
+  const reconciler = newReconciler(kit);
+  reconciler.reconcile();
+  const refreshed = Promise.all([reconciler.refresh(), reconciler.refresh()]);
+  await settle();
+  assertEquals(lists.length, 1);
+  lists[0]!();
+  await settle();
+  assertEquals(lists.length, 2);
+  lists[1]!();
+  await refreshed;
+  assertEquals(lists.length, 2);
+});

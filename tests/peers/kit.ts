@@ -12,6 +12,8 @@ export interface PeerAnswers {
   readonly streams?: Partial<StreamHandlers>;
   readonly clock?: Clock;
   readonly port?: number;
+  /** Whether another process listens there. */
+  readonly beside?: boolean;
 }
 
 /** A peer that listens on this machine. */
@@ -20,7 +22,7 @@ export class TestPeer implements AsyncDisposable {
 
   constructor(
     identity: PeerIdentity,
-    { handlers = {}, streams = {}, clock = systemClock, port = 0 }: PeerAnswers = {},
+    { handlers = {}, streams = {}, clock = systemClock, port = 0, beside = false }: PeerAnswers = {},
   ) {
     const api = peerApi({
       ...{ identity, clock },
@@ -30,7 +32,7 @@ export class TestPeer implements AsyncDisposable {
     const tls = { cert: identity.certificate, key: identity.key };
     const reserve = new FileReserve(systemClock, 0);
     this.#server = new Server({ hostname: "127.0.0.1", port }, api, systemClock, reserve, tls);
-    this.#server.listen();
+    this.#server.listen(beside);
   }
 
   get endpoint() {

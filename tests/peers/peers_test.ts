@@ -85,7 +85,7 @@ netTest("a stranger with another certificate is refused, and gets no secret", as
   using client = clientOf(peer.endpoint);
   const error = await assertRejects(() => client.ask(NODE, "status", null), PeerAway);
   assertStringIncludes(error.message, "cannot be reached: invalid peer certificate");
-  await assertRejects(() => client.open(NODE, "engine-stream", { path: "/events" }), PeerAway);
+  await assertRejects(() => client.open(NODE, "engine-stream", { path: "/events", kinds: {} }), PeerAway);
   assertEquals(seen, []);
 });
 
@@ -141,6 +141,16 @@ peerTest("a body that is too large is refused", {
 }, async (client) => {
   await assertRejects(() => client.ask(NODE, "instance", "x".repeat(2 * 1024 * 1024)), PeerRefused, "at most 2 MiB");
   assertEquals(await client.ask(NODE, "instance", "x"), null);
+});
+
+peerTest("a refusal of an engine keeps its kind, for a message and for a stream", {
+  handlers: { engine: () => Promise.reject(Object.assign(new Error("out of sequence"), { kind: "stale" })) },
+  streams: { "engine-stream": () => Promise.reject(Object.assign(new Error("no such thing"), { kind: "gone" })) },
+}, async (client) => {
+  const asking = () => client.ask(NODE, "engine", { method: "GET", path: "/nodes", kinds: {} });
+  assertEquals((await assertRejects(asking, PeerRefused, "out of sequence")).kind, "stale");
+  const opening = () => client.open(NODE, "engine-stream", { path: "/events", kinds: {} });
+  assertEquals((await assertRejects(opening, PeerRefused, "no such thing")).kind, "gone");
 });
 
 peerTest("the reason of a refusal is told, and the connection stays of use", {
@@ -268,7 +278,10 @@ netTest("a message to an engine is never sent twice", async () => {
     }
   })().catch(() => {});
   using client = clientOf({ hostname: "127.0.0.1", port: listener.addr.port });
-  await assertRejects(() => client.ask(NODE, "engine", { method: "POST", path: "/services/create" }), PeerAway);
+  await assertRejects(
+    () => client.ask(NODE, "engine", { method: "POST", path: "/services/create", kinds: {} }),
+    PeerAway,
+  );
   assertEquals(count, 1);
   listener.close();
   await serving;
@@ -292,18 +305,18 @@ netTest("a stream is passed on as it comes, until its reader or its signal ends 
     },
   });
   using client = clientOf(peer.endpoint);
-  const whole = await client.open(NODE, "engine-stream", { path: "/one" });
+  const whole = await client.open(NODE, "engine-stream", { path: "/one", kinds: {} });
   controllers[0]!.enqueue(new TextEncoder().encode(" more"));
   controllers[0]!.close();
   assertEquals(await new Response(whole).text(), "/one more");
 
-  const left = (await client.open(NODE, "engine-stream", { path: "/two" })).getReader();
+  const left = (await client.open(NODE, "engine-stream", { path: "/two", kinds: {} })).getReader();
   assertEquals(new TextDecoder().decode((await left.read()).value), "/two");
   await left.cancel();
   await until(() => ended === 1);
 
   const signal = new AbortController();
-  const cut = (await client.open(NODE, "engine-stream", { path: "/three" }, signal.signal)).getReader();
+  const cut = (await client.open(NODE, "engine-stream", { path: "/three", kinds: {} }, signal.signal)).getReader();
   await cut.read();
   const next = cut.read();
   signal.abort();
@@ -319,7 +332,7 @@ Deno.test({
       streams: { "engine-stream": () => Promise.reject(new ClessError("forbidden", "Not that path")) },
     });
     using client = clientOf(peer.endpoint);
-    const opening = () => client.open(NODE, "engine-stream", { path: "/x" });
+    const opening = () => client.open(NODE, "engine-stream", { path: "/x", kinds: {} });
     await assertRejects(opening, PeerRefused, "Not that path");
   },
 });

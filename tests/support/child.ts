@@ -12,11 +12,11 @@ export class Child implements AsyncDisposable {
   }
 
   /** Runs a module with a limit on its file descriptors. */
-  static withDescriptors(limit: number, module: URL): Child {
-    const script = `ulimit -n ${limit} && exec "$0" run -A --quiet "$1"`;
+  static withDescriptors(limit: number, module: URL, ...args: string[]): Child {
+    const script = `ulimit -n ${limit} && exec "$0" run -A --quiet "$@"`;
     return new Child(
       new Deno.Command("sh", {
-        args: ["-c", script, Deno.execPath(), module.pathname],
+        args: ["-c", script, Deno.execPath(), module.pathname, ...args],
         stdin: "piped",
         stdout: "piped",
         stderr: "piped",

@@ -104,6 +104,14 @@ export class FakeStore implements Store {
     this.#history.push(history);
   }
 
+  reserveNumber(_service: string, number: number): Promise<number> {
+    return Promise.resolve(number);
+  }
+
+  foreign(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+
   delete(name: string, expectedGeneration: number, history: HistoryEntry): Promise<void> {
     return this.#write(() => this.#delete(name, expectedGeneration, history));
   }

@@ -34,7 +34,7 @@ export class Tokens {
   #owner: Promise<Omit<TokenRecord, "createdAt">>;
   readonly #now: () => number;
   /** The same as in the store. */
-  readonly #tokens: Map<string, TokenRecord>;
+  #tokens: Map<string, TokenRecord>;
   /** The last change; the next one waits for it, so that both are made here in the same order as in the store. */
   #change: Promise<unknown> = Promise.resolve();
 
@@ -45,7 +45,7 @@ export class Tokens {
   constructor(store: Store, owner: string, now: () => number = Date.now) {
     this.#store = store;
     this.#now = now;
-    this.#tokens = new Map(store.tokens().map((token) => [token.name, token]));
+    this.#tokens = this.#stored();
     this.#owner = ownerOf(owner);
   }
 
@@ -123,6 +123,15 @@ export class Tokens {
       this.#tokens.delete(name);
       return found;
     });
+  }
+
+  /** Takes over what another process that shares the store has changed. @throws {StoreUnavailable} */
+  async refresh(): Promise<void> {
+    await this.#next(() => Promise.try(() => this.#tokens = this.#stored()));
+  }
+
+  #stored(): Map<string, TokenRecord> {
+    return new Map(this.#store.tokens().map((token) => [token.name, token]));
   }
 
   async #next<T>(change: () => Promise<T>): Promise<T> {

@@ -9,16 +9,17 @@ interface EngineRequest {
   /** With the query. */
   readonly path: string;
   readonly body?: unknown;
-  readonly kinds?: Readonly<Record<number, string>>;
+  readonly kinds: Readonly<Record<number, string>>;
 }
 
-/** What that engine has answered: its text, or why it refuses. */
-type EngineReply = { readonly text: string } | { readonly failure: { kind: string; message: string } };
-
-/** Carries requests to another machine's engine. Its errors mean that the machine does not answer. */
+/** Carries requests to another machine's engine, each once. */
 export interface EngineCarrier {
-  /** Sends a request once. @throws The signal's reason. */
-  ask(request: EngineRequest, options: CallOptions): Promise<EngineReply>;
+  /**
+   * Resolves with the text of the engine's answer. @throws An error with the engine's `kind`, if the engine refuses; any
+   * other if the machine does not answer. @throws The signal's reason.
+   */
+  ask(request: EngineRequest, options: CallOptions): Promise<string>;
+  /** Opens an answer that goes on. @throws As {@linkcode ask} does. */
   open(request: Pick<EngineRequest, "path" | "kinds">, signal?: AbortSignal): Promise<ReadableStream<Uint8Array>>;
 }
 
@@ -30,36 +31,28 @@ export class RemoteEngine implements EngineCaller {
     this.#carrier = carrier;
   }
 
-  async ask(method: string, path: string, { body, kinds, signal, ...limits }: Ask = {}): Promise<string> {
-    let reply: EngineReply;
+  async ask(method: string, path: string, { body, kinds = {}, signal, ...limits }: Ask = {}): Promise<string> {
     try {
-      const request = {
-        method,
-        path,
-        ...(body === undefined ? {} : { body }),
-        ...(kinds === undefined ? {} : { kinds }),
-      };
-      reply = await this.#carrier.ask(request, { ...limits, signal });
+      return await this.#carrier.ask({ method, path, body, kinds }, { ...limits, signal });
     } catch (error) {
       signal?.throwIfAborted();
-      throw away(error);
+      throw engineError(error);
     }
-    if ("text" in reply) return reply.text;
-    throw new EngineError(reply.failure.kind as FailureKind, reply.failure.message);
   }
 
-  async open(path: string, signal?: AbortSignal, kinds?: Kinds): Promise<ReadableStream<Uint8Array>> {
+  async open(path: string, signal?: AbortSignal, kinds: Kinds = {}): Promise<ReadableStream<Uint8Array>> {
     try {
-      return await this.#carrier.open({ path, ...(kinds === undefined ? {} : { kinds }) }, signal);
+      return await this.#carrier.open({ path, kinds }, signal);
     } catch (error) {
       signal?.throwIfAborted();
-      throw away(error);
+      throw engineError(error);
     }
   }
 }
 
-function away(error: unknown): EngineError {
-  return new EngineError("away", messageOf(error), { cause: error });
+function engineError(error: unknown): EngineError {
+  const { kind } = (error ?? {}) as { readonly kind?: FailureKind };
+  return new EngineError(kind ?? "away", messageOf(error), { cause: error });
 }
 
 const ID = "[\\w.-]{1,100}";
@@ -74,6 +67,8 @@ const ALLOWED: readonly RegExp[] = [
   new RegExp(`^POST /(services|configs)/${ID}/update\\?version=\\d+$`),
 ];
 
+const OUTPUT = new RegExp(`^/services/${ID}/logs\\?[\\w=&.]*$`);
+
 /** Lets the cless of a worker ask this manager's engine for what a Swarm needs, and for nothing else. */
 export class SharedEngine {
   readonly #engine: EngineCaller;
@@ -82,23 +77,20 @@ export class SharedEngine {
     this.#engine = engine;
   }
 
-  /** Sends a request to the engine. Rejects only with the signal's reason, or for a fault of this program. */
-  async ask({ body, kinds, method, path }: EngineRequest, signal: AbortSignal): Promise<EngineReply> {
+  /** Sends a request to the engine. @throws {EngineError} Also for a request that is not allowed. */
+  async ask({ body, kinds, method, path }: EngineRequest, signal: AbortSignal): Promise<string> {
     if (!ALLOWED.some((allowed) => allowed.test(`${method} ${path}`))) {
-      return { failure: { kind: "refused", message: `${method} ${path} is not allowed to other machines` } };
+      throw new EngineError("refused", `${method} ${path} is not allowed to other machines`);
     }
-    try {
-      return { text: await this.#engine.ask(method, path, { body, kinds: (kinds ?? {}) as Kinds, signal }) };
-    } catch (error) {
-      if (!(error instanceof EngineError)) throw error;
-      return { failure: { kind: error.kind, message: error.message } };
-    }
+    return await this.#engine.ask(method, path, { body, kinds: kinds as Kinds, signal });
   }
 
-  /** Opens the events of the Swarm. @throws {EngineError} Also for any other path. */
+  /** Opens the Swarm's events, or the output of a service. @throws {EngineError} Also for any other path. */
   async open({ kinds, path }: Pick<EngineRequest, "path" | "kinds">, signal: AbortSignal) {
-    if (!isOfSwarm(path)) throw new EngineError("refused", `GET ${path} is not allowed to other machines`);
-    return await this.#engine.open(path, signal, (kinds ?? {}) as Kinds);
+    if (!OUTPUT.test(path) && !isOfSwarm(path)) {
+      throw new EngineError("refused", `GET ${path} is not allowed to other machines`);
+    }
+    return await this.#engine.open(path, signal, kinds as Kinds);
   }
 }
 

@@ -15,7 +15,7 @@ import { type EngineListener, type NodeConfig, NodeEngine } from "../node_engine
 import { OwnContainers } from "../own_containers.ts";
 import type { EngineCaller } from "../socket_client.ts";
 import { Homes } from "./homes.ts";
-import { NodeWall } from "./node_wall.ts";
+import type { NodeWall } from "./node_wall.ts";
 import type { Peers } from "./peers.ts";
 import { PortGuard } from "./port_guard.ts";
 import type { SwarmApi, SwarmEvent, SwarmInfo } from "./swarm_api.ts";
@@ -45,6 +45,8 @@ export interface SwarmAccess {
   /** What this node's engine says of itself. */
   readonly info: SwarmInfo;
   readonly peers: Peers;
+  /** Closes the ports of instances on this node to all but the Swarm's nodes. */
+  readonly wall: Pick<NodeWall, "admit" | "remove" | "repair">;
 }
 
 /** A Swarm that runs the containers of this cless, and the engine of its node, which does the rest. */
@@ -58,13 +60,13 @@ export class SwarmEngine implements ServiceEngine {
   #found = false;
 
   constructor(access: SwarmAccess, config: SwarmConfig, dataDir: DataDir, clock: Clock) {
-    const { caller, choice, info, peers, swarm } = access;
+    const { caller, choice, info, peers, swarm, wall } = access;
     const { owner } = dataDir;
     this.#config = config;
     this.#engine = new TaskEngine(choice.api, caller, swarm, info.nodeAddress);
     this.#node = new NodeEngine({ ...choice, api: this.#engine }, config, dataDir, clock);
     this.#events = new EventStream(swarm, clock);
-    this.#guard = new PortGuard(new NodeWall(owner), swarm, config.portRange, clock);
+    this.#guard = new PortGuard(wall, swarm, config.portRange, clock);
     this.launcher = new SwarmLauncher({
       ...{ swarm, peers, owner, clock },
       ports: portsOf(config.portRange, info.nodeId),

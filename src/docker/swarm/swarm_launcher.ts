@@ -254,7 +254,7 @@ export class SwarmLauncher implements Launcher, Sharing {
       for (const { address, id } of nodes) this.#addresses.set(id, address);
       const ready = new Set(nodes.filter(({ isReady }) => isReady).map(({ id }) => id));
       const byId = new Map(here.map((container) => [container.id, container]));
-      const asleep = await this.#asleepElsewhere(tasks);
+      const asleep = await this.#asleepElsewhere(tasks.filter(({ nodeId = "" }) => ready.has(nodeId)));
       const names = new Set(tasks.map(({ name }) => name));
       for (const id of this.#letGo) if (!names.has(id)) this.gone(id);
       return tasks.map((task) => {
@@ -580,10 +580,10 @@ export class SwarmLauncher implements Launcher, Sharing {
     }
   }
 
-  /** Uses an instance no more that another cless will end. */
-  #leave(id: string): Promise<void> {
-    this.#letGo.add(id);
-    return Promise.resolve();
+  /** Uses an instance no more that another cless will end. Until then its slot is not free. */
+  async #leave(id: string): Promise<void> {
+    const tasks = await this.#parts.swarm.tasks({ service: id }).catch(() => undefined);
+    if (tasks?.length !== 0) this.#letGo.add(id);
   }
 
   /** Which instances sleep on the nodes of the others. */

@@ -19,7 +19,7 @@ class NotingEngine implements EngineCaller {
 
   open(path: string): Promise<ReadableStream<Uint8Array>> {
     this.asked.push([`open ${path}`, undefined]);
-    return Promise.resolve(new Response("").body ?? new ReadableStream({ start: (c) => c.close() }));
+    return Promise.resolve(new ReadableStream({ type: "bytes", start: (controller) => controller.close() }));
   }
 }
 
@@ -52,7 +52,8 @@ Deno.test("all that cless needs from a Swarm passes", async () => {
   await swarm.removeConfig(id);
   await swarm.removeService("n");
   await swarm.events("0", NO_SIGNAL);
-  assertEquals(manager.asked.map(([what]) => what.replace(/(\?filters=|&filters=).*/, "$1…")), [
+  await Array.fromAsync(swarm.logs("cless-web-00001-s0", { follow: true, tail: 10 }));
+  assertEquals(manager.asked.map(([what]) => what.replace(/(\?filters=|&filters=|logs\?).*/, "$1…")), [
     "GET /nodes",
     "GET /services?filters=…",
     "GET /configs?filters=…",
@@ -65,6 +66,7 @@ Deno.test("all that cless needs from a Swarm passes", async () => {
     `DELETE /configs/${id}`,
     "DELETE /services/n",
     "open /events?since=0&filters=…",
+    "open /services/cless-web-00001-s0/logs?…",
   ]);
   assertEquals(manager.asked[5]?.[1], { Name: "n" });
 });
@@ -103,6 +105,8 @@ Deno.test("nothing else of a manager's engine is for other machines", async () =
       "/events?filters=x",
       "/containers/1/logs?follow=1",
       "/containers/1/attach",
+      "/services/1/logs",
+      "/services/../containers/1/logs?follow=1",
     ]
   ) await assertRejects(() => worker.open(path), EngineError, "is not allowed");
   assertEquals(manager.asked, []);

@@ -1,0 +1,118 @@
+import { messageOf } from "../../../base/errors.ts";
+import { StoreUnavailable } from "../../../control/store.ts";
+import { kindOf } from "../../engine_error.ts";
+import type { SwarmApi, SwarmConfig } from "../swarm_api.ts";
+import { configName, type Kind, kindOfConfig, type Labels, labelsOf, listLabel, NO_DATA } from "./shared_records.ts";
+
+/** What of a Swarm the store uses. */
+export type ConfigApi = Pick<
+  SwarmApi,
+  "config" | "configs" | "createConfig" | "setConfigLabels" | "removeConfig" | "events"
+>;
+
+/**
+ * The configs of one owner in a Swarm. Names are unique, and labels are replaced only if nobody has replaced them since
+ * they were read: all decisions between several cless are made by these two.
+ *
+ * Every method rejects with {@linkcode StoreUnavailable} if the Swarm cannot be reached, or has no leader.
+ */
+export class SharedConfigs {
+  readonly owner: string;
+  readonly #api: ConfigApi;
+
+  constructor(api: ConfigApi, owner: string) {
+    this.#api = api;
+    this.owner = owner;
+  }
+
+  /** All configs of a kind. */
+  async list(kind: Kind): Promise<SwarmConfig[]> {
+    const listed = await stored(() => this.#api.configs(listLabel(this.owner, kind)));
+    return listed.filter((config) => kindOfConfig(config) === kind);
+  }
+
+  /** A config; `undefined` if there is none. */
+  async find(kind: Kind, name: string): Promise<SwarmConfig | undefined> {
+    return await this.at(await configName(this.owner, kind, name));
+  }
+
+  /** A config by its own name; `undefined` if there is none. */
+  async at(configName: string): Promise<SwarmConfig | undefined> {
+    const config = await unless(["gone"], () => this.#api.config(configName));
+    return config === undefined || kindOfConfig(config) === "closed" ? undefined : config;
+  }
+
+  /** Makes a config; resolves with `false` if there is one of that name. */
+  async create(kind: Kind, name: string, labels: Labels, data: Uint8Array = NO_DATA): Promise<boolean> {
+    const full = await configName(this.owner, kind, name);
+    for (;;) {
+      const id = await unless(["conflict"], () => this.#api.createConfig(full, labels, data));
+      if (id !== undefined) return true;
+      const other = await unless(["gone"], () => this.#api.config(full));
+      if (other !== undefined && kindOfConfig(other) !== "closed") return false;
+      if (other !== undefined) await this.remove(other); // whoever has closed it did not come to that
+    }
+  }
+
+  /** Replaces the labels of a config; resolves with `false` if it has changed since it was read, or is gone. */
+  async setLabels(config: SwarmConfig, labels: Labels): Promise<boolean> {
+    const done = await unless(["stale", "gone"], async () => {
+      await this.#api.setConfigLabels(config, labels);
+      return true;
+    });
+    return done ?? false;
+  }
+
+  /** Removes a config whose labels never change. */
+  async remove({ id }: Pick<SwarmConfig, "id">): Promise<void> {
+    await stored(() => this.#api.removeConfig(id));
+  }
+
+  /**
+   * Removes a config unless it has changed since it was read. It is closed first: from then on nobody changes it, and
+   * whoever finds it takes it for gone.
+   */
+  async close(config: SwarmConfig): Promise<void> {
+    if (await this.setLabels(config, labelsOf(this.owner, "closed", ""))) await this.remove(config);
+  }
+
+  /** Listens to the changes of all configs. Resolves when listening has begun. */
+  async events(signal: AbortSignal): Promise<AsyncIterable<{ readonly name: string }>> {
+    const since = String(Math.floor(Date.now() / 1000));
+    const events = await stored(() => this.#api.events(since, signal));
+    return (async function* () {
+      for await (const { name, type } of events) if (type === "config") yield { name };
+    })();
+  }
+}
+
+/** Asks the Swarm. @throws {StoreUnavailable} If it refuses, or does not answer. */
+async function stored<T>(ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask();
+  } catch (error) {
+    const kind = kindOf(error);
+    if (kind === undefined) throw error;
+    const message = kind === "away"
+      ? `the Swarm stores nothing now: ${messageOf(error)}; what runs is served, and changes are possible again when ` +
+        "more than half of its managers reach each other"
+      : `the Swarm does not store it: ${messageOf(error)}`;
+    throw new StoreUnavailable(message, { cause: error });
+  }
+}
+
+/** As {@linkcode stored}; resolves with `undefined` if it refuses for one of the expected reasons. */
+async function unless<T>(
+  expected: readonly ("gone" | "conflict" | "stale")[],
+  ask: () => Promise<T>,
+): Promise<T | undefined> {
+  return await stored(async () => {
+    try {
+      return await ask();
+    } catch (error) {
+      const kind = kindOf(error);
+      if (expected.some((one) => one === kind)) return undefined;
+      throw error;
+    }
+  });
+}

@@ -1,0 +1,368 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { ContainerGone, EngineAway, NotNow } from "../../../src/pool/launcher.ts";
+import { settle } from "../../support/fake_clock.ts";
+import { noRun } from "../../support/permissions.ts";
+import { OWNER, SHARED, SwarmCluster } from "../../support/swarm_cluster.ts";
+
+const FIRST = `cless-${SHARED.name}-s0`;
+const SECOND = `cless-${SHARED.name}-s1`;
+
+/** A test with so many cless on one Swarm, each on its own node. */
+function clusterTest(name: string, count: number, fn: (cluster: SwarmCluster) => Promise<void>): void {
+  Deno.test({ name, ignore: noRun }, async () => {
+    await using cluster = await SwarmCluster.start(count);
+    await fn(cluster);
+  });
+}
+
+clusterTest(
+  "an instance is a service with the name of its slot, and its origin is its node's port",
+  1,
+  async (cluster) => {
+    const [one] = cluster.all;
+    const { launcher } = one!.engine;
+    const { origin } = await cluster.clock.until(launcher.launch({ id: FIRST, revision: SHARED }));
+    const [task] = cluster.swarm.tasks;
+    assertEquals([task!.name, task!.labels["cless.owner"]], [FIRST, OWNER]);
+    assertEquals(origin, `http://10.0.0.1:${task!.publishedPort}`);
+    assertEquals((await launcher.list()).map(({ id, isOurs, origin, state }) => [id, state, origin, isOurs]), [
+      [FIRST, "running", origin, true],
+    ]);
+  },
+);
+
+clusterTest("an instance of another node is reached at that node", 2, async (cluster) => {
+  const [one, two] = cluster.all;
+  cluster.swarm.setNode("node1", { availability: "drain" });
+  const { origin } = await cluster.clock.until(one!.engine.launcher.launch({ id: FIRST, revision: SHARED }));
+  assert(origin.startsWith("http://10.0.0.2:"), origin);
+  assertEquals([one!.engine.launcher.isOurs(FIRST), two!.engine.launcher.isOurs(FIRST)], [false, true]);
+});
+
+clusterTest("of two that start an instance at once, one makes the service, and both use it", 2, async (cluster) => {
+  const ids = await Promise.all(cluster.all.map((cless) => cless.serve()));
+  assertEquals(ids, [FIRST, FIRST]);
+  assertEquals(cluster.swarm.changes, [`create service ${FIRST}`]);
+  assertEquals(cluster.all.map(({ states }) => states), [{ [FIRST]: "ready" }, { [FIRST]: "ready" }]);
+});
+
+clusterTest(
+  "an instance that one starts is adopted by the others, and counts in the limit of each",
+  2,
+  async (cluster) => {
+    const [one, two] = cluster.all;
+    assertEquals(await one!.serve(), FIRST);
+    await cluster.clock.advance(100);
+    assertEquals(two!.states, { [FIRST]: "ready" });
+    assertEquals(await two!.serve(), FIRST);
+    assertEquals(cluster.swarm.changes.length, 1);
+  },
+);
+
+clusterTest("a service that has ended makes room for another one of its name", 1, async (cluster) => {
+  const [one] = cluster.all;
+  const { launcher } = one!.engine;
+  await cluster.clock.until(launcher.launch({ id: FIRST, revision: SHARED }));
+  cluster.swarm.end(FIRST, 1);
+  await cluster.clock.until(launcher.launch({ id: FIRST, revision: SHARED }));
+  assertEquals(cluster.swarm.changes, [
+    `create service ${FIRST}`,
+    `remove service ${FIRST}`,
+    `create service ${FIRST}`,
+  ]);
+});
+
+clusterTest("a service of somebody else with the same name is not touched", 1, async (cluster) => {
+  const body = { Name: FIRST, TaskTemplate: { ContainerSpec: { Image: "theirs" } } };
+  await cluster.swarm.api("node1").createService(body);
+  const { launcher } = cluster.all[0]!.engine;
+  await assertRejects(() => launcher.launch({ id: FIRST, revision: SHARED }), Error, "is taken by a service of Swarm");
+  assertEquals(cluster.swarm.tasks.length, 1);
+});
+
+clusterTest("a start that Swarm refuses fails with Swarm's reason, and leaves no service", 1, async (cluster) => {
+  const { launcher } = cluster.all[0]!.engine;
+  cluster.swarm.refusal = { state: "rejected", error: "mount denied" };
+  const launched = launcher.launch({ id: FIRST, revision: SHARED });
+  launched.catch(() => {});
+  await cluster.clock.advance(1000);
+  await assertRejects(() => launched, Error, "mount denied");
+  assertEquals([cluster.swarm.tasks, launcher.isLaunching(FIRST)], [[], false]);
+});
+
+clusterTest("a start for which no node has room fails at once", 1, async (cluster) => {
+  const { launcher } = cluster.all[0]!.engine;
+  const revision = { ...SHARED, placement: { labels: { disk: "fast" } } };
+  const launched = launcher.launch({ id: FIRST, revision });
+  launched.catch(() => {});
+  await cluster.clock.advance(1000);
+  await assertRejects(() => launched, Error, "no suitable node");
+  assertEquals(cluster.swarm.tasks, []);
+});
+
+clusterTest("a start that takes too long ends, and leaves no service", 1, async (cluster) => {
+  const { launcher } = cluster.all[0]!.engine;
+  cluster.swarm.startMs = Infinity;
+  const launched = launcher.launch({ id: FIRST, revision: SHARED });
+  launched.catch(() => {});
+  await cluster.clock.advance(32_000);
+  await assertRejects(() => launched, Error, "did not start the container in time");
+  assertEquals(cluster.swarm.tasks, []);
+});
+
+clusterTest("without a leader the engine is away, and a request is held until there is one", 1, async (cluster) => {
+  const [one] = cluster.all;
+  cluster.swarm.isAway = true;
+  await assertRejects(() => one!.engine.launcher.launch({ id: FIRST, revision: SHARED }), EngineAway);
+  const served = one!.serve();
+  await cluster.clock.advance(15_000);
+  cluster.swarm.isAway = false;
+  assertEquals(await served, FIRST);
+});
+
+clusterTest("an image that only one node has runs there, and one that no node has is refused", 2, async (cluster) => {
+  const [one, two] = cluster.all;
+  const { imageDigest: _, ...local } = SHARED;
+  two!.node.images.add(local.imageId);
+  const { origin } = await cluster.clock.until(one!.engine.launcher.launch({ id: FIRST, revision: local }));
+  assert(origin.startsWith("http://10.0.0.2:"), origin);
+  const none = { ...local, imageId: "sha256:none" };
+  await assertRejects(() => one!.engine.launcher.launch({ id: SECOND, revision: none }), Error, "is on no node");
+});
+
+clusterTest("a volume binds all instances to the node that had it first", 2, async (cluster) => {
+  const [one, two] = cluster.all;
+  const revision = { ...SHARED, volumes: [{ source: "data", path: "/data", readOnly: false }] };
+  const first = await cluster.clock.until(two!.engine.launcher.launch({ id: FIRST, revision }));
+  await two!.engine.launcher.stop(FIRST);
+  const second = await cluster.clock.until(one!.engine.launcher.launch({ id: SECOND, revision }));
+  assertEquals([first, second].map(({ origin }) => new URL(origin).hostname), ["10.0.0.2", "10.0.0.2"]);
+});
+
+clusterTest("two instances with one volume never run at the same time", 2, async (cluster) => {
+  const [one, two] = cluster.all;
+  const volumes = [{ source: "data", path: "/data", readOnly: false }];
+  const old = one!.engine.launcher.launch({ id: FIRST, revision: { ...SHARED, volumes } });
+  const other = { ...SHARED, name: "app-00002", volumes };
+  const next = two!.engine.launcher.launch({ id: "cless-app-00002-s0", revision: other });
+  await cluster.clock.until(Promise.any([old, next]));
+  await cluster.clock.advance(5000);
+  assertEquals(cluster.swarm.tasks.length, 1);
+  const [{ name } = { name: "" }] = cluster.swarm.tasks;
+  await cluster.all.find(({ engine }) => engine.launcher.isOurs(name))!.engine.launcher.stop(name);
+  await cluster.clock.until(Promise.all([old, next]));
+  assertEquals(cluster.swarm.tasks.length, 1);
+});
+
+clusterTest(
+  "an instance is paused by its home once no other cless uses it, and everybody knows",
+  2,
+  async (cluster) => {
+    const [one, two] = cluster.all;
+    await one!.serve();
+    await cluster.clock.advance(100);
+    await cluster.clock.advance(10_000);
+    assertEquals([one!.states, two!.states], [{ [FIRST]: "paused" }, { [FIRST]: "paused" }]);
+    const calls = cluster.all.map(({ node }) => node.calls.length);
+    assertEquals(calls.toSorted(), [0, 1]);
+  },
+);
+
+clusterTest("idle times count from the last request of any cless", 2, async (cluster) => {
+  const [one, two] = cluster.all;
+  await one!.serve();
+  await cluster.clock.advance(100);
+  for (let n = 0; n < 20; n++) {
+    await cluster.clock.advance(5000);
+    const other = one!.engine.launcher.isOurs(FIRST) ? two! : one!;
+    assertEquals(await other.serve(), FIRST);
+  }
+  assertEquals(cluster.all.flatMap(({ node }) => node.calls), []);
+  await cluster.clock.advance(16_000); // who has been refused asks again after a while
+  assertEquals(one!.states, { [FIRST]: "paused" });
+});
+
+clusterTest("a request to another cless resumes a paused instance by its home", 2, async (cluster) => {
+  const [one, two] = cluster.all;
+  await one!.serve();
+  await cluster.clock.advance(10_200);
+  const other = one!.engine.launcher.isOurs(FIRST) ? two! : one!;
+  const home = other === one ? two! : one!;
+  cluster.takeSaid();
+  assertEquals(await other.serve(), FIRST);
+  assertEquals(home.node.calls, [`pause ${FIRST}`, `unpause ${FIRST}`]);
+  assertEquals([home.states, other.states], [{ [FIRST]: "ready" }, { [FIRST]: "ready" }]);
+  assertEquals(cluster.takeSaid(), [`${other.nodeId} to ${home.nodeId}: resume`]);
+});
+
+clusterTest("a request that its home gets resumes an instance for all", 2, async (cluster) => {
+  const [one, two] = cluster.all;
+  await one!.serve();
+  await cluster.clock.advance(10_200);
+  const home = one!.engine.launcher.isOurs(FIRST) ? one! : two!;
+  await home.serve();
+  assertEquals([one!.states, two!.states], [{ [FIRST]: "ready" }, { [FIRST]: "ready" }]);
+});
+
+clusterTest("a request that comes while an instance is being paused gets it running", 2, async (cluster) => {
+  const [one, two] = cluster.all;
+  await one!.serve();
+  await cluster.clock.advance(100);
+  const other = one!.engine.launcher.isOurs(FIRST) ? two! : one!;
+  const home = other === one ? two! : one!;
+  const frozen = Promise.withResolvers<void>();
+  home.node.before = (call) => call.startsWith("pause") ? frozen.promise : undefined;
+  await cluster.clock.advance(10_000);
+  assertEquals(home.node.calls, [`pause ${FIRST}`]);
+  const served = other.serve();
+  await cluster.clock.advance(10);
+  frozen.resolve();
+  assertEquals(await served, FIRST);
+  await cluster.clock.advance(100);
+  assertEquals(home.node.states, { [FIRST]: "running" });
+  assertEquals([home.states, other.states], [{ [FIRST]: "ready" }, { [FIRST]: "ready" }]);
+});
+
+clusterTest("nothing is paused or ended while a cless that lives does not answer", 2, async (cluster) => {
+  const [one, two] = cluster.all;
+  await one!.serve();
+  await cluster.clock.advance(100);
+  const home = one!.engine.launcher.isOurs(FIRST) ? one! : two!;
+  const other = home === one ? two! : one!;
+  cluster.cut.add(other.nodeId);
+  await assertRejects(() => home.engine.launcher.pause(FIRST, 0), NotNow);
+  await cluster.clock.advance(100_000);
+  assertEquals([home.node.calls, home.states], [[], { [FIRST]: "ready" }]);
+  cluster.cut.clear();
+  cluster.dead.add(other.nodeId); // its registration has run out
+  await cluster.clock.advance(66_000);
+  assertEquals(home.node.states, {});
+});
+
+clusterTest("an idle instance is ended by its home alone, and its slot is free again for all", 2, async (cluster) => {
+  const [one, two] = cluster.all;
+  await one!.serve();
+  await cluster.clock.advance(100);
+  await cluster.clock.advance(60_000);
+  await cluster.clock.advance(1000);
+  assertEquals([one!.states, two!.states, cluster.swarm.tasks], [{}, {}, []]);
+  assertEquals(cluster.swarm.changes, [`create service ${FIRST}`, `remove service ${FIRST}`]);
+  assertEquals(await two!.serve(), FIRST);
+});
+
+clusterTest("an instance of a node without a cless is ended by the first one that lives", 3, async (cluster) => {
+  const [one, two, three] = cluster.all;
+  for (const id of ["node1", "node2"]) cluster.swarm.setNode(id, { availability: "drain" });
+  await three!.serve();
+  await cluster.clock.advance(100);
+  assertEquals(two!.states, { [FIRST]: "ready" });
+  cluster.dead.add("node3");
+  assertEquals([one, two].map((cless) => cless!.engine.launcher.isOurs(FIRST)), [true, false]);
+  for (const { pool } of [one!, two!]) pool.look();
+  await cluster.clock.advance(61_000);
+  assertEquals([one!.states, two!.states, cluster.swarm.tasks], [{}, {}, []]);
+});
+
+clusterTest("who retires its pool only lets go of what others decide about", 2, async (cluster) => {
+  const [one, two] = cluster.all;
+  await one!.serve();
+  await cluster.clock.advance(100);
+  const home = one!.engine.launcher.isOurs(FIRST) ? one! : two!;
+  const other = home === one ? two! : one!;
+  await cluster.clock.until(other.pool.retire(1000));
+  assertEquals([other.states, home.states, cluster.swarm.tasks.length], [{}, { [FIRST]: "ready" }, 1]);
+  await cluster.clock.until(home.pool.retire(1000));
+  await cluster.clock.until(home.executor.settled());
+  assertEquals(cluster.swarm.tasks, []);
+});
+
+clusterTest("a home that ends an instance waits for the requests of the others", 2, async (cluster) => {
+  const [one, two] = cluster.all;
+  await one!.serve();
+  await cluster.clock.advance(100);
+  const home = one!.engine.launcher.isOurs(FIRST) ? one! : two!;
+  const other = home === one ? two! : one!;
+  const lease = other.pool.claim()!;
+  const retired = home.pool.retire(30_000);
+  await cluster.clock.advance(20_000);
+  assertEquals([cluster.swarm.tasks.length, other.states], [1, { [FIRST]: "draining" }]);
+  lease.release();
+  await cluster.clock.until(retired);
+  await cluster.clock.until(home.executor.settled());
+  assertEquals(cluster.swarm.tasks, []);
+  assertEquals(await other.serve(), FIRST);
+});
+
+clusterTest("an app that ends by itself has ended for all, and its service is removed", 2, async (cluster) => {
+  const [one, two] = cluster.all;
+  await one!.serve();
+  await cluster.clock.advance(100);
+  const home = one!.engine.launcher.isOurs(FIRST) ? one! : two!;
+  home.node.end(FIRST, 3);
+  await cluster.clock.advance(1000);
+  assertEquals([one!.states, two!.states, cluster.swarm.tasks], [{}, {}, []]);
+});
+
+clusterTest(
+  "an instance of a lost node has ended, and the first cless that lives removes its service",
+  3,
+  async (cluster) => {
+    const [one, two, three] = cluster.all;
+    for (const id of ["node1", "node2"]) cluster.swarm.setNode(id, { availability: "drain" });
+    await three!.serve();
+    await cluster.clock.advance(100);
+    cluster.dead.add("node3");
+    for (const id of ["node1", "node2"]) cluster.swarm.setNode(id, { availability: "active" });
+    cluster.swarm.setNode("node3", { isReady: false });
+    await cluster.clock.advance(1000);
+    assertEquals([one!.states, two!.states, cluster.swarm.tasks], [{}, {}, []]);
+    assertEquals(await two!.serve(), FIRST);
+    assertEquals(cluster.swarm.tasks.map(({ nodeId }) => nodeId !== "node3"), [true]);
+  },
+);
+
+clusterTest("who cannot use an instance that another cless decides about takes another slot", 2, async (cluster) => {
+  const [one, two] = cluster.all;
+  cluster.swarm.setNode("node2", { availability: "drain" });
+  const id = await one!.serve();
+  await cluster.clock.advance(100);
+  await two!.engine.launcher.stop(id);
+  assertEquals([cluster.swarm.tasks.length, two!.engine.newId(SHARED, { get: () => undefined })], [1, SECOND]);
+  await one!.engine.launcher.stop(id);
+  await settle();
+  assertEquals(two!.engine.newId(SHARED, { get: () => undefined }), FIRST);
+});
+
+clusterTest("the output of an instance is read on its node, and by a manager elsewhere", 2, async (cluster) => {
+  await cluster.all[0]!.serve();
+  await cluster.clock.advance(100);
+  cluster.swarm.output.set(FIRST, [{ stream: "stdout", time: "2026-01-02T03:04:05.000000006Z", text: "hello" }]);
+  const read = await Promise.all(cluster.all.map(({ engine }) => engine.launcher.output(FIRST, 10)));
+  assertEquals(read, ["hello", "hello"]);
+});
+
+clusterTest("a start that fails is removed by whoever made it, wherever it was placed", 2, async (cluster) => {
+  const [one] = cluster.all;
+  cluster.swarm.setNode("node1", { availability: "drain" });
+  for (const cless of cluster.all) {
+    for (let port = 20_000; port < 21_000; port++) cless.deaf.add(`http://10.0.0.2:${port}`);
+  }
+  const held = one!.pool.hold(new AbortController().signal);
+  held.catch(() => {});
+  await cluster.clock.advance(31_000);
+  await assertRejects(() => held);
+  await cluster.clock.until(one!.executor.settled());
+  assertEquals(cluster.swarm.tasks, []);
+});
+
+clusterTest("a container that its home is ending cannot be resumed any more", 2, async (cluster) => {
+  const [one, two] = cluster.all;
+  await one!.serve();
+  await cluster.clock.advance(100);
+  const home = one!.engine.launcher.isOurs(FIRST) ? one! : two!;
+  const other = home === one ? two! : one!;
+  home.node.before = (call) => call.startsWith("stop") ? new Promise(() => {}) : undefined;
+  home.pool.retire(1000);
+  await cluster.clock.advance(2000);
+  await assertRejects(() => other.engine.launcher.resume(FIRST), ContainerGone);
+});
