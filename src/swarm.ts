@@ -7,6 +7,7 @@ import type { Cluster } from "./control/cluster.ts";
 import type { DataDir } from "./control/data_dir.ts";
 import type { EngineChoice } from "./docker/engine_choice.ts";
 import { type EngineCaller, SocketClient } from "./docker/socket_client.ts";
+import { NodeWall } from "./docker/swarm/node_wall.ts";
 import type { PeerAnswer, PeerMessage, Peers } from "./docker/swarm/peers.ts";
 import { SwarmRegistrations } from "./docker/swarm/registrations.ts";
 import { type EngineCarrier, RemoteEngine, SharedEngine } from "./docker/swarm/remote_engine.ts";
@@ -42,6 +43,8 @@ export interface SwarmLink extends Disposable {
   readonly members: Members;
   /** The others as the launcher needs them. */
   readonly peers: Peers;
+  /** Keeps the ports of instances on this node closed to all but the Swarm's nodes. */
+  readonly wall: NodeWall;
   /** This node's engine, for the cless processes of workers. */
   readonly shared: SharedEngine;
 }
@@ -88,6 +91,7 @@ export async function openSwarm(
       invitation: () => swarmInvitation(asked),
       endpoint: config.peerListen ?? { hostname: info.nodeAddress, port: PEER_PORT },
       peers: peersOf(members, client),
+      wall: new NodeWall(dataDir.owner),
       shared: new SharedEngine(caller),
       [Symbol.dispose]() {
         client[Symbol.dispose]();
