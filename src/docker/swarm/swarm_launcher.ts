@@ -22,7 +22,7 @@ import type { AddressPosition, Sequence } from "../network/addresses.ts";
 import { forPool, type OwnContainers } from "../own_containers.ts";
 import type { Homes } from "./homes.ts";
 import type { PeerAnswer, PeerMessage, Peers } from "./peers.ts";
-import { placementOf } from "./placement.ts";
+import { placementOf, takesTasks } from "./placement.ts";
 import { serviceBody, slotName, swarmProblem, volumesIn } from "./service_spec.ts";
 import type { SwarmApi, SwarmTask } from "./swarm_api.ts";
 import { hasEnded } from "./swarm_json.ts";
@@ -481,24 +481,37 @@ export class SwarmLauncher implements Launcher, Sharing {
     return port;
   }
 
-  /** The node to which a revision is bound by its volumes, or by its image if only some nodes have that. */
+  /**
+   * The node to which a revision is bound by its volumes, or by its image if only some nodes have that. Of the nodes that
+   * will do, this one is taken before others.
+   *
+   * @throws {EngineError} If no node has the image.
+   */
   async #boundTo(revision: Revision, byImage: boolean): Promise<string | undefined> {
-    const { homes, volumes } = this.#parts;
-    const withImage = byImage ? await this.#nodeWithImage(revision) : undefined;
-    return await volumes.nodeOf(revision, withImage ?? homes.self) ?? withImage;
+    const { homes, swarm, volumes } = this.#parts;
+    if (!byImage && revision.volumes.length === 0) return undefined;
+    const { image, imageId, placement = {} } = revision;
+    const ids = (await swarm.nodes()).filter((node) => takesTasks(placement, node)).map(({ id }) => id);
+    const nodes = ids.includes(homes.self) ? [homes.self, ...ids.filter((id) => id !== homes.self)] : ids;
+    const having = byImage ? await this.#nodesWithImage(imageId, nodes) : nodes;
+    if (having.length === 0 && nodes.length > 0) {
+      const what = `the image ${image} is on no node of the Swarm, and in no registry`;
+      throw new EngineError("refused", `${what}: push it to one, or send it with cless image send`);
+    }
+    const [best] = having; // none if Swarm will say why no node takes it
+    const bound = await volumes.nodeOf(revision, best ?? homes.self);
+    return bound ?? (having.length < nodes.length ? best : undefined);
   }
 
-  async #nodeWithImage({ image, imageId }: Revision): Promise<string> {
+  /** Those of some nodes that have an image. Of nodes without a cless, nobody knows. */
+  async #nodesWithImage(imageId: string, nodes: readonly string[]): Promise<string[]> {
     const { homes, peers } = this.#parts;
-    if (await this.hasImage(imageId)) return homes.self;
-    const others = peers.live.filter((node) => node !== homes.self);
-    const has = await Promise.all(
-      others.map((node) => peers.ask(node, { hasImage: imageId }).then(({ ok }) => ok, () => false)),
-    );
-    const node = others[has.indexOf(true)];
-    if (node !== undefined) return node;
-    const what = `the image ${image} is on no node of the Swarm, and in no registry`;
-    throw new EngineError("refused", `${what}: push it to one, or send it with cless image send`);
+    const has = await Promise.all(nodes.map((node) => {
+      if (node === homes.self) return this.hasImage(imageId);
+      if (!peers.live.includes(node)) return false;
+      return peers.ask(node, { hasImage: imageId }).then(({ ok }) => ok, () => false);
+    }));
+    return nodes.filter((_, index) => has[index]);
   }
 
   /** Waits until no other instance has one of these volumes. */

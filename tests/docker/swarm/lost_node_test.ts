@@ -85,9 +85,7 @@ Deno.test("an instance of a lost node is replaced elsewhere", async () => {
   const rig = new Rig();
   await rig.runElsewhere();
   rig.swarm.setNode("node2", { isReady: false });
-  const launched = rig.launch(REVISION);
-  await rig.clock.advance(1000);
-  assertEquals(await launched, { origin: "http://10.0.0.1:61000" });
+  assertEquals(await rig.clock.until(rig.launch(REVISION)), { origin: "http://10.0.0.1:61000" });
   assertEquals(rig.swarm.tasks.map(({ nodeId }) => nodeId), ["node1"]);
 });
 
@@ -109,8 +107,7 @@ Deno.test("an instance with a volume on a lost node counts as running: it is nei
   rig.swarm.setNode("node2", { isReady: false });
   assertEquals(await rig.launcher.list(), []);
   const launched = rig.launch(WITH_VOLUME);
-  await rig.clock.advance(1000);
-  await assertRejects(() => launched, EngineAway, "does not hear from the node node2");
+  await assertRejects(() => rig.clock.until(launched), EngineAway, "does not hear from the node node2");
   await rig.launcher.remove(ID);
   assertEquals(rig.swarm.changes.filter((change) => change.includes("service")), []);
 
@@ -123,9 +120,7 @@ Deno.test("an instance with a volume is replaced once its node was removed from 
   await rig.runElsewhere("data");
   rig.swarm.removeNode("node2");
   assertEquals((await rig.launcher.list()).map(({ state }) => state), ["ended"]);
-  const launched = rig.launch(WITH_VOLUME);
-  await rig.clock.advance(1000);
-  assertEquals(await launched, { origin: "http://10.0.0.1:61000" });
+  assertEquals(await rig.clock.until(rig.launch(WITH_VOLUME)), { origin: "http://10.0.0.1:61000" });
 });
 
 for (const [state, isReady] of Object.entries({ ready: true, unknown: true, down: false, disconnected: false })) {
