@@ -48,6 +48,8 @@ export class FakeSwarm {
   isAway = false;
   /** How long a task takes to run, ms; `Infinity`: until {@linkcode run} is called. */
   startMs = 0;
+  /** The node on which tasks are placed at once that do not run yet, if any. */
+  assign: string | undefined;
   /** If set, tasks end in this way and never run. */
   refusal: { readonly state: "rejected" | "failed"; readonly error: string; readonly exitCode?: number } | undefined;
   /** The hooks of the nodes' engines: what happens to their containers. */
@@ -203,7 +205,13 @@ export class FakeSwarm {
     }
     const id = `service${++this.#made}`;
     const task = {
-      ...{ state: "new", nodeId: undefined, containerId: undefined, publishedPort: undefined, error: undefined },
+      ...{
+        state: this.assign === undefined ? "new" : "assigned",
+        nodeId: this.assign,
+        containerId: undefined,
+        publishedPort: undefined,
+        error: undefined,
+      },
       ...{ exitCode: undefined, startedAt: undefined, containerName: `${Name}.1.task${this.#made}` },
     };
     this.#services.set(id, { id, order: ++this.#version, body, task });

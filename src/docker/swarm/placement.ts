@@ -1,4 +1,5 @@
 import type { NodeRules } from "../../model/node_rules.ts";
+import type { SwarmNode } from "./swarm_api.ts";
 
 /** The part of a service's specification that says where its task may run. */
 export interface SwarmPlacement {
@@ -26,4 +27,11 @@ export function placementOf(rules: NodeRules, bound?: string): SwarmPlacement {
     ...(constraints.length === 0 ? {} : { Constraints: constraints }),
     ...(spread === undefined ? {} : { Preferences: [{ Spread: { SpreadDescriptor: `node.labels.${spread}` } }] }),
   };
+}
+
+/** Whether Swarm would place a new task on a node. */
+export function takesTasks({ labels = {}, node }: NodeRules, candidate: SwarmNode): boolean {
+  return candidate.isReady && candidate.availability === "active" &&
+    (node === undefined || node === (NODE_ID.test(node) ? candidate.id : candidate.hostname)) &&
+    Object.entries(labels).every(([name, value]) => candidate.labels[name] === value);
 }

@@ -19,7 +19,7 @@ export interface SwarmNode {
   readonly address: string;
   readonly role: "manager" | "worker";
   readonly isLeader: boolean;
-  /** Whether Swarm hears from it. */
+  /** Whether Swarm hears from it, or waits to hear from it. */
   readonly isReady: boolean;
   readonly availability: "active" | "pause" | "drain";
   readonly labels: Readonly<Record<string, string>>;

@@ -92,7 +92,8 @@ export function nodeOf({ Description, ID, ManagerStatus, Spec, Status }: ApiNode
     address: managed !== undefined && ["", "0.0.0.0", "127.0.0.1"].includes(address) ? managed : address,
     role: Spec.Role === "manager" ? "manager" : "worker",
     isLeader: ManagerStatus?.Leader ?? false,
-    isReady: Status.State === "ready",
+    // After a change of the leader, all nodes are "unknown" until it hears from them, which takes some seconds.
+    isReady: Status.State !== "down" && Status.State !== "disconnected",
     availability: Spec.Availability === "drain" || Spec.Availability === "pause" ? Spec.Availability : "active",
     labels: Spec.Labels ?? {},
     engineVersion: Engine?.EngineVersion ?? "",

@@ -22,7 +22,7 @@ import type { AddressPosition, Sequence } from "../network/addresses.ts";
 import { forPool, type OwnContainers } from "../own_containers.ts";
 import type { Homes } from "./homes.ts";
 import type { PeerAnswer, PeerMessage, Peers } from "./peers.ts";
-import { placementOf } from "./placement.ts";
+import { placementOf, takesTasks } from "./placement.ts";
 import { serviceBody, slotName, swarmProblem, volumesIn } from "./service_spec.ts";
 import type { SwarmApi, SwarmTask } from "./swarm_api.ts";
 import { hasEnded } from "./swarm_json.ts";
@@ -34,6 +34,8 @@ const log = logger("launcher");
 const LOOK_MS = 50;
 /** A start that Swarm does not end in any way is given up after its own time limit and this. */
 const MORE_TIME_MS = 1000;
+/** Whether Swarm still hears from the node of a task that does not run yet is asked at this interval. */
+const NODE_LOOK_MS = 1000;
 /** So often a start makes room for itself where an instance of the same name has ended, or takes another port. */
 const MAX_TRIES = 5;
 
@@ -252,15 +254,15 @@ export class SwarmLauncher implements Launcher, Sharing {
       const [tasks, nodes, here] = await Promise.all([swarm.tasks({ owner }), swarm.nodes(), containers.all()]);
       await containers.findFrozen(here);
       for (const { address, id } of nodes) this.#addresses.set(id, address);
-      const ready = new Set(nodes.filter(({ isReady }) => isReady).map(({ id }) => id));
+      const heard = new Map(nodes.map(({ id, isReady }) => [id, isReady]));
       const byId = new Map(here.map((container) => [container.id, container]));
-      const asleep = await this.#asleepElsewhere(tasks.filter(({ nodeId = "" }) => ready.has(nodeId)));
+      const asleep = await this.#asleepElsewhere(tasks.filter(({ nodeId = "" }) => heard.get(nodeId)));
       const names = new Set(tasks.map(({ name }) => name));
       for (const id of this.#letGo) if (!names.has(id)) this.gone(id);
-      return tasks.map((task) => {
+      return tasks.filter((task) => !mayRunUnheard(task, heard.get(task.nodeId ?? ""))).map((task) => {
         const { labels, name: id, nodeId } = task;
         if (nodeId !== undefined) homes.found(id, nodeId);
-        const isLost = nodeId !== undefined && !ready.has(nodeId);
+        const isLost = nodeId !== undefined && !heard.get(nodeId);
         const own = nodeId === homes.self ? byId.get(id) : undefined;
         const state = isLost || hasEnded(task)
           ? "ended"
@@ -359,7 +361,8 @@ export class SwarmLauncher implements Launcher, Sharing {
         return await this.#untilRunning(id, started.promise, deadline);
       } catch (error) {
         if (isMade) await this.#parts.swarm.removeService(id).catch(() => {});
-        if (error instanceof ContainerGone && !isMade && tries < MAX_TRIES) continue; // it ended as it was joined
+        const isElsewhere = error instanceof NodeLost || (error instanceof ContainerGone && !isMade);
+        if (isElsewhere && tries < MAX_TRIES) continue; // it ended as it was joined, or before it ran
         if (kindOf(error) === "address_taken" && tries < MAX_TRIES) continue; // with another port
         const isMissing = kindOf(error) === "no_such_image" && bound === undefined;
         if (!isMissing || tries >= MAX_TRIES) throw error;
@@ -409,8 +412,14 @@ export class SwarmLauncher implements Launcher, Sharing {
     if (task.labels[LABEL.owner] !== owner) {
       throw new EngineError("refused", `the name ${id} is taken by a service of Swarm that is not of this cless`);
     }
-    const isAway = async (nodeId: string) => (await swarm.nodes()).every((node) => node.id !== nodeId || !node.isReady);
-    if (hasEnded(task) || (task.nodeId !== undefined && await isAway(task.nodeId))) {
+    const isHeard = task.nodeId === undefined || await this.#hears(task.nodeId);
+    if (mayRunUnheard(task, isHeard)) {
+      throw new EngineError(
+        "away",
+        `Swarm does not hear from the node ${task.nodeId}, and the instance has a volume there`,
+      );
+    }
+    if (hasEnded(task) || !isHeard) {
       await swarm.removeService(task.serviceId);
       return false;
     }
@@ -429,6 +438,7 @@ export class SwarmLauncher implements Launcher, Sharing {
     const { clock, engine, homes, swarm } = this.#parts;
     const here = new AbortController();
     started.then(() => here.abort());
+    let lookMs = clock.now() + NODE_LOOK_MS;
     while (clock.now() < deadline) {
       await delay(clock, LOOK_MS, here.signal);
       if (here.signal.aborted) {
@@ -443,7 +453,12 @@ export class SwarmLauncher implements Launcher, Sharing {
         const isPortTaken = /port already in use/.test(task.error);
         throw new EngineError(isPortTaken ? "address_taken" : "refused", `Swarm finds no node for it: ${task.error}`);
       }
-      if (task.state !== "running") continue;
+      if (task.state !== "running") {
+        if (task.nodeId === undefined || clock.now() < lookMs) continue;
+        if (!await this.#hears(task.nodeId)) throw new NodeLost(`Swarm does not hear from the node ${task.nodeId}`);
+        lookMs = clock.now() + NODE_LOOK_MS;
+        continue;
+      }
       homes.found(id, task.nodeId!);
       if (!this.#addresses.has(task.nodeId!)) {
         for (const { address, id } of await swarm.nodes()) this.#addresses.set(id, address);
@@ -466,24 +481,37 @@ export class SwarmLauncher implements Launcher, Sharing {
     return port;
   }
 
-  /** The node to which a revision is bound by its volumes, or by its image if only some nodes have that. */
+  /**
+   * The node to which a revision is bound by its volumes, or by its image if only some nodes have that. Of the nodes that
+   * will do, this one is taken before others.
+   *
+   * @throws {EngineError} If no node has the image.
+   */
   async #boundTo(revision: Revision, byImage: boolean): Promise<string | undefined> {
-    const { homes, volumes } = this.#parts;
-    const withImage = byImage ? await this.#nodeWithImage(revision) : undefined;
-    return await volumes.nodeOf(revision, withImage ?? homes.self) ?? withImage;
+    const { homes, swarm, volumes } = this.#parts;
+    if (!byImage && revision.volumes.length === 0) return undefined;
+    const { image, imageId, placement = {} } = revision;
+    const ids = (await swarm.nodes()).filter((node) => takesTasks(placement, node)).map(({ id }) => id);
+    const nodes = ids.includes(homes.self) ? [homes.self, ...ids.filter((id) => id !== homes.self)] : ids;
+    const having = byImage ? await this.#nodesWithImage(imageId, nodes) : nodes;
+    if (having.length === 0 && nodes.length > 0) {
+      const what = `the image ${image} is on no node of the Swarm, and in no registry`;
+      throw new EngineError("refused", `${what}: push it to one, or send it with cless image send`);
+    }
+    const [best] = having; // none if Swarm will say why no node takes it
+    const bound = await volumes.nodeOf(revision, best ?? homes.self);
+    return bound ?? (having.length < nodes.length ? best : undefined);
   }
 
-  async #nodeWithImage({ image, imageId }: Revision): Promise<string> {
+  /** Those of some nodes that have an image. Of nodes without a cless, nobody knows. */
+  async #nodesWithImage(imageId: string, nodes: readonly string[]): Promise<string[]> {
     const { homes, peers } = this.#parts;
-    if (await this.hasImage(imageId)) return homes.self;
-    const others = peers.live.filter((node) => node !== homes.self);
-    const has = await Promise.all(
-      others.map((node) => peers.ask(node, { hasImage: imageId }).then(({ ok }) => ok, () => false)),
-    );
-    const node = others[has.indexOf(true)];
-    if (node !== undefined) return node;
-    const what = `the image ${image} is on no node of the Swarm, and in no registry`;
-    throw new EngineError("refused", `${what}: push it to one, or send it with cless image send`);
+    const has = await Promise.all(nodes.map((node) => {
+      if (node === homes.self) return this.hasImage(imageId);
+      if (!peers.live.includes(node)) return false;
+      return peers.ask(node, { hasImage: imageId }).then(({ ok }) => ok, () => false);
+    }));
+    return nodes.filter((_, index) => has[index]);
   }
 
   /** Waits until no other instance has one of these volumes. */
@@ -569,15 +597,30 @@ export class SwarmLauncher implements Launcher, Sharing {
     }
   }
 
-  /** Ends a container of this node if there is one, and removes its service. */
+  /**
+   * Ends a container of this node if there is one, and removes its service. That of an instance that may still run with a
+   * volume on a lost node stays: without it, another instance could get the volume beside that one.
+   */
   async #end(id: string, end: () => Promise<void>): Promise<void> {
     const { engine, swarm } = this.#parts;
     try {
       if (engine.has(id)) await end();
+      else {
+        const [task] = await swarm.tasks({ service: id });
+        if (task !== undefined && mayRunUnheard(task, await this.#hears(task.nodeId ?? ""))) {
+          log.warning("an instance is lost with its node and volume", { instance: id, node: task.nodeId });
+          return;
+        }
+      }
       await swarm.removeService(id);
     } catch (error) {
       throw forPool(error);
     }
+  }
+
+  /** Whether Swarm hears from a node; `undefined` if there is none of that id, or no more. */
+  async #hears(nodeId: string): Promise<boolean | undefined> {
+    return (await this.#parts.swarm.nodes()).find(({ id }) => id === nodeId)?.isReady;
   }
 
   /** Uses an instance no more that another cless will end. Until then its slot is not free. */
@@ -606,6 +649,20 @@ export class SwarmLauncher implements Launcher, Sharing {
     const address = this.#addresses.get(nodeId);
     return address === undefined || publishedPort === undefined ? undefined : originAt(address, publishedPort);
   }
+}
+
+/** The node on which an instance was to start is lost. */
+class NodeLost extends ContainerGone {}
+
+/**
+ * Whether a task has a volume on a node that is not heard, where it may run nevertheless: behind a cable that is cut,
+ * say. It counts as running until the node is back, or is removed from the Swarm by somebody who knows that it is gone.
+ *
+ * @param isHeard Whether Swarm hears from its node; `undefined` if there is none.
+ */
+function mayRunUnheard(task: SwarmTask, isHeard: boolean | undefined): boolean {
+  const isOver = hasEnded(task) && task.state !== "orphaned"; // which is what Swarm calls it after a day
+  return isHeard === false && !isOver && volumesIn(task.labels).length > 0;
 }
 
 function stateOf({ name, state }: SwarmTask, asleep: ReadonlySet<string>): Container["state"] {

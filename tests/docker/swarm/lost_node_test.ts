@@ -1,40 +1,134 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import { Sequence } from "../../../src/docker/network/addresses.ts";
 import { Homes } from "../../../src/docker/swarm/homes.ts";
-import type { Peers } from "../../../src/docker/swarm/peers.ts";
+import type { PeerMessage, Peers } from "../../../src/docker/swarm/peers.ts";
+import { type ApiNode, nodeOf } from "../../../src/docker/swarm/swarm_json.ts";
 import { SwarmLauncher, type SwarmLauncherParts } from "../../../src/docker/swarm/swarm_launcher.ts";
+import { VolumeNodes } from "../../../src/docker/swarm/volume_nodes.ts";
+import type { Revision } from "../../../src/model/revision.ts";
+import { EngineAway } from "../../../src/pool/launcher.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { FakeSwarm } from "../../support/fake_swarm.ts";
-import { OWNER } from "../launcher_kit.ts";
+import { OWNER, REVISION } from "../launcher_kit.ts";
+
+const ID = `cless-${REVISION.name}-s0`;
+const WITH_VOLUME: Revision = { ...REVISION, volumes: [{ source: "data", path: "/data", readOnly: false }] };
+
+/** A launcher on the first of two nodes. The cless of a node that is lost does not answer. */
+class Rig {
+  readonly clock = new FakeClock();
+  readonly swarm = new FakeSwarm(this.clock, ["node1", "node2"]);
+  readonly api = this.swarm.api("node1");
+  readonly asked: string[] = [];
+  readonly launcher: SwarmLauncher;
+
+  constructor() {
+    const peers: Peers = {
+      live: ["node1", "node2"], // the registration of the lost one has not run out
+      ask: (nodeId: string, message: PeerMessage) => {
+        this.asked.push(`${nodeId} ${JSON.stringify(message)}`);
+        const isLost = this.swarm.nodes.some(({ id, isReady }) => id === nodeId && !isReady);
+        return isLost ? new Promise(() => {}) : Promise.resolve({ ok: true });
+      },
+    };
+    const containers = {
+      all: () => Promise.resolve([]),
+      findFrozen: () => Promise.resolve(),
+      isStuck: () => false,
+      remove: () => Promise.resolve(),
+      outputs: { started() {} },
+      volumeAccess: { check() {} },
+    };
+    const homes = new Homes("node1", peers);
+    const engine = { has: () => false, image: () => Promise.resolve({}) };
+    this.launcher = new SwarmLauncher(
+      {
+        ...{ swarm: this.api, peers, containers, engine, homes, owner: OWNER, clock: this.clock, drainTimeoutMs: 0 },
+        ...{ volumes: new VolumeNodes(this.api, OWNER), ports: new Sequence(61_000, 65_535), defaults: {} },
+      } as unknown as SwarmLauncherParts,
+    );
+  }
+
+  /** Runs an instance on the second node. */
+  async runElsewhere(volume?: string): Promise<void> {
+    const labels = {
+      "cless.owner": OWNER,
+      "cless.service": "app",
+      "cless.revision": REVISION.name,
+      "cless.image": "1",
+    };
+    await this.api.createService({
+      Name: ID,
+      Labels: { ...labels, ...(volume === undefined ? {} : { "cless.volumes": volume }) },
+      TaskTemplate: { Placement: { Constraints: ["node.id==node2"] }, ContainerSpec: { Image: "app" } },
+    });
+    await this.clock.advance(0);
+    this.swarm.changes.length = 0;
+  }
+
+  launch(revision: Revision): Promise<{ origin: string }> {
+    const launched = this.launcher.launch({ id: ID, revision });
+    launched.catch(() => {});
+    return launched;
+  }
+}
 
 Deno.test("the instances of a lost node have ended, and nobody waits for the cless there", async () => {
-  const swarm = new FakeSwarm(new FakeClock(), ["node1", "node2"]);
-  const asked: string[] = [];
-  const peers: Peers = {
-    live: ["node1", "node2"], // the registration of the lost one has not run out
-    ask: (nodeId) => {
-      asked.push(nodeId);
-      return nodeId === "node2" ? new Promise(() => {}) : Promise.resolve({ ok: true });
-    },
-  };
-  const containers = {
-    all: () => Promise.resolve([]),
-    findFrozen: () => Promise.resolve(),
-    isStuck: () => false,
-    outputs: { started() {} },
-  };
-  const launcher = new SwarmLauncher(
-    {
-      ...{ swarm: swarm.api("node1"), peers, containers, owner: OWNER, ports: new Sequence(61_000, 65_535) },
-      ...{ homes: new Homes("node1", peers), clock: new FakeClock() },
-    } as unknown as SwarmLauncherParts,
-  );
-  await swarm.api("node1").createService({
-    Name: "cless-app-00001-s0",
-    Labels: { "cless.owner": OWNER, "cless.service": "app", "cless.revision": "app-00001", "cless.image": "sha256:1" },
-    TaskTemplate: { Placement: { Constraints: ["node.id==node2"] }, ContainerSpec: { Image: "app" } },
-  });
-  swarm.setNode("node2", { isReady: false });
-  const [instance] = await launcher.list();
-  assertEquals([instance?.id, instance?.state, asked], ["cless-app-00001-s0", "ended", []]);
+  const rig = new Rig();
+  await rig.runElsewhere();
+  rig.swarm.setNode("node2", { isReady: false });
+  const [instance] = await rig.launcher.list();
+  assertEquals([instance?.id, instance?.state, rig.asked], [ID, "ended", []]);
 });
+
+Deno.test("an instance of a lost node is replaced elsewhere", async () => {
+  const rig = new Rig();
+  await rig.runElsewhere();
+  rig.swarm.setNode("node2", { isReady: false });
+  assertEquals(await rig.clock.until(rig.launch(REVISION)), { origin: "http://10.0.0.1:61000" });
+  assertEquals(rig.swarm.tasks.map(({ nodeId }) => nodeId), ["node1"]);
+});
+
+Deno.test("an instance that was to start on a node that is lost meanwhile starts on another one", async () => {
+  const rig = new Rig();
+  rig.swarm.startMs = Infinity;
+  rig.swarm.assign = "node2";
+  const launched = rig.launch({ ...REVISION, imageDigest: "app@sha256:1" });
+  await rig.clock.advance(1000);
+  rig.swarm.setNode("node2", { isReady: false });
+  rig.swarm.startMs = 0;
+  await rig.clock.advance(2000);
+  assertEquals(await launched, { origin: "http://10.0.0.1:61001" });
+});
+
+Deno.test("an instance with a volume on a lost node counts as running: it is neither replaced nor removed", async () => {
+  const rig = new Rig();
+  await rig.runElsewhere("data");
+  rig.swarm.setNode("node2", { isReady: false });
+  assertEquals(await rig.launcher.list(), []);
+  const launched = rig.launch(WITH_VOLUME);
+  await assertRejects(() => rig.clock.until(launched), EngineAway, "does not hear from the node node2");
+  await rig.launcher.remove(ID);
+  assertEquals(rig.swarm.changes.filter((change) => change.includes("service")), []);
+
+  rig.swarm.setNode("node2", { isReady: true });
+  assertEquals((await rig.launcher.list()).map(({ id, state }) => [id, state]), [[ID, "running"]]);
+});
+
+Deno.test("an instance with a volume is replaced once its node was removed from the Swarm", async () => {
+  const rig = new Rig();
+  await rig.runElsewhere("data");
+  rig.swarm.removeNode("node2");
+  assertEquals((await rig.launcher.list()).map(({ state }) => state), ["ended"]);
+  assertEquals(await rig.clock.until(rig.launch(WITH_VOLUME)), { origin: "http://10.0.0.1:61000" });
+});
+
+for (const [state, isReady] of Object.entries({ ready: true, unknown: true, down: false, disconnected: false })) {
+  Deno.test(`a node is ${isReady ? "not lost" : "lost"} while its state is ${state}`, () => {
+    const node: ApiNode = {
+      ...{ ID: "node1", Description: undefined, ManagerStatus: undefined },
+      ...{ Spec: { Role: "worker" }, Status: { State: state, Addr: "10.0.0.1" } },
+    } as unknown as ApiNode;
+    assertEquals(nodeOf(node).isReady, isReady);
+  });
+}

@@ -130,6 +130,21 @@ clusterTest("an image that only one node has runs there, and one that no node ha
   await assertRejects(() => one!.engine.launcher.launch({ id: SECOND, revision: none }), Error, "is on no node");
 });
 
+clusterTest("an image that all nodes have runs on any of them", 2, async (cluster) => {
+  const { imageDigest: _, ...local } = SHARED;
+  for (const { node } of cluster.all) node.images.add(local.imageId);
+  const { launcher } = cluster.all[0]!.engine;
+  for (const id of [FIRST, SECOND]) await cluster.clock.until(launcher.launch({ id, revision: local }));
+  assertEquals(cluster.swarm.tasks.map(({ nodeId }) => nodeId), ["node1", "node2"]);
+});
+
+clusterTest("a volume is made on a node where its service may run", 2, async (cluster) => {
+  const volumes = [{ source: "data", path: "/data", readOnly: false }];
+  const revision = { ...SHARED, volumes, placement: { node: "host-node2" } };
+  const { origin } = await cluster.clock.until(cluster.all[0]!.engine.launcher.launch({ id: FIRST, revision }));
+  assertEquals(new URL(origin).hostname, "10.0.0.2");
+});
+
 clusterTest("a volume binds all instances to the node that had it first", 2, async (cluster) => {
   const [one, two] = cluster.all;
   const revision = { ...SHARED, volumes: [{ source: "data", path: "/data", readOnly: false }] };
