@@ -13,6 +13,7 @@ import type { Limits, Revision } from "../../src/model/revision.ts";
 import type { InstancePool } from "../../src/pool/pool.ts";
 import { RetiringPools } from "../../src/fleet/retiring_pools.ts";
 import { DeclaredServices } from "../../src/control/declared_services.ts";
+import type { Store } from "../../src/control/store.ts";
 import { ServiceMap } from "../../src/routing/service_map.ts";
 import { FakeStore } from "../support/fake_store.ts";
 import { type Kit, NEW_DEFAULTS, newKit } from "../support/kit.ts";
@@ -68,11 +69,11 @@ export interface Scene {
 }
 
 /** Options of {@linkcode newScene}. */
-export interface SceneOptions extends Omit<Partial<DeployerOptions>, "images" | "rules"> {
+export interface SceneOptions extends Omit<Partial<DeployerOptions>, "images" | "rules" | "store"> {
   /** Takes the place of each pool's own `tryStart`; `real` leaves that in its place. */
   readonly tryStart?: "real" | ((pool: InstancePool, signal: AbortSignal) => Promise<void>);
-  /** The store of an earlier process. */
-  readonly store?: FakeStore;
+  /** The store of an earlier process, or one that is not a fake; then a test must not use that of the scene. */
+  readonly store?: Store;
   readonly images?: Partial<DeployerOptions["images"]>;
   readonly rules?: Partial<DeployerOptions["rules"]>;
 }
@@ -203,7 +204,7 @@ export function newScene(options: SceneOptions = {}): Scene {
   };
   return {
     kit,
-    store,
+    store: store as FakeStore,
     declared,
     services,
     publisher,

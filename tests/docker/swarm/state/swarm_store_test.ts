@@ -284,6 +284,43 @@ swarmTest("after a gap in the events, everything is compared", async (world) => 
   assertEquals(b.store.tokens(), [TOKEN]);
 });
 
+swarmTest("a service of which nothing is left is also forgotten by a node that was away meanwhile", async (world) => {
+  const [a, b] = [await world.open("a"), await world.open("b")];
+  await a.store.change(creationOf("golang"));
+  await a.store.delete("golang", 1, entryOf("golang", 9, "delete"));
+  await until(() => b.store.history("golang", 9).length === 2);
+  b.store[Symbol.dispose]();
+  for (let hour = 0; hour < 2; hour++) {
+    await a.store.forgetHistory(Infinity);
+    world.clock.stall(HOUR);
+  }
+  const again = await world.open("b");
+  assertEquals([again.store.history("golang", 9), again.replica.known()], [[], []]);
+});
+
+swarmTest(
+  "a secret is deleted as soon as that is known, also if whoever has deleted it was killed then",
+  async (world) => {
+    const [a, b] = [await world.open("a"), await world.open("b")];
+    for (const version of [1, 2]) await a.store.addSecret(secretOf("key", version));
+    await until(() => b.store.nextSecretVersion("key") === 3);
+    a.api.before = (call) => call === "removeConfig" ? new Promise(() => {}) : undefined;
+    a.store.deleteSecret("key");
+    await until(() => b.store.secretVersions().length === 0);
+    a.store[Symbol.dispose]();
+    assertEquals([b.store.secret("key", 1), b.store.secret("key", 2)], [undefined, undefined]);
+    await b.store.addSecret(secretOf("key", 4));
+    for (let hour = 0; hour < 2; hour++) {
+      await b.store.forgetHistory(0);
+      world.clock.stall(HOUR);
+    }
+    assertEquals([...world.swarm.configs.keys()].filter((name) => name.includes("-secret-")), [
+      `cless-${OWNER}-secret-key-4`,
+    ]);
+    assertEquals(b.store.secret("key", 4), secretOf("key", 4));
+  },
+);
+
 swarmTest(
   "what a change that was killed has left is removed, but not before it has been there for an hour",
   async (world) => {
