@@ -94,11 +94,16 @@ export class Cless {
     const accessLog = opened.use(await beginAccessLog(config));
     const dataDir = opened.use(await openDataDir(config.dataDir, predecessor === undefined));
     const sealed = predecessor && await lockAfter(predecessor.handover, dataDir, systemClock);
-    const store = opened.use(
+    const database = opened.use(
       sealed === undefined
         ? SqliteStore.open(dataDir.path, { isNew: dataDir.isNew })
         : SqliteStore.openNext(dataDir.path),
     );
+    const swarm = config.engine === "swarm"
+      ? opened.use(await openSwarm(config, { choice, database, dataDir, clock: systemClock }))
+      : undefined;
+    await swarm?.store.start();
+    const store = swarm?.store ?? database;
     if (sealed !== undefined) log.debug("take-over", { step: "migrated" });
     const secretKey = config.secretKey ?? predecessor?.facts.secretKey;
     const secrets = await Secrets.open(store, { folder: dataDir.path, text: secretKey });
@@ -107,10 +112,7 @@ export class Cless {
       dataDir.settle();
     }
     const ported = withPorts(config, predecessor?.facts.listen);
-    const swarm = config.engine === "swarm"
-      ? opened.use(await openSwarm(config, choice, dataDir, systemClock))
-      : undefined;
-    const parts = makeParts(ported, { accessLog, choice, dataDir, secrets, store, swarm });
+    const parts = makeParts(ported, { accessLog, choice, dataDir, database, secrets, store, swarm });
     const cless = new Cless(parts, config, secretKey);
     if (predecessor !== undefined && sealed !== undefined) parts.takeOver.begin(predecessor.handover, sealed);
     if (config.configFile !== undefined) {
@@ -230,7 +232,7 @@ export class Cless {
       this.#parts;
     const { freedMemory, handoverServer, hosts, peerServer, reconciler, reserve, servers, statusWatch, supervision } =
       this.#parts;
-    const { swarm, takeOver } = this.#parts;
+    const { swarm, takeOver, tokens } = this.#parts;
     const manifest = await this.#configFile?.read();
     await engine.start(answer, {
       apply: (event) => fleet.apply(event),
@@ -239,6 +241,7 @@ export class Cless {
       gap: () => void (adoption.known && reconciler.reconcile()),
     });
     deployer.load();
+    await swarm?.follow(deployer, tokens);
     const { isSuccessor } = takeOver;
     figures.load(isSuccessor);
     if (isSuccessor) {

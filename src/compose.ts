@@ -42,6 +42,7 @@ import { ServiceStatuses } from "./control/service_status.ts";
 import { Statistics } from "./control/statistics.ts";
 import { StatusEvents } from "./control/status_events.ts";
 import { StatusWatch } from "./control/status_watch.ts";
+import type { Store } from "./control/store.ts";
 import { Supervision } from "./control/supervision.ts";
 import { type Role, ROLES, TakeOver } from "./control/take_over.ts";
 import { ServiceWaits } from "./control/service_waits.ts";
@@ -103,10 +104,13 @@ export type Parts = ReturnType<typeof makeParts>;
 /** Makes every part, each after the parts that it needs. Starts nothing. */
 export function makeParts(
   config: Config,
-  { accessLog, choice, dataDir, secrets, store, swarm }: {
+  { accessLog, choice, dataDir, database, secrets, store, swarm }: {
     readonly choice: EngineChoice;
     readonly dataDir: DataDir;
-    readonly store: SqliteStore;
+    /** This machine's own. */
+    readonly database: SqliteStore;
+    /** The same, or one that several machines share. */
+    readonly store: Store;
     readonly secrets: Secrets;
     readonly accessLog: AccessLog | undefined;
     /** `undefined` if instances run on this machine alone. */
@@ -147,8 +151,8 @@ export function makeParts(
   const { maxInFlight } = config;
   const admission = new Admission(lag, clock, { maxInFlight, inFlight: unanswered, warmUpMs: WARM_UP_MS });
   const engineCalls = new EngineCalls();
-  const metrics = new Metrics({ lag, shed: admission.shed, engineCalls, accessLog, store });
-  store.observe(metrics);
+  const metrics = new Metrics({ lag, shed: admission.shed, engineCalls, accessLog, store: database });
+  database.observe(metrics);
   const tracing = Tracing.ofPlatform(clock, Date.now);
   const clientSockets = new KernelSockets();
   const budget = new StreamBudget(config.streamBudgetBytes);
@@ -341,7 +345,8 @@ export function makeParts(
     deployer,
   });
   const takeOver = new TakeOver<AddressPosition>({
-    ...{ role, clock, config, stopping, dataDir, store, deployer, engine, fleet, adoption, predecessor, reconciler },
+    ...{ role, clock, config, stopping, dataDir, deployer, engine, fleet, adoption, predecessor, reconciler },
+    store: database,
     ...{ figures, supervision, servers: [...servers, admin, ...(peerServer ? [peerServer] : [])] },
   });
   const handoverServer = new HandoverServer<AddressPosition>(dataDir.path, clock);
@@ -363,6 +368,6 @@ export function makeParts(
     },
     ...{ reserve, engineReserve: choice.reserve, loopback, freedMemory, unanswered, clientSockets, slowClients },
     ...{ forwarder, engine, adoption, executor, reconciler, services, convention, hosts, activator, publisher },
-    ...{ deployer, figures, statusWatch, exec, proxy, servers, admin, accessLog, swarm, peerServer },
+    ...{ deployer, figures, statusWatch, exec, proxy, servers, admin, accessLog, swarm, peerServer, tokens },
   };
 }

@@ -3,8 +3,12 @@ import { type Config, PEER_PORT } from "./base/config.ts";
 import { messageOf, OperatorError } from "./base/errors.ts";
 import { VERSION } from "./base/version.ts";
 import type { FileReserve } from "./base/file_reserve.ts";
+import { logger } from "./base/log.ts";
+import type { Tokens } from "./control/access/tokens.ts";
 import type { Cluster } from "./control/cluster.ts";
 import type { DataDir } from "./control/data_dir.ts";
+import type { Replica } from "./control/replica.ts";
+import type { Deployer } from "./deploy/deployer.ts";
 import type { EngineChoice } from "./docker/engine_choice.ts";
 import { type EngineCaller, SocketClient } from "./docker/socket_client.ts";
 import { NodeWall } from "./docker/swarm/node_wall.ts";
@@ -13,6 +17,7 @@ import { SwarmRegistrations } from "./docker/swarm/registrations.ts";
 import { type EngineCarrier, RemoteEngine, SharedEngine } from "./docker/swarm/remote_engine.ts";
 import type { SwarmApi, SwarmInfo } from "./docker/swarm/swarm_api.ts";
 import { SharedInstances } from "./docker/swarm/shared_instances.ts";
+import { SwarmStore } from "./docker/swarm/state/swarm_store.ts";
 import { SwarmCalls } from "./docker/swarm/swarm_calls.ts";
 import type { SwarmEngine } from "./docker/swarm/swarm_engine.ts";
 import { type SwarmInvitation, swarmInvitation } from "./docker/swarm/swarm_join.ts";
@@ -27,6 +32,8 @@ import type { NodeStatus } from "./peers/messages.ts";
 import { PeerClient } from "./peers/peer_client.ts";
 import { PeerAway } from "./peers/peer_error.ts";
 
+const log = logger("swarm");
+
 /** The Swarm that this machine is a node of, and the other cless processes of the owner, as this one reaches them. */
 export interface SwarmLink extends Disposable {
   /** What this node's engine says of itself. */
@@ -35,6 +42,10 @@ export interface SwarmLink extends Disposable {
   readonly caller: EngineCaller;
   /** The Swarm, by this node's engine or by a manager's. */
   readonly swarm: SwarmApi;
+  /** What all the owner's cless share. */
+  readonly store: SwarmStore;
+  /** From now on, what the others change is taken over. */
+  follow(deployer: Pick<Deployer, "refresh">, tokens: Pick<Tokens, "refresh">): Promise<void>;
   invitation(): Promise<SwarmInvitation>;
   readonly identity: PeerIdentity;
   /** Where this process is to listen for the others. */
@@ -56,9 +67,13 @@ export interface SwarmLink extends Disposable {
  */
 export async function openSwarm(
   config: Pick<Config, "managers" | "peerListen">,
-  choice: Pick<EngineChoice, "socket" | "whyNotSocket">,
-  dataDir: Pick<DataDir, "owner" | "path">,
-  clock: Clock,
+  { choice, clock, database, dataDir }: {
+    readonly choice: Pick<EngineChoice, "socket" | "whyNotSocket">;
+    readonly clock: Clock;
+    /** This machine's own; the store closes it. */
+    readonly database: Replica;
+    readonly dataDir: Pick<DataDir, "owner" | "path">;
+  },
 ): Promise<SwarmLink> {
   if (choice.socket === undefined) {
     throw new OperatorError(`--engine swarm needs the socket of the Docker engine: ${choice.whyNotSocket}`);
@@ -86,14 +101,23 @@ export async function openSwarm(
       ...{ nodeId, client, addresses, clock, version: VERSION },
       registrations: new SwarmRegistrations(swarm, dataDir.owner),
     });
+    const store = new SwarmStore({ ...{ clock, now: Date.now }, api: swarm, owner: dataDir.owner, replica: database });
     return {
-      ...{ info, caller, swarm, identity, client, members },
+      ...{ info, caller, swarm, identity, client, members, store },
       invitation: () => swarmInvitation(asked),
       endpoint: config.peerListen ?? { hostname: info.nodeAddress, port: PEER_PORT },
       peers: peersOf(members, client),
       wall: new NodeWall(dataDir.owner),
       shared: new SharedEngine(caller),
+      async follow(deployer, tokens) {
+        store.onForeignChange((change) => {
+          if ("service" in change) deployer.refresh(change.service);
+          else if ("tokens" in change) refreshTokens(tokens);
+        });
+        await refreshTokens(tokens);
+      },
       [Symbol.dispose]() {
+        store[Symbol.dispose]();
         client[Symbol.dispose]();
         caller[Symbol.dispose]();
       },
@@ -102,6 +126,10 @@ export async function openSwarm(
     caller[Symbol.dispose]();
     throw error;
   }
+}
+
+async function refreshTokens(tokens: Pick<Tokens, "refresh">): Promise<void> {
+  await tokens.refresh().catch((error) => log.warning("cannot take over tokens", { reason: messageOf(error) }));
 }
 
 /** Asks the cless of one manager after the other, beginning with the one that has answered last. */

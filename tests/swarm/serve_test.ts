@@ -1,5 +1,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
+import { until } from "../support/until.ts";
 import { noNodes } from "./node_image.ts";
+import type { NodeProgram } from "./node_program.ts";
 import { Nodes } from "./nodes.ts";
 
 const ignore = noNodes;
@@ -18,8 +20,56 @@ Deno.test({ name: "a Swarm of one node serves, and nothing is left on exit", ign
   assertMatch(instance.id, /^cless-golang-[0-9a-f]{12}-s0$/);
   const [{ cless, name, role, state }] = await program.api("/v1/nodes");
   assertEquals([name, role, state, cless.instances], [node.hostname, "manager", "ready", 1]);
-  assertEquals(await node.docker("service", "ls", "--format", "{{.Name}} {{.Replicas}}"), `${instance.id} 1/1`);
+  assertEquals(await node.docker("service", "ls", "--format", "{{.Name}}"), instance.id);
   assertEquals(await program.end(), 0);
   assertEquals(await node.docker("service", "ls", "--quiet"), "");
-  assertEquals(await node.docker("config", "ls", "--quiet"), "");
+  assertMatch(await node.docker("config", "ls", "--format", "{{.Name}}"), /^cless-[0-9a-f]{8}-store-format$/);
+});
+
+/** The states of the instances as a cless sees them. */
+async function states(program: NodeProgram): Promise<string[]> {
+  return (await program.api("/v1/instances")).map(({ state }: { state: string }) => state);
+}
+
+/** Resolves when each cless sees the instances in these states. */
+async function untilAll(programs: readonly NodeProgram[], wanted: readonly string[]): Promise<void> {
+  await until(async () => {
+    const seen = await Promise.all(programs.map(states));
+    return seen.every((states) => states.join() === wanted.join());
+  });
+}
+
+Deno.test({ name: "two cless share services and instances, and agree about their sleep", ignore }, async () => {
+  await using nodes = await Nodes.start(2);
+  const [first, second] = [nodes.node(1), nodes.node(2)];
+  await first.swarmInit();
+  await Promise.all([first.load("golang-docker"), second.load("golang-docker")]);
+  const flags = [...SWARM, "--pause-after", "1s", "--stop-after", "6s"];
+  const one = await first.startCless(flags);
+  const token = await first.cless("nodes", "--join-token", "--server", `http://${first.address}:1323`);
+  await second.cless("join", token.trim(), "--advertise", second.address);
+  const two = await second.startCless([...flags, "--manager", `${first.address}:1324`]);
+  const all = [one, two];
+
+  assertEquals((await one.send("PUT", "/v1/services/web", { image: "golang-docker" })).status, 201);
+  await until(async () => (await two.send("GET", "/v1/services/web")).status === 200);
+  for (const program of all) assertEquals((await program.get("web")).status, 200);
+  const [[instance], [same]] = await Promise.all(all.map((program) => program.api("/v1/instances")));
+  assertEquals([same.id, same.address], [instance.id, instance.address]);
+
+  for (const program of all) {
+    await untilAll(all, ["paused"]);
+    const { headers, status } = await program.get("web");
+    assertEquals(status, 200);
+    assertMatch(headers.get("server-timing") ?? "", /desc="resume"/);
+    await until(async () => (await Promise.all(all.map(states))).every(([state]) => state === "ready"));
+  }
+  await untilAll(all, []);
+  assertEquals(await first.docker("service", "ls", "--quiet"), "");
+  assertEquals((await two.get("web")).status, 200);
+  await untilAll(all, ["ready"]);
+  assertEquals(await two.end(), 0);
+  assertEquals((await one.get("web")).status, 200);
+  assertEquals(await one.end(), 0);
+  assertEquals(await first.docker("service", "ls", "--quiet"), "");
 });
