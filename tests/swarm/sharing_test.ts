@@ -58,6 +58,8 @@ class NodeCless extends SharingCless {
 
   async end(): Promise<void> {
     this.reconciler.stop();
+    await this.pool.retire(0);
+    await this.executor.settled();
     await this.engine.leave();
   }
 
