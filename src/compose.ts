@@ -323,13 +323,19 @@ export function makeParts(
   const handle = (request: Request, { remoteAddr }: Deno.ServeHandlerInfo<Deno.NetAddr>) =>
     api(request, remoteAddr.hostname);
   const admin = new Server(config.admin, handle, clock, reserve);
-  const reconcile = () => void (adoption.known && reconciler.reconcile());
+  const reconcile = () => void (adoption.known && reconciler.refresh());
   const peerServer = swarmEngine && peerServerOf(swarm!, {
     ...{ clock, fleet, reserve, reconcile, engine: swarmEngine },
     sharedToken: sharedToken!,
   });
   // The home of instances may be another one from now on.
-  swarm?.members.onChange({ came() {}, went: reconcile });
+  swarm?.members.onChange({
+    came() {},
+    went() {
+      reconcile();
+      for (const pool of fleet.pools()) pool.look();
+    },
+  });
 
   // The periodic work of the containers' owner, and the take-over, which changes the owner.
   const supervision = new Supervision({
