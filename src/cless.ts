@@ -238,7 +238,7 @@ export class Cless {
       apply: (event) => fleet.apply(event),
       // The reconciler must not run before the adoption knows the containers: it would remove them, since they have no
       // instances yet.
-      gap: () => void (adoption.known && reconciler.reconcile()),
+      gap: () => void (adoption.known && reconciler.refresh()),
     });
     deployer.load();
     await swarm?.follow(deployer, tokens);

@@ -73,6 +73,7 @@ import { StreamBudget } from "./http/stream_budget.ts";
 import { ServiceLogs } from "./logs/service_logs.ts";
 import { DROPPED } from "./model/isolation.ts";
 import type { Revision } from "./model/revision.ts";
+import { SharedToken } from "./peers/shared_token.ts";
 import { Executor } from "./pool/executor.ts";
 import type { PoolObserver } from "./pool/observer.ts";
 import { InstancePool } from "./pool/pool.ts";
@@ -284,6 +285,7 @@ export function makeParts(
   events.onTick(() => waits.tell());
   const statistics = new Statistics(catalog, fleet, activator);
   const tokens = new Tokens(store, dataDir.token);
+  const sharedToken = swarm && new SharedToken({ ...swarm, nodeId: swarm.info.nodeId, dataDir, tokens });
   const exec = new ExecSessions({ router, fleet, engine: engine.launcher, events, clock });
   const api = adminApi({
     ...{ config, clock, stopping: stopping.signal, catalog, deployer, store, dataDir, secrets, fleet, events },
@@ -299,7 +301,7 @@ export function makeParts(
     noRobots: config.wakeExceptRobots ? config.sources.get("wake-except-robots") : undefined,
     logs: new ServiceLogs(engine.launcher.outputs),
     estimates: new Estimates({ now: Date.now, store, gaps, costs }),
-    cluster: swarm && swarmEngine && clusterOf(swarm, { config, dataDir, engine: swarmEngine }),
+    cluster: swarm && clusterOf(swarm, { config, dataDir, engine: swarmEngine!, sharedToken: sharedToken! }),
   });
 
   // The way of a request.
@@ -325,10 +327,19 @@ export function makeParts(
   const handle = (request: Request, { remoteAddr }: Deno.ServeHandlerInfo<Deno.NetAddr>) =>
     api(request, remoteAddr.hostname);
   const admin = new Server(config.admin, handle, clock, reserve);
-  const reconcile = () => void (adoption.known && reconciler.reconcile());
-  const peerServer = swarmEngine && peerServerOf(swarm!, { clock, engine: swarmEngine, fleet, reserve, reconcile });
+  const reconcile = () => void (adoption.known && reconciler.refresh());
+  const peerServer = swarmEngine && peerServerOf(swarm!, {
+    ...{ clock, fleet, reserve, reconcile, engine: swarmEngine },
+    sharedToken: sharedToken!,
+  });
   // The home of instances may be another one from now on.
-  swarm?.members.onChange({ came() {}, went: reconcile });
+  swarm?.members.onChange({
+    came() {},
+    went() {
+      reconcile();
+      for (const pool of fleet.pools()) pool.look();
+    },
+  });
 
   // The periodic work of the containers' owner, and the take-over, which changes the owner.
   const supervision = new Supervision({

@@ -31,6 +31,7 @@ import { Members } from "./peers/members.ts";
 import type { NodeStatus } from "./peers/messages.ts";
 import { PeerClient } from "./peers/peer_client.ts";
 import { PeerAway } from "./peers/peer_error.ts";
+import type { SharedToken } from "./peers/shared_token.ts";
 
 const log = logger("swarm");
 
@@ -170,11 +171,12 @@ function peersOf(members: Members, client: PeerClient): Peers {
 /** Makes the server at which the others reach this process. */
 export function peerServerOf(
   { endpoint, identity, members, shared }: SwarmLink,
-  { clock, engine, fleet, reconcile, reserve }: {
+  { clock, engine, fleet, reconcile, reserve, sharedToken }: {
     readonly clock: Clock;
     readonly engine: SwarmEngine;
     readonly fleet: Fleet;
     readonly reserve: FileReserve;
+    readonly sharedToken: SharedToken;
     /** Looks for instances that this process does not know. */
     readonly reconcile: () => void;
   },
@@ -184,6 +186,7 @@ export function peerServerOf(
     ...{ identity, clock },
     handlers: {
       ...members.handlers,
+      ...sharedToken.handlers,
       status: () => nodeStatus(engine),
       engine: (request, signal) => shared.ask(request, signal),
       instance: (message) => instances.answer(message as PeerMessage),
@@ -196,18 +199,19 @@ export function peerServerOf(
 /** The machines, as operators see them. */
 export function clusterOf(
   { client, identity, info: { nodeId }, invitation, members, swarm }: SwarmLink,
-  { config, dataDir, engine }: {
+  { config, dataDir, engine, sharedToken }: {
     readonly config: Pick<Config, "secretKey">;
     readonly dataDir: DataDir;
     readonly engine: Pick<SwarmEngine, "launcher">;
+    readonly sharedToken: SharedToken;
   },
 ): Cluster {
   return new PeerCluster({
-    ...{ nodeId, members, client },
+    ...{ nodeId, members, client, sharedToken },
     swarm: { nodes: () => swarm.nodes(), invitation },
     status: () => nodeStatus(engine),
     shared: async () => ({
-      ...{ owner: dataDir.owner, adminToken: dataDir.token, identity },
+      ...{ owner: dataDir.owner, adminToken: dataDir.token, adminTokenMadeAt: dataDir.tokenMadeAt, identity },
       secretKey: config.secretKey ?? (await Deno.readTextFile(`${dataDir.path}/secret-key`)).trim(),
     }),
   });

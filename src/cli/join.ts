@@ -45,7 +45,8 @@ export const join: Verb = {
     using engine = new SocketClient(choice.socket);
     const membership = await checked(membershipOf(engine));
     // Checked before anything changes. The lock is held until all is done.
-    using dataDir = await openDataDir(config.dataDir, true, { owner: token.owner, token: token.adminToken });
+    const { adminTokenMadeAt: tokenMadeAt, adminToken, owner } = token;
+    using dataDir = await openDataDir(config.dataDir, true, { owner, token: adminToken, tokenMadeAt });
     const role = call.on("manager-node") ? "manager" : "worker";
     const isMember = isOfThisSwarm(membership, token);
     if (isMember && role === "manager" && !membership.isManager) {

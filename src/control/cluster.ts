@@ -38,4 +38,6 @@ export interface Cluster {
   nodes(): Promise<readonly ClusterNode[]>;
   /** What another machine needs to join; whoever has it has everything. @throws {OperatorError} */
   joinToken(): Promise<string>;
+  /** Lets the other machines take the owner's token, after it was replaced here. Never rejects. */
+  spreadToken(): Promise<void>;
 }

@@ -33,6 +33,8 @@ export interface DataDir {
   /** The owner's token for the admin API. */
   readonly token: string;
   readonly tokenFile: string;
+  /** When the token was made, ms since 1970, by the clock of the machine that made it. */
+  readonly tokenMadeAt: number;
   /**
    * Writes the id of a new folder. Call it when all other state has been created. From then on, the folder is not new,
    * and must have a database. If the process is killed before, the folder is still new.
@@ -40,6 +42,8 @@ export interface DataDir {
   settle(): void;
   /** Replaces the token and returns the new one. @throws {OperatorError} If it cannot be stored; the old one stays. */
   rotateToken(): string;
+  /** Takes the token of another machine of the owner. @throws {OperatorError} As {@linkcode rotateToken} does. */
+  takeToken(token: string, madeAt: number): void;
   /**
    * Writes to the file `serve.json` how this process was started. Disposal removes the file. @throws If it cannot be
    * written.
@@ -74,6 +78,8 @@ export interface Shared {
   readonly owner: string;
   /** The owner's token for the admin API. */
   readonly token: string;
+  /** When it was made, ms since 1970. */
+  readonly tokenMadeAt: number;
 }
 
 /**
@@ -102,8 +108,9 @@ export async function openDataDir(path: string, isLocked = true, shared?: Shared
       }
       const tokenFile = `${path}/admin-token`;
       const foundToken = await readChecked(tokenFile, TOKEN);
-      let token = shared?.token ?? foundToken ?? newToken();
-      if (foundToken !== token) writeAtomically(tokenFile, `${token}\n`);
+      const given = found === undefined ? shared : undefined;
+      let token = given?.token ?? foundToken ?? newToken();
+      if (foundToken === undefined || given !== undefined) writeToken(tokenFile, token, given?.tokenMadeAt);
       const adminFile = `${absolute}/admin-address`;
       const announced = new Set<string>();
       return {
@@ -117,7 +124,13 @@ export async function openDataDir(path: string, isLocked = true, shared?: Shared
         get token() {
           return token;
         },
-        rotateToken: () => token = rotate(tokenFile),
+        get tokenMadeAt() {
+          return Deno.statSync(tokenFile).mtime?.getTime() ?? 0;
+        },
+        rotateToken: () => token = storeToken(tokenFile, newToken()),
+        takeToken(other, madeAt) {
+          token = storeToken(tokenFile, other, madeAt);
+        },
         backup: (store) => backupFiles(store, absolute),
         announceAdmin(address) {
           writeAtomically(adminFile, `${address}\n`, { mode: 0o644 });
@@ -207,14 +220,20 @@ export async function makePrivate(path: string): Promise<void> {
   if (mode !== null && (mode & 0o077) !== 0) await Deno.chmod(path, 0o600);
 }
 
-function rotate(tokenFile: string): string {
-  const token = newToken();
+/** Stores the token, and returns it. @throws {OperatorError} */
+function storeToken(tokenFile: string, token: string, madeAt?: number): string {
   try {
-    writeAtomically(tokenFile, `${token}\n`);
+    writeToken(tokenFile, token, madeAt);
   } catch (error) {
     throw new OperatorError(`cannot write ${tokenFile}: ${explain(error)}; the token is as before`);
   }
   return token;
+}
+
+/** @param madeAt When the token was made, ms since 1970: the time of the file. Now by default. */
+function writeToken(tokenFile: string, token: string, madeAt?: number): void {
+  writeAtomically(tokenFile, `${token}\n`);
+  if (madeAt !== undefined) Deno.utimeSync(tokenFile, new Date(madeAt), new Date(madeAt));
 }
 
 const randomHex = (bytes: number) => crypto.getRandomValues(new Uint8Array(bytes)).toHex();

@@ -5,6 +5,7 @@ import { formatJoinToken, type JoinToken } from "./join_token.ts";
 import type { Members } from "./members.ts";
 import type { NodeStatus, PeerFacts } from "./messages.ts";
 import type { PeerClient } from "./peer_client.ts";
+import type { SharedToken } from "./shared_token.ts";
 
 const log = logger("peers");
 /** How long a peer may take to say how its node is. */
@@ -23,8 +24,11 @@ export interface PeerClusterOptions {
   readonly client: Pick<PeerClient, "ask">;
   /** How the node of this process is. */
   readonly status: () => Promise<NodeStatus>;
+  readonly sharedToken: Pick<SharedToken, "spread">;
   /** What this process shares with those that join. */
-  readonly shared: () => Promise<Pick<JoinToken, "owner" | "adminToken" | "secretKey" | "identity">>;
+  readonly shared: () => Promise<
+    Pick<JoinToken, "owner" | "adminToken" | "adminTokenMadeAt" | "secretKey" | "identity">
+  >;
 }
 
 /** The machines of the Swarm, and the cless processes on them. */
@@ -51,6 +55,10 @@ export class PeerCluster implements Cluster {
     const onManagers = members.peers.filter(({ nodeId }) => managers.some((manager) => manager.nodeId === nodeId));
     const peers = onManagers.map(({ address }) => address);
     return formatJoinToken({ ...await shared(), managers, swarm: tokens, peers });
+  }
+
+  async spreadToken(): Promise<void> {
+    await this.#options.sharedToken.spread();
   }
 
   async #peer({ address, nodeId, version }: PeerFacts): Promise<ClusterPeer> {

@@ -11,6 +11,8 @@ export interface JoinToken {
   readonly owner: string;
   /** The owner's token for the admin API. */
   readonly adminToken: string;
+  /** When that was made, ms since 1970. */
+  readonly adminTokenMadeAt: number;
   /** The key of the secrets, as base64. */
   readonly secretKey: string;
   readonly identity: PeerIdentity;
@@ -38,14 +40,18 @@ export function parseJoinToken(text: string): JoinToken {
   } catch {
     throw new RangeError("it is cut off or damaged; copy the whole line again");
   }
-  const { format, owner, adminToken, secretKey, identity, managers, swarm, peers } = value as Record<string, unknown>;
+  const { format, owner, adminToken, adminTokenMadeAt, secretKey, identity, managers, swarm, peers } = value as Record<
+    string,
+    unknown
+  >;
   if (format !== FORMAT) throw new RangeError("it comes from another version of cless; use the same version here");
   const known = identityOf(identity);
   const isWhole = isText(owner, /^[0-9a-f]{8}$/) && isText(adminToken, /^[\w-]{32,}$/) && isKey(secretKey) &&
-    Array.isArray(managers) && managers.every(isManager) && isSwarm(swarm) && Array.isArray(peers) &&
+    typeof adminTokenMadeAt === "number" && Array.isArray(managers) && managers.every(isManager) && isSwarm(swarm) &&
+    Array.isArray(peers) &&
     peers.every((peer) => isText(peer));
   if (known === undefined || !isWhole) throw new RangeError("it lacks something; get a new one");
-  return { owner, adminToken, secretKey, identity: known, managers, swarm, peers };
+  return { owner, adminToken, adminTokenMadeAt, secretKey, identity: known, managers, swarm, peers };
 }
 
 function isText(value: unknown, form = /./): value is string {

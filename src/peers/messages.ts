@@ -17,6 +17,13 @@ export interface NodeStatus {
   readonly memoryBytes: number;
 }
 
+/** The owner's token for the admin API. */
+export interface OwnerToken {
+  readonly text: string;
+  /** When it was made, ms since 1970. */
+  readonly madeAt: number;
+}
+
 /** A request to the engine of a manager. */
 export interface EngineRequest {
   readonly method: string;
@@ -38,6 +45,8 @@ export interface Messages {
   /** A cless is about to end, and uses no instance any more. */
   readonly bye: { body: Pick<PeerFacts, "nodeId">; answer: null };
   readonly status: { body: null; answer: NodeStatus };
+  /** Each side takes the token that was made later. */
+  readonly "owner-token": { body: OwnerToken; answer: OwnerToken };
   /** The answer is the text of the engine's; a refusal has the engine's kind of failure. */
   readonly engine: { body: EngineRequest; answer: string };
   /** What the launcher says about an instance: the launcher owns these types. */

@@ -11,6 +11,7 @@ import { programArgs, type Run } from "./run_main.ts";
 const TOKEN = {
   owner: "0a1b2c3d",
   adminToken: "t".repeat(64),
+  adminTokenMadeAt: 1_700_000_000_000,
   secretKey: new Uint8Array(32).fill(7).toBase64(),
   identity: await makeIdentity(),
   managers: [{ nodeId: "manager1", address: "10.0.0.1:2377" }, { nodeId: "manager2", address: "10.0.0.2:2377" }],

@@ -340,26 +340,42 @@ foldersTest("a backup has the identity by which the machines of an owner know ea
 foldersTest(
   "a new folder takes the id and the token of another machine's, and one of another id stays",
   async (folder) => {
-    const shared = { owner: "0a1b2c3d", token: "t".repeat(64) };
+    const shared = { owner: "0a1b2c3d", token: "t".repeat(64), tokenMadeAt: 1_700_000_000_000 };
+    (await openDataDir(folder))[Symbol.dispose](); // a start that was broken off has left a token
     {
       using dir = await openDataDir(folder, true, shared);
       assertEquals([dir.owner, dir.token, dir.isNew], [shared.owner, shared.token, true]);
+      assertEquals(dir.tokenMadeAt, shared.tokenMadeAt);
       dir.settle();
     }
-    const renewed = { ...shared, token: "u".repeat(64) }; // the owner's token was rotated meanwhile
     {
-      using dir = await openDataDir(folder, true, renewed);
-      assertEquals([dir.owner, dir.token, dir.isNew], [shared.owner, renewed.token, false]);
+      using dir = await openDataDir(folder, true, { ...shared, token: "u".repeat(64) });
+      assertEquals([dir.owner, dir.token, dir.isNew], [shared.owner, shared.token, false]);
     }
     await assertRejects(
-      () => openDataDir(folder, true, { owner: "ffffffff", token: "v".repeat(64) }),
+      () => openDataDir(folder, true, { ...shared, owner: "ffffffff" }),
       OperatorError,
       "belongs to another cless, with the id 0a1b2c3d",
     );
     using dir = await openDataDir(folder);
-    assertEquals([dir.owner, dir.token], [shared.owner, renewed.token]);
+    assertEquals([dir.owner, dir.token, dir.tokenMadeAt], [shared.owner, shared.token, shared.tokenMadeAt]);
   },
 );
+
+foldersTest("a token that another machine has made keeps its age, also after a restart", async (folder) => {
+  const before = Date.now();
+  const token = "u".repeat(64);
+  {
+    using dir = await openDataDir(folder);
+    assert(Math.abs(dir.tokenMadeAt - before) < 60_000);
+    dir.takeToken(token, 1_800_000_000_000);
+    assertEquals([dir.token, dir.tokenMadeAt], [token, 1_800_000_000_000]);
+    dir.settle();
+  }
+  using dir = await openDataDir(folder);
+  assertEquals([dir.token, dir.tokenMadeAt], [token, 1_800_000_000_000]);
+  assertEquals((await Deno.stat(`${folder}/admin-token`)).mode! & 0o777, 0o600);
+});
 
 foldersTest(
   "without a key file the backup has none, and leftovers of a crash are not in the way",

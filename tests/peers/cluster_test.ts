@@ -11,6 +11,7 @@ import { FakeSwarm } from "../support/fake_swarm.ts";
 const SHARED = {
   owner: "0a1b2c3d",
   adminToken: "t".repeat(64),
+  adminTokenMadeAt: 1_700_000_000_000,
   secretKey: new Uint8Array(32).toBase64(),
   identity: await makeIdentity(),
 };
@@ -40,6 +41,7 @@ function cluster(changed: Partial<PeerClusterOptions["swarm"]> = {}) {
     },
     status: () =>
       Promise.resolve({ version: "1.0", instances: 3, memoryBytes: 30 }),
+    sharedToken: { spread: () => Promise.resolve() },
     shared: () => Promise.resolve(SHARED),
   });
 }

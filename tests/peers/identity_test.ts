@@ -13,6 +13,7 @@ async function token(): Promise<JoinToken> {
   return {
     owner: "0a1b2c3d",
     adminToken: "t".repeat(64),
+    adminTokenMadeAt: 1_700_000_000_000,
     secretKey: new Uint8Array(32).fill(7).toBase64(),
     identity: await makeIdentity(),
     managers: [{ nodeId: "4qm0sa1hnk3xkcg4kj9s9xyzq", address: "10.0.0.1:2377" }],

@@ -26,6 +26,7 @@ async function tokenOf(manager: Node, identity: PeerIdentity): Promise<string> {
   return formatJoinToken({
     owner: OWNER,
     adminToken: "t".repeat(64),
+    adminTokenMadeAt: 1_700_000_000_000,
     secretKey: new Uint8Array(32).fill(7).toBase64(),
     ...{ identity, managers, swarm: tokens },
     peers: [`${manager.address}:1324`],

@@ -47,7 +47,7 @@ export type TokenJson = z.output<typeof tokenView>;
 export type NewTokenJson = z.output<typeof newToken>;
 
 /** The operations on tokens. */
-export function tokenOperations({ dataDir, now = Date.now, tokens }: Collaborators) {
+export function tokenOperations({ cluster, dataDir, now = Date.now, tokens }: Collaborators) {
   return [
     operation({
       id: "listTokens",
@@ -89,6 +89,7 @@ export function tokenOperations({ dataDir, now = Date.now, tokens }: Collaborato
       run: async () => {
         const token = dataDir.rotateToken();
         await tokens.setOwner(token);
+        await cluster?.spreadToken();
         return json({ token });
       },
     }),

@@ -11,8 +11,8 @@ export type PeerMessage =
   | { readonly resume: string; readonly from: string }
   /** The home wants to end an instance at once: the answer comes when no requests are on it, or the time is over. */
   | { readonly release: string; readonly withinMs: number }
-  /** An instance runs now on the node of whoever says this. */
-  | { readonly started: string }
+  /** An instance runs now. @param on The id of its node. @param origin Where all nodes reach it. */
+  | { readonly started: string; readonly on: string; readonly origin: string }
   /** Asks the home of an instance for the processor time that it has used. */
   | { readonly processorTime: string }
   /** Asks a cless whether its node has an image. */

@@ -11,6 +11,7 @@ interface SharingLauncher {
   resumeFor(id: string, from: string): Promise<void>;
   processorTime(id: string): Promise<number | undefined>;
   hasImage(imageId: string): Promise<boolean>;
+  startedElsewhere(id: string, nodeId: string, origin: string): void;
 }
 
 /** The instances of this cless. */
@@ -54,6 +55,7 @@ export class SharedInstances {
     if ("resume" in message) return await this.#resume(message.resume, message.from);
     if ("release" in message) return await this.#release(message.release, message.withinMs);
     if ("started" in message) {
+      this.#launcher.startedElsewhere(message.started, message.on, message.origin);
       if (this.#fleet.get(message.started) === undefined) this.#isNews();
       return { ok: true };
     }

@@ -72,6 +72,8 @@ export class SwarmLauncher implements Launcher, Sharing {
   readonly #letGo = new Set<string>();
   /** Of the instances that are being paused, or may be about to end, whether somebody uses each again. */
   readonly #unused = new Map<string, { again: boolean }>();
+  /** Where instances of other nodes run, as their homes have said: Swarm itself knows it a tenth of a second later. */
+  readonly #heard = new Map<string, { readonly nodeId: string; readonly origin: string }>();
   /** The addresses of the nodes, by id. */
   readonly #addresses = new Map<string, string>();
 
@@ -132,7 +134,16 @@ export class SwarmLauncher implements Launcher, Sharing {
     const { containers, homes } = this.#parts;
     homes.found(id, homes.self);
     containers.started(id, engineId);
-    this.#tell({ started: id });
+    this.#starting.get(id)?.();
+    this.#parts.engine.origin(id).then((origin) => {
+      if (origin !== undefined) this.#tell({ started: id, on: homes.self, origin });
+    }, (error) => log.debug("cannot tell where an instance runs", { instance: id, reason: messageOf(error) }));
+  }
+
+  /** Notes that an instance has started on another node. */
+  startedElsewhere(id: string, nodeId: string, origin: string): void {
+    this.#parts.homes.found(id, nodeId);
+    this.#heard.set(id, { nodeId, origin });
     this.#starting.get(id)?.();
   }
 
@@ -231,12 +242,14 @@ export class SwarmLauncher implements Launcher, Sharing {
     if (this.#starting.has(id)) return; // another one of this name is being started
     engine.forget(id);
     homes.forget(id);
+    this.#heard.delete(id);
   }
 
   /** Notes that a service is gone: its name is free. */
   gone(id: string): void {
     this.#letGo.delete(id);
     this.#made.delete(id);
+    this.#heard.delete(id);
   }
 
   output(id: string, lines: number): Promise<string> {
@@ -264,11 +277,9 @@ export class SwarmLauncher implements Launcher, Sharing {
         if (nodeId !== undefined) homes.found(id, nodeId);
         const isLost = nodeId !== undefined && !heard.get(nodeId);
         const own = nodeId === homes.self ? byId.get(id) : undefined;
-        const state = isLost || hasEnded(task)
-          ? "ended"
-          : own !== undefined
-          ? this.#stateOf(own)
-          : stateOf(task, asleep);
+        const origin = own?.origin || this.#originOf(task);
+        const isOver = isLost || hasEnded(task);
+        const state = isOver ? "ended" : own === undefined ? stateOf(id, origin, asleep) : this.#stateOf(own);
         if (own !== undefined && state !== "ended") {
           this.outputs.started(id, { service: own.service, revision: own.revision });
         }
@@ -279,7 +290,7 @@ export class SwarmLauncher implements Launcher, Sharing {
           imageId: labels[LABEL.image] ?? "",
           state,
           upFor: task.startedAt === undefined ? undefined : Math.max(0, Date.now() - task.startedAt),
-          origin: containers.isStuck(id) ? undefined : this.#originOf(task),
+          origin: containers.isStuck(id) ? undefined : origin,
           isOurs: homes.isOurs(id),
         };
       });
@@ -391,6 +402,7 @@ export class SwarmLauncher implements Launcher, Sharing {
     for (;;) {
       await this.#untilFree(id, sources, deadline);
       try {
+        this.#heard.delete(id); // of an earlier instance of this name
         const serviceId = await swarm.createService(body);
         this.#made.set(id, clock.now() + 2 * revision.startTimeoutMs);
         if (await this.#isFirst(id, sources)) return true;
@@ -436,13 +448,13 @@ export class SwarmLauncher implements Launcher, Sharing {
   /** Resolves with an instance's origin once it runs. @throws {EngineError | ContainerGone} Why it never will. */
   async #untilRunning(id: string, started: Promise<void>, deadline: number): Promise<string> {
     const { clock, engine, homes, swarm } = this.#parts;
-    const here = new AbortController();
+    const here = new AbortController(); // aborted once somebody has said that it runs
     started.then(() => here.abort());
     let lookMs = clock.now() + NODE_LOOK_MS;
     while (clock.now() < deadline) {
       await delay(clock, LOOK_MS, here.signal);
       if (here.signal.aborted) {
-        const origin = await engine.origin(id); // Swarm itself knows it a tenth of a second later
+        const origin = this.#heard.get(id)?.origin ?? (engine.has(id) ? await engine.origin(id) : undefined);
         if (origin !== undefined) return origin;
         await delay(clock, LOOK_MS);
       }
@@ -645,7 +657,9 @@ export class SwarmLauncher implements Launcher, Sharing {
     return state === "running" && this.#parts.containers.isFrozen(id) ? "paused" : state;
   }
 
-  #originOf({ nodeId = "", publishedPort }: SwarmTask): string | undefined {
+  #originOf({ name, nodeId = "", publishedPort }: SwarmTask): string | undefined {
+    const heard = this.#heard.get(name);
+    if (heard?.nodeId === nodeId) return heard.origin;
     const address = this.#addresses.get(nodeId);
     return address === undefined || publishedPort === undefined ? undefined : originAt(address, publishedPort);
   }
@@ -665,8 +679,9 @@ function mayRunUnheard(task: SwarmTask, isHeard: boolean | undefined): boolean {
   return isHeard === false && !isOver && volumesIn(task.labels).length > 0;
 }
 
-function stateOf({ name, state }: SwarmTask, asleep: ReadonlySet<string>): Container["state"] {
-  return state !== "running" ? "created" : asleep.has(name) ? "paused" : "running";
+/** @param origin Missing while it does not run. */
+function stateOf(id: string, origin: string | undefined, asleep: ReadonlySet<string>): Container["state"] {
+  return origin === undefined ? "created" : asleep.has(id) ? "paused" : "running";
 }
 
 /** The error for a task that has ended before it ran. */

@@ -18,8 +18,8 @@ const NODE: ClusterNode = {
   cless: { version: "0.1.0", address: "10.0.0.1:1324", instances: 3, memoryBytes: 4096 },
 };
 
-function clusterOf(nodes: readonly ClusterNode[]): Cluster {
-  return { nodes: () => Promise.resolve(nodes), joinToken: () => Promise.resolve("cless-join-x") };
+function clusterOf(nodes: readonly ClusterNode[], spreadToken = () => Promise.resolve()): Cluster {
+  return { nodes: () => Promise.resolve(nodes), joinToken: () => Promise.resolve("cless-join-x"), spreadToken };
 }
 
 Deno.test("the nodes are shown with the cless on them, and without one where there is none", async () => {
@@ -57,9 +57,16 @@ Deno.test("a cless on one machine has no nodes, and says what to do for some", a
 
 Deno.test("while the managers do not answer, the nodes cannot be told", async () => {
   const away = () => Promise.reject(new OperatorError("the managers of the Swarm do not answer"));
-  const { ask } = await newAdmin({ cluster: { nodes: away, joinToken: away } });
+  const { ask } = await newAdmin({ cluster: { ...clusterOf([]), nodes: away, joinToken: away } });
   for (const path of ["/v1/nodes", "/v1/nodes/join-token"]) {
     const answer = await ask("GET", path);
     assertEquals([answer.status, (await answer.json()).code], [503, "store_unavailable"]);
   }
+});
+
+Deno.test("a new token of the owner is for all machines", async () => {
+  let spread = 0;
+  const { ask } = await newAdmin({ cluster: clusterOf([], () => Promise.resolve(void spread++)) });
+  assertEquals((await ask("POST", "/v1/tokens/rotate")).status, 200);
+  assertEquals(spread, 1);
 });

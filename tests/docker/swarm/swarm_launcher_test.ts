@@ -2,7 +2,8 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ContainerGone, EngineAway, NotNow } from "../../../src/pool/launcher.ts";
 import { settle } from "../../support/fake_clock.ts";
 import { noRun } from "../../support/permissions.ts";
-import { OWNER, SHARED, SwarmCluster } from "../../support/swarm_cluster.ts";
+import { OWNER } from "../../support/sharing_cless.ts";
+import { SHARED, SwarmCluster } from "../../support/swarm_cluster.ts";
 
 const FIRST = `cless-${SHARED.name}-s0`;
 const SECOND = `cless-${SHARED.name}-s1`;

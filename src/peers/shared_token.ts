@@ -1,0 +1,78 @@
+import { messageOf } from "../base/errors.ts";
+import { logger } from "../base/log.ts";
+import type { Tokens } from "../control/access/tokens.ts";
+import type { DataDir } from "../control/data_dir.ts";
+import type { Members } from "./members.ts";
+import type { Handlers, OwnerToken } from "./messages.ts";
+import type { PeerClient } from "./peer_client.ts";
+
+const log = logger("peers");
+/** How long a peer may take to store the token. */
+const EXCHANGE = { timeoutMs: 3000 };
+
+/** What a {@linkcode SharedToken} is made from. */
+export interface SharedTokenOptions {
+  /** The node of this process. */
+  readonly nodeId: string;
+  readonly dataDir: Pick<DataDir, "token" | "tokenMadeAt" | "takeToken">;
+  readonly tokens: Pick<Tokens, "setOwner">;
+  readonly members: Pick<Members, "live" | "onChange">;
+  readonly client: Pick<PeerClient, "ask">;
+}
+
+/**
+ * Keeps the owner's token the same on all machines: whenever a peer comes, both take the one that was made later, so that
+ * a machine that was away learns of a new one.
+ */
+export class SharedToken {
+  readonly #options: SharedTokenOptions;
+
+  constructor(options: SharedTokenOptions) {
+    this.#options = options;
+    options.members.onChange({
+      came: (nodeId) => void this.#exchange(nodeId),
+      went: () => {},
+    });
+  }
+
+  /** What answers the messages of other machines. */
+  get handlers(): Pick<Handlers, "owner-token"> {
+    return {
+      "owner-token": async (theirs) => {
+        await this.#take(theirs);
+        return this.#own;
+      },
+    };
+  }
+
+  /** Lets all others take the token, after it was replaced here. Those that are away take it when they are back. */
+  async spread(): Promise<void> {
+    const { members, nodeId: own } = this.#options;
+    await Promise.all(members.live.filter((nodeId) => nodeId !== own).map((nodeId) => this.#exchange(nodeId)));
+  }
+
+  get #own(): OwnerToken {
+    const { token: text, tokenMadeAt: madeAt } = this.#options.dataDir;
+    return { text, madeAt };
+  }
+
+  async #exchange(nodeId: string): Promise<void> {
+    try {
+      await this.#take(await this.#options.client.ask(nodeId, "owner-token", this.#own, EXCHANGE));
+    } catch (error) {
+      log.warning("a machine may still have an older token of the admin API", {
+        node: nodeId,
+        reason: messageOf(error),
+      });
+    }
+  }
+
+  async #take({ madeAt, text }: OwnerToken): Promise<void> {
+    const { dataDir, tokens } = this.#options;
+    const own = this.#own;
+    if (text === own.text || madeAt <= own.madeAt) return;
+    dataDir.takeToken(text, madeAt);
+    await tokens.setOwner(text);
+    log.info("the owner's token was replaced on another machine", {});
+  }
+}

@@ -1,0 +1,76 @@
+import type { Clock } from "../../src/base/clock.ts";
+import type { DataDir } from "../../src/control/data_dir.ts";
+import { type SwarmAccess, SwarmEngine } from "../../src/docker/swarm/swarm_engine.ts";
+import { SharedInstances } from "../../src/docker/swarm/shared_instances.ts";
+import { Adoption } from "../../src/fleet/adoption.ts";
+import { Fleet } from "../../src/fleet/fleet.ts";
+import { Reconciler } from "../../src/fleet/reconciler.ts";
+import type { Revision } from "../../src/model/revision.ts";
+import { Executor } from "../../src/pool/executor.ts";
+import { InstancePool } from "../../src/pool/pool.ts";
+import type { Asking } from "../../src/pool/probe.ts";
+
+/** The owner of all cless of these tests. */
+export const OWNER = "a1b2c3d4";
+
+/** The part of a cless that shares its instances with others, with a pool of one revision. */
+export class SharingCless {
+  readonly nodeId: string;
+  readonly engine: SwarmEngine;
+  readonly fleet = new Fleet();
+  readonly executor: Executor;
+  readonly shared: SharedInstances;
+  readonly adoption: Adoption;
+  readonly reconciler: Reconciler;
+  readonly pool: InstancePool;
+
+  constructor(access: Omit<SwarmAccess, "wall">, revision: Revision, clock: Clock, asking: Asking) {
+    this.nodeId = access.info.nodeId;
+    const wall = { admit: () => Promise.resolve(), remove: () => Promise.resolve(), repair: () => Promise.resolve() };
+    this.engine = new SwarmEngine(
+      { ...access, wall },
+      {
+        ...{ freezer: "docker", freezerSocket: "/none", swapBudgetBytes: undefined, noHostAccess: false },
+        ...{ defaultCpus: undefined, defaultMemoryBytes: Infinity, drainTimeoutMs: 30_000 },
+        portRange: { first: 20_000, last: 20_999 },
+        openPorts: true,
+      },
+      { owner: OWNER, path: "/data" } as DataDir,
+      clock,
+    );
+    const { engine, fleet } = this;
+    const { launcher } = engine;
+    this.executor = new Executor(launcher, clock, fleet, asking);
+    this.adoption = new Adoption(Object.assign(launcher, { found() {} }), clock, 1000);
+    this.reconciler = new Reconciler(launcher, fleet, this.adoption, clock);
+    this.shared = new SharedInstances(fleet, launcher, clock, () => void this.reconciler.refresh());
+    const newId = (revision: Revision) => engine.newId(revision, fleet);
+    this.pool = new InstancePool(revision, { clock, executor: this.executor, fleet, maxPending: 100, newId });
+  }
+
+  async start(): Promise<void> {
+    await this.engine.start(Promise.resolve(), {
+      apply: (event) => this.fleet.apply(event),
+      gap: () => void (this.adoption.known && this.reconciler.refresh()),
+    });
+    await this.adoption.run(({ revision }) => revision === this.pool.revision.name ? this.pool : undefined);
+  }
+
+  /** The states of the instances, by id. */
+  get states(): Record<string, string> {
+    return Object.fromEntries(this.fleet.instances().map(({ id, state }) => [id, state]));
+  }
+
+  /** Has a request served. Resolves with the instance's id. */
+  async serve(): Promise<string> {
+    const lease = this.pool.claim() ?? (await this.pool.hold(new AbortController().signal)).lease;
+    await this.ask(lease.instance.origin);
+    lease.release();
+    return lease.instance.id;
+  }
+
+  /** Sends a request to an app. */
+  ask(_origin: string): Promise<void> {
+    return Promise.resolve();
+  }
+}
