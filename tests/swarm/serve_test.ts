@@ -65,7 +65,7 @@ Deno.test({ name: "two cless share services and instances, and agree about their
     await until(async () => (await Promise.all(all.map(states))).every(([state]) => state === "ready"));
   }
   await untilAll(all, []);
-  assertEquals(await first.docker("service", "ls", "--quiet"), "");
+  await until(async () => await first.docker("service", "ls", "--quiet") === "");
   assertEquals((await two.get("web")).status, 200);
   await untilAll(all, ["ready"]);
   assertEquals(await two.end(), 0);
