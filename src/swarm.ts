@@ -76,10 +76,7 @@ export async function openSwarm(
     readonly dataDir: Pick<DataDir, "owner" | "path">;
   },
 ): Promise<SwarmLink> {
-  if (choice.socket === undefined) {
-    throw new OperatorError(`--engine swarm needs the socket of the Docker engine: ${choice.whyNotSocket}`);
-  }
-  const caller = new SocketClient(choice.socket, { clock });
+  const caller = new SocketClient(choice.socket!, { clock }); // a Swarm is used by no other way
   try {
     const info = await new SwarmCalls(caller).info();
     if (info.nodeId === "") {

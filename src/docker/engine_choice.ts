@@ -33,18 +33,20 @@ export interface EngineChoice {
  * @throws {OperatorError} When the socket is demanded and there is none.
  */
 export async function chooseEngineApi(
-  config: Pick<Config, "docker" | "dockerEnv" | "engineApi">,
+  config: Pick<Config, "docker" | "dockerEnv" | "engineApi"> & Partial<Pick<Config, "engine">>,
   clock: Clock = systemClock,
 ): Promise<EngineChoice> {
   const reserve = new FileReserve(clock, RESERVED_FILES);
   const docker = new DockerCommand(config.docker, clock, reserve);
   if (config.engineApi === "command") return { api: new CommandApi(docker), docker, reserve };
-  const found = await findSocket(config);
+  const isSwarm = config.engine === "swarm"; // it is used by the socket alone
+  const found = await findSocket(isSwarm ? { ...config, engineApi: "socket" } : config);
   if (found.path !== undefined) {
     return { api: new SocketApi(found.path, { clock, reserve }), docker, reserve, socket: found.path };
   }
-  if (config.engineApi === "socket") {
-    throw new OperatorError(`there is no Docker socket for --engine-api socket: ${found.problem}; ${START_IT}`);
+  if (config.engineApi === "socket" || isSwarm) {
+    const flag = isSwarm ? "--engine swarm" : "--engine-api socket";
+    throw new OperatorError(`there is no Docker socket for ${flag}: ${found.problem}; ${START_IT}`);
   }
   return { api: new CommandApi(docker), docker, reserve, whyNotSocket: found.problem };
 }
@@ -53,7 +55,10 @@ export async function chooseEngineApi(
 type Found = { readonly path: string; readonly problem?: never } | { readonly path?: never; readonly problem: string };
 
 async function findSocket(
-  { docker, dockerEnv: { context, folder, host, platform }, engineApi }: Parameters<typeof chooseEngineApi>[0],
+  { docker, dockerEnv: { context, folder, host, platform }, engineApi }: Pick<
+    Config,
+    "docker" | "dockerEnv" | "engineApi"
+  >,
 ): Promise<Found> {
   const settings = await readSettings(folder);
   if (engineApi === "auto") {
