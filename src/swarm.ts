@@ -162,8 +162,8 @@ function peersOf(members: Members, client: PeerClient): Peers {
     get live() {
       return members.live;
     },
-    async ask(nodeId: string, message: PeerMessage): Promise<PeerAnswer> {
-      return await client.ask(nodeId, "instance", message) as PeerAnswer;
+    async ask(nodeId: string, message: PeerMessage, options?: { readonly timeoutMs?: number }): Promise<PeerAnswer> {
+      return await client.ask(nodeId, "instance", message, options) as PeerAnswer;
     },
   };
 }
