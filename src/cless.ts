@@ -250,7 +250,7 @@ export class Cless {
     }
     if (swarm !== undefined && peerServer !== undefined) {
       peerServer.listen(isSuccessor);
-      await swarm.members.start(formatEndpoint(peerServer.endpoint));
+      await swarm.members.start(swarm.reachable(peerServer.endpoint));
     }
     for (const server of [admin, ...servers]) server.listen(isSuccessor);
     hosts.listenOn(servers[0]!.endpoint.port);

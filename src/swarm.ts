@@ -23,7 +23,7 @@ import type { SwarmEngine } from "./docker/swarm/swarm_engine.ts";
 import { type SwarmInvitation, swarmInvitation } from "./docker/swarm/swarm_join.ts";
 import type { Fleet } from "./fleet/fleet.ts";
 import { Server } from "./http/server.ts";
-import type { Endpoint } from "./model/host.ts";
+import { type Endpoint, formatEndpoint, isAnyAddress } from "./model/host.ts";
 import { peerApi } from "./peers/api.ts";
 import { PeerCluster } from "./peers/cluster.ts";
 import { openIdentity, type PeerIdentity } from "./peers/identity.ts";
@@ -51,6 +51,8 @@ export interface SwarmLink extends Disposable {
   readonly identity: PeerIdentity;
   /** Where this process is to listen for the others. */
   readonly endpoint: Endpoint;
+  /** Where the others reach a server that listens there, as `HOST:PORT`. */
+  reachable(endpoint: Endpoint): string;
   readonly client: PeerClient;
   readonly members: Members;
   /** The others as the launcher needs them. */
@@ -104,6 +106,8 @@ export async function openSwarm(
       ...{ info, caller, swarm, identity, client, members, store },
       invitation: () => swarmInvitation(asked),
       endpoint: config.peerListen ?? { hostname: info.nodeAddress, port: PEER_PORT },
+      reachable: ({ hostname, port }) =>
+        formatEndpoint({ hostname: isAnyAddress(hostname) ? info.nodeAddress : hostname, port }),
       peers: peersOf(members, client),
       wall: new NodeWall(dataDir.owner),
       shared: new SharedEngine(caller),
@@ -159,8 +163,8 @@ function peersOf(members: Members, client: PeerClient): Peers {
     get live() {
       return members.live;
     },
-    async ask(nodeId: string, message: PeerMessage): Promise<PeerAnswer> {
-      return await client.ask(nodeId, "instance", message) as PeerAnswer;
+    async ask(nodeId: string, message: PeerMessage, options?: { readonly timeoutMs?: number }): Promise<PeerAnswer> {
+      return await client.ask(nodeId, "instance", message, options) as PeerAnswer;
     },
   };
 }

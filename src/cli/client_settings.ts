@@ -1,6 +1,6 @@
 import { defaultDataDir, type GivenFlags, type Surroundings, variableOf } from "../base/config.ts";
 import { OperatorError, plainMessageOf, UsageError } from "../base/errors.ts";
-import { formatEndpoint, parseEndpoint } from "../model/host.ts";
+import { formatEndpoint, isAnyAddress, parseEndpoint } from "../model/host.ts";
 import { type Flag, inGroup, readGiven } from "./flags.ts";
 
 /** The default address of the admin API. */
@@ -82,8 +82,7 @@ function adminFile(dataDir: () => string): string | undefined {
 /** The URL of an address that serve listens on; `undefined` for port 0, which means any port. @throws {RangeError} */
 function urlOf(address: string): string | undefined {
   const { hostname, port } = parseEndpoint(address);
-  const isAny = /^[0.:]*$/.test(hostname); // 0.0.0.0 and ::
-  const reached = isAny ? hostname.includes(":") ? "::1" : "127.0.0.1" : hostname;
+  const reached = isAnyAddress(hostname) ? hostname.includes(":") ? "::1" : "127.0.0.1" : hostname;
   return port === 0 ? undefined : `http://${formatEndpoint({ hostname: reached, port })}`;
 }
 

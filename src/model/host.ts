@@ -46,6 +46,11 @@ export function formatEndpoint({ hostname, port }: Endpoint): string {
   return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
 }
 
+/** Whether who listens there listens on every address of the machine: `0.0.0.0` or `::`. */
+export function isAnyAddress(hostname: string): boolean {
+  return /^[0.:]*$/.test(hostname);
+}
+
 /** Whether a hostname is this machine itself: `localhost`, or a name below it (RFC 6761, section 6.3). */
 export function isLocalName(name: string): boolean {
   return name === "localhost" || name.endsWith(".localhost");

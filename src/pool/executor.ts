@@ -327,7 +327,9 @@ export class Executor {
       return { type: "paused", id };
     } catch (error) {
       this.#noteUse(instance, error);
-      if (error instanceof NotNow) return { type: "pause failed", id, runs: true };
+      if (error instanceof NotNow) {
+        return { type: "pause failed", id, runs: true, isUsedElsewhere: error.idleMs !== undefined };
+      }
       log.warning("cannot pause an instance", { instance: id, reason: messageOf(error) });
       // The container may be paused all the same, so resume it. If the engine answers neither call, the container most
       // likely still runs.

@@ -149,7 +149,7 @@ export type PoolEvent =
   | Of<"resumed" | "answers" | "hibernated" | "reclaimed"> & { readonly attempt: number }
   | Of<"start failed"> & { readonly error: ClessError; readonly blame: Blame; readonly mishap: Mishap }
   | Of<"resume failed"> & { readonly attempt: number; readonly error: ClessError | undefined }
-  | Of<"pause failed"> & { readonly runs: boolean }
+  | Of<"pause failed"> & { readonly runs: boolean; readonly isUsedElsewhere?: boolean }
   // What the engine and the health checks report.
   | Of<"engine paused" | "engine resumed">
   | Of<"engine ended"> & { readonly byHand: boolean; readonly mishap: Mishap }
@@ -160,6 +160,8 @@ export type PoolEvent =
 const UNHEALTHY_DRAIN_MS = 10_000;
 /** After a pause that failed or came too late, the next one must wait this long. */
 const PAUSE_RETRY_MS = 5000;
+/** The same if another cless still uses the instance. */
+const SHARED_PAUSE_RETRY_MS = 1000;
 /** After a failed attempt to hibernate an instance, the next one must wait this long. */
 const HIBERNATE_RETRY_MS = 15_000;
 const MAX_WINDOW_MS = 60_000;
@@ -348,7 +350,8 @@ export function reduce(before: PoolState, event: PoolEvent, now: number): PoolSt
       return set(state, member, { hibernating: false, pressed: false, hibernateAt });
     }
     case "pause failed": {
-      const pauseAt = now + PAUSE_RETRY_MS;
+      // Its idle time counts from its last use anywhere, which is known.
+      const pauseAt = now + (event.isUsedElsewhere ? SHARED_PAUSE_RETRY_MS : PAUSE_RETRY_MS);
       const isReady = event.runs && phase === "paused";
       return enter(state, member, isReady ? "ready" : phase, now, { pausing: false, pauseAt });
     }

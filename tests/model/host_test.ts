@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { formatEndpoint, parseEndpoint, parseHostname } from "../../src/model/host.ts";
+import { formatEndpoint, isAnyAddress, parseEndpoint, parseHostname } from "../../src/model/host.ts";
 
 const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 const label = fc.stringMatching(/^[a-zA-Z0-9]([a-zA-Z0-9-]{0,20}[a-zA-Z0-9])?$/);
@@ -149,4 +149,11 @@ Deno.test("every endpoint reads the same after it was written", () => {
   fc.assert(fc.property(hosts, fc.integer({ min: 0, max: 65535 }), (hostname, port) => {
     assertEquals(parseEndpoint(formatEndpoint({ hostname, port })), { hostname, port });
   }));
+});
+
+Deno.test("who listens on 0.0.0.0 or :: listens on every address, and on no other", () => {
+  for (const hostname of ["0.0.0.0", "::", "0::0", ""]) assertEquals(isAnyAddress(hostname), true, hostname);
+  for (const hostname of ["127.0.0.1", "::1", "10.0.0.0", "localhost"]) {
+    assertEquals(isAnyAddress(hostname), false, hostname);
+  }
 });

@@ -33,7 +33,7 @@ Deno.test({ name: "machines are joined with what nodes and join print, and know 
   const asManager = await third.cless("join", token, "--manager-node");
   assertStringIncludes(asWorker, `--manager ${first.address}:1324`);
   const two = await second.startCless([...flagsIn(asWorker), "--open-ports"]);
-  const three = await third.startCless([...flagsIn(asManager), "--open-ports"]);
+  const three = await third.startCless([...flagsIn(asManager), "--open-ports", "--peer-listen", "0.0.0.0:1400"]);
   const version = (await rowsOf(first))[0]![3];
   for (const node of nodes.all) {
     assertEquals(await rowsOf(node), [
@@ -42,6 +42,8 @@ Deno.test({ name: "machines are joined with what nodes and join print, and know 
       ["node-3", "manager", "ready", version, "0"],
     ]);
   }
+  const addresses = (await two.api("/v1/nodes")).map(({ cless }: { cless: { address: string } }) => cless.address);
+  assertEquals(addresses, [`${first.address}:1324`, `${second.address}:1324`, `${third.address}:1400`]);
 
   await second.cless("token", "rotate", "--server", `http://${second.address}:1323`);
   const tokens = await Promise.all(nodes.all.map(({ dataDir }) => Deno.readTextFile(`${dataDir}/admin-token`)));

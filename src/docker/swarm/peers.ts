@@ -36,6 +36,10 @@ export interface PeerAnswer {
 export interface Peers {
   /** The ids of the nodes with a live cless, this one included, sorted. */
   readonly live: readonly string[];
-  /** Asks the cless of another node. @throws {Error} When it does not answer. */
-  ask(nodeId: string, message: PeerMessage): Promise<PeerAnswer>;
+  /**
+   * Asks the cless of another node. @throws {Error} When it does not answer.
+   *
+   * @param options.timeoutMs How long the answer may take; ten seconds by default.
+   */
+  ask(nodeId: string, message: PeerMessage, options?: { readonly timeoutMs?: number }): Promise<PeerAnswer>;
 }

@@ -588,14 +588,15 @@ export class SwarmLauncher implements Launcher, Sharing {
 
   /** Waits until the others have no requests on an instance any more. */
   async #release(id: string, withinMs: number): Promise<void> {
-    await this.#askOthers({ release: id, withinMs });
+    await this.#askOthers({ release: id, withinMs }, { timeoutMs: withinMs + MORE_TIME_MS });
   }
 
-  async #askOthers(message: PeerMessage): Promise<PeerAnswer[]> {
+  async #askOthers(message: PeerMessage, options?: { readonly timeoutMs: number }): Promise<PeerAnswer[]> {
     const { homes, peers } = this.#parts;
     const others = peers.live.filter((node) => node !== homes.self);
     // Who does not answer, though it lives, may use the instance.
-    return await Promise.all(others.map((node) => peers.ask(node, message).catch((): PeerAnswer => ({ ok: false }))));
+    const ask = (node: string) => peers.ask(node, message, options).catch((): PeerAnswer => ({ ok: false }));
+    return await Promise.all(others.map(ask));
   }
 
   /** Says something to all others, without waiting for them. @param except The node of one who knows it. */
