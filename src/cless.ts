@@ -100,7 +100,15 @@ export class Cless {
         : SqliteStore.openNext(dataDir.path),
     );
     const swarm = config.engine === "swarm"
-      ? opened.use(await openSwarm(config, { choice, database, dataDir, clock: systemClock }))
+      ? opened.use(
+        await openSwarm(config, {
+          choice,
+          database,
+          dataDir,
+          clock: systemClock,
+          listening: predecessor?.facts.listen,
+        }),
+      )
       : undefined;
     await swarm?.store.start();
     const store = swarm?.store ?? database;
@@ -276,8 +284,10 @@ export class Cless {
   /** What a successor must know before it begins. */
   #facts(): OwnFacts {
     const { endpoints: { admin, listen } } = this;
-    const given = [...this.#given.listen, this.#given.admin];
-    const actual = [...listen, admin];
+    const { peerServer, swarm } = this.#parts;
+    const peers = peerServer && swarm && { given: swarm.usualEndpoint, actual: peerServer.endpoint };
+    const given = [...this.#given.listen, this.#given.admin, ...(peers ? [peers.given] : [])];
+    const actual = [...listen, admin, ...(peers ? [peers.actual] : [])];
     return { listen: given.map((given, at) => ({ given, actual: actual[at]! })), secretKey: this.#secretKey };
   }
 

@@ -22,6 +22,7 @@ import { SwarmCalls } from "./docker/swarm/swarm_calls.ts";
 import type { SwarmEngine } from "./docker/swarm/swarm_engine.ts";
 import { type SwarmInvitation, swarmInvitation } from "./docker/swarm/swarm_join.ts";
 import type { Fleet } from "./fleet/fleet.ts";
+import type { Listening } from "./http/listening.ts";
 import { Server } from "./http/server.ts";
 import { type Endpoint, formatEndpoint, isAnyAddress } from "./model/host.ts";
 import { peerApi } from "./peers/api.ts";
@@ -49,6 +50,8 @@ export interface SwarmLink extends Disposable {
   follow(deployer: Pick<Deployer, "refresh">, tokens: Pick<Tokens, "refresh">): Promise<void>;
   invitation(): Promise<SwarmInvitation>;
   readonly identity: PeerIdentity;
+  /** Where a process listens for the others if the settings say nothing and it is alone on its machine. */
+  readonly usualEndpoint: Endpoint;
   /** Where this process is to listen for the others. */
   readonly endpoint: Endpoint;
   /** Where the others reach a server that listens there, as `HOST:PORT`. */
@@ -70,12 +73,14 @@ export interface SwarmLink extends Disposable {
  */
 export async function openSwarm(
   config: Pick<Config, "managers" | "peerListen">,
-  { choice, clock, database, dataDir }: {
-    readonly choice: Pick<EngineChoice, "socket" | "whyNotSocket">;
+  { choice, clock, database, dataDir, listening = [] }: {
+    readonly choice: Pick<EngineChoice, "socket">;
     readonly clock: Clock;
     /** This machine's own; the store closes it. */
     readonly database: Replica;
     readonly dataDir: Pick<DataDir, "owner" | "path">;
+    /** Where the predecessor listens, if there is one. */
+    readonly listening?: readonly Listening[] | undefined;
   },
 ): Promise<SwarmLink> {
   const caller = new SocketClient(choice.socket!, { clock }); // a Swarm is used by no other way
@@ -97,6 +102,7 @@ export async function openSwarm(
     const asked = info.isManager ? caller : new RemoteEngine(anyOf(config.managers, client));
     const swarm = new SwarmCalls(asked);
     const { nodeId } = info;
+    const usualEndpoint = { hostname: info.nodeAddress, port: PEER_PORT };
     const members = new Members({
       ...{ nodeId, client, addresses, clock, version: VERSION },
       registrations: new SwarmRegistrations(swarm, dataDir.owner),
@@ -105,7 +111,7 @@ export async function openSwarm(
     return {
       ...{ info, caller, swarm, identity, client, members, store },
       invitation: () => swarmInvitation(asked),
-      endpoint: config.peerListen ?? { hostname: info.nodeAddress, port: PEER_PORT },
+      ...{ usualEndpoint, endpoint: config.peerListen ?? freeEndpoint(usualEndpoint, listening) },
       reachable: ({ hostname, port }) =>
         formatEndpoint({ hostname: isAnyAddress(hostname) ? info.nodeAddress : hostname, port }),
       peers: peersOf(members, client),
@@ -127,6 +133,18 @@ export async function openSwarm(
   } catch (error) {
     caller[Symbol.dispose]();
     throw error;
+  }
+}
+
+/** The usual address; with another port if that is taken, such as by the cless of another data-dir. */
+function freeEndpoint(usual: Endpoint, listening: readonly Listening[]): Endpoint {
+  const before = listening.find(({ given }) => formatEndpoint(given) === formatEndpoint(usual));
+  if (before !== undefined) return before.actual;
+  try {
+    Deno.listen({ hostname: usual.hostname, port: usual.port }).close();
+    return usual;
+  } catch {
+    return { ...usual, port: 0 };
   }
 }
 

@@ -57,12 +57,14 @@ export class SwarmEngine implements ServiceEngine {
   readonly #events: EventStream<SwarmEvent>;
   readonly #guard: PortGuard;
   readonly #config: SwarmConfig;
+  readonly #owner: string;
   #found = false;
 
   constructor(access: SwarmAccess, config: SwarmConfig, dataDir: DataDir, clock: Clock) {
     const { caller, choice, info, peers, swarm, wall } = access;
     const { owner } = dataDir;
     this.#config = config;
+    this.#owner = owner;
     this.#engine = new TaskEngine(choice.api, caller, swarm, info.nodeAddress);
     this.#node = new NodeEngine({ ...choice, api: this.#engine }, config, dataDir, clock);
     this.#events = new EventStream(swarm, clock);
@@ -126,6 +128,9 @@ export class SwarmEngine implements ServiceEngine {
       throw error;
     }
     this.#found = true;
+    await this.#engine.removePlain(this.#owner).catch((error) => {
+      log.warning("containers from before this machine was in a Swarm are left", { reason: messageOf(error) });
+    });
     this.#node.start(this.launcher, {
       apply: (event) => listener.apply(event),
       started: (id) => {

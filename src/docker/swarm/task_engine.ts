@@ -117,6 +117,14 @@ export class TaskEngine implements EngineApi {
     });
   }
 
+  /** Removes the containers that a cless without a Swarm has left here for the same owner. */
+  async removePlain(owner: string): Promise<void> {
+    const path = `/containers/json?all=true&filters=${queryJson({ label: [`${LABEL.owner}=${owner}`] })}`;
+    const listed = parseAnswer<ApiContainer[]>(path, await this.#caller.ask("GET", path));
+    const plain = listed.filter(({ Labels }) => Labels[SERVICE_LABEL] === undefined);
+    await Promise.all(plain.map(({ Id }) => this.#api.remove(Id)));
+  }
+
   usage(engineIds: readonly string[]): Promise<Map<string, Usage>> {
     return this.#api.usage(engineIds);
   }
