@@ -198,6 +198,18 @@ export class StaleError extends Error {
   override readonly name = "StaleError";
 }
 
+/** @throws {StaleError} If a service is not at the expected generation; `undefined` if there is no such service. */
+export function checkGeneration(name: string, found: number | undefined, expected: number | undefined): void {
+  if (found === expected) return;
+  throw new StaleError(
+    found === undefined
+      ? `the service ${name} is not there any more`
+      : expected === undefined
+      ? `the service ${name} is there already`
+      : `the service ${name} was changed in the meantime: it is at ${found}, and not at ${expected}`,
+  );
+}
+
 /** A domain belongs to another service. */
 export class DomainTakenError extends Error {
   override readonly name = "DomainTakenError";

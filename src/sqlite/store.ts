@@ -31,7 +31,7 @@ import type {
   TokenRecord,
 } from "../control/records.ts";
 import type { Replica, ServicePast } from "../control/replica.ts";
-import { DomainTakenError, type ServiceContent, StaleError } from "../control/store.ts";
+import { checkGeneration, DomainTakenError, type ServiceContent, StaleError } from "../control/store.ts";
 import { templateText } from "../model/template.ts";
 import { Connection, type ConnectionObserver } from "./connection.ts";
 import { unavailable } from "./fault.ts";
@@ -487,17 +487,9 @@ export class SqliteStore implements Replica {
     return (this.#sql.domainOwner.get(domain) as { service: string } | undefined)?.service;
   }
 
-  #checkGeneration(name: string, generation: number | undefined): void {
+  #checkGeneration(name: string, expected: number | undefined): void {
     const row = this.#sql.generation.get(name) as { generation: number } | undefined;
-    const found = row?.generation;
-    if (found === generation) return;
-    throw new StaleError(
-      found === undefined
-        ? `the service ${name} is not there any more`
-        : generation === undefined
-        ? `the service ${name} is there already`
-        : `the service ${name} was changed in the meantime: it is at ${found}, and not at ${generation}`,
-    );
+    checkGeneration(name, row?.generation, expected);
   }
 
   #putService({ domains, ...service }: ServiceRecord): void {

@@ -1,6 +1,6 @@
 import { delay } from "../../../base/async.ts";
 import type { Clock } from "../../../base/clock.ts";
-import { ClessError, messageOf } from "../../../base/errors.ts";
+import { messageOf } from "../../../base/errors.ts";
 import { logger } from "../../../base/log.ts";
 import type {
   DeployRecord,
@@ -13,6 +13,7 @@ import type {
 } from "../../../control/records.ts";
 import type { Replica } from "../../../control/replica.ts";
 import {
+  checkGeneration,
   DomainTakenError,
   type ForeignContent,
   type ServiceContent,
@@ -22,6 +23,7 @@ import {
 } from "../../../control/store.ts";
 import { QueueByName } from "../../../deploy/deploy_queue.ts";
 import type { SwarmConfig } from "../swarm_api.ts";
+import { isSame, pastText, refuseLarge } from "./comparisons.ts";
 import { DomainClaims } from "./domain_claims.ts";
 import { LocalRecords } from "./local_records.ts";
 import { sowReplica } from "./first_records.ts";
@@ -31,7 +33,6 @@ import {
   kindOfName,
   labelsOf,
   nameOf,
-  NO_DATA,
   NOTHING,
   revisionData,
   revisionOf,
@@ -43,7 +44,6 @@ import {
   sharedServiceOf,
   tokenLabels,
   tokenOf,
-  tooLarge,
 } from "./shared_records.ts";
 import { Tidier } from "./tidier.ts";
 
@@ -90,6 +90,8 @@ export class SwarmStore extends LocalRecords implements Store {
   readonly #looks = new QueueByName();
   /** The services' configs that were compared last, by the name of the config. */
   readonly #seen = new Map<string, { readonly service: string; readonly version: number }>();
+  /** What is to be compared because of an event, and is not yet being compared. */
+  readonly #due = new Set<string>();
   /** What is to be compared again soon, since that has failed. */
   readonly #behind = new Set<string>();
   readonly #stopping = new AbortController();
@@ -322,26 +324,40 @@ export class SwarmStore extends LocalRecords implements Store {
   #heard(configName: string): void {
     const { owner } = this.#configs;
     const kind = kindOfName(owner, configName);
-    if (kind === "secret" || kind === "token") return void this.#lookAt(`${kind}s`);
+    if (kind === "secret" || kind === "token") return this.#lookSoon(`${kind}s`);
     if (kind !== "service") return;
     const known = this.#seen.get(configName);
-    if (known !== undefined) return void this.#look(known.service);
+    if (known !== undefined) return this.#lookSoon(known.service);
     this.#configs.at(configName).then(
-      (config) => config && this.#look(nameOf(config)),
+      (config) => config && this.#lookSoon(nameOf(config)),
       (error) => log.warning("cannot read a change from the Swarm", { config: configName, reason: messageOf(error) }),
     );
+  }
+
+  /** Compares a service, the secrets or the tokens: once for all events that come before that begins. */
+  #lookSoon(what: string): void {
+    if (this.#due.has(what)) return;
+    this.#due.add(what);
+    if (what === "secrets" || what === "tokens") this.#lookAt(what);
+    else this.#look(what);
   }
 
   /** Compares a service; if that fails, again later. */
   #look(name: string): Promise<void> {
     return this.#attempt(name, async () => {
-      await this.#looks.run(name, async () => await this.#examine(name, await this.#configs.find("service", name)));
+      await this.#looks.run(name, async () => {
+        this.#due.delete(name);
+        await this.#examine(name, await this.#configs.find("service", name));
+      });
     });
   }
 
   /** Compares the secrets or the tokens; if that fails, again later. */
   #lookAt(what: "secrets" | "tokens"): Promise<void> {
-    const follow = async () => void await (what === "secrets" ? this.#followSecrets() : this.#followTokens());
+    const follow = async () => {
+      this.#due.delete(what);
+      await (what === "secrets" ? this.#followSecrets() : this.#followTokens());
+    };
     return this.#attempt(what, () => this.#looks.run(what, follow));
   }
 
@@ -361,9 +377,7 @@ export class SwarmStore extends LocalRecords implements Store {
     this.#behind.add(what);
     delay(this.#clock, RETRY_MS, this.#stopping.signal).then(() => {
       this.#behind.delete(what);
-      if (this.#stopping.signal.aborted) return;
-      if (what === "secrets" || what === "tokens") this.#lookAt(what);
-      else this.#look(what);
+      if (!this.#stopping.signal.aborted) this.#lookSoon(what);
     });
   }
 
@@ -386,7 +400,7 @@ export class SwarmStore extends LocalRecords implements Store {
     if (config !== undefined) this.#seen.set(config.name, { service: name, version: config.version });
     if (isSame(this.replica.service(name), shared.service)) return;
     if (this.#listener !== undefined) return this.#listener({ service: name });
-    const content = await this.#foreign(name, revisions);
+    const content = await this.#foreign(name, config, revisions);
     // Whoever listens now may have read the replica already.
     if (this.#listener !== undefined) (this.#listener as (change: ForeignChange) => void)({ service: name });
     else if (content !== undefined) this.#take(name, content);
@@ -401,13 +415,19 @@ export class SwarmStore extends LocalRecords implements Store {
     if (pastText(before) !== pastText({ history, deploys })) this.replica.putPast(name, { history, deploys });
   }
 
-  /** What the Swarm has of a service, if it differs. @param known Revisions that are known. */
+  /**
+   * What the Swarm has of a service, if it differs.
+   *
+   * @param read The service's config, if it was just read.
+   * @param known Revisions that are known.
+   */
   async #foreign(
     name: string,
+    read?: SwarmConfig,
     known: ReadonlyMap<string, RevisionRecord> = new Map(),
   ): Promise<Found | undefined> {
     for (let tries = 1;; tries++) {
-      const config = await this.#configs.find("service", name);
+      const config = tries === 1 && read !== undefined ? read : await this.#configs.find("service", name);
       const past = config === undefined ? NOTHING : sharedServiceOf(config);
       const { revisions: names, service } = past;
       const here = this.replica.service(name);
@@ -576,34 +596,4 @@ interface Found extends ServiceContent {
 /** The name of a version of a secret: no other secret has one that is the same. */
 function versionName({ name, version }: Pick<SharedSecret, "name" | "version">): string {
   return `${name}-${version}`;
-}
-
-/** Whether two states of a service are the same: every change makes another generation, at another time. */
-function isSame(a: ServiceRecord | undefined, b: ServiceRecord | undefined): boolean {
-  return a?.generation === b?.generation && a?.createdAt === b?.createdAt && a?.updatedAt === b?.updatedAt;
-}
-
-/** What distinguishes the past of a service from another one. */
-function pastText({ deploys, history }: Pick<SharedService, "deploys" | "history">): string {
-  const entries = history.toSorted((a, b) => b.at - a.at).map(({ action, at, by }) => [at, action, by]);
-  return JSON.stringify([entries, deploys.map(({ outcome, revision, startedAt }) => [startedAt, outcome, revision])]);
-}
-
-function checkGeneration(name: string, found: number | undefined, expected: number | undefined): void {
-  if (found === expected) return;
-  throw new StaleError(
-    found === undefined
-      ? `the service ${name} is not there any more`
-      : expected === undefined
-      ? `the service ${name} is there already`
-      : `the service ${name} was changed in the meantime: it is at ${found}, and not at ${expected}`,
-  );
-}
-
-/** @throws {ClessError} `too_large` */
-function refuseLarge(service: string, labels: Readonly<Record<string, string>>, data: Uint8Array = NO_DATA): void {
-  const problem = tooLarge(labels, data);
-  if (problem !== undefined) {
-    throw new ClessError("too_large", `The Swarm cannot store this of the service ${service}: it ${problem}`);
-  }
 }

@@ -297,3 +297,18 @@ swarmTest(
     await b.scene.deployer.deploy("web", input("one", { service: { domains: ["www.example.org"] } }), AT_ONCE);
   },
 );
+
+swarmTest("the Swarm has neither the value of a secret nor the text of a token", async (world) => {
+  const a = await start(world, "a");
+  const key = { folder: world.folderOf("key"), text: new Uint8Array(32).fill(7).toBase64() };
+  const secrets = await Secrets.open(a.store, key);
+  await secrets.set("key", "hidden");
+  await a.scene.deployer.deploy("app", input("one", { secretEnv: { KEY: "key" } }), AT_ONCE);
+  const text = await a.tokens.issue("ci", "admin");
+  const stored = [...world.swarm.configs.values()].map(({ data, labels, name }) =>
+    [name, new TextDecoder("latin1").decode(data), JSON.stringify(labels)].join()
+  );
+  assertEquals(stored.length > 4, true);
+  for (const one of stored) for (const value of ["hidden", key.text, text]) assert(!one.includes(value), one);
+  assertEquals(await secrets.value("key"), "hidden");
+});
