@@ -284,6 +284,7 @@ export function makeParts(
   });
   events.onTick(() => waits.tell());
   const statistics = new Statistics(catalog, fleet, activator);
+  const control = new InstanceControl(router, services, drainTimeoutMs, swarmEngine?.launcher);
   const tokens = new Tokens(store, dataDir.token);
   const sharedToken = swarm && new SharedToken({ ...swarm, nodeId: swarm.info.nodeId, dataDir, tokens });
   const exec = new ExecSessions({ router, fleet, engine: engine.launcher, events, clock });
@@ -293,7 +294,7 @@ export function makeParts(
     past: new Past({ now: Date.now, catalog, store, requests, wakes, wakeLog, spells }),
     activity: new Activity({ services, statuses, fleet, statistics, meter, requests, lastHour }),
     certificateNames: new CertificateNames({ store, clock, now: Date.now }),
-    control: new InstanceControl(router, services, drainTimeoutMs),
+    control,
     ...{ tokens, sessions: new Sessions(store, tokens) },
     revisionLimits: new RevisionLimits(limits, defaults, config.sources),
     imageNames: engine.names,
@@ -329,7 +330,7 @@ export function makeParts(
   const admin = new Server(config.admin, handle, clock, reserve);
   const reconcile = () => void (adoption.known && reconciler.refresh());
   const peerServer = swarmEngine && peerServerOf(swarm!, {
-    ...{ clock, fleet, reserve, reconcile, engine: swarmEngine },
+    ...{ clock, control, fleet, reserve, reconcile, engine: swarmEngine },
     sharedToken: sharedToken!,
   });
   // The home of instances may be another one from now on.

@@ -7,6 +7,7 @@ import { logger } from "./base/log.ts";
 import type { Tokens } from "./control/access/tokens.ts";
 import type { Cluster } from "./control/cluster.ts";
 import type { DataDir } from "./control/data_dir.ts";
+import type { InstanceControl } from "./control/instance_control.ts";
 import type { Replica } from "./control/replica.ts";
 import type { Deployer } from "./deploy/deployer.ts";
 import type { EngineChoice } from "./docker/engine_choice.ts";
@@ -190,8 +191,9 @@ function peersOf(members: Members, client: PeerClient): Peers {
 /** Makes the server at which the others reach this process. */
 export function peerServerOf(
   { endpoint, identity, members, shared }: SwarmLink,
-  { clock, engine, fleet, reconcile, reserve, sharedToken }: {
+  { clock, control, engine, fleet, reconcile, reserve, sharedToken }: {
     readonly clock: Clock;
+    readonly control: Pick<InstanceControl, "sleepHere">;
     readonly engine: SwarmEngine;
     readonly fleet: Fleet;
     readonly reserve: FileReserve;
@@ -200,7 +202,7 @@ export function peerServerOf(
     readonly reconcile: () => void;
   },
 ): Server {
-  const instances = new SharedInstances(fleet, engine.launcher, clock, reconcile);
+  const instances = new SharedInstances(fleet, engine.launcher, control, clock, reconcile);
   const handler = peerApi({
     ...{ identity, clock },
     handlers: {

@@ -2,14 +2,30 @@ import type { Router } from "../routing/router.ts";
 import type { ServiceMap } from "../routing/service_map.ts";
 import { NotFound, RevisionFailed } from "./deploy_error.ts";
 
+/** The other cless processes that serve the same services. */
+interface OtherControls {
+  /** Has each of them stop its instances of a service. Resolves with whether one knows the service. */
+  sleepElsewhere(service: string): Promise<boolean>;
+}
+
 /** Starts and stops instances at an operator's request. */
 export class InstanceControl {
   readonly #router: Pick<Router, "service">;
   readonly #services: Pick<ServiceMap, "get">;
   readonly #drainTimeoutMs: number;
+  readonly #others: OtherControls | undefined;
 
-  /** @param drainTimeoutMs After this time an instance stops even with requests in flight. */
-  constructor(router: Pick<Router, "service">, services: Pick<ServiceMap, "get">, drainTimeoutMs: number) {
+  /**
+   * @param drainTimeoutMs After this time an instance stops even with requests in flight.
+   * @param others Missing if nobody else serves these services.
+   */
+  constructor(
+    router: Pick<Router, "service">,
+    services: Pick<ServiceMap, "get">,
+    drainTimeoutMs: number,
+    others?: OtherControls,
+  ) {
+    this.#others = others;
     this.#router = router;
     this.#services = services;
     this.#drainTimeoutMs = drainTimeoutMs;
@@ -42,9 +58,15 @@ export class InstanceControl {
    * @throws {NotFound} If there is no such service.
    */
   async sleep(name: string): Promise<void> {
+    const known = await Promise.all([this.sleepHere(name), this.#others?.sleepElsewhere(name) ?? false]);
+    if (!known.includes(true)) throw noSuchService(name);
+  }
+
+  /** Stops the instances of a service that this process serves. Resolves with whether it knows the service. */
+  async sleepHere(name: string): Promise<boolean> {
     const service = this.#services.get(name);
-    if (service === undefined) throw noSuchService(name);
-    await Promise.all(service.pools().map((pool) => pool.sleep(this.#drainTimeoutMs)));
+    await Promise.all(service?.pools().map((pool) => pool.sleep(this.#drainTimeoutMs)) ?? []);
+    return service !== undefined;
   }
 }
 

@@ -43,7 +43,7 @@ export class SharingCless {
     this.executor = new Executor(launcher, clock, fleet, asking);
     this.adoption = new Adoption(Object.assign(launcher, { found() {} }), clock, 1000);
     this.reconciler = new Reconciler(launcher, fleet, this.adoption, clock);
-    this.shared = new SharedInstances(fleet, launcher, clock, () => void this.reconciler.refresh());
+    this.shared = new SharedInstances(fleet, launcher, this, clock, () => void this.reconciler.refresh());
     const newId = (revision: Revision) => engine.newId(revision, fleet);
     this.pool = new InstancePool(revision, { clock, executor: this.executor, fleet, maxPending: 100, newId });
   }
@@ -67,6 +67,11 @@ export class SharingCless {
     await this.ask(lease.instance.origin);
     lease.release();
     return lease.instance.id;
+  }
+
+  async sleepHere(): Promise<boolean> {
+    await this.pool.sleep(30_000);
+    return true;
   }
 
   /** Sends a request to an app. */

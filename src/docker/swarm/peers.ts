@@ -15,6 +15,8 @@ export type PeerMessage =
   | { readonly started: string; readonly on: string; readonly origin: string }
   /** Asks the home of an instance for the processor time that it has used. */
   | { readonly processorTime: string }
+  /** An operator stops all instances of a service: the answer comes when no requests are on those of this cless. */
+  | { readonly sleep: string }
   /** Asks a cless whether its node has an image. */
   | { readonly hasImage: string }
   /** Asks a cless which instances sleep on its node. */

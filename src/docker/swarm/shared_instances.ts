@@ -14,6 +14,12 @@ interface SharingLauncher {
   startedElsewhere(id: string, nodeId: string, origin: string): void;
 }
 
+/** Stops instances at an operator's request. */
+interface SharedControl {
+  /** Resolves with whether there is such a service. */
+  sleepHere(service: string): Promise<boolean>;
+}
+
 /** The instances of this cless. */
 interface SharedFleet {
   get(id: string): Instance | undefined;
@@ -26,11 +32,19 @@ interface SharedFleet {
 export class SharedInstances {
   readonly #fleet: SharedFleet;
   readonly #launcher: SharingLauncher;
+  readonly #control: SharedControl;
   readonly #clock: Clock;
   readonly #isNews: () => void;
 
   /** @param isNews Called when there may be an instance that this cless does not know. */
-  constructor(fleet: SharedFleet, launcher: SharingLauncher, clock: Clock, isNews: () => void) {
+  constructor(
+    fleet: SharedFleet,
+    launcher: SharingLauncher,
+    control: SharedControl,
+    clock: Clock,
+    isNews: () => void,
+  ) {
+    this.#control = control;
     this.#fleet = fleet;
     this.#launcher = launcher;
     this.#clock = clock;
@@ -63,6 +77,7 @@ export class SharedInstances {
       const processorNs = await this.#launcher.processorTime(message.processorTime);
       return processorNs === undefined ? { ok: false } : { ok: true, processorNs };
     }
+    if ("sleep" in message) return { ok: await this.#control.sleepHere(message.sleep) };
     if ("hasImage" in message) return { ok: await this.#launcher.hasImage(message.hasImage) };
     if ("asleep" in message) {
       const asleep = this.#fleet.instances().filter(({ isOurs, state }) => isOurs && isAsleep(state));

@@ -36,6 +36,8 @@ const LOOK_MS = 50;
 const MORE_TIME_MS = 1000;
 /** Whether Swarm still hears from the node of a task that does not run yet is asked at this interval. */
 const NODE_LOOK_MS = 1000;
+/** A stop of an app takes no longer than this, its grace time included. */
+const STOP_MS = 15_000;
 /** So often a start makes room for itself where an instance of the same name has ended, or takes another port. */
 const MAX_TRIES = 5;
 
@@ -309,6 +311,12 @@ export class SwarmLauncher implements Launcher, Sharing {
     const node = homes.nodeOf(id);
     if (node === undefined || node === homes.self) return await containers.processorTime(id);
     return (await peers.ask(node, { processorTime: id }).catch((): PeerAnswer => ({ ok: false }))).processorNs;
+  }
+
+  /** Has all other cless stop their instances of a service. Resolves with whether one of them knows it. */
+  async sleepElsewhere(service: string): Promise<boolean> {
+    const timeoutMs = this.#parts.drainTimeoutMs + 2 * MORE_TIME_MS + STOP_MS;
+    return (await this.#askOthers({ sleep: service }, { timeoutMs })).some(({ ok }) => ok);
   }
 
   /** Runs a command in an instance of this node. @throws {ExecError} @throws The signal's reason. */

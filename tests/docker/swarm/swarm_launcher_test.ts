@@ -382,3 +382,15 @@ clusterTest("a container that its home is ending cannot be resumed any more", 2,
   await cluster.clock.advance(2000);
   await assertRejects(() => other.engine.launcher.resume(FIRST), ContainerGone);
 });
+
+clusterTest("an operator's sleep ends the instances of all cless, whichever decides about them", 2, async (cluster) => {
+  const [one, two] = cluster.all;
+  await one!.serve();
+  await cluster.clock.advance(100);
+  const home = one!.engine.launcher.isOurs(FIRST) ? one! : two!;
+  const other = home === one ? two! : one!;
+  const slept = Promise.all([other.sleepHere(), other.engine.launcher.sleepElsewhere("app")]);
+  assertEquals(await cluster.clock.until(slept), [true, true]);
+  await settle();
+  assertEquals([one!.states, two!.states, cluster.swarm.tasks], [{}, {}, []]);
+});
