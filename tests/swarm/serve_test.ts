@@ -17,7 +17,7 @@ Deno.test({ name: "a Swarm of one node serves, and nothing is left on exit", ign
   assertEquals(status, 200);
   assertMatch(headers.get("server-timing") ?? "", /desc="cold"/);
   const [instance] = await program.api("/v1/instances");
-  assertMatch(instance.id, /^cless-golang-[0-9a-f]{12}-s0$/);
+  assertMatch(instance.id, /^cless-[0-9a-f]{8}-golang-[0-9a-f]{12}-s0$/);
   const [{ cless, name, role, state }] = await program.api("/v1/nodes");
   assertEquals([name, role, state, cless.instances], [node.hostname, "manager", "ready", 1]);
   assertEquals(await node.docker("service", "ls", "--format", "{{.Name}}"), instance.id);

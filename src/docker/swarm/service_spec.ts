@@ -14,6 +14,8 @@ import type { SwarmPlacement } from "./placement.ts";
 
 /** Swarm's longest name of a service. */
 const MAX_NAME = 63;
+/** So many characters of a hash make a name that is cut unique. */
+const HASH_LENGTH = 16;
 /** What an app that is asked to end by Swarm gets, ns. cless asks it before, and gives it its own time. */
 const STOP_GRACE_NS = 10_000_000_000;
 
@@ -31,17 +33,30 @@ export interface ServicePlan {
   readonly reserved: Partial<Pick<Revision, "memoryBytes" | "cpus">>;
 }
 
-/** The name of the instance in a slot of a revision: unique in the Swarm, so that two that start it at once elect. */
-export function slotName({ name }: Pick<Revision, "name">, slot: number): string {
-  return `cless-${name}-s${slot}`;
+/**
+ * The name of the instance in a slot of a revision: the same for all cless of the owner, so that two that start it at
+ * once elect, and unique in the Swarm. A name that is too long for Swarm is cut, and made unique by a hash.
+ */
+export function slotName(owner: string, { name }: Pick<Revision, "name">, slot: number): string {
+  const [begin, end] = [`cless-${owner}-`, `-s${slot}`];
+  const room = MAX_NAME - begin.length - end.length;
+  if (name.length <= room) return begin + name + end;
+  const hash = fnv1a(name).toString(16).padStart(HASH_LENGTH, "0");
+  return `${begin}${name.slice(0, room - HASH_LENGTH - 1)}-${hash}${end}`;
+}
+
+/** The hash FNV-1a of 64 bits, of text in ASCII: https://www.rfc-editor.org/rfc/rfc9923 */
+function fnv1a(text: string): bigint {
+  let hash = 0xcbf29ce484222325n;
+  for (const character of text) hash = BigInt.asUintN(64, (hash ^ BigInt(character.charCodeAt(0))) * 0x100000001b3n);
+  return hash;
 }
 
 /** Why Swarm cannot run a revision as it is, in a sentence for its operator; `undefined` if it can. */
-export function swarmProblem({ name, runtime }: Pick<Revision, "name" | "runtime">): string | undefined {
+export function swarmProblem({ runtime }: Pick<Revision, "runtime">): string | undefined {
   if (runtime !== undefined) {
     return `Swarm has no runtime per service: make ${runtime} the default runtime of its nodes, and leave it out here`;
   }
-  if (slotName({ name }, 999).length > MAX_NAME) return `the name ${name} is too long for a Swarm`;
   return undefined;
 }
 

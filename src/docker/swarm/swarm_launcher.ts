@@ -103,7 +103,7 @@ export class SwarmLauncher implements Launcher, Sharing {
   /** The id for another instance of a revision: the lowest slot that is free. @param isTaken By this process. */
   newId(revision: Revision, isTaken: (id: string) => boolean): string {
     for (let slot = 0;; slot++) {
-      const id = slotName(revision, slot);
+      const id = slotName(this.#parts.owner, revision, slot);
       if (!isTaken(id) && !this.#letGo.has(id)) return id;
     }
   }

@@ -11,7 +11,7 @@ import { FakeClock } from "../../support/fake_clock.ts";
 import { FakeSwarm } from "../../support/fake_swarm.ts";
 import { OWNER, REVISION } from "../launcher_kit.ts";
 
-const ID = `cless-${REVISION.name}-s0`;
+const ID = `cless-${OWNER}-${REVISION.name}-s0`;
 const WITH_VOLUME: Revision = { ...REVISION, volumes: [{ source: "data", path: "/data", readOnly: false }] };
 
 /** A launcher on the first of two nodes. The cless of a node that is lost does not answer. */

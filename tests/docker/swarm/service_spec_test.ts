@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import { createBody } from "../../../src/docker/container_spec.ts";
 import { placementOf } from "../../../src/docker/swarm/placement.ts";
 import {
@@ -12,7 +12,7 @@ import type { Revision } from "../../../src/model/revision.ts";
 import { OWNER, REVISION } from "../launcher_kit.ts";
 
 const PLAN: ServicePlan = {
-  name: slotName(REVISION, 0),
+  name: slotName(OWNER, REVISION, 0),
   owner: OWNER,
   image: REVISION.imageId,
   placement: {},
@@ -97,7 +97,7 @@ for (const [what, revision] of Object.entries({ "with everything": FULL, "with d
 
 Deno.test("a service has one task that Swarm never replaces, and a port of its node without a virtual address", () => {
   const body: Body = serviceBody(REVISION, PLAN);
-  assertEquals([body.Name, body.Mode], [`cless-${REVISION.name}-s0`, { Replicated: { Replicas: 1 } }]);
+  assertEquals([body.Name, body.Mode], [`cless-${OWNER}-${REVISION.name}-s0`, { Replicated: { Replicas: 1 } }]);
   assertEquals(body.TaskTemplate.RestartPolicy, { Condition: "none" });
   assertEquals(body.EndpointSpec, {
     Mode: "dnsrr",
@@ -133,11 +133,18 @@ Deno.test("only what a service names itself is reserved on a node", () => {
 Deno.test("what Swarm cannot do is refused with a sentence", () => {
   assertEquals(swarmProblem(FULL), undefined);
   assertEquals(
-    swarmProblem({ name: "a-00001", runtime: "runsc" }),
+    swarmProblem({ runtime: "runsc" }),
     "Swarm has no runtime per service: make runsc the default runtime of its nodes, and leave it out here",
   );
-  const name = `${"a".repeat(52)}-00001`;
-  assertEquals(swarmProblem({ name }), `the name ${name} is too long for a Swarm`);
+});
+
+Deno.test("a name that is too long for Swarm is cut, and still tells revisions and slots apart", () => {
+  assertEquals(slotName(OWNER, { name: "web-00001" }, 7), `cless-${OWNER}-web-00001-s7`);
+  const long = `${"a".repeat(40)}-0123456789a`;
+  const names = [`${long}b`, `${long}c`].flatMap((name) => [0, 9, 999].map((slot) => slotName(OWNER, { name }, slot)));
+  assertEquals(new Set(names).size, 6);
+  for (const name of names) assertMatch(name, /^cless-[0-9a-f]{8}-a+-[0-9a-f]{16}-s\d+$/);
+  assertEquals(Math.max(...names.map(({ length }) => length)), 63);
 });
 
 Deno.test("rules for nodes become constraints and preferences of Swarm", () => {

@@ -5,8 +5,8 @@ import { noRun } from "../../support/permissions.ts";
 import { OWNER } from "../../support/sharing_cless.ts";
 import { SHARED, SwarmCluster } from "../../support/swarm_cluster.ts";
 
-const FIRST = `cless-${SHARED.name}-s0`;
-const SECOND = `cless-${SHARED.name}-s1`;
+const FIRST = `cless-${OWNER}-${SHARED.name}-s0`;
+const SECOND = `cless-${OWNER}-${SHARED.name}-s1`;
 
 /** A test with so many cless on one Swarm, each on its own node. */
 function clusterTest(name: string, count: number, fn: (cluster: SwarmCluster) => Promise<void>): void {
@@ -160,7 +160,7 @@ clusterTest("two instances with one volume never run at the same time", 2, async
   const volumes = [{ source: "data", path: "/data", readOnly: false }];
   const old = one!.engine.launcher.launch({ id: FIRST, revision: { ...SHARED, volumes } });
   const other = { ...SHARED, name: "app-00002", volumes };
-  const next = two!.engine.launcher.launch({ id: "cless-app-00002-s0", revision: other });
+  const next = two!.engine.launcher.launch({ id: `cless-${OWNER}-app-00002-s0`, revision: other });
   await cluster.clock.until(Promise.any([old, next]));
   await cluster.clock.advance(5000);
   assertEquals(cluster.swarm.tasks.length, 1);
