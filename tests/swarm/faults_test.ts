@@ -1,0 +1,89 @@
+import { assert, assertEquals } from "@std/assert";
+import { delay } from "../../src/base/async.ts";
+import { systemClock } from "../../src/base/clock.ts";
+import { until } from "../support/until.ts";
+import { Cluster } from "./cluster.ts";
+import { noNodes } from "./node_image.ts";
+import { SteadyLoad } from "./steady_load.ts";
+
+const ignore = noNodes;
+
+/** An instance of the admin API, as far as these tests read it. */
+interface Instance {
+  readonly service: string;
+  readonly address?: string;
+  readonly state: string;
+}
+
+/** The instances of a service, as a cless sees them. */
+async function instances(cluster: Cluster, number: number, service: string): Promise<Instance[]> {
+  const all: Instance[] = await cluster.cless(number).api("/v1/instances");
+  return all.filter((instance) => instance.service === service);
+}
+
+/** The numbers of the nodes with an instance that is ready, sorted, as a cless sees it. */
+async function nodesOf(cluster: Cluster, number: number, service: string): Promise<number[]> {
+  const ready = (await instances(cluster, number, service)).filter(({ state }) => state === "ready");
+  const numbers = ready.map(({ address = "" }) =>
+    cluster.nodes.all.find((node) => address.includes(`${node.address}:`))!.number
+  );
+  return numbers.sort();
+}
+
+/** Deploys a service. @param by The number of the node whose cless does it. */
+async function deploy(cluster: Cluster, name: string, template: Record<string, unknown>, by = 1): Promise<void> {
+  const { status, text } = await cluster.cless(by).send("PUT", `/v1/services/${name}`, template);
+  assertEquals(status, 201, text);
+}
+
+Deno.test({ name: "a node is killed under load: no request fails that may be repeated", ignore }, async () => {
+  await using cluster = await Cluster.start();
+  await deploy(cluster, "app", { image: "golang-docker", minInstances: 3, maxInstances: 3 });
+  const everywhere = (number: number) => async () => (await nodesOf(cluster, number, "app")).join() === "1,2,3";
+  await until(everywhere(1));
+  await until(everywhere(2));
+  const load = new SteadyLoad([cluster.node(1).address, cluster.node(2).address], "app", 300);
+  await delay(systemClock, 2000);
+  const killedMs = load.nowMs;
+  await cluster.node(3).kill();
+  await delay(systemClock, 10_000);
+  await load.stop();
+  assertEquals(load.failed, []);
+  const wellMs = load.lastSlowMs(1000) - killedMs;
+  assert(wellMs <= 5000, `requests were slow for ${wellMs} ms`);
+  assertEquals((await instances(cluster, 1, "app")).length, 3);
+});
+
+Deno.test(
+  { name: "the leader is killed: warm services go on, and a cold start is held until it works", ignore },
+  async () => {
+    await using cluster = await Cluster.start({ managers: 3, heartbeat: "5s" });
+    await deploy(cluster, "warm", { image: "golang-docker", minInstances: 3, maxInstances: 3 });
+    await deploy(cluster, "cold", { image: "golang-docker" });
+    assertEquals((await cluster.cless(1).send("POST", "/v1/services/cold/sleep")).status, 204);
+    for (const number of [2, 3]) await until(async () => (await nodesOf(cluster, number, "warm")).join() === "1,2,3");
+    const load = new SteadyLoad([cluster.node(2).address, cluster.node(3).address], "warm", 50);
+    await delay(systemClock, 1000);
+    await cluster.node(1).kill();
+    const began = performance.now();
+    const cold = await cluster.cless(2).get("cold");
+    const coldMs = performance.now() - began;
+    await load.stop();
+    assertEquals(cold.status, 200, cold.text);
+    assert(coldMs <= 25_000, `the cold start took ${coldMs} ms`);
+    assertEquals(load.failed, []);
+  },
+);
+
+Deno.test({ name: "without a quorum, what runs is served, and changes are refused as such", ignore }, async () => {
+  await using cluster = await Cluster.start({ managers: 2 });
+  await deploy(cluster, "app", { image: "golang-docker", minInstances: 3, maxInstances: 3 });
+  await until(async () => (await nodesOf(cluster, 1, "app")).join() === "1,2,3");
+  await cluster.node(2).kill();
+  await until(async () => {
+    const { status, json } = await cluster.cless(1).send("PUT", "/v1/services/other", { image: "golang-docker" });
+    return status === 503 && json.code === "store_unavailable";
+  });
+  for (let n = 0; n < 10; n++) assertEquals((await cluster.cless(1).get("app")).status, 200);
+  assertEquals((await cluster.cless(1).api("/v1/services")).map(({ name }: { name: string }) => name), ["app"]);
+});

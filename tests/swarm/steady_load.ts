@@ -1,0 +1,69 @@
+/** What became of a request. */
+export interface Outcome {
+  /** When it was due, ms since the load began. */
+  readonly atMs: number;
+  /** How long it took. */
+  readonly tookMs: number;
+  /** The status, or why there was none. */
+  readonly answer: number | string;
+}
+
+/** Requests at a steady rate, whatever has become of those before, over several cless in turn. */
+export class SteadyLoad {
+  readonly outcomes: Outcome[] = [];
+  readonly #client = Deno.createHttpClient({ allowHost: true, http2: false, poolMaxIdlePerHost: 1000 });
+  readonly #open = new Set<Promise<void>>();
+  readonly #began = performance.now();
+  readonly #timer: ReturnType<typeof setInterval>;
+  #sent = 0;
+
+  /**
+   * @param addresses Of the nodes whose cless are asked.
+   * @param perSecond Requests for all of them together.
+   */
+  constructor(addresses: readonly string[], label: string, perSecond: number) {
+    const ask = (address: string) => this.#ask(`http://${address}/`, label);
+    this.#timer = setInterval(() => {
+      const due = this.nowMs * perSecond / 1000;
+      for (; this.#sent < due; this.#sent++) {
+        const asked = ask(addresses[this.#sent % addresses.length]!).finally(() => this.#open.delete(asked));
+        this.#open.add(asked);
+      }
+    }, 5);
+  }
+
+  /** Since the load began. */
+  get nowMs(): number {
+    return performance.now() - this.#began;
+  }
+
+  /** Ends it, and resolves when all is answered. */
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    await Promise.all(this.#open);
+    this.#client.close();
+  }
+
+  /** The requests that were not answered with 200. */
+  get failed(): Outcome[] {
+    return this.outcomes.filter(({ answer }) => answer !== 200);
+  }
+
+  /** When the last request was due that took longer than that, ms since the load began; 0 if none did. */
+  lastSlowMs(limitMs: number): number {
+    return Math.max(0, ...this.outcomes.filter(({ tookMs }) => tookMs > limitMs).map(({ atMs }) => atMs));
+  }
+
+  async #ask(url: string, label: string): Promise<void> {
+    const atMs = this.nowMs;
+    const end = (answer: number | string) => this.outcomes.push({ atMs, tookMs: this.nowMs - atMs, answer });
+    try {
+      const headers = { host: `${label}.localhost` };
+      const response = await fetch(url, { client: this.#client, headers, signal: AbortSignal.timeout(60_000) });
+      await response.body?.cancel();
+      end(response.status);
+    } catch (error) {
+      end(String(error));
+    }
+  }
+}
