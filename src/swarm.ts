@@ -15,6 +15,7 @@ import { type EngineCaller, SocketClient } from "./docker/socket_client.ts";
 import { NodeWall } from "./docker/swarm/node_wall.ts";
 import type { PeerAnswer, PeerMessage, Peers } from "./docker/swarm/peers.ts";
 import { SwarmRegistrations } from "./docker/swarm/registrations.ts";
+import { ImageArchives } from "./docker/swarm/image_archives.ts";
 import { type EngineCarrier, RemoteEngine, SharedEngine } from "./docker/swarm/remote_engine.ts";
 import type { SwarmApi, SwarmInfo } from "./docker/swarm/swarm_api.ts";
 import { SharedInstances } from "./docker/swarm/shared_instances.ts";
@@ -29,6 +30,7 @@ import { type Endpoint, formatEndpoint, isAnyAddress } from "./model/host.ts";
 import { peerApi } from "./peers/api.ts";
 import { PeerCluster } from "./peers/cluster.ts";
 import { openIdentity, type PeerIdentity } from "./peers/identity.ts";
+import { ImageExchange } from "./peers/image_exchange.ts";
 import { Members } from "./peers/members.ts";
 import type { NodeStatus } from "./peers/messages.ts";
 import { PeerClient } from "./peers/peer_client.ts";
@@ -65,6 +67,7 @@ export interface SwarmLink extends Disposable {
   readonly wall: NodeWall;
   /** This node's engine, for the cless processes of workers. */
   readonly shared: SharedEngine;
+  readonly images: ImageExchange;
 }
 
 /**
@@ -118,6 +121,7 @@ export async function openSwarm(
       peers: peersOf(members, client),
       wall: new NodeWall(dataDir.owner),
       shared: new SharedEngine(caller),
+      images: new ImageExchange(nodeId, new ImageArchives(caller), client),
       async follow(deployer, tokens) {
         store.onForeignChange((change) => {
           if ("service" in change) deployer.refresh(change.service);
@@ -190,7 +194,7 @@ function peersOf(members: Members, client: PeerClient): Peers {
 
 /** Makes the server at which the others reach this process. */
 export function peerServerOf(
-  { endpoint, identity, members, shared }: SwarmLink,
+  { endpoint, identity, images, members, shared }: SwarmLink,
   { clock, control, engine, fleet, reconcile, reserve, sharedToken }: {
     readonly clock: Clock;
     readonly control: Pick<InstanceControl, "sleepHere">;
@@ -208,18 +212,19 @@ export function peerServerOf(
     handlers: {
       ...members.handlers,
       ...sharedToken.handlers,
+      ...images.handlers,
       status: () => nodeStatus(engine),
       engine: (request, signal) => shared.ask(request, signal),
       instance: (message) => instances.answer(message as PeerMessage),
     },
-    streams: { "engine-stream": (request, signal) => shared.open(request, signal) },
+    streams: { ...images.streams, "engine-stream": (request, signal) => shared.open(request, signal) },
   });
   return new Server(endpoint, handler, clock, reserve, { cert: identity.certificate, key: identity.key });
 }
 
 /** The machines, as operators see them. */
 export function clusterOf(
-  { client, identity, info: { nodeId }, invitation, members, swarm }: SwarmLink,
+  { client, identity, images, info: { nodeId }, invitation, members, swarm }: SwarmLink,
   { config, dataDir, engine, sharedToken }: {
     readonly config: Pick<Config, "secretKey">;
     readonly dataDir: DataDir;
@@ -228,7 +233,7 @@ export function clusterOf(
   },
 ): Cluster {
   return new PeerCluster({
-    ...{ nodeId, members, client, sharedToken },
+    ...{ nodeId, members, client, sharedToken, images },
     swarm: { nodes: () => swarm.nodes(), invitation },
     status: () => nodeStatus(engine),
     shared: async () => ({

@@ -8,6 +8,7 @@ import { exec } from "./exec.ts";
 import { exportServices } from "./export.ts";
 import { history } from "./history.ts";
 import { https } from "./https.ts";
+import { image } from "./image.ts";
 import { join } from "./join.ts";
 import { deleteService, sleep, wake } from "./lifecycle.ts";
 import { describe, instances, revisions, services } from "./look.ts";
@@ -28,7 +29,7 @@ import type { Verb, VerbGroups } from "./verb.ts";
 
 const OTHERS = {
   Run: [serve, https, join, upgrade, doctor],
-  Change: [deploy, traffic, rollback, wake, sleep, exec, deleteService, apply, secret, password],
+  Change: [deploy, traffic, rollback, wake, sleep, exec, deleteService, apply, image, secret, password],
   Look: [
     services,
     top,

@@ -32,12 +32,30 @@ export interface ClusterPeer {
   readonly memoryBytes: number | undefined;
 }
 
+/** What became of an image that was sent to a machine. */
+export interface SentImage {
+  /** The machine's hostname. */
+  readonly node: string;
+  /** Whether it was missing there, and is there now. False if it was there already. */
+  readonly sent: boolean;
+  /** Why it is not there; missing if it is. */
+  readonly failure: string | undefined;
+}
+
 /** The machines of this owner. */
 export interface Cluster {
   /** All of them, by name. @throws {OperatorError} If the managers do not answer. */
   nodes(): Promise<readonly ClusterNode[]>;
   /** What another machine needs to join; whoever has it has everything. @throws {OperatorError} */
   joinToken(): Promise<string>;
+  /**
+   * Sends an image of this machine to all others on which cless runs, or to one. Resolves when all are done.
+   *
+   * @param image Its name. @param to The machine's hostname.
+   * @throws {ImageUnavailable} If it is not on this machine. @throws {NotFound} If there is no such machine.
+   * @throws {OperatorError}
+   */
+  sendImage(image: string, to?: string): Promise<readonly SentImage[]>;
   /** Lets the other machines take the owner's token, after it was replaced here. Never rejects. */
   spreadToken(): Promise<void>;
 }

@@ -107,6 +107,41 @@ export class SocketClient implements EngineCaller, Disposable {
     }
   }
 
+  /**
+   * Sends a tar archive as it comes, and resolves with the text of the answer. @throws {EngineError} @throws The signal's
+   * reason. @throws What the archive breaks off with.
+   */
+  async upload(path: string, archive: ReadableStream<Uint8Array>, signal: AbortSignal): Promise<string> {
+    const reader = archive.getReader();
+    let broken: unknown;
+    const body = new ReadableStream<Uint8Array>({
+      async pull(controller) {
+        try {
+          const { done, value } = await reader.read();
+          if (done) controller.close();
+          else controller.enqueue(value);
+        } catch (error) {
+          broken = error;
+          controller.error(error);
+        }
+      },
+    }, { highWaterMark: 0 });
+    try {
+      const headers = { "content-type": "application/x-tar" };
+      const response = await fetch(ENGINE + path, {
+        ...{ method: "POST", body, headers, signal, client: this.#withoutReuse },
+      });
+      const text = await response.text();
+      if (!response.ok) throw refusal(response.status, text, {});
+      return text;
+    } catch (error) {
+      signal.throwIfAborted();
+      throw broken ?? this.explain(error);
+    } finally {
+      reader.cancel().catch(() => {}); // it has failed already, or is read to its end
+    }
+  }
+
   /** Does something; if that fails for lack of file descriptors, lends the reserve and does it again. */
   async lending<T>(work: () => Promise<T>): Promise<T> {
     try {

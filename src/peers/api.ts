@@ -41,9 +41,11 @@ export function peerApi({ identity, handlers, streams, clock }: PeerApiOptions):
         return await answer(request, (signal) => handler(body, signal), clock);
       }
       if (Object.hasOwn(streams, message)) {
-        const handler = streams[message as keyof StreamHandlers];
-        const body = await readJson(request) as Parameters<typeof handler>[0];
-        return new Response(await handler(body, request.signal), {
+        const handler = streams[message as keyof StreamHandlers] as (
+          body: unknown,
+          signal: AbortSignal,
+        ) => Promise<ReadableStream<Uint8Array>>;
+        return new Response(await handler(await readJson(request), request.signal), {
           headers: { "content-type": "application/octet-stream" },
         });
       }

@@ -24,6 +24,15 @@ export interface OwnerToken {
   readonly madeAt: number;
 }
 
+/** An image that a peer is to get from another one. */
+export interface ImageOffer {
+  /** Its name. */
+  readonly image: string;
+  readonly imageId: string;
+  /** The node that has it. */
+  readonly from: string;
+}
+
 /** A request to the engine of a manager. */
 export interface EngineRequest {
   readonly method: string;
@@ -49,6 +58,8 @@ export interface Messages {
   readonly "owner-token": { body: OwnerToken; answer: OwnerToken };
   /** The answer is the text of the engine's; a refusal has the engine's kind of failure. */
   readonly engine: { body: EngineRequest; answer: string };
+  /** Gets an image from another peer. The answer is whether it was missing. */
+  readonly image: { body: ImageOffer; answer: boolean };
   /** What the launcher says about an instance: the launcher owns these types. */
   readonly instance: { body: unknown; answer: unknown };
 }
@@ -57,6 +68,8 @@ export interface Messages {
 export interface Streams {
   /** An answer of a manager's engine that goes on, such as events. */
   readonly "engine-stream": Pick<EngineRequest, "path" | "kinds">;
+  /** The archive of an image. */
+  readonly "image-archive": Pick<ImageOffer, "image">;
 }
 
 /** The parts that answer messages. The signal is aborted when the peer no longer waits. */

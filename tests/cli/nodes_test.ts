@@ -42,3 +42,25 @@ apiTest("without a Swarm nodes says what to do", {
   assertEquals(code, 1);
   assertStringIncludes(err, "cless: this cless runs services on one machine");
 });
+
+apiTest("an image is sent to all nodes, and each that does not have it then is an error", {
+  "POST /v1/nodes/images": [
+    { node: "two", sent: true },
+    { node: "three", sent: false },
+    { node: "four", sent: false, failure: "no space left on device" },
+  ],
+}, async (api) => {
+  const { code, err, out } = await api.run("image", "send", "golang-docker");
+  assertEquals(out.split("\n"), ["two has it now", "three had it already"]);
+  assertEquals([code, err], [1, "cless: four: no space left on device"]);
+  assertEquals(api.sent("POST /v1/nodes/images"), { image: "golang-docker" });
+  await api.run("image", "send", "golang-docker", "--node", "two", "--json");
+  assertEquals(api.sent("POST /v1/nodes/images"), { image: "golang-docker", node: "two" });
+  assertStringIncludes((await api.run("image", "get", "x")).err, 'cless: image cannot "get"; it can send');
+});
+
+apiTest("where no other machine has a cless, sending an image says so", {
+  "POST /v1/nodes/images": [],
+}, async (api) => {
+  assertEquals((await api.run("image", "send", "x")).err, "cless runs on no other machine now");
+});

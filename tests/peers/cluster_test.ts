@@ -1,5 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { OperatorError } from "../../src/base/errors.ts";
+import { ImageUnavailable, NotFound } from "../../src/control/deploy_error.ts";
 import { PeerCluster, type PeerClusterOptions } from "../../src/peers/cluster.ts";
 import { makeIdentity } from "../../src/peers/identity.ts";
 import { parseJoinToken } from "../../src/peers/join_token.ts";
@@ -41,6 +42,15 @@ function cluster(changed: Partial<PeerClusterOptions["swarm"]> = {}) {
     },
     status: () =>
       Promise.resolve({ version: "1.0", instances: 3, memoryBytes: 30 }),
+    images: {
+      send: (image, nodeIds) =>
+        Promise.resolve(
+          image === "none" ? undefined : nodeIds.map((nodeId) => ({
+            ...{ nodeId, sent: nodeId === "b" },
+            failure: nodeId === "c" ? "it does not answer" : undefined,
+          })),
+        ),
+    },
     sharedToken: { spread: () => Promise.resolve() },
     shared: () => Promise.resolve(SHARED),
   });
@@ -68,6 +78,18 @@ Deno.test("the token to join has what is shared, the Swarm's tokens, and where c
     swarm: TOKENS,
     peers: ["10.0.0.1:1324", "10.0.0.2:1324"],
   });
+});
+
+Deno.test("an image is sent to all others that have a cless, or to one, and each says what became of it", async () => {
+  assertEquals(await cluster().sendImage("golang-docker"), [
+    { node: "host-b", sent: true, failure: undefined },
+    { node: "host-c", sent: false, failure: "it does not answer" },
+  ]);
+  assertEquals((await cluster().sendImage("golang-docker", "host-b")).map(({ node }) => node), ["host-b"]);
+  for (const other of ["host-a", "an-older-one", "nobody"]) {
+    await assertRejects(() => cluster().sendImage("golang-docker", other), NotFound, `no other machine named ${other}`);
+  }
+  await assertRejects(() => cluster().sendImage("none"), ImageUnavailable, "the image none is not on this machine");
 });
 
 Deno.test("managers that do not answer are the operator's matter", async () => {

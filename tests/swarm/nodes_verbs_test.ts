@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { noNodes } from "./node_image.ts";
 import { type Node, Nodes } from "./nodes.ts";
 
@@ -44,6 +44,18 @@ Deno.test({ name: "machines are joined with what nodes and join print, and know 
   }
   const addresses = (await two.api("/v1/nodes")).map(({ cless }: { cless: { address: string } }) => cless.address);
   assertEquals(addresses, [`${first.address}:1324`, `${second.address}:1324`, `${third.address}:1400`]);
+
+  await first.load("golang-docker");
+  assertEquals(await first.cless("image", "send", "golang-docker", ...server), "node-2 has it now\nnode-3 has it now");
+  assertEquals(
+    await first.cless("image", "send", "golang-docker", "--node", "node-3", ...server),
+    "node-3 had it already",
+  );
+  const ids = await Promise.all(
+    nodes.all.map((node) => node.docker("image", "ls", "--no-trunc", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}")),
+  );
+  assertEquals(new Set(ids).size, 1, ids.join("; "));
+  await assertRejects(() => first.cless("image", "send", "nothing", ...server), Error, "is not on this machine");
 
   await second.cless("token", "rotate", "--server", `http://${second.address}:1323`);
   const tokens = await Promise.all(nodes.all.map(({ dataDir }) => Deno.readTextFile(`${dataDir}/admin-token`)));

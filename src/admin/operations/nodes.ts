@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { Conflict } from "../../control/deploy_error.ts";
 import type { Cluster, ClusterNode } from "../../control/cluster.ts";
-import { json } from "../body.ts";
+import { check, strict } from "../../control/schema/check.ts";
+import { json, readJson } from "../body.ts";
 import type { Collaborators } from "../collaborators.ts";
 import { tagged } from "../operation.ts";
 
@@ -41,6 +42,25 @@ const nodeView = z.strictObject({
   }],
 });
 
+const imageBody = strict({
+  image: z.string().min(1).max(500).meta({
+    description: "The name of an image of this machine",
+    examples: ["golang-docker"],
+  }),
+  node: z.string().min(1).max(253).optional().meta({
+    description: "The hostname of the only machine that is to get it",
+  }),
+}).meta({ id: "ImageBody" });
+
+const sentView = z.strictObject({
+  node: z.string().meta({ description: "Its hostname" }),
+  sent: z.boolean().meta({ description: "Whether it was missing there; false if it was there, or is not" }),
+  failure: z.string().optional().meta({ description: "Why it is not there; missing if it is" }),
+}).meta({ id: "SentImage" });
+
+/** What became of an image that was sent to a node, in JSON. */
+export type SentImageJson = z.output<typeof sentView>;
+
 /** A node in JSON. */
 export type NodeJson = z.output<typeof nodeView>;
 
@@ -71,6 +91,21 @@ export function nodeOperations({ cluster }: Collaborators) {
       },
       errors: ["conflict", "store_unavailable"],
       run: async () => json({ token: await known(cluster).joinToken() }),
+    }),
+    operation({
+      id: "sendImage",
+      route: "POST /v1/nodes/images",
+      scope: "deploy",
+      summary: "Send an image of this machine to the others on which cless runs",
+      description: "For images that no registry has. The answer comes when all are done.",
+      body: { schema: imageBody, example: { image: "golang-docker" } },
+      answers: { 200: { description: "What became of it on each of them", schema: z.array(sentView) } },
+      errors: ["not_found", "conflict", "image_unavailable", "unsupported_type", "store_unavailable"],
+      run: async ({ request }) => {
+        const { image, node } = check(imageBody, await readJson(request));
+        const sent: z.input<typeof sentView>[] = [...await known(cluster).sendImage(image, node)];
+        return json(sent);
+      },
     }),
   ];
 }

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { OperatorError } from "../../../src/base/errors.ts";
+import { ImageUnavailable } from "../../../src/control/deploy_error.ts";
 import type { Cluster, ClusterNode } from "../../../src/control/cluster.ts";
 import { good, newAdmin } from "../kit.ts";
 
@@ -19,7 +20,16 @@ const NODE: ClusterNode = {
 };
 
 function clusterOf(nodes: readonly ClusterNode[], spreadToken = () => Promise.resolve()): Cluster {
-  return { nodes: () => Promise.resolve(nodes), joinToken: () => Promise.resolve("cless-join-x"), spreadToken };
+  const sendImage: Cluster["sendImage"] = (image, to) => {
+    if (image === "none") return Promise.reject(new ImageUnavailable("the image none is not on this machine"));
+    return Promise.resolve([{ node: to ?? "all", sent: true, failure: undefined }]);
+  };
+  return {
+    sendImage,
+    nodes: () => Promise.resolve(nodes),
+    joinToken: () => Promise.resolve("cless-join-x"),
+    spreadToken,
+  };
 }
 
 Deno.test("the nodes are shown with the cless on them, and without one where there is none", async () => {
@@ -69,4 +79,18 @@ Deno.test("a new token of the owner is for all machines", async () => {
   const { ask } = await newAdmin({ cluster: clusterOf([], () => Promise.resolve(void spread++)) });
   assertEquals((await ask("POST", "/v1/tokens/rotate")).status, 200);
   assertEquals(spread, 1);
+});
+
+Deno.test("an image is sent by its name, to all nodes or to one", async () => {
+  const { ask, tokens } = await newAdmin({ cluster: clusterOf([]) });
+  const send = (body: unknown, token?: string) =>
+    ask("POST", "/v1/nodes/images", { body, ...(token ? { token } : {}) });
+  assertEquals(await good(send({ image: "golang-docker" }, tokens.deploy)), [{ node: "all", sent: true }]);
+  assertEquals(await good(send({ image: "golang-docker", node: "two" })), [{ node: "two", sent: true }]);
+  const refused = async (answer: Promise<Response>) => [(await answer).status, (await (await answer).json()).code];
+  assertEquals(await refused(send({ image: "none" })), [422, "image_unavailable"]);
+  assertEquals(await refused(send({ node: "two" })), [400, "invalid"]);
+  assertEquals(await refused(send({ image: "golang-docker" }, tokens.read)), [403, "forbidden"]);
+  const alone = await newAdmin();
+  assertEquals(await refused(alone.ask("POST", "/v1/nodes/images", { body: { image: "x" } })), [409, "conflict"]);
 });
