@@ -16,7 +16,7 @@ import { NodeWall } from "./docker/swarm/node_wall.ts";
 import type { PeerAnswer, PeerMessage, Peers } from "./docker/swarm/peers.ts";
 import { SwarmRegistrations } from "./docker/swarm/registrations.ts";
 import { ImageArchives } from "./docker/swarm/image_archives.ts";
-import { type EngineCarrier, RemoteEngine, SharedEngine } from "./docker/swarm/remote_engine.ts";
+import { RemoteEngine, SharedEngine } from "./docker/swarm/remote_engine.ts";
 import type { SwarmApi, SwarmInfo } from "./docker/swarm/swarm_api.ts";
 import { SharedInstances } from "./docker/swarm/shared_instances.ts";
 import { SwarmStore } from "./docker/swarm/state/swarm_store.ts";
@@ -31,10 +31,10 @@ import { peerApi } from "./peers/api.ts";
 import { PeerCluster } from "./peers/cluster.ts";
 import { openIdentity, type PeerIdentity } from "./peers/identity.ts";
 import { ImageExchange } from "./peers/image_exchange.ts";
+import { Managers } from "./peers/managers.ts";
 import { Members } from "./peers/members.ts";
 import type { NodeStatus } from "./peers/messages.ts";
 import { PeerClient } from "./peers/peer_client.ts";
-import { PeerAway } from "./peers/peer_error.ts";
 import type { SharedToken } from "./peers/shared_token.ts";
 
 const log = logger("swarm");
@@ -103,7 +103,7 @@ export async function openSwarm(
     const identity = await openIdentity(dataDir.path);
     const addresses = new Map<string, Endpoint>();
     const client = new PeerClient(identity, addresses, clock);
-    const asked = info.isManager ? caller : new RemoteEngine(anyOf(config.managers, client));
+    const asked = info.isManager ? caller : new RemoteEngine(new Managers(config.managers, client));
     const swarm = new SwarmCalls(asked);
     const { nodeId } = info;
     const usualEndpoint = { hostname: info.nodeAddress, port: PEER_PORT };
@@ -155,30 +155,6 @@ function freeEndpoint(usual: Endpoint, listening: readonly Listening[]): Endpoin
 
 async function refreshTokens(tokens: Pick<Tokens, "refresh">): Promise<void> {
   await tokens.refresh().catch((error) => log.warning("cannot take over tokens", { reason: messageOf(error) }));
-}
-
-/** Asks the cless of one manager after the other, beginning with the one that has answered last. */
-function anyOf(managers: readonly Endpoint[], client: PeerClient): EngineCarrier {
-  let first = 0;
-  const tryAll = async <T>(ask: (manager: Endpoint) => Promise<T>): Promise<T> => {
-    const errors: string[] = [];
-    for (let at = first; at < first + managers.length; at++) {
-      const place = at % managers.length;
-      try {
-        const answer = await ask(managers[place]!);
-        first = place;
-        return answer;
-      } catch (error) {
-        if (!(error instanceof PeerAway)) throw error;
-        errors.push(messageOf(error));
-      }
-    }
-    throw new PeerAway(errors.join("; "));
-  };
-  return {
-    ask: (request, options) => tryAll((manager) => client.askAt(manager, "engine", request, options)),
-    open: (request, signal) => tryAll((manager) => client.openAt(manager, "engine-stream", request, signal)),
-  };
 }
 
 function peersOf(members: Members, client: PeerClient): Peers {

@@ -151,8 +151,8 @@ export class PeerClient implements Disposable {
   /** @throws {PeerAway} If no cless on that node is known. */
   #addressOf(nodeId: string): Endpoint {
     const endpoint = this.#addresses.get(nodeId);
-    if (endpoint === undefined) throw new PeerAway(`no cless is known on the node ${nodeId}`);
-    return endpoint;
+    if (endpoint !== undefined) return endpoint;
+    throw new PeerAway(`no cless is known on the node ${nodeId}`, { isUnsent: true });
   }
 
   /** Sends a message over a connection, and keeps that for later ones if it can be used again. */

@@ -1,12 +1,21 @@
+/** What is known about a {@linkcode PeerAway}. */
+interface PeerAwayOptions extends ErrorOptions {
+  readonly isSilent?: boolean;
+  readonly isUnsent?: boolean;
+}
+
 /** A peer does not answer, or its answer breaks off: nobody knows whether it has done what it was asked. */
 export class PeerAway extends Error {
   override readonly name = "PeerAway";
   /** Whether it says nothing at all. Else the connection could not be made, or has ended. */
   readonly isSilent: boolean;
+  /** Whether the message was certainly not sent. */
+  readonly isUnsent: boolean;
 
-  constructor(message: string, { isSilent = false, ...options }: ErrorOptions & { readonly isSilent?: boolean } = {}) {
+  constructor(message: string, options: PeerAwayOptions = {}) {
     super(message, options);
-    this.isSilent = isSilent;
+    this.isSilent = options.isSilent ?? false;
+    this.isUnsent = options.isUnsent ?? false;
   }
 }
 

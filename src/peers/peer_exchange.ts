@@ -50,11 +50,12 @@ export async function connectPeer(
     if (made !== undefined && !signal.aborted) return new Connection(made);
     end();
     signal.throwIfAborted();
-    throw new PeerAway(`the cless at ${where} does not answer within ${CONNECT_MS / 1000} s`);
+    throw new PeerAway(`the cless at ${where} does not answer within ${CONNECT_MS / 1000} s`, { isUnsent: true });
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof PeerAway) throw error;
-    throw new PeerAway(`the cless at ${where} cannot be reached: ${plainMessageOf(error)}`, { cause: error });
+    const message = `the cless at ${where} cannot be reached: ${plainMessageOf(error)}`;
+    throw new PeerAway(message, { cause: error, isUnsent: true });
   } finally {
     signal.removeEventListener("abort", end);
   }
