@@ -56,6 +56,10 @@ const FIELDS: Readonly<Record<Field, readonly [description: string, ...examples:
   readOnly: ["Whether the app can write only into its volumes and /tmp, which is in memory"],
   user: ["The user that the app runs as, USER or USER:GROUP, in place of the image's user", "1000:1000"],
   runtime: ["The engine's runtime for the container, in place of its default", "runsc"],
+  placement: [
+    "On which machines of a Swarm instances run: on one by its name, on those with certain labels, or spread evenly over the values of a label",
+    { labels: { disk: "fast" }, spread: "room" },
+  ],
   domains: ["Whole hostnames that lead to the service besides its own", ["shop.example.org"]],
   revisionHistory: ["How many revisions without traffic or tag are retained; 20 by default"],
   wake: [

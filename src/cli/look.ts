@@ -385,7 +385,8 @@ function costFacts(cost: NonNullable<ServiceJson["cost"]>): Fact[] {
 }
 
 function templateFacts({ limits = {}, template }: Limited, showEnv: boolean): (Fact | false)[] {
-  const { env, secretEnv = {}, volumes = [], command = [], readiness, liveness, capabilities, ...fields } = template;
+  const { env, secretEnv = {}, volumes = [], command = [], readiness, liveness, capabilities, placement, ...fields } =
+    template;
   const names = Object.keys(env).join(", ");
   return [
     ...Object.entries(fields).filter(([name]) => !Object.hasOwn(limits, name)).map((
@@ -396,11 +397,20 @@ function templateFacts({ limits = {}, template }: Limited, showEnv: boolean): (F
     ...Object.entries(capabilities ?? {}).map(([change, names]): Fact | false =>
       names.length > 0 && [`capabilities ${change}`, names.join(", ")]
     ),
+    ...placementFacts(placement),
     command.length > 0 && ["command", command.map(valueText).join(" ")],
     !showEnv && names !== "" && ["env", names],
     ...Object.entries(showEnv ? env : {}).map(([name, value]): Fact => [`env ${name}`, valueText(value)]),
     ...Object.entries(secretEnv).map(([name, secret]): Fact => [`env ${name}`, `the secret ${secret}`]),
     ...volumes.map(({ source, path, readOnly }): Fact => [`volume ${path}`, source + (readOnly ? ", read-only" : "")]),
+  ];
+}
+
+function placementFacts({ labels = {}, node, spread }: TemplateJson["placement"] = {}): (Fact | false)[] {
+  const machines = [...(node === undefined ? [] : [node]), ...Object.entries(labels).map((label) => label.join("="))];
+  return [
+    machines.length > 0 && ["machines", machines.join(", ")],
+    spread !== undefined && ["spread over", spread],
   ];
 }
 

@@ -15,6 +15,10 @@ export interface TemplateChange {
   readonly liveness: Readonly<Record<string, unknown>>;
   /** Capabilities to add or drop. An added one is removed from those to drop, and a dropped one from those to add. */
   readonly capabilities: NonNullable<TemplateJson["capabilities"]>;
+  /** The changed fields of `placement`, apart from its labels; empty for no change. */
+  readonly placement: Readonly<Record<string, unknown>>;
+  /** Labels of machines to add to `placement`. */
+  readonly nodeLabels: Readonly<Record<string, string>>;
   readonly env: Readonly<Record<string, string>>;
   /** Variables to set to the values of secrets. */
   readonly secretEnv: Readonly<Record<string, string>>;
@@ -50,6 +54,7 @@ export function mergeChange(
     ...change.fields,
     ...(Object.keys(change.liveness).length === 0 ? {} : { liveness: { ...before.liveness, ...change.liveness } }),
     ...capabilitiesAfter(before.capabilities, change.capabilities),
+    ...placementAfter(before.placement, change),
     // A variable has either a value or a secret: the new one replaces the old one.
     env: { ...without(before.env ?? {}, [...change.unsetEnv, ...Object.keys(change.secretEnv)]), ...change.env },
     secretEnv: {
@@ -58,6 +63,17 @@ export function mergeChange(
     },
     volumes: [...(before.volumes ?? []).filter(({ path }) => !paths.has(path)), ...change.volumes],
     ...serviceFields(service, change),
+  };
+}
+
+function placementAfter(
+  before: TemplateJson["placement"] = {},
+  { nodeLabels, placement }: Pick<TemplateChange, "nodeLabels" | "placement">,
+): { placement?: unknown } {
+  const hasLabels = Object.keys(nodeLabels).length > 0;
+  if (Object.keys(placement).length === 0 && !hasLabels) return {};
+  return {
+    placement: { ...before, ...placement, ...(hasLabels ? { labels: { ...before.labels, ...nodeLabels } } : {}) },
   };
 }
 

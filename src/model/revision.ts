@@ -1,5 +1,4 @@
 import { type Capabilities, type ContainerDefaults, DROPPED, withDefaults } from "./isolation.ts";
-import type { NodeRules } from "./node_rules.ts";
 import { isServiceName } from "./service.ts";
 import type { RevisionTemplate } from "./template.ts";
 
@@ -15,7 +14,8 @@ type SameAsTemplate =
   | "maxInstances"
   | "liveness"
   | "user"
-  | "runtime";
+  | "runtime"
+  | "placement";
 
 /** What a container is started from, and its limits. It never changes; a change makes another revision. */
 export interface Revision extends Pick<RevisionTemplate, SameAsTemplate> {
@@ -58,8 +58,6 @@ export interface Revision extends Pick<RevisionTemplate, SameAsTemplate> {
   readonly capabilities: Capabilities;
   /** Whether the container can write only into its volumes and /tmp. */
   readonly readOnly: boolean;
-  /** On which machines of a Swarm its instances run; missing for any. */
-  readonly placement?: NodeRules;
 }
 
 /** What tells a revision from all others, and whose it is. */

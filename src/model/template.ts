@@ -1,5 +1,6 @@
 import { defined } from "./defined.ts";
 import type { Capabilities } from "./isolation.ts";
+import { canonicalRules, type NodeRules } from "./node_rules.ts";
 
 /** A folder in a container, which outlives the container. */
 export interface Volume {
@@ -53,6 +54,8 @@ export interface RevisionTemplate {
   readonly user?: string;
   /** The engine's runtime for the container, such as `runsc`; missing for the engine's default. */
   readonly runtime?: string;
+  /** On which machines of a Swarm instances run; missing for any. */
+  readonly placement?: NodeRules;
 }
 
 /** A template without its defaults, for {@linkcode canonicalTemplate}. */
@@ -100,6 +103,7 @@ export function canonicalTemplate(input: TemplateInput): RevisionTemplate {
     readOnly: input.readOnly || undefined, // left out when false, as in stored templates that are older than the field
     user: input.user,
     runtime: input.runtime,
+    placement: input.placement && canonicalRules(input.placement),
     hangAfter: input.hangAfter,
     hibernateAfter: input.hibernateAfter,
   }));

@@ -113,7 +113,7 @@ apiTest("every flag of deploy sets its field", DEPLOYS, async (api) => {
     ],
     ...["--liveness-path", "/up", "--liveness-every", "5s", "--unset", "volume", "--no-wait"],
     ...["--user", "1000:1000", "--read-only", "--cap-drop", "ALL", "--cap-add", "NET_RAW", "--cap-add", "CAP_CHOWN"],
-    ...["--runtime", "runsc", "--renew"],
+    ...["--runtime", "runsc", "--renew", "--node", "alpha", "--node-label", "disk=fast", "--spread", "room"],
   ];
   assertEquals((await api.run("deploy", "web", ...flags)).code, 0);
   assertEquals(api.sent(`${PUT}?wait=false&renew=true`), {
@@ -144,6 +144,7 @@ apiTest("every flag of deploy sets its field", DEPLOYS, async (api) => {
     readOnly: true,
     capabilities: { add: ["NET_RAW", "CHOWN"], drop: ["ALL"] },
     runtime: "runsc",
+    placement: { node: "alpha", labels: { disk: "fast" }, spread: "room" },
   });
 });
 

@@ -338,6 +338,7 @@ apiTest("describe shows what a container may do", {
       readOnly: true,
       user: "1000",
       runtime: "runsc",
+      placement: { node: "alpha", labels: { disk: "fast" }, spread: "room" },
     },
   },
 }, async (api) => {
@@ -345,6 +346,7 @@ apiTest("describe shows what a container may do", {
   for (const line of ["capabilities drop: ALL, CHOWN", "readOnly: true", "user: 1000", "runtime: runsc"]) {
     assert(lines.includes(line), line);
   }
+  for (const line of ["machines: alpha, disk=fast", "spread over: room"]) assert(lines.includes(line), line);
   assert(!lines.some((line) => line.startsWith("capabilities add")));
 });
 

@@ -14,6 +14,8 @@ const NOTHING: TemplateChange = {
   fields: {},
   liveness: {},
   capabilities: { add: [], drop: [] },
+  placement: {},
+  nodeLabels: {},
   env: {},
   secretEnv: {},
   unsetEnv: [],
@@ -166,4 +168,17 @@ Deno.test({
     const { message } = await assertRejects(() => readEnvFile("/nowhere/prod.env"), OperatorError);
     assertEquals(message, "cannot read /nowhere/prod.env: No such file or directory");
   },
+});
+
+Deno.test("rules for machines are added to those that a service has", () => {
+  const before = { ...LATEST, placement: { node: "alpha", labels: { disk: "fast" } } };
+  const after = (change: Partial<TemplateChange>) =>
+    mergeChange(before, undefined, { ...NOTHING, ...change })["placement"];
+  assertEquals(after({}), before.placement);
+  assertEquals(after({ placement: { spread: "room" }, nodeLabels: { room: "2" } }), {
+    node: "alpha",
+    labels: { disk: "fast", room: "2" },
+    spread: "room",
+  });
+  assertEquals(after({ unset: ["placement"], placement: { node: "beta" } }), { node: "beta" });
 });

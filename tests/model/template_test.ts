@@ -41,6 +41,7 @@ const FULL: RevisionTemplate = canonicalTemplate({
   readOnly: true,
   user: "1000",
   runtime: "runsc",
+  placement: { node: "alpha", labels: { disk: "fast", room: "2" }, spread: "room" },
 });
 
 const record = fc.dictionary(fc.string(), fc.string(), { noNullPrototype: true });
@@ -70,6 +71,7 @@ const input: fc.Arbitrary<TemplateInput> = fc.record({
   readOnly: fc.boolean(),
   user: fc.string(),
   runtime: fc.string(),
+  placement: fc.record({ node: fc.string(), labels: record, spread: fc.string() }, { requiredKeys: [] }),
 }, { requiredKeys: ["image"] });
 
 /** The same with the keys of every object, and the volumes, in reverse order. */
@@ -113,7 +115,7 @@ Deno.test("an image alone gets the defaults", () => {
 
 Deno.test("given fields are kept", () => {
   assertEquals(FULL.stopAfter, Infinity);
-  assertEquals(Object.keys(FULL).length, 24);
+  assertEquals(Object.keys(FULL).length, 25);
   assertEquals(canonicalTemplate(FULL), FULL);
 });
 
@@ -170,6 +172,9 @@ Deno.test("every other difference changes the text", () => {
     { capabilities: { add: ["CHOWN", "NET_RAW"], drop: [] } },
     { user: "1001" },
     { runtime: "runc" },
+    { placement: { node: "beta" } },
+    { placement: { labels: { disk: "fast" } } },
+    { placement: { spread: "disk" } },
   ];
   const texts = [FULL, ...others.map((other) => ({ ...FULL, ...other }))].map(textOf);
   assertEquals(new Set(texts).size, texts.length);
@@ -185,7 +190,7 @@ Deno.test("every other difference changes the text", () => {
         "memory",
         "cpus",
       ] as const,
-      ...["capabilities", "readOnly", "user", "runtime"] as const,
+      ...["capabilities", "readOnly", "user", "runtime", "placement"] as const,
     ]
   ) {
     const { [key]: _, ...rest } = FULL;
@@ -194,9 +199,9 @@ Deno.test("every other difference changes the text", () => {
 });
 
 Deno.test("a template without the fields of isolation has the text that it had before there were any", () => {
-  const plain = { image: "shop", readOnly: false, capabilities: { add: [], drop: [] } };
+  const plain = { image: "shop", readOnly: false, capabilities: { add: [], drop: [] }, placement: { labels: {} } };
   assertEquals(textOf(plain), textOf({ image: "shop" }));
-  assertEquals(/capabilities|readOnly"|user|runtime/.test(textOf(plain)), false);
+  assertEquals(/capabilities|readOnly"|user|runtime|placement/.test(textOf(plain)), false);
 });
 
 Deno.test("two texts are equal exactly if the templates are", () => {

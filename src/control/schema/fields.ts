@@ -154,6 +154,19 @@ export const runtime = z.string().regex(
   "must be the name of a runtime of the engine, such as runsc",
 );
 
+const nodeLabel = z.string().regex(
+  /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/,
+  "must be the name of a label of machines, such as disk",
+);
+const NODE_VALUE = "must be letters, digits and _ . : / -, with a letter or digit first";
+
+/** The machines of a Swarm on which instances run. */
+export const placement = strict({
+  node: z.string().regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,252}$/, "must be the name or the id of a machine").optional(),
+  labels: z.record(nodeLabel, z.string().regex(/^[a-zA-Z0-9][a-zA-Z0-9_.:\/-]{0,127}$/, NODE_VALUE)).optional(),
+  spread: nodeLabel.optional(),
+});
+
 /** A folder in a container, which outlives the container. */
 export const volume = strict({
   source: z.string().max(4096).refine(

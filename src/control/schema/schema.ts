@@ -47,6 +47,7 @@ const templateFields = {
   readOnly: z.boolean().optional(),
   user: field.user.optional(),
   runtime: field.runtime.optional(),
+  placement: field.placement.optional(),
 };
 
 /** A service's settings besides its template; missing ones stay as they are. */
@@ -202,7 +203,7 @@ const readCapability = (name: string) => name === "ALL" ? name : parseCapability
 function readTemplate(json: TemplateJson): TemplateInput {
   const { startTimeout, requestTimeout, clientTimeout, pauseAfter, hibernateAfter, stopAfter, hangAfter, ...rest } =
     json;
-  const { capabilities, liveness, memory, ...others } = rest;
+  const { capabilities, liveness, memory, placement, ...others } = rest;
   const read = (duration: string | undefined) => duration === undefined ? undefined : parseDuration(duration);
   return defined({
     ...others,
@@ -217,6 +218,7 @@ function readTemplate(json: TemplateJson): TemplateInput {
     memory: memory === undefined ? undefined : parseMemory(memory),
     capabilities: capabilities &&
       { add: capabilities.add.map(readCapability), drop: capabilities.drop.map(readCapability) },
+    placement: placement && defined(placement),
   });
 }
 
@@ -233,7 +235,7 @@ export function showServiceFields({ access, limits, ...others }: Partial<Service
 export function showTemplate(template: RevisionTemplate): TemplateJson {
   const { startTimeout, requestTimeout, clientTimeout, pauseAfter, hibernateAfter, stopAfter, hangAfter, ...rest } =
     template;
-  const { capabilities, cpus, liveness, memory, readiness, readOnly, user, runtime, ...others } = rest;
+  const { capabilities, cpus, liveness, memory, placement, readiness, readOnly, user, runtime, ...others } = rest;
   const show = (durationMs: number | undefined) => durationMs === undefined ? undefined : formatDuration(durationMs);
   return defined({
     ...others,
@@ -256,5 +258,6 @@ export function showTemplate(template: RevisionTemplate): TemplateJson {
     readOnly,
     user,
     runtime,
+    placement: placement && defined({ ...placement, labels: placement.labels && { ...placement.labels } }),
   });
 }

@@ -212,6 +212,10 @@ Deno.test("a user, a runtime and a read-only file system are said as the engine 
   const runtimes = ["", "-x", "/usr/bin/runc", "a b", "x".repeat(129)].map((runtime) => ({ runtime }));
   refused("runtime", "must be the name of a runtime", runtimes);
   accepted([{ readOnly: true }, { readOnly: false }]);
+  accepted([{ placement: {} }, { placement: { node: "alpha", labels: { "a.b": "fast:1/2" }, spread: "room" } }]);
+  refused("placement.node", "must be the name or the id of a machine", [{ placement: { node: "a==b" } }]);
+  refused("placement.labels.disk", "must be letters, digits", [{ placement: { labels: { disk: "a b" } } }]);
+  refused("placement.spread", "must be the name of a label", [{ placement: { spread: "" } }]);
   refused("readOnly", "must be true or false", [{ readOnly: "yes" }]);
 });
 

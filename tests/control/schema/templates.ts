@@ -71,6 +71,13 @@ const input: fc.Arbitrary<TemplateInput> = fc.record({
   readOnly: fc.boolean(),
   user: fc.constantFrom("1000", "app:staff"),
   runtime: fc.constantFrom("runc", "runsc"),
+  placement: fc.record({
+    node: fc.constantFrom("alpha", "zlysolm3z4svauf3pwe0wmauq"),
+    labels: fc.dictionary(fc.constantFrom("disk", "room", "a.b"), fc.constantFrom("fast", "2"), {
+      noNullPrototype: true,
+    }),
+    spread: fc.constantFrom("disk", "room"),
+  }, { requiredKeys: [] }),
 }, { requiredKeys: ["image"] });
 
 /** Any valid template. */
