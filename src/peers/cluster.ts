@@ -73,7 +73,8 @@ export class PeerCluster implements Cluster {
     if (sent === undefined) {
       throw new ImageUnavailable(`the image ${image} is not on this machine`, { reason: "not_found" });
     }
-    return sent.map(({ nodeId, ...outcome }) => ({ node: names.get(nodeId) ?? nodeId, ...outcome }));
+    return sent.map(({ nodeId, ...outcome }) => ({ node: names.get(nodeId) ?? nodeId, ...outcome }))
+      .sort((a, b) => a.node < b.node ? -1 : 1);
   }
 
   async spreadToken(): Promise<void> {
