@@ -354,21 +354,23 @@ export class Deployer {
     running.pull = undefined;
     const { imageId, digest: imageDigest, pulled } = found;
     const content = { template, imageId, imageDigest, pulled, secretVersions: this.#secretVersions(template) };
-    const planned = { name, input, options, begun, content, number: this.#nextNumber(name) };
     const { wait } = options;
     const start = wait ? "instead" : "never";
-    if (this.#plan(planned).change?.addRevision === undefined) {
-      return await this.#commit(planned, { made: [], start, signal });
+    const numbered = () => this.#numbered({ name, input, options, begun, content, number: this.#nextNumber(name) });
+    let deploy = await numbered();
+    for (; this.#plan(deploy).change?.addRevision === undefined; deploy = await numbered()) {
+      const deployed = await this.#commit(deploy, { made: [], start, signal }, false);
+      if (deployed !== undefined) return deployed;
     }
-    const deploy = { ...planned, number: await this.#options.store.reserveNumber(name, planned.number) };
-    const { revision, change } = this.#plan(deploy);
-    if (change?.addRevision === undefined) return await this.#commit(deploy, { made: [], start, signal });
+    const { revision } = this.#plan(deploy);
     running.revision = revision.name;
     this.#noteTried(deploy);
     this.#trials.warnOfOthers(revision);
     if (found.hasHealthCheck) this.#trials.noteHealthCheck(revision, this.#declared.get(name)?.revisions ?? []);
     // Its pool is made when a request needs it, since most services sleep.
-    if (!wait && needsNoPreparation(revision.template)) return await this.#commit(deploy, { made: [], start, signal });
+    if (!wait && needsNoPreparation(revision.template)) {
+      return (await this.#commit(deploy, { made: [], start, signal }))!;
+    }
     using onFailure = new DisposableStack();
     const pool = onFailure.adopt(await publisher.newPool(revision), (pool) => publisher.discard(pool));
     const hasVolumes = revision.template.volumes.length > 0;
@@ -378,7 +380,7 @@ export class Deployer {
     running.isHandingOver = hasVolumes;
     const deployed = await this.#commit(deploy, { made: [pool], start: wait && hasVolumes ? "always" : start, signal });
     onFailure.move();
-    return deployed;
+    return deployed!;
   }
 
   async #begin(name: string, input: DeployInput, { ifMatch }: PlanOptions): Promise<ServiceRecord | undefined> {
@@ -406,12 +408,24 @@ export class Deployer {
     return plan;
   }
 
-  /** Plans a deploy again, and commits the plan. */
-  #commit(deploy: Deploy, options: HandoverOptions): Promise<Deployed> {
+  /** Reserves the number of the new revision, if a deploy needs one in the present state. */
+  async #numbered(deploy: Deploy): Promise<Deploy> {
+    if (this.#plan(deploy).change?.addRevision === undefined) return deploy;
+    return { ...deploy, number: await this.#options.store.reserveNumber(deploy.name, deploy.number) };
+  }
+
+  /**
+   * Plans a deploy again, and commits the plan.
+   *
+   * @param mayAdd Whether it may have a new revision. If it needs one because another process has deployed meanwhile, but
+   * may not have one, nothing is committed, and the result is `undefined`.
+   */
+  #commit(deploy: Deploy, options: HandoverOptions, mayAdd = true): Promise<Deployed | undefined> {
     const { name } = deploy;
     return this.#onNewest(name, async () => {
       options.signal.throwIfAborted();
       const { revision, change } = this.#plan(deploy);
+      if (change?.addRevision !== undefined && !mayAdd) return undefined;
       if (change === undefined) {
         for (const pool of options.made) this.#options.publisher.discard(pool); // another process has deployed the same
         const service = this.#declared.service(name)!;

@@ -137,6 +137,9 @@ export class SwarmStore extends LocalRecords implements Store {
     try {
       stored = await this.#alter(name, async (shared) => {
         checkGeneration(name, shared.service?.generation, expectedGeneration);
+        if (addRevision !== undefined && shared.revisions.includes(addRevision.name)) {
+          throw new StaleError(`there is a revision ${addRevision.name} already`);
+        }
         const kept = shared.revisions.filter((revision) => !removeRevisions.includes(revision));
         const revisions = [...kept, ...addRevision === undefined ? [] : [addRevision.name]];
         const next = { ...shared, service, revisions, history: [history, ...shared.history] };

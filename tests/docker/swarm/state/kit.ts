@@ -77,6 +77,8 @@ export interface OpenOptions {
   /** Whether nothing listens, as before the program has read the replica. Otherwise, changes are taken over at once. */
   readonly deaf?: boolean;
   readonly api?: HinderedApi;
+  /** The replica, if it is open already. */
+  readonly replica?: SqliteStore;
 }
 
 /** A test with a Swarm of three managers; what was opened is closed in the end. */
@@ -94,9 +96,9 @@ export function swarmTest(name: string, fn: (world: World) => Promise<void>): vo
       const folderOf = (node: string) => `${folder}/${node}`;
       await fn({
         ...{ swarm, clock, time, folderOf },
-        async open(node = "a", { api = new HinderedApi(swarm.api(node)), deaf = false } = {}) {
+        async open(node = "a", { api = new HinderedApi(swarm.api(node)), deaf = false, ...options } = {}) {
           await Deno.mkdir(folderOf(node), { recursive: true });
-          const replica = SqliteStore.open(folderOf(node));
+          const replica = options.replica ?? SqliteStore.open(folderOf(node));
           const store = opened.use(new SwarmStore({ api, owner: OWNER, replica, clock, now: () => time.now }));
           await store.start();
           const told: ForeignChange[] = [];

@@ -130,6 +130,23 @@ swarmTest(
   },
 );
 
+swarmTest(
+  "a deploy that was to change only settings makes a revision, and tries it, if another node has deployed meanwhile",
+  async (world) => {
+    const [a, b] = [await start(world, "a"), await start(world, "b")];
+    await a.scene.deployer.deploy("app", input("one"), AT_ONCE);
+    await untilSplit(b, "app.localhost", { "app-00001": 100 });
+    b.api.loses = () => true;
+    await a.scene.deployer.deploy("app", input("two"), AT_ONCE);
+    const deployed = b.scene.deployer.deploy("app", input("one", { service: { maintenance: "Soon" } }), WAITING);
+    await until(() => b.scene.trials.length === 1);
+    b.scene.trials[0]!.succeed();
+    const { hasNewRevision, revision, service } = await deployed;
+    assertEquals([hasNewRevision, revision.name, service.maintenance], [true, "app-00003", "Soon"]);
+    await untilSplit(a, "app.localhost", { "app-00003": 100 });
+  },
+);
+
 swarmTest("changes that ask for a generation get that one or are stale, whichever node is asked", async (world) => {
   const [a, b] = [await start(world, "a"), await start(world, "b")];
   await a.scene.deployer.deploy("app", input("one"), AT_ONCE);

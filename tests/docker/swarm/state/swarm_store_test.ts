@@ -72,6 +72,9 @@ swarmTest("of two changes at the same time one wins, and the other one is stale 
   for (const store of [a.store, b.store]) {
     await assertRejects(() => store.change(creation), StaleError, "golang is there already");
     await assertRejects(() => store.delete("golang", 1, entryOf("golang", 9)), StaleError, "it is at 2, and not at 1");
+    const name = store.revisions("golang").at(-1)!.name;
+    const again = { ...deployAfter(one), addRevision: { ...revisionOf("golang", 9), name } };
+    await assertRejects(() => store.change(again), StaleError, `there is a revision ${name} already`);
     await assertRejects(() => store.delete("none", 1, entryOf("none", 9)), StaleError, "is not there any more");
   }
 });
@@ -467,6 +470,38 @@ swarmTest("what is changed in the Swarm while the replica cannot be written is i
   await untilThere(b.replica, "golang", 2);
   await until(() => b.store.secretVersions().length === 1);
   assertEquals(sharedIn(a.replica), sharedIn(b.replica));
+});
+
+swarmTest("a successor has what was changed while it took over, by its predecessor and by others", async (world) => {
+  const [old, b] = [await world.open("a"), await world.open("b")];
+  const creation = creationOf("golang");
+  await old.store.change(creation);
+  await untilThere(b.replica, "golang", 1);
+  // A change is under way when the database is sealed.
+  const reached = Promise.withResolvers<void>();
+  const sealed = Promise.withResolvers<void>();
+  old.api.before = (call) => {
+    if (call === "setConfigLabels") reached.resolve();
+    return call === "setConfigLabels" ? sealed.promise : undefined;
+  };
+  const deploy = deployAfter(creation);
+  const changed = old.store.change(deploy);
+  await reached.promise;
+  old.replica.seal();
+  const successor = await world.open("a", { replica: SqliteStore.openNext(world.folderOf("a")) });
+  assertEquals(successor.store.service("golang")?.generation, 1);
+  sealed.resolve();
+  await changed;
+  await untilThere(successor.replica, "golang", 2);
+  await b.store.addToken(TOKEN);
+  await until(() => successor.store.tokens().length === 1);
+  successor.replica.install();
+  await successor.store.change(changeAfter(deploy));
+  successor.replica.confirm();
+  old.store[Symbol.dispose]();
+  await untilThere(b.replica, "golang", 3);
+  await until(() => b.store.history("golang", 9).length === 3);
+  assertEquals(sharedIn(successor.replica), sharedIn(b.replica));
 });
 
 swarmTest("configs of others in the same Swarm are left alone", async (world) => {
