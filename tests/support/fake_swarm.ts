@@ -2,6 +2,7 @@ import type { LogLine, LogOptions } from "../../src/docker/engine_api.ts";
 import { EngineError } from "../../src/docker/engine_error.ts";
 import { hasEnded } from "../../src/docker/swarm/swarm_json.ts";
 import type {
+  LeavingTask,
   SwarmApi,
   SwarmConfig,
   SwarmEvent,
@@ -50,6 +51,8 @@ export class FakeSwarm {
   startMs = 0;
   /** The node on which tasks are placed at once that do not run yet, if any. */
   assign: string | undefined;
+  /** The tasks whose containers have not ended yet, though their services have been removed. */
+  leaving: LeavingTask[] = [];
   /** If set, tasks end in this way and never run. */
   refusal: { readonly state: "rejected" | "failed"; readonly error: string; readonly exitCode?: number } | undefined;
   /** The hooks of the nodes' engines: what happens to their containers. */
@@ -162,6 +165,7 @@ export class FakeSwarm {
       info: () => this.#do(() => this.#info(nodeId)),
       nodes: () => this.#do(() => [...this.#nodes.values()]),
       createService: (body) => this.#do(() => this.#createService(structuredClone(body) as ServiceBody)),
+      leaving: () => this.#do(() => [...this.leaving]),
       tasks: (filter) => this.#do(() => this.#list(filter)),
       removeService: (name) => this.#do(() => this.#removeService(name)),
       configs: (label) => this.#do(() => [...this.#configs.values()].filter((config) => hasLabel(config, label))),

@@ -55,6 +55,9 @@ export interface SwarmTask {
   readonly startedAt: number | undefined;
 }
 
+/** A task without a service: its container is being ended. */
+export type LeavingTask = Pick<SwarmTask, "labels" | "nodeId">;
+
 /** A small record in the Swarm's own store: its name is unique, its data never changes, its labels do. */
 export interface SwarmConfig {
   readonly id: string;
@@ -90,6 +93,8 @@ export interface SwarmApi {
   /** Resolves with its id. @throws {EngineError} `conflict` if there is a service of that name. */
   createService(body: unknown): Promise<string>;
   tasks(filter: TaskFilter): Promise<SwarmTask[]>;
+  /** The tasks of an owner that have not ended yet, though their services have been removed. */
+  leaving(owner: string): Promise<LeavingTask[]>;
   /** Does nothing if it is gone. Its container ends a second later. */
   removeService(nameOrId: string): Promise<void>;
   /** Those with a label. @param label `key` or `key=value`. */

@@ -5,7 +5,16 @@ import { EngineError, kindOf } from "../engine_error.ts";
 import { jsonLines } from "../engine_json.ts";
 import { logLines, logQuery } from "../logs/log_answer.ts";
 import { type Ask, type EngineCaller, type Kinds, parseAnswer, queryJson } from "../socket_client.ts";
-import type { SwarmApi, SwarmConfig, SwarmEvent, SwarmInfo, SwarmNode, SwarmTask, TaskFilter } from "./swarm_api.ts";
+import type {
+  LeavingTask,
+  SwarmApi,
+  SwarmConfig,
+  SwarmEvent,
+  SwarmInfo,
+  SwarmNode,
+  SwarmTask,
+  TaskFilter,
+} from "./swarm_api.ts";
 import {
   type ApiConfig,
   type ApiEvent,
@@ -16,6 +25,7 @@ import {
   configOf,
   eventOf,
   infoOf,
+  leavingOf,
   nodeOf,
   taskOf,
 } from "./swarm_json.ts";
@@ -64,6 +74,11 @@ export class SwarmCalls implements SwarmApi {
       if (other === undefined || other.Version.Index < task.Version.Index) newest.set(task.ServiceID, task);
     }
     return services.map((service) => taskOf(service, newest.get(service.ID)));
+  }
+
+  async leaving(owner: string): Promise<LeavingTask[]> {
+    const wanted = { label: [`${LABEL.owner}=${owner}`] };
+    return leavingOf(await this.#get<ApiTask[]>(`/tasks?filters=${queryJson(wanted)}`));
   }
 
   async removeService(nameOrId: string): Promise<void> {

@@ -1,4 +1,4 @@
-import type { SwarmConfig, SwarmEvent, SwarmInfo, SwarmNode, SwarmTask } from "./swarm_api.ts";
+import type { LeavingTask, SwarmConfig, SwarmEvent, SwarmInfo, SwarmNode, SwarmTask } from "./swarm_api.ts";
 
 // The parts of Swarm's JSON that cless uses.
 
@@ -46,6 +46,8 @@ export interface ApiTask {
   readonly ServiceID: string;
   readonly Slot?: number;
   readonly NodeID?: string;
+  readonly DesiredState?: string;
+  readonly Spec?: { readonly ContainerSpec?: { readonly Labels?: Labels | null } };
   readonly Status: {
     readonly State: string;
     readonly Timestamp?: string;
@@ -120,6 +122,20 @@ export function taskOf({ ID, Spec, Version }: ApiService, task: ApiTask | undefi
     exitCode: ENDED.includes(State) && State !== "rejected" ? ContainerStatus?.ExitCode : undefined,
     startedAt: State === "running" && Timestamp !== undefined ? Date.parse(Timestamp) : undefined,
   };
+}
+
+/** Those of the tasks that have not ended yet, though their services have been removed. */
+export function leavingOf(tasks: readonly ApiTask[]): LeavingTask[] {
+  return tasks.filter(({ DesiredState, Status }) => DesiredState === "remove" && !isOver({ state: Status.State }))
+    .map(({ NodeID, Spec }) => ({ labels: Spec?.ContainerSpec?.Labels ?? {}, nodeId: NodeID || undefined }));
+}
+
+/**
+ * Whether nothing of a task runs any more, for certain. A day after its node was lost, Swarm calls a task orphaned,
+ * though its container may still run behind a cable that is cut, say.
+ */
+export function isOver({ state }: Pick<SwarmTask, "state">): boolean {
+  return hasEnded({ state }) && state !== "orphaned";
 }
 
 /** Whether a task has ended, or can never run. */

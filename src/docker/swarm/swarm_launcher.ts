@@ -24,8 +24,8 @@ import type { Homes } from "./homes.ts";
 import type { PeerAnswer, PeerMessage, Peers } from "./peers.ts";
 import { placementOf, takesTasks } from "./placement.ts";
 import { serviceBody, slotName, swarmProblem, volumesIn } from "./service_spec.ts";
-import type { SwarmApi, SwarmTask } from "./swarm_api.ts";
-import { hasEnded } from "./swarm_json.ts";
+import type { LeavingTask, SwarmApi, SwarmTask } from "./swarm_api.ts";
+import { hasEnded, isOver } from "./swarm_json.ts";
 import { originAt, type TaskEngine } from "./task_engine.ts";
 import type { VolumeNodes } from "./volume_nodes.ts";
 
@@ -550,11 +550,14 @@ export class SwarmLauncher implements Launcher, Sharing {
   async #isFirst(id: string, sources: readonly string[]): Promise<boolean> {
     if (sources.length === 0) return true;
     const { owner, swarm } = this.#parts;
-    const tasks = await swarm.tasks({ owner });
+    const [tasks, leaving] = await Promise.all([swarm.tasks({ owner }), swarm.leaving(owner)]);
+    const has = ({ labels }: LeavingTask) => volumesIn(labels).some((source) => sources.includes(source));
     const { order = Infinity } = tasks.find(({ name }) => name === id) ?? {};
-    return tasks.every((task) =>
-      task.order >= order || hasEnded(task) || volumesIn(task.labels).every((source) => !sources.includes(source))
-    );
+    if (tasks.some((task) => task.order < order && !isOver(task) && has(task))) return false;
+    const held = leaving.filter(has);
+    if (held.length === 0) return true;
+    const nodes = new Set((await swarm.nodes()).map(({ id }) => id));
+    return held.every(({ nodeId = "" }) => !nodes.has(nodeId)); // on a node that was removed from the Swarm, nothing runs
   }
 
   /** Does something with an instance that nobody uses. @throws {NotNow} When another cless uses it meanwhile. */
@@ -684,8 +687,7 @@ class NodeLost extends ContainerGone {}
  * @param isHeard Whether Swarm hears from its node; `undefined` if there is none.
  */
 function mayRunUnheard(task: SwarmTask, isHeard: boolean | undefined): boolean {
-  const isOver = hasEnded(task) && task.state !== "orphaned"; // which is what Swarm calls it after a day
-  return isHeard === false && !isOver && volumesIn(task.labels).length > 0;
+  return isHeard === false && !isOver(task) && volumesIn(task.labels).length > 0;
 }
 
 /** @param origin Missing while it does not run. */

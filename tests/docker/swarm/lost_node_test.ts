@@ -2,7 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { Sequence } from "../../../src/docker/network/addresses.ts";
 import { Homes } from "../../../src/docker/swarm/homes.ts";
 import type { PeerMessage, Peers } from "../../../src/docker/swarm/peers.ts";
-import { type ApiNode, nodeOf } from "../../../src/docker/swarm/swarm_json.ts";
+import { type ApiNode, type ApiTask, leavingOf, nodeOf } from "../../../src/docker/swarm/swarm_json.ts";
 import { SwarmLauncher, type SwarmLauncherParts } from "../../../src/docker/swarm/swarm_launcher.ts";
 import { VolumeNodes } from "../../../src/docker/swarm/volume_nodes.ts";
 import type { Revision } from "../../../src/model/revision.ts";
@@ -121,6 +121,33 @@ Deno.test("an instance with a volume is replaced once its node was removed from 
   rig.swarm.removeNode("node2");
   assertEquals((await rig.launcher.list()).map(({ state }) => state), ["ended"]);
   assertEquals(await rig.clock.until(rig.launch(WITH_VOLUME)), { origin: "http://10.0.0.1:61000" });
+});
+
+Deno.test("a volume is free only once the container that had it has ended, though its service is gone", async () => {
+  const rig = new Rig();
+  rig.swarm.leaving = [{ nodeId: "node2", labels: { "cless.volumes": "other\ndata" } }];
+  let isDone = false;
+  const launched = rig.launch(WITH_VOLUME).finally(() => isDone = true);
+  await rig.clock.advance(5000);
+  assertEquals([isDone, rig.swarm.tasks], [false, []]);
+  rig.swarm.leaving = [{ nodeId: "node3", labels: { "cless.volumes": "data" } }]; // a node that is gone for good
+  assertEquals(await rig.clock.until(launched), { origin: "http://10.0.0.1:61000" });
+});
+
+Deno.test("tasks without a service are leaving until they have ended", () => {
+  const task = (desired: string, state: string): ApiTask => ({
+    ...{ ID: `${desired} ${state}`, Version: { Index: 1 }, ServiceID: "1", NodeID: "node1", DesiredState: desired },
+    ...{ Status: { State: state }, Spec: { ContainerSpec: { Labels: { task: `${desired} ${state}` } } } },
+  });
+  const tasks = [
+    ...[task("running", "running"), task("remove", "running"), task("remove", "shutdown"), task("remove", "orphaned")],
+    ...[task("remove", "starting"), task("shutdown", "shutdown")],
+  ];
+  assertEquals(leavingOf(tasks), [
+    { nodeId: "node1", labels: { task: "remove running" } },
+    { nodeId: "node1", labels: { task: "remove orphaned" } },
+    { nodeId: "node1", labels: { task: "remove starting" } },
+  ]);
 });
 
 for (const [state, isReady] of Object.entries({ ready: true, unknown: true, down: false, disconnected: false })) {
