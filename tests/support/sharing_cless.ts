@@ -22,7 +22,8 @@ export class SharingCless {
   readonly shared: SharedInstances;
   readonly adoption: Adoption;
   readonly reconciler: Reconciler;
-  readonly pool: InstancePool;
+  pool: InstancePool;
+  readonly #clock: Clock;
 
   constructor(access: Omit<SwarmAccess, "wall">, revision: Revision, clock: Clock, asking: Asking) {
     this.nodeId = access.info.nodeId;
@@ -44,8 +45,13 @@ export class SharingCless {
     this.adoption = new Adoption(Object.assign(launcher, { found() {} }), clock, 1000);
     this.reconciler = new Reconciler(launcher, fleet, this.adoption, clock);
     this.shared = new SharedInstances(fleet, launcher, this, clock, () => void this.reconciler.refresh());
-    const newId = (revision: Revision) => engine.newId(revision, fleet);
-    this.pool = new InstancePool(revision, { clock, executor: this.executor, fleet, maxPending: 100, newId });
+    this.#clock = clock;
+    this.pool = this.#newPool(revision);
+  }
+
+  /** Serves another revision from now on. Nothing must run of the one before. */
+  usePool(revision: Revision): void {
+    this.pool = this.#newPool(revision);
   }
 
   async start(): Promise<void> {
@@ -69,13 +75,20 @@ export class SharingCless {
     return lease.instance.id;
   }
 
-  async sleepHere(): Promise<boolean> {
-    await this.pool.sleep(30_000);
-    return true;
+  async sleepHere(service: string): Promise<boolean> {
+    const isKnown = service === this.pool.revision.service;
+    if (isKnown) await this.pool.sleep(30_000);
+    return isKnown;
   }
 
   /** Sends a request to an app. */
   ask(_origin: string): Promise<void> {
     return Promise.resolve();
+  }
+
+  #newPool(revision: Revision): InstancePool {
+    const { engine, executor, fleet } = this;
+    const newId = (revision: Revision) => engine.newId(revision, fleet);
+    return new InstancePool(revision, { clock: this.#clock, executor, fleet, maxPending: 100, newId });
   }
 }

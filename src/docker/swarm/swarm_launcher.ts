@@ -408,7 +408,7 @@ export class SwarmLauncher implements Launcher, Sharing {
     });
     const sources = volumes.map(({ source }) => source);
     for (;;) {
-      await this.#untilFree(id, sources, deadline);
+      await this.#untilFree(id, revision.service, sources, deadline);
       try {
         this.#heard.delete(id); // of an earlier instance of this name
         const serviceId = await swarm.createService(body);
@@ -534,10 +534,14 @@ export class SwarmLauncher implements Launcher, Sharing {
     return nodes.filter((_, index) => has[index]);
   }
 
-  /** Waits until no other instance has one of these volumes. */
-  async #untilFree(id: string, sources: readonly string[], deadline: number): Promise<void> {
+  /**
+   * Waits until no other instance has one of these volumes. If one has, it is of another revision of the service, and a
+   * deploy has ended it here already: the others are asked to do so too.
+   */
+  async #untilFree(id: string, service: string, sources: readonly string[], deadline: number): Promise<void> {
     const { clock } = this.#parts;
-    while (!await this.#isFirst(id, sources)) {
+    for (let asked = false; !await this.#isFirst(id, sources); asked = true) {
+      if (!asked) this.sleepElsewhere(service);
       if (clock.now() >= deadline) throw new Error(`another instance does not let go of a volume that ${id} needs`);
       await delay(clock, LOOK_MS);
     }

@@ -155,19 +155,22 @@ clusterTest("a volume binds all instances to the node that had it first", 2, asy
   assertEquals([first, second].map(({ origin }) => new URL(origin).hostname), ["10.0.0.2", "10.0.0.2"]);
 });
 
-clusterTest("two instances with one volume never run at the same time", 2, async (cluster) => {
+clusterTest("two services with one volume never run at the same time", 2, async (cluster) => {
   const [one, two] = cluster.all;
   const volumes = [{ source: "data", path: "/data", readOnly: false }];
-  const old = one!.engine.launcher.launch({ id: FIRST, revision: { ...SHARED, volumes } });
-  const other = { ...SHARED, name: "app-00002", volumes };
-  const next = two!.engine.launcher.launch({ id: `cless-${OWNER}-app-00002-s0`, revision: other });
-  await cluster.clock.until(Promise.any([old, next]));
-  await cluster.clock.advance(5000);
-  assertEquals(cluster.swarm.tasks.length, 1);
-  const [{ name } = { name: "" }] = cluster.swarm.tasks;
+  const mine = { ...SHARED, service: "mine", name: "mine-00001", volumes };
+  const yours = { ...SHARED, service: "yours", name: "yours-00001", volumes };
+  const launches = [
+    one!.engine.launcher.launch({ id: "cless-mine-00001-s0", revision: mine }),
+    two!.engine.launcher.launch({ id: "cless-yours-00001-s0", revision: yours }),
+  ];
+  await cluster.clock.until(Promise.any(launches));
+  await cluster.clock.advance(1000);
+  const [{ name } = { name: "" }, ...others] = cluster.swarm.tasks;
+  assertEquals(others, []);
   await cluster.all.find(({ engine }) => engine.launcher.isOurs(name))!.engine.launcher.stop(name);
-  await cluster.clock.until(Promise.all([old, next]));
-  assertEquals(cluster.swarm.tasks.length, 1);
+  await cluster.clock.until(Promise.all(launches));
+  assertEquals(cluster.swarm.tasks.map((task) => task.name === name), [false]);
 });
 
 clusterTest(
@@ -389,8 +392,21 @@ clusterTest("an operator's sleep ends the instances of all cless, whichever deci
   await cluster.clock.advance(100);
   const home = one!.engine.launcher.isOurs(FIRST) ? one! : two!;
   const other = home === one ? two! : one!;
-  const slept = Promise.all([other.sleepHere(), other.engine.launcher.sleepElsewhere("app")]);
+  const slept = Promise.all([other.sleepHere("app"), other.engine.launcher.sleepElsewhere("app")]);
   assertEquals(await cluster.clock.until(slept), [true, true]);
   await settle();
   assertEquals([one!.states, two!.states, cluster.swarm.tasks], [{}, {}, []]);
+});
+
+clusterTest("a new revision gets the volume of the old one, whichever cless decides about that", 2, async (cluster) => {
+  const [one, two] = cluster.all;
+  const revision = { ...SHARED, volumes: [{ source: "data", path: "/data", readOnly: false }] };
+  for (const cless of cluster.all) cless.usePool(revision);
+  assertEquals(await two!.serve(), FIRST);
+  await cluster.clock.advance(100);
+  assertEquals([one!.engine.launcher.isOurs(FIRST), two!.engine.launcher.isOurs(FIRST)], [false, true]);
+  await cluster.clock.until(one!.pool.suspend(1000)); // as a deploy does
+  const next = { ...revision, name: "app-00002" };
+  await cluster.clock.until(one!.engine.launcher.launch({ id: "cless-app-00002-s0", revision: next }));
+  assertEquals(cluster.swarm.tasks.map(({ name, nodeId }) => [name, nodeId]), [["cless-app-00002-s0", "node2"]]);
 });
