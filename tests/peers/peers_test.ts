@@ -89,8 +89,7 @@ netTest("a stranger with another certificate is refused, and gets no secret", as
   assertEquals(seen, []);
 });
 
-netTest("a server with a valid certificate for its address is still no peer", async () => {
-  // The certificate is trusted, but the name in it is not the one that clients ask for.
+netTest("the certificate is for the name of peers alone, and for no address", async () => {
   await using peer = new TestPeer(identity);
   const { hostname, port } = peer.endpoint;
   const tcp = await Deno.connect({ hostname, port });
@@ -123,6 +122,20 @@ peerTest("after ten wrong secrets an address is told to wait, and the right one 
   }
   await assertRejects(() => other.ask(NODE, "status", null), PeerRefused, "Too many wrong secrets");
   assertEquals(await client.ask(NODE, "status", null), STATUS);
+});
+
+peerTest("strangers who connect and say nothing, or no TLS, keep nobody waiting", {
+  handlers: { status: () => Promise.resolve(STATUS) },
+}, async (client, { endpoint: { hostname, port } }) => {
+  const strangers = await Promise.all(Array.from({ length: 50 }, () => Deno.connect({ hostname, port })));
+  try {
+    for (const stranger of strangers.slice(25)) {
+      await stranger.write(new TextEncoder().encode("GET / HTTP/1.1\r\n\r\n"));
+    }
+    assertEquals(await client.ask(NODE, "status", null), STATUS);
+  } finally {
+    for (const stranger of strangers) stranger.close();
+  }
 });
 
 peerTest("a message that the peer does not know is refused with its version, and other paths are not there", {
