@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { delay } from "../../src/base/async.ts";
 import { systemClock } from "../../src/base/clock.ts";
+import { build } from "../support/docker.ts";
 import { until } from "../support/until.ts";
 import { Cluster } from "./cluster.ts";
 import { noNodes } from "./node_image.ts";
@@ -87,3 +88,53 @@ Deno.test({ name: "without a quorum, what runs is served, and changes are refuse
   for (let n = 0; n < 10; n++) assertEquals((await cluster.cless(1).get("app")).status, 200);
   assertEquals((await cluster.cless(1).api("/v1/services")).map(({ name }: { name: string }) => name), ["app"]);
 });
+
+/** Says how often it was started with its volume. */
+const COUNTER = `
+import http.server, os
+path = "/data/starts"
+starts = int(open(path).read()) + 1 if os.path.exists(path) else 1
+open(path, "w").write(str(starts))
+class App(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = str(starts).encode()
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+http.server.ThreadingHTTPServer(("", 8080), App).serve_forever()
+`;
+
+Deno.test(
+  { name: "an instance with a volume stays on its node when that is cut off, and never runs twice", ignore },
+  async () => {
+    await using _image = await build(
+      "swarm-counter-docker",
+      `FROM python-docker\nUSER 0\nENTRYPOINT ["python3", "-u", "-c", ${JSON.stringify(COUNTER)}]`,
+    );
+    await using cluster = await Cluster.start({ images: ["swarm-counter-docker"] });
+    // A volume is made on the node of the cless that starts its service first.
+    const volumes = [{ source: "data", path: "/data" }];
+    await deploy(cluster, "app", { image: "swarm-counter-docker", volumes, startTimeout: "5s" }, 3);
+    await until(async () => (await nodesOf(cluster, 1, "app")).join() === "3");
+    assertEquals((await cluster.cless(1).get("app")).text, "1");
+    /** How many containers of the service run on each node. */
+    const running = () =>
+      Promise.all(cluster.nodes.all.map(async (node) => {
+        const ids = await node.docker("ps", "--quiet", "--filter", "label=cless.service=app");
+        return ids.split("\n").filter(Boolean).length;
+      }));
+    await cluster.node(3).partition();
+    const during = await cluster.cless(1).get("app");
+    assert(during.status >= 500, during.text);
+    assertEquals(await running(), [0, 0, 1]);
+    await cluster.node(3).heal();
+    // Swarm ends the container of the node that it had lost, which takes 10 s: the app does not listen to SIGTERM.
+    await until(async () => {
+      const [first, second, third] = await running();
+      assertEquals([first, second, third! <= 1], [0, 0, true]);
+      return (await cluster.cless(1).get("app")).status === 200;
+    });
+    assertEquals(await running(), [0, 0, 1]);
+  },
+);
