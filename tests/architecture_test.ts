@@ -62,10 +62,12 @@ function wrongArrow(from: string, to: string): string | undefined {
   if (levelOf(target) <= levelOf(source)) return `${arrow}: imports go down`;
   if (source === "cli" && target === "cless" && from !== "src/cli/serve.ts") return `${arrow}: only serve may`;
   if (target === "compose" && source !== "cless") return `${arrow}: only cless.ts may`;
-  if (source === "cli" && target === "docker" && !/^src\/cli\/(doctor|join)\.ts$/.test(from)) {
+  if (source === "cli" && target === "docker" && !/^src\/cli\/(doctor(_swarm)?|join)\.ts$/.test(from)) {
     return `${arrow}: only doctor and join may`;
   }
-  if (source === "cli" && target === "peers" && from !== "src/cli/join.ts") return `${arrow}: only join may`;
+  if (source === "cli" && target === "peers" && !/^src\/cli\/(doctor_swarm|join)\.ts$/.test(from)) {
+    return `${arrow}: only doctor and join may`;
+  }
   if (target === "edge" && !/^src\/cli\/(https(_\w+)?|doctor)\.ts$/.test(from)) {
     return `${arrow}: only https and doctor may`;
   }
@@ -203,7 +205,7 @@ Deno.test("an arrow that goes up or to the side is found", () => {
     ["src/compose.ts", "./cli/serve.ts", "imports go down"],
     ["src/cli/serve.ts", "../../main.ts", "imports go down"],
     ["src/cli/serve.ts", "../docker/check.ts", "only doctor and join may"],
-    ["src/cli/serve.ts", "../peers/client.ts", "only join may"],
+    ["src/cli/serve.ts", "../peers/client.ts", "only doctor and join may"],
     ["src/compose.ts", "./cless.ts", "imports go down"],
     ["src/cli/doctor.ts", "../cless.ts", "only serve may"],
     ["src/cli/serve.ts", "../compose.ts", "only cless.ts may"],

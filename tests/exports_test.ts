@@ -63,6 +63,8 @@ const EXPORTED_FOR_TESTS: Record<string, string> = {
   "src/pool/state.ts observe": "a long load is simulated without a pool",
   "src/docker/swarm/node_wall.ts rulesFor": "the rules are tested without a firewall",
   "src/peers/identity.ts makeIdentity": "peers are tested without a data-dir",
+  "src/cli/doctor_swarm.ts peerFindings": "what is said of a peer is tested without one",
+  "src/docker/swarm/checks.ts swarmFindings": "what is said of a Swarm is tested without one",
   "src/peers/members.ts observe": "what a reading means is tested without a Swarm",
   "src/fleet/memory_budget.ts SHIM_BYTES": "it counts for every container of a test",
   "src/fleet/memory_budget.ts relieve": "the decision is tested without a clock",

@@ -23,6 +23,7 @@ import { defaultStorage, upstreamIn } from "../edge/foreground.ts";
 import { Machine } from "../edge/machine.ts";
 import { type Listener, listenerOn, remedyOf } from "../edge/ports.ts";
 import { edgeStatus } from "../edge/status.ts";
+import { examineSwarm } from "./doctor_swarm.ts";
 import { flag } from "./flags.ts";
 import { misspelledVariables, serve } from "./serve.ts";
 import { printResult, type Verb } from "./verb.ts";
@@ -83,6 +84,7 @@ async function examine(config: Config, memoryBytes: number): Promise<Finding[]> 
     attempt("disk", () => checkDisk(choice.api)),
     attempt("networks", () => checkLeftovers(choice.api, isDataDirInUse)),
     attempt("isolation", () => checkIsolation(config, choice.api)),
+    attempt("swarm", () => checkMachines(config, choice.socket)),
   ]);
   const swap = await checkSwap(config, choice?.api, memoryBytes);
   choice?.api[Symbol.dispose]();
@@ -120,6 +122,13 @@ function checkVariables(names: readonly string[]): Finding[] {
     fact: `the variable ${name} sets nothing`,
     remedy: `did you mean ${nearest}?`,
   }));
+}
+
+/** @param socket The path of the engine's socket, if that is used. */
+async function checkMachines(config: Config, socket: string | undefined): Promise<Finding[]> {
+  if (config.engine !== "swarm") return [];
+  if (socket === undefined) throw new Error("--engine swarm needs the socket of the Docker engine");
+  return await examineSwarm(config, socket);
 }
 
 async function attempt<T>(check: string, examine: () => Promise<T>): Promise<T | Finding> {

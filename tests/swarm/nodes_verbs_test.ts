@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { ROOT } from "../support/sources.ts";
 import { noNodes } from "./node_image.ts";
 import { type Node, Nodes } from "./nodes.ts";
 
@@ -13,6 +14,12 @@ async function rowsOf(node: Node): Promise<Row[]> {
     const [name, , role, state, cless, instances] = line.split(/ {2,}/);
     return [name!, role!, state!, cless!, instances!];
   });
+}
+
+/** What doctor finds on a node, whatever its exit code is. */
+async function findingsOf(node: Node, flags: readonly string[]): Promise<{ check: string; state: string }[]> {
+  const script = `cd "$1" && shift && deno run -A main.ts doctor --json "$@" || true`;
+  return JSON.parse(await node.exec("sh", "-c", script, "sh", ROOT.pathname, ...flags));
 }
 
 /** The flags that `cless join` has printed. */
@@ -56,6 +63,21 @@ Deno.test({ name: "machines are joined with what nodes and join print, and know 
   );
   assertEquals(new Set(ids).size, 1, ids.join("; "));
   await assertRejects(() => first.cless("image", "send", "nothing", ...server), Error, "is not on this machine");
+
+  const examined = await Promise.all([
+    findingsOf(first, ["--engine", "swarm"]),
+    findingsOf(second, flagsIn(asWorker)),
+  ]);
+  for (const findings of examined) {
+    const wanted = ["swarm", "managers", "heartbeat", "ports", "peers", "clocks"];
+    assertEquals(
+      findings.filter(({ check }) => wanted.includes(check)).map(({ check, state }) => `${check} ${state}`),
+      [
+        ...["swarm ok", "managers warning", "heartbeat warning", "ports ok"],
+        ...["peers ok", "peers ok"],
+      ],
+    );
+  }
 
   await second.cless("token", "rotate", "--server", `http://${second.address}:1323`);
   const tokens = await Promise.all(nodes.all.map(({ dataDir }) => Deno.readTextFile(`${dataDir}/admin-token`)));

@@ -44,14 +44,17 @@ export class SwarmRegistrations {
     this.#now = now;
   }
 
-  /** All registrations of the owner. The revision is another one after each renewal. @throws {EngineError} */
-  async list(): Promise<(Facts & { readonly revision: number })[]> {
+  /**
+   * All registrations of the owner. The revision is another one after each renewal; `seenAt` is when that was, ms since
+   * 1970, by the clock of who renewed it. @throws {EngineError}
+   */
+  async list(): Promise<(Facts & { readonly revision: number; readonly seenAt: number })[]> {
     const configs = (await this.#swarm.configs(`${LABELS.kind}=${KIND}`))
       .filter(({ labels }) => labels[LABELS.owner] === this.#owner);
     this.#listed = new Map(configs.map((config) => [config.name, config]));
     return configs.map(({ labels, version: revision }) => ({
       ...{ nodeId: labels[LABELS.node] ?? "", address: labels[LABELS.address] ?? "" },
-      ...{ version: labels[LABELS.version] ?? "", revision },
+      ...{ version: labels[LABELS.version] ?? "", revision, seenAt: Number(labels[LABELS.seen] ?? 0) },
     }));
   }
 

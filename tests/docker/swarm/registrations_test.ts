@@ -23,8 +23,10 @@ Deno.test("a registration is a config with all that is known in its labels", asy
     "cless.version": "1.0.0",
     "cless.seen": "12",
   });
-  const [{ revision, ...facts }] = await registrations.list() as [Awaited<ReturnType<typeof registrations.list>>[0]];
-  assertEquals(facts, FACTS);
+  const [{ revision, seenAt, ...facts }] = await registrations.list() as [
+    Awaited<ReturnType<typeof registrations.list>>[0],
+  ];
+  assertEquals([facts, seenAt], [FACTS, 12]);
   await registrations.put(FACTS);
   assertEquals((await registrations.list())[0]?.revision === revision, false);
 });

@@ -1,0 +1,143 @@
+import type { Endpoint } from "../../model/host.ts";
+import { parseEndpoint } from "../../model/host.ts";
+import type { Finding } from "../checks.ts";
+import { type EngineCaller, parseAnswer } from "../socket_client.ts";
+import type { SwarmNode } from "./swarm_api.ts";
+import { SwarmCalls } from "./swarm_calls.ts";
+import { type Membership, membershipOf, swarmInvitation } from "./swarm_join.ts";
+
+const NANO_PER_MS = 1e6;
+/** With it, a node that is lost is noticed after about 3 s; with Docker's own 5 s, after 11 s. */
+const GOOD_HEARTBEAT_MS = 1000;
+/** Where the nodes of a Swarm talk to each other: https://docs.docker.com/engine/swarm/swarm-tutorial/ */
+const GOSSIP_PORT = 7946;
+
+/** `GET /swarm` */
+interface ApiSwarm {
+  readonly Spec?: { readonly Dispatcher?: { readonly HeartbeatPeriod?: number } };
+}
+
+/** What {@linkcode checkSwarm} asks. */
+export interface SwarmChecked {
+  /** This machine's engine. */
+  readonly engine: EngineCaller;
+  /** A manager's engine, for a worker; missing if none is known. */
+  readonly manager: EngineCaller | undefined;
+  /** Whether something accepts connections there. */
+  readonly connects: (endpoint: Endpoint) => Promise<boolean>;
+}
+
+/** What is known of a Swarm. */
+interface SwarmFacts {
+  readonly own: string;
+  readonly nodes: readonly SwarmNode[];
+  /** Where managers listen for nodes. */
+  readonly managers: readonly { readonly nodeId: string; readonly address: string }[];
+  readonly heartbeatMs: number;
+}
+
+/** Examines the Swarm that this machine is to be a node of, and the ways to its other nodes. @throws {EngineError} */
+export async function checkSwarm({ connects, engine, manager }: SwarmChecked): Promise<Finding[]> {
+  const membership = await membershipOf(engine);
+  const finding = membershipFinding(membership);
+  if (finding.state === "failed") return [finding];
+  const asked = membership.isManager ? engine : manager;
+  if (asked === undefined) {
+    const remedy = "name a manager with --manager, as cless join has printed it";
+    return [finding, {
+      check: "manager",
+      state: "failed",
+      fact: "no manager is known that this worker can ask",
+      remedy,
+    }];
+  }
+  const { nodeId: own } = await new SwarmCalls(engine).info();
+  const [nodes, { managers }, swarm] = await Promise.all([
+    new SwarmCalls(asked).nodes(),
+    swarmInvitation(asked),
+    asked.ask("GET", "/swarm"),
+  ]);
+  const period = parseAnswer<ApiSwarm>("/swarm", swarm).Spec?.Dispatcher?.HeartbeatPeriod ?? 0;
+  const facts = { own, nodes, managers, heartbeatMs: period / NANO_PER_MS };
+  return [finding, ...swarmFindings(facts), ...await checkPorts(facts, connects)];
+}
+
+function membershipFinding({ isManager, state }: Membership): Finding {
+  const check = "swarm";
+  if (state === "active") {
+    return { check, state: "ok", fact: `this machine is a ${isManager ? "manager" : "worker"} of a Swarm` };
+  }
+  const fact = state === "inactive"
+    ? "this machine is in no Swarm"
+    : `this machine is not rightly in a Swarm (${state})`;
+  const remedies: Partial<Record<Membership["state"], string>> = {
+    inactive: "begin one with docker swarm init, or enter that of another machine with cless join",
+    locked: "unlock it with docker swarm unlock",
+  };
+  return {
+    check,
+    state: "failed",
+    fact,
+    remedy: remedies[state] ?? "wait, or leave it with docker swarm leave --force",
+  };
+}
+
+/** What can be said of a Swarm without asking its machines. */
+export function swarmFindings({ heartbeatMs, nodes }: SwarmFacts): Finding[] {
+  const managers = nodes.filter(({ role }) => role === "manager").length;
+  const down = nodes.filter(({ isReady }) => !isReady).map(({ hostname }) => hostname);
+  const versions = new Set(nodes.map(({ engineVersion }) => engineVersion));
+  return [
+    managers % 2 === 0
+      ? {
+        ...{
+          check: "managers",
+          state: "warning",
+          fact: `the Swarm has ${managers} managers; an even number gains nothing`,
+        },
+        remedy: "have one, three or five: docker node promote NAME, or cless join --manager-node",
+      }
+      : { check: "managers", state: "ok", fact: `the Swarm has ${managers} manager${managers === 1 ? "" : "s"}` },
+    heartbeatMs > GOOD_HEARTBEAT_MS
+      ? {
+        ...{ check: "heartbeat", state: "warning" },
+        fact: `nodes say every ${heartbeatMs / 1000} s that they live, so a lost one is noticed late`,
+        remedy: "docker swarm update --dispatcher-heartbeat 1s",
+      }
+      : { check: "heartbeat", state: "ok", fact: `nodes say every ${heartbeatMs / 1000} s that they live` },
+    ...down.length === 0 ? [] : [{
+      ...{ check: "nodes", state: "warning" as const, fact: `the managers do not hear from ${down.join(", ")}` },
+      remedy: "start them, or remove them with docker node rm",
+    }],
+    ...versions.size < 2 ? [] : [{
+      ...{ check: "engines", state: "warning" as const },
+      fact: `the nodes have several versions of Docker: ${[...versions].sort().join(", ")}`,
+      remedy: "bring them to one",
+    }],
+  ];
+}
+
+/** Whether this machine reaches the others where Swarm needs it. */
+async function checkPorts(
+  { managers, nodes, own }: SwarmFacts,
+  connects: SwarmChecked["connects"],
+): Promise<Finding[]> {
+  const others = nodes.filter(({ id, isReady }) => id !== own && isReady);
+  const wanted = others.flatMap(({ address, hostname, id }) => [
+    { hostname, endpoint: { hostname: address, port: GOSSIP_PORT } },
+    ...managers.filter(({ nodeId }) => nodeId === id).map(({ address }) => ({
+      hostname,
+      endpoint: parseEndpoint(address),
+    })),
+  ]);
+  const reached = await Promise.all(wanted.map(({ endpoint }) => connects(endpoint)));
+  const missed = wanted.filter((_, at) => !reached[at]);
+  if (wanted.length === 0) return [];
+  if (missed.length === 0) {
+    return [{ check: "ports", state: "ok", fact: "the Swarm's ports of the other nodes can be reached" }];
+  }
+  return missed.map(({ endpoint: { port }, hostname }) => ({
+    ...{ check: "ports", state: "failed", fact: `port ${port}/tcp of ${hostname} cannot be reached` },
+    remedy: "open 2377/tcp, 7946/tcp, 7946/udp and 4789/udp between the machines",
+  }));
+}

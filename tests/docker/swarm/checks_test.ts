@@ -1,0 +1,102 @@
+import { assertEquals } from "@std/assert";
+import type { EngineCaller } from "../../../src/docker/socket_client.ts";
+import { checkSwarm, swarmFindings } from "../../../src/docker/swarm/checks.ts";
+import type { SwarmNode } from "../../../src/docker/swarm/swarm_api.ts";
+import { FakeClock } from "../../support/fake_clock.ts";
+import { FakeSwarm } from "../../support/fake_swarm.ts";
+
+const MANAGERS = [{ nodeId: "a", address: "10.0.0.1:2377" }];
+
+/** The nodes of a Swarm with these changes; the first ones are managers. */
+function nodes(...changes: Partial<SwarmNode>[]): readonly SwarmNode[] {
+  const swarm = new FakeSwarm(new FakeClock(), ["a", "b", "c"].slice(0, changes.length));
+  changes.forEach((change, at) => swarm.setNode(["a", "b", "c"][at]!, change));
+  return swarm.nodes;
+}
+
+/** The findings that are not good, in short. */
+function bad(facts: Partial<Parameters<typeof swarmFindings>[0]>): string[] {
+  return swarmFindings({ own: "a", nodes: nodes({}), managers: MANAGERS, heartbeatMs: 1000, ...facts })
+    .filter(({ state }) => state !== "ok").map(({ check, fact, state }) => `${state} ${check}: ${fact}`);
+}
+
+Deno.test("a Swarm of one or three managers that says often that it lives is well", () => {
+  assertEquals(bad({}), []);
+  assertEquals(bad({ nodes: nodes({}, {}, {}) }), []);
+  assertEquals(bad({ nodes: nodes({}, { role: "worker" }) }), []);
+});
+
+Deno.test("each thing that makes a Swarm slower to mend itself, or less sure, is a warning", () => {
+  assertEquals(bad({ nodes: nodes({}, {}) }), [
+    "warning managers: the Swarm has 2 managers; an even number gains nothing",
+  ]);
+  assertEquals(bad({ heartbeatMs: 5000 }), [
+    "warning heartbeat: nodes say every 5 s that they live, so a lost one is noticed late",
+  ]);
+  assertEquals(bad({ nodes: nodes({}, { role: "worker", isReady: false, engineVersion: "28.0" }) }), [
+    "warning nodes: the managers do not hear from host-b",
+    "warning engines: the nodes have several versions of Docker: 26.1.5, 28.0",
+  ]);
+});
+
+/** An engine that answers from a table. */
+function engineOf(answers: Record<string, unknown>): EngineCaller {
+  return {
+    ask: (method, path) => {
+      const answer = answers[`${method} ${path}`];
+      return answer === undefined ? Promise.reject(new Error(path)) : Promise.resolve(JSON.stringify(answer));
+    },
+    open: () => Promise.reject(new Error("it is not asked")),
+  };
+}
+
+const MANAGER = engineOf({
+  "GET /info": { Swarm: { LocalNodeState: "active", NodeID: "a", NodeAddr: "10.0.0.1", ControlAvailable: true } },
+  "GET /swarm": {
+    JoinTokens: { Worker: "w", Manager: "m" },
+    Spec: { Dispatcher: { HeartbeatPeriod: 1_000_000_000 } },
+  },
+  "GET /nodes": ["a", "b", "c"].map((ID, at) => ({
+    ID,
+    Spec: { Role: at === 2 ? "worker" : "manager", Availability: "active" },
+    Description: { Hostname: `host-${ID}`, Engine: { EngineVersion: "26.1.5" } },
+    Status: { State: "ready", Addr: `10.0.0.${at + 1}` },
+    ...(at === 2 ? {} : { ManagerStatus: { Leader: at === 0, Addr: `10.0.0.${at + 1}:2377` } }),
+  })),
+});
+
+Deno.test("the ports of Swarm are tried on all other nodes, and each that is closed is named", async () => {
+  const tried: string[] = [];
+  const findings = await checkSwarm({
+    ...{ engine: MANAGER, manager: undefined },
+    connects: ({ hostname, port }) => {
+      tried.push(`${hostname}:${port}`);
+      return Promise.resolve(hostname !== "10.0.0.3");
+    },
+  });
+  assertEquals(tried, ["10.0.0.2:7946", "10.0.0.2:2377", "10.0.0.3:7946"]);
+  assertEquals(findings.map(({ check, state }) => `${check} ${state}`), [
+    ...["swarm ok", "managers warning", "heartbeat ok"],
+    "ports failed",
+  ]);
+  assertEquals(findings.at(-1)?.fact, "port 7946/tcp of host-c cannot be reached");
+});
+
+Deno.test("a machine that is in no Swarm is told how to enter one, and a worker that it needs a manager", async () => {
+  const connects = () => Promise.resolve(true);
+  const stateOf = async (Swarm: unknown, manager?: EngineCaller) => {
+    const engine = engineOf({ "GET /info": { Swarm } });
+    const findings = await checkSwarm({ engine, manager, connects });
+    return findings.map(({ check, fact, state }) => `${state} ${check}: ${fact}`);
+  };
+  assertEquals(await stateOf({ LocalNodeState: "inactive" }), ["failed swarm: this machine is in no Swarm"]);
+  assertEquals(await stateOf({ LocalNodeState: "locked" }), [
+    "failed swarm: this machine is not rightly in a Swarm (locked)",
+  ]);
+  const worker = { LocalNodeState: "active", NodeID: "c", ControlAvailable: false };
+  assertEquals(await stateOf(worker), [
+    "ok swarm: this machine is a worker of a Swarm",
+    "failed manager: no manager is known that this worker can ask",
+  ]);
+  assertEquals((await stateOf(worker, MANAGER)).length, 4);
+});
