@@ -135,6 +135,7 @@ export function makeParts(
   const fleet = new Fleet();
   const predecessor = new Predecessor(fleet);
   const role: { now: Role } = { now: ROLES.owner };
+  const share = swarm?.members.share;
   const retiring = new RetiringPools(drainTimeoutMs);
   const services = new ServiceMap(retiring);
   const events = new EventLog(clock, Date.now);
@@ -211,7 +212,7 @@ export function makeParts(
         fleet,
         observer,
         maxPending: config.maxPending,
-        role,
+        ...{ role, share },
         visits: gaps.of(revision.service),
         ...(swarmEngine && { newId: (revision) => swarmEngine.newId(revision, fleet) }),
       });
@@ -244,7 +245,7 @@ export function makeParts(
     sealer: new Sealer(secrets),
     providers: new Providers(clock),
   };
-  const gates = new Gates({ clock, signIn });
+  const gates = new Gates({ clock, signIn, share });
 
   // What operators see and change.
   const publisher = new Publisher({

@@ -1,6 +1,7 @@
 import { Attempts } from "../base/attempts.ts";
 import type { Clock } from "../base/clock.ts";
 import { type AccessSettings, isOpen, isUnlimited, type RequestLimits } from "../model/access.ts";
+import type { Share } from "../model/share.ts";
 import type { Authenticator } from "./authenticator.ts";
 import { BasicAuth } from "./basic_auth.ts";
 import { ForwardAuthenticator } from "./forward_auth.ts";
@@ -22,6 +23,8 @@ export interface GatedService {
 export interface GatesOptions {
   readonly clock: Pick<Clock, "now" | "after">;
   readonly signIn: SignIn;
+  /** The part of this process in the requests; all if missing. */
+  readonly share?: { readonly now: Share } | undefined;
 }
 
 /** The gates of one service. */
@@ -54,9 +57,9 @@ export class Gates {
   readonly #kept = new Map<string, Kept>();
 
   constructor(options: GatesOptions) {
-    const { clock } = this.#options = options;
+    const { clock, share } = this.#options = options;
     this.#attempts = new Attempts(clock);
-    this.#rates = new RateLimiter(clock);
+    this.#rates = new RateLimiter(clock, share);
   }
 
   /** The gates of a service. They are the same objects as before if nothing has changed that concerns them. */

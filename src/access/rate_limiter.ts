@@ -1,6 +1,7 @@
 import type { Clock } from "../base/clock.ts";
 import { ClessError } from "../base/errors.ts";
 import { networkOf } from "../model/ip.ts";
+import { type Share, WHOLE } from "../model/share.ts";
 
 /** At most this many clients are remembered, of all services together. Each needs 110 to 140 bytes, so 14 MB in all. */
 const MAX_KEYS = 100_000;
@@ -23,18 +24,23 @@ export interface Rate {
 /**
  * Limits the rate of requests per client, by the Generic Cell Rate Algorithm (ITU-T Recommendation I.371, annex A, in
  * its form of virtual scheduling). It has the effect of a token bucket, with one number per client.
+ *
+ * If several processes take the requests, each admits its part of the rate and of the burst, but at least one request at
+ * once. What is remembered is the time until a bucket is full again, which is the same for all sizes of the part.
  */
 export class RateLimiter {
   readonly #clock: Pick<Clock, "now">;
   readonly #maxKeys: number;
+  readonly #share: { readonly now: Share };
   /** When each client's bucket is full again, clock ms. */
   readonly #fullAt = new Map<string, number>();
   /** The next client to be looked at; it goes round through all of them. */
   #hand = this.#fullAt.entries();
 
-  /** @param maxKeys How many clients are remembered at most. */
-  constructor(clock: Pick<Clock, "now">, maxKeys = MAX_KEYS) {
+  /** @param share The part of this process. @param maxKeys How many clients are remembered at most. */
+  constructor(clock: Pick<Clock, "now">, share: { readonly now: Share } = { now: WHOLE }, maxKeys = MAX_KEYS) {
     this.#clock = clock;
+    this.#share = share;
     this.#maxKeys = maxKeys;
   }
 
@@ -49,10 +55,12 @@ export class RateLimiter {
    * @param address The client's; missing if all clients of the service are to share its limit.
    * @throws {ClessError} `rate_limited` if it comes too early.
    */
-  take(service: string, { burst, requestsPerSecond }: Rate, address = ""): void {
+  take(service: string, rate: Rate, address = ""): void {
     const key = `${service} ${networkOf(address)}`;
     const now = this.#clock.now();
-    const intervalMs = 1000 / requestsPerSecond;
+    const { of } = this.#share.now;
+    const intervalMs = 1000 * of / rate.requestsPerSecond;
+    const burst = of === 1 ? rate.burst : Math.max(1, rate.burst / of);
     const known = this.#fullAt.get(key);
     // At most the time that an empty bucket needs: requests may have been counted at a lower rate before.
     const fullAt = known === undefined ? now : Math.min(Math.max(known, now), now + burst * intervalMs);

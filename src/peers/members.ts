@@ -2,6 +2,7 @@ import type { Clock } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import { type Endpoint, parseEndpoint } from "../model/host.ts";
+import { type Share, WHOLE } from "../model/share.ts";
 import type { Handlers, PeerFacts } from "./messages.ts";
 import type { PeerClient } from "./peer_client.ts";
 
@@ -85,6 +86,7 @@ export class Members {
   #own: PeerFacts;
   #known: Known = new Map();
   #live: readonly string[];
+  readonly #share = { now: WHOLE };
   #isRenewing = false;
   #stopTimer: () => void = () => {};
 
@@ -98,6 +100,11 @@ export class Members {
   /** The nodes with a live cless, this one included, sorted. */
   get live(): readonly string[] {
     return this.#live;
+  }
+
+  /** The part of this process in the requests that all take; `now` is always the present one. */
+  get share(): { readonly now: Share } {
+    return this.#share;
   }
 
   /** This process, and the others that live, sorted by their nodes. */
@@ -191,6 +198,7 @@ export class Members {
     const live = [...known.values()].filter(isLive);
     this.#known = known;
     this.#live = [own, ...live.map(({ nodeId }) => nodeId)].sort();
+    this.#share.now = { place: this.#live.indexOf(own), of: this.#live.length };
     for (const [nodeId, endpoint] of addresses) {
       if (this.#live.includes(nodeId)) continue;
       addresses.delete(nodeId);

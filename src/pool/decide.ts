@@ -1,9 +1,11 @@
 import { ClessError } from "../base/errors.ts";
 import { isAsleep } from "../model/instance_state.ts";
 import type { Revision } from "../model/revision.ts";
+import { type Share, slotsOf, WHOLE } from "../model/share.ts";
 import { backgroundBackoffMs, crashLoop, HEALTHY_MS, requestBackoffMs } from "./start_backoff.ts";
 import {
   comingCount,
+  isComing,
   isServing,
   isShrinkable,
   leastCount,
@@ -38,6 +40,8 @@ export interface Means {
   readonly tenure: Tenure;
   /** Whether memory can be moved to disk now. */
   readonly canHibernate: boolean;
+  /** The share of this process in every instance; all if missing. */
+  readonly share?: Share;
 }
 
 const ALL_MEANS: Means = { tenure: "all", canHibernate: true };
@@ -69,12 +73,14 @@ export interface Decision {
 class Moment {
   readonly now: number;
   readonly canHibernate: boolean;
+  readonly share: Share;
   /** The earliest noted time, clock ms. */
   next = Infinity;
 
-  constructor(now: number, canHibernate: boolean) {
+  constructor(now: number, { canHibernate, share = WHOLE }: Means) {
     this.now = now;
     this.canHibernate = canHibernate;
+    this.share = share;
   }
 
   note(time: number): void {
@@ -101,7 +107,7 @@ const RULES = [refuseFailed, ...WHILE_SUSPENDED, ...STARTING, endIdle, shrink, a
  * none.
  */
 export function decide(state: PoolState, now: number, means = ALL_MEANS): Decision {
-  const moment = new Moment(now, means.canHibernate);
+  const moment = new Moment(now, means);
   for (const rule of rulesOf(state, means.tenure)) {
     const actions = rule(state, moment);
     if (actions.length > 0) return { actions, lookAgainAt: now };
@@ -174,15 +180,14 @@ function refuseIfRetired(state: PoolState): Action[] {
  */
 function startForWaiting(state: PoolState, moment: Moment): Action[] {
   if (state.queue.size === 0) return [];
-  const { backoff, members, revision: { concurrency } } = state;
+  const { backoff, members } = state;
   const { now } = moment;
   const isAllowed = moment.isAt(now + requestBackoffMs(backoff, now));
   // A running start that began before the last failure probably fails for the same reason.
   const isLikelyToFail = members.some(({ coming, countBefore, phase }) =>
     coming && phase === "starting" && countBefore < backoff.count
   );
-  const missing = needed(demandOf(state), concurrency) - readyCount(state) - comingCount(state);
-  const actions = start(state, missing, isAllowed && !isLikelyToFail);
+  const actions = start(state, missingCount(state, moment.share), isAllowed && !isLikelyToFail);
   if (actions.length > 0 || isServing(state)) return actions;
   return [{ do: "refuse", error: crashLoop(backoff, now) }];
 }
@@ -307,14 +312,14 @@ function byIdleTime({ use: a }: Member, { use: b }: Member): number {
  * comes back within that time keeps its instances.
  */
 function shrink(state: PoolState, moment: Moment): Action[] {
-  const { members, revision: { concurrency, minInstances, stopAfterMs }, shrunkAt, window } = state;
+  const { members, revision: { minInstances, stopAfterMs }, shrunkAt, window } = state;
   const { now } = moment;
   const [first, last] = [window[0], window.at(-1)];
   if (isShrinkable(state)) moment.note((last?.at ?? now) + SAMPLE_MS);
   if (first === undefined || first.at > now - stableForMs(stopAfterMs) || last!.at <= shrunkAt) return [];
   const peak = Math.max(demandOf(state), ...window.map(({ peak }) => peak));
   // The last instance is never surplus: its idle time decides when it stops.
-  const enough = Math.max(needed(peak, concurrency), minInstances, 1);
+  const enough = Math.max(enoughFor(peak, state, moment.share), minInstances, 1);
   if (comingCount(state) > 0 || readyCount(state) <= enough) return [];
   if (members.some(({ asking }) => asking)) return [];
   const [leastUsed] = members.filter(({ askAt, phase, use }) => phase === "ready" && use.isOurs && askAt <= now)
@@ -336,7 +341,16 @@ function demandOf({ members, queue }: PoolState): number {
   return members.reduce((sum, { phase, use }) => phase === "ready" ? sum + use.requests : sum, queue.size);
 }
 
-/** How many instances `demand` simultaneous requests need. */
-function needed(demand: number, concurrency: number): number {
-  return concurrency === 0 ? 1 : Math.ceil(demand / concurrency);
+/** How many more instances the present demand needs than are ready or coming up. */
+function missingCount(state: PoolState, share: Share): number {
+  const { members, revision: { concurrency } } = state;
+  if (concurrency === 0) return 1 - readyCount(state) - comingCount(state);
+  const present = members.filter((member) => member.phase === "ready" || isComing(member));
+  const slots = present.reduce((sum, { use: { turn } }) => sum + slotsOf(share, turn, concurrency), 0);
+  return enoughFor(demandOf(state) - slots, state, share);
+}
+
+/** So many instances are enough for `demand` simultaneous requests, whatever the shares in each of them. */
+function enoughFor(demand: number, { revision: { concurrency } }: PoolState, { of }: Share): number {
+  return concurrency === 0 ? 1 : Math.ceil(demand / Math.max(1, Math.floor(concurrency / of)));
 }

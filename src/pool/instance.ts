@@ -1,5 +1,6 @@
 import type { InstanceState } from "../model/instance_state.ts";
 import type { Revision, RevisionName } from "../model/revision.ts";
+import { turnOf } from "../model/share.ts";
 import type { Waker } from "../model/waker.ts";
 import type { Clock } from "../base/clock.ts";
 import { SwapList, type Swappable } from "../base/swap_list.ts";
@@ -39,6 +40,8 @@ export class Instance {
   /** Also the container's name. */
   readonly id: string;
   readonly revision: Revision;
+  /** See {@linkcode turnOf}. */
+  readonly turn: number;
   /** When it was started, as far as known; wall-clock time. */
   startedAt: Date = new Date();
   /** Where the host reaches the app, such as `http://172.18.0.2:8080`; empty until the container runs. */
@@ -93,6 +96,7 @@ export class Instance {
   constructor(id: string, revision: Revision, clock: Clock, owner?: InstanceOwner) {
     this.id = id;
     this.revision = revision;
+    this.turn = turnOf(id);
     this.#clock = clock;
     this.#owner = owner;
     this.idleSince = clock.now();

@@ -6,6 +6,7 @@ import { ClessError } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import { type InstanceState, isAsleep } from "../model/instance_state.ts";
 import type { Revision } from "../model/revision.ts";
+import { type Share, WHOLE } from "../model/share.ts";
 import type { Asker, Waker } from "../model/waker.ts";
 import { type Action, decide, mayEvict, type Means, retiredError, type Tenure } from "./decide.ts";
 import type { Executor, Started } from "./executor.ts";
@@ -51,6 +52,8 @@ export interface PoolContext {
   readonly visits?: Visits;
   /** What this process may do; all if missing. Call {@linkcode InstancePool.look} after a change. */
   readonly role?: { readonly now: { readonly tenure: Tenure } };
+  /** The share of this process in every instance; all if missing. Call {@linkcode InstancePool.look} after a change. */
+  readonly share?: { readonly now: Share } | undefined;
   readonly newId?: (revision: Revision) => string;
   /** From 0 to below 1, evenly. */
   readonly random?: () => number;
@@ -89,7 +92,7 @@ export class InstancePool implements InstanceOwner {
     this.#executor = executor;
     this.#random = random;
     this.#queue = new HoldQueue(maxPending);
-    this.#slots = new Slots(revision.concurrency, this.#queue, random);
+    this.#slots = new Slots(revision.concurrency, this.#queue, random, context.share);
     this.#pace = new Pace(clock);
     this.#alarm = new Alarm(clock);
     this.#wakeTimes = new WakeTimes(clock, this.#queue, context.observer);
@@ -433,7 +436,9 @@ export class InstancePool implements InstanceOwner {
   }
 
   #means(): Means {
-    return { tenure: this.#context.role?.now.tenure ?? "all", canHibernate: this.#executor.canHibernate };
+    const { role, share } = this.#context;
+    const tenure = role?.now.tenure ?? "all";
+    return { tenure, canHibernate: this.#executor.canHibernate, share: share?.now ?? WHOLE };
   }
 
   #apply(event: PoolEvent): void {

@@ -1,3 +1,4 @@
+import { type Share, slotsOf, WHOLE } from "../model/share.ts";
 import type { Asker, Waker } from "../model/waker.ts";
 import type { HoldQueue } from "./hold_queue.ts";
 import type { Instance, Lease } from "./instance.ts";
@@ -6,22 +7,32 @@ import type { Instance, Lease } from "./instance.ts";
 const MANY = 9;
 
 /**
- * The slots of the ready instances. No instance gets more requests than its limit, and no request overtakes a waiting
- * one.
+ * The slots of the ready instances, as far as this process may use them. No instance gets more requests than that, and
+ * no request overtakes a waiting one.
  */
 export class Slots {
   readonly #limit: number;
   readonly #random: () => number;
   readonly #queue: HoldQueue<Lease>;
+  readonly #share: { readonly now: Share };
   readonly #ready: Instance[] = [];
   #open = 0;
   #peak = 0;
 
-  /** @param concurrency How many requests an instance serves at once; 0 for no limit. */
-  constructor(concurrency: number, queue: HoldQueue<Lease>, random: () => number) {
+  /**
+   * @param concurrency How many requests an instance serves at once; 0 for no limit.
+   * @param share The share of this process in every instance. After a change, call {@linkcode serve}.
+   */
+  constructor(
+    concurrency: number,
+    queue: HoldQueue<Lease>,
+    random: () => number,
+    share: { readonly now: Share } = { now: WHOLE },
+  ) {
     this.#limit = concurrency === 0 ? Infinity : concurrency;
     this.#queue = queue;
     this.#random = random;
+    this.#share = share;
   }
 
   /** Claims a slot if one is free and no request waits. @param quiet See {@linkcode Lease.quiet}. */
@@ -38,7 +49,7 @@ export class Slots {
 
   /** Opens a session on a ready instance, full or not; `undefined` if there is none. */
   enter(by: Waker): Lease | undefined {
-    return choose(this.#ready, Infinity, this.#random)?.enter(by);
+    return choose(this.#ready, () => Infinity, this.#random)?.enter(by);
   }
 
   /** Waits for a slot, until the signal is aborted. @throws {ClessError} `overloaded` if too many wait. */
@@ -76,7 +87,8 @@ export class Slots {
   }
 
   #claim(quiet: boolean): Lease | undefined {
-    const lease = choose(this.#ready, this.#limit, this.#random)?.claim(quiet);
+    const share = this.#share.now;
+    const lease = choose(this.#ready, ({ turn }) => slotsOf(share, turn, this.#limit), this.#random)?.claim(quiet);
     if (lease !== undefined && this.#limit < Infinity) {
       this.#open++;
       this.#note();
@@ -91,25 +103,30 @@ export class Slots {
 }
 
 /**
- * Chooses the instance with the fewest requests, if it has fewer than `limit`. Among equals it takes the first, so that
- * the others may become idle. If there are many instances, it draws two and takes the better one. That is nearly as
+ * Chooses the instance with the fewest requests of those that have fewer than their limit. Among equals it takes the
+ * first, so that the others may become idle. If there are many instances, it draws two and takes the better one. That is nearly as
  * good, has a constant cost, and does not send all simultaneous requests to one instance (Michael Mitzenmacher, "The
  * Power of Two Choices in Randomized Load Balancing", IEEE Transactions on Parallel and Distributed Systems 12(10),
  * 2001).
  *
  * @param random From 0 to below 1, evenly.
  */
-export function choose(ready: readonly Instance[], limit: number, random: () => number): Instance | undefined {
+export function choose(
+  ready: readonly Instance[],
+  limitOf: (instance: Instance) => number,
+  random: () => number,
+): Instance | undefined {
   if (ready.length >= MANY) {
     const first = Math.floor(random() * ready.length);
     const other = Math.floor(random() * (ready.length - 1));
     const [a, b] = [ready[first]!, ready[other < first ? other : other + 1]!];
     const better = b.requests < a.requests ? b : a;
-    if (better.requests < limit) return better;
+    if (better.requests < limitOf(better)) return better;
   }
   let best: Instance | undefined;
   for (const instance of ready) {
-    if (best === undefined || instance.requests < best.requests) best = instance;
+    const { requests } = instance;
+    if ((best === undefined || requests < best.requests) && requests < limitOf(instance)) best = instance;
   }
-  return best !== undefined && best.requests < limit ? best : undefined;
+  return best;
 }

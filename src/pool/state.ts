@@ -37,7 +37,9 @@ import {
  */
 
 /** How an instance is used. The instance counts this itself, since requests do not go through {@linkcode reduce}. */
-export type Use = Readonly<Pick<Instance, "inFlight" | "inUse" | "requests" | "idleSince" | "hasServed" | "isOurs">>;
+export type Use = Readonly<
+  Pick<Instance, "inFlight" | "inUse" | "requests" | "idleSince" | "hasServed" | "isOurs" | "turn">
+>;
 
 /** An instance in its pool's state. Times are clock ms. */
 export interface Member {
@@ -214,9 +216,12 @@ export function liveCount({ members }: PoolState): number {
 
 /** How many starts and resumes are running. */
 export function comingCount({ members }: PoolState): number {
-  return members.filter(({ coming, phase }) =>
-    coming && (phase === "starting" || isAsleep(phase) || phase === "failed")
-  ).length;
+  return members.filter(isComing).length;
+}
+
+/** Whether a start or resume of an instance is running. */
+export function isComing({ coming, phase }: Member): boolean {
+  return coming && (phase === "starting" || isAsleep(phase) || phase === "failed");
 }
 
 export function readyCount({ members }: PoolState): number {

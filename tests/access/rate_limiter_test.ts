@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { type Rate, RateLimiter } from "../../src/access/rate_limiter.ts";
+import { WHOLE } from "../../src/model/share.ts";
 import { ClessError } from "../../src/base/errors.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 
@@ -74,9 +75,36 @@ Deno.test("a change of the rate takes effect at once", async () => {
   assertEquals([take(limiter), take(limiter)], [true, 1]);
 });
 
+Deno.test("several processes admit their parts of the rate and of the burst, each at least one request", async () => {
+  const clock = new FakeClock();
+  const shares = [0, 1].map((place) => ({ now: { place, of: 2 } }));
+  const limiters = shares.map((share) => new RateLimiter(clock, share));
+  const rate = { requestsPerSecond: 10, burst: 8 };
+  const burst = () => limiters.reduce((sum, limiter) => sum + burstOf(limiter, rate), 0);
+  assertEquals(burst(), 8);
+  await clock.advance(200);
+  assertEquals(burst(), 2);
+  const single = { requestsPerSecond: 10, burst: 1 };
+  assertEquals(limiters.map((limiter) => burstOf(limiter, single, "192.0.2.9")), [1, 1]);
+});
+
+Deno.test("when processes come and go, what was counted stays, and what may come changes", async () => {
+  const clock = new FakeClock();
+  const share = { now: { place: 0, of: 1 } };
+  const limiter = new RateLimiter(clock, share);
+  const rate = { requestsPerSecond: 1, burst: 8 };
+  for (let n = 0; n < 4; n++) assertEquals(take(limiter, rate), true);
+  share.now = { place: 0, of: 2 };
+  assertEquals(burstOf(limiter, rate), 2); // half of the burst is left, and half of that is another one's
+  share.now = { place: 0, of: 1 };
+  assertEquals(take(limiter, rate), 1);
+  await clock.advance(8000);
+  assertEquals(burstOf(limiter, rate), 8);
+});
+
 Deno.test("when there are too many, clients that may send a whole burst again are forgotten first", async () => {
   const clock = new FakeClock();
-  const limiter = new RateLimiter(clock, 100);
+  const limiter = new RateLimiter(clock, { now: WHOLE }, 100);
   const address = (n: number) => `10.0.${n >> 8}.${n & 255}`;
   for (let n = 0; n < 50; n++) burstOf(limiter, RATE, address(n)); // full again after 2.5 s
   await clock.advance(2400);
@@ -89,7 +117,7 @@ Deno.test("when there are too many, clients that may send a whole burst again ar
 
 Deno.test("it never remembers more clients than it may, whoever comes", async () => {
   const clock = new FakeClock();
-  const limiter = new RateLimiter(clock, 50);
+  const limiter = new RateLimiter(clock, { now: WHOLE }, 50);
   const slow = { requestsPerSecond: 0.01, burst: 5 };
   let most = 0;
   const step = fc.record({

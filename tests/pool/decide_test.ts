@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { ClessError } from "../../src/base/errors.ts";
 import { type Action, decide, mayEvict, retiredError } from "../../src/pool/decide.ts";
+import type { Share } from "../../src/model/share.ts";
 import { NO_FAILURES } from "../../src/pool/start_backoff.ts";
 import type { PoolState } from "../../src/pool/state.ts";
 import { memberOf, NOW, stateOf } from "../support/pool_state.ts";
@@ -460,6 +461,16 @@ Deno.test("during a take-over, a pool starts what requests need, but pauses, dra
     const drained = memberOf("one", { phase: "draining" });
     assertEquals(decide(stateOf({ members: [drained] }), NOW, means).actions.map((action) => action.do), ["stop"]);
   }
+});
+
+Deno.test("the instances that requests need depend on the share of this process in each", () => {
+  const members = [memberOf("ready", { use: { inFlight: 2, inUse: 2, turn: 0 } }), memberOf("coming", STARTING)];
+  const state = stateOf({ waiting: 2, members, revision: { concurrency: 4, maxInstances: 9 } });
+  const launched = (share: Share) => decide(state, NOW, { tenure: "all", canHibernate: true, share }).actions.length;
+  assertEquals(launched({ place: 0, of: 1 }), 0);
+  assertEquals(launched({ place: 0, of: 2 }), 0); // two of each
+  assertEquals(launched({ place: 0, of: 3 }), 0); // two of each that has its turn
+  assertEquals(launched({ place: 1, of: 3 }), 2); // one of each, and only one can be counted on in another one
 });
 
 Deno.test("a superseded process starts nothing with a volume, since its successor may be using the volume", () => {

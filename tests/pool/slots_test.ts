@@ -21,34 +21,34 @@ function noChance(): number {
 }
 
 Deno.test("of a few instances it is the one with the fewest requests, the first of equals", () => {
-  assertEquals(choose([], Infinity, noChance), undefined);
-  assertEquals(choose(busy(2), Infinity, noChance)?.id, "0");
-  assertEquals(choose(busy(2, 1, 1), Infinity, noChance)?.id, "1");
+  assertEquals(choose([], () => Infinity, noChance), undefined);
+  assertEquals(choose(busy(2), () => Infinity, noChance)?.id, "0");
+  assertEquals(choose(busy(2, 1, 1), () => Infinity, noChance)?.id, "1");
 });
 
 Deno.test("one that has as many requests as it takes gets no more", () => {
-  assertEquals(choose(busy(2, 2), 2, noChance), undefined);
-  assertEquals(choose(busy(2, 1), 2, noChance)?.id, "1");
+  assertEquals(choose(busy(2, 2), () => 2, noChance), undefined);
+  assertEquals(choose(busy(2, 1), () => 2, noChance)?.id, "1");
 });
 
 Deno.test("of many it is the better one of two that are drawn", () => {
   const instances = busy(9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
   const drawn = (...numbers: number[]) => () => numbers.shift()!;
-  assertEquals(choose(instances, Infinity, drawn(0.05, 0.05))?.id, "1"); // the first, and the second of the others
-  assertEquals(choose(instances, Infinity, drawn(0.95, 0.95))?.id, "9");
-  assertEquals(choose(instances, Infinity, drawn(0.45, 0.1))?.id, "4");
+  assertEquals(choose(instances, () => Infinity, drawn(0.05, 0.05))?.id, "1"); // the first, and the second of the others
+  assertEquals(choose(instances, () => Infinity, drawn(0.95, 0.95))?.id, "9");
+  assertEquals(choose(instances, () => Infinity, drawn(0.45, 0.1))?.id, "4");
 });
 
 Deno.test("where both that are drawn are full, one that is not is found all the same", () => {
   const instances = busy(1, 1, 1, 1, 1, 1, 1, 1, 1, 0);
-  assertEquals(choose(instances, 1, () => 0)?.id, "9");
-  assertEquals(choose(busy(...Array(10).fill(1)), 1, () => 0), undefined);
+  assertEquals(choose(instances, () => 1, () => 0)?.id, "9");
+  assertEquals(choose(busy(...Array(10).fill(1)), () => 1, () => 0), undefined);
 });
 
 Deno.test("two choices share out 10,000 requests among 100 instances nearly evenly", () => {
   const random = new Random(20261125);
   const instances = busy(...Array(100).fill(0));
-  for (let n = 0; n < 10_000; n++) choose(instances, Infinity, () => random.below(1e6) / 1e6)!.claim();
+  for (let n = 0; n < 10_000; n++) choose(instances, () => Infinity, () => random.below(1e6) / 1e6)!.claim();
   const most = Math.max(...instances.map(({ inFlight }) => inFlight));
   assert(most <= 104, `${most} on one, 100 on average`); // by one choice it would be about 125
 });
@@ -93,6 +93,21 @@ Deno.test("slots without a limit are not counted, since nobody tells that they a
   slots.add(busy(0)[0]!);
   assertEquals([slots.claim(false)?.instance.inFlight, slots.claim(false)?.instance.inFlight], [1, 2]);
   assertEquals([slots.takePeak(), slots.takePeak()], [0, 0]);
+});
+
+Deno.test("each process uses its share of every instance, and more once another one has gone", async () => {
+  const share = { now: { place: 1, of: 3 } };
+  const slots = new Slots(4, new HoldQueue(10), noChance, share);
+  const [zero, one] = busy(0, 0); // the slot that is left over is that of process 0 and of process 1
+  for (const instance of [zero!, one!]) slots.add(instance);
+  const claimed = Array.from({ length: 4 }, () => slots.claim(false)?.instance.id);
+  assertEquals(claimed, ["0", "1", "1", undefined]);
+  const waiting = slots.wait(never());
+  share.now = { place: 0, of: 1 };
+  slots.serve();
+  assertEquals((await waiting).instance, zero);
+  for (let n = 4; n < 8; n++) assert(slots.claim(false) !== undefined);
+  assertEquals([slots.claim(false), zero!.requests, one!.requests], [undefined, 4, 4]);
 });
 
 Deno.test("an instance that is ready no more gets no requests, and one that never was changes nothing", () => {

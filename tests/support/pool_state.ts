@@ -16,6 +16,7 @@ export function memberOf(id: string, { use, ...changes }: Partial<Omit<Member, "
       idleSince: NOW,
       hasServed: false,
       isOurs: true,
+      turn: 0,
       ...use,
     },
     phase: "ready",

@@ -6,6 +6,7 @@ import { Adoption } from "../../src/fleet/adoption.ts";
 import { Fleet } from "../../src/fleet/fleet.ts";
 import { Reconciler } from "../../src/fleet/reconciler.ts";
 import type { Revision } from "../../src/model/revision.ts";
+import type { Share } from "../../src/model/share.ts";
 import { Executor } from "../../src/pool/executor.ts";
 import { InstancePool } from "../../src/pool/pool.ts";
 import type { Asking } from "../../src/pool/probe.ts";
@@ -24,8 +25,16 @@ export class SharingCless {
   readonly reconciler: Reconciler;
   pool: InstancePool;
   readonly #clock: Clock;
+  readonly #share: { readonly now: Share } | undefined;
 
-  constructor(access: Omit<SwarmAccess, "wall">, revision: Revision, clock: Clock, asking: Asking) {
+  /** @param share Its part in the requests; all if missing. */
+  constructor(
+    access: Omit<SwarmAccess, "wall">,
+    revision: Revision,
+    clock: Clock,
+    asking: Asking,
+    share?: { readonly now: Share },
+  ) {
     this.nodeId = access.info.nodeId;
     const wall = { admit: () => Promise.resolve(), remove: () => Promise.resolve(), repair: () => Promise.resolve() };
     this.engine = new SwarmEngine(
@@ -46,6 +55,7 @@ export class SharingCless {
     this.reconciler = new Reconciler(launcher, fleet, this.adoption, clock);
     this.shared = new SharedInstances(fleet, launcher, this, clock, () => void this.reconciler.refresh());
     this.#clock = clock;
+    this.#share = share;
     this.pool = this.#newPool(revision);
   }
 
@@ -89,6 +99,7 @@ export class SharingCless {
   #newPool(revision: Revision): InstancePool {
     const { engine, executor, fleet } = this;
     const newId = (revision: Revision) => engine.newId(revision, fleet);
-    return new InstancePool(revision, { clock: this.#clock, executor, fleet, maxPending: 100, newId });
+    const shared = { clock: this.#clock, share: this.#share, executor, fleet };
+    return new InstancePool(revision, { ...shared, maxPending: 100, newId });
   }
 }

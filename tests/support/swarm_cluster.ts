@@ -1,4 +1,5 @@
 import type { Revision } from "../../src/model/revision.ts";
+import type { Share } from "../../src/model/share.ts";
 import type { EngineChoice } from "../../src/docker/engine_choice.ts";
 import type { PeerAnswer, PeerMessage, Peers } from "../../src/docker/swarm/peers.ts";
 import { FakeClock, settle } from "./fake_clock.ts";
@@ -27,14 +28,14 @@ export class SwarmCluster implements AsyncDisposable {
   /** What they say to each other, as `FROM to TO: MESSAGE`. */
   readonly said: string[] = [];
 
-  private constructor(count: number) {
+  private constructor(count: number, revision: Revision) {
     const nodeIds = Array.from({ length: count }, (_, n) => `node${n + 1}`);
     this.swarm = new FakeSwarm(this.clock, nodeIds);
-    this.all = nodeIds.map((id) => new FakeSharingCless(this, id));
+    this.all = nodeIds.map((id) => new FakeSharingCless(this, id, revision));
   }
 
-  static async start(count: number): Promise<SwarmCluster> {
-    const cluster = new SwarmCluster(count);
+  static async start(count: number, revision = SHARED): Promise<SwarmCluster> {
+    const cluster = new SwarmCluster(count, revision);
     await Promise.all(cluster.all.map((cless) => cless.start()));
     return cluster;
   }
@@ -56,6 +57,16 @@ export class SwarmCluster implements AsyncDisposable {
     };
   }
 
+  /** The part of a node's cless in the requests. */
+  shareOf(nodeId: string): { readonly now: Share } {
+    const peers = this.peersOf(nodeId);
+    return {
+      get now() {
+        return { place: peers.live.indexOf(nodeId), of: peers.live.length };
+      },
+    };
+  }
+
   /** What was said since the last call. */
   takeSaid(): string[] {
     return this.said.splice(0);
@@ -73,7 +84,7 @@ export class FakeSharingCless extends SharingCless {
   readonly deaf: Set<string>;
   readonly #clock: FakeClock;
 
-  constructor(cluster: SwarmCluster, nodeId: string) {
+  constructor(cluster: SwarmCluster, nodeId: string, revision: Revision) {
     const { clock, swarm } = cluster;
     const node = new FakeNode(swarm, nodeId);
     const { address: nodeAddress, hostname } = swarm.nodes.find(({ id }) => id === nodeId)!;
@@ -92,9 +103,10 @@ export class FakeSharingCless extends SharingCless {
         info: { clusterId: "cluster1", nodeId, nodeAddress, hostname, isManager: true },
         peers: cluster.peersOf(nodeId),
       },
-      SHARED,
+      revision,
       clock,
       { ask: (url) => Promise.resolve(deaf.has(new URL(url).origin) ? "silent" : 200), untilReady },
+      cluster.shareOf(nodeId),
     );
     this.node = node;
     this.deaf = deaf;
