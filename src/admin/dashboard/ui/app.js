@@ -32,6 +32,7 @@ function Dashboard() {
   const [session, setSession] = useState(/** @type {Session | undefined | "unknown"} */ ("unknown"));
   const [wasSignedIn, setWasSignedIn] = useState(false);
   const [isLost, setLost] = useState(false);
+  const [isSilent, setSilent] = useState(false);
   const [done, setDone] = useState(/** @type {Done | undefined} */ (undefined));
   const [route, setRoute] = useState(parseRoute(location.hash));
   const saidAt = useRef(0);
@@ -45,7 +46,14 @@ function Dashboard() {
       setWasSignedIn(true);
       setSession(undefined);
     };
-    return { api: new Api({ signedOut, connection: setLost }), events: new Events(), routeChanged, say };
+    const api = new Api({ signedOut, connection: setLost });
+    const events = new Events((lost) => {
+      setSilent(lost);
+      if (lost) return;
+      setLost(false);
+      api.giveUp();
+    });
+    return { api, events, routeChanged, say };
   }, []);
   useEffect(() => {
     addEventListener("hashchange", app.routeChanged);
@@ -103,7 +111,7 @@ function Dashboard() {
           ? "page"
           : undefined}>Deploy</a>
       </nav>
-      <p class="connection" role="status">${isLost && "No connection to cless; trying again…"}</p>
+      <p class="connection" role="status">${(isLost || isSilent) && "No connection to cless; trying again…"}</p>
       <p class="who">${session.name}${session.scope === "read" && html`<span class="pill">can only look</span>`}</p>
       <button type="button" class="plain" onClick=${signOut}>Sign out</button>
     </header>

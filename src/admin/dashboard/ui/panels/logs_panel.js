@@ -4,6 +4,7 @@ import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/ho
 import { ErrorLine } from "../parts/action.js";
 import { servicePath } from "../api.js";
 import { countText, momentText, shortId } from "../model/format.js";
+import { RENEWING } from "../live.js";
 import { html } from "../html.js";
 import { LineSplitter, matching, merged, plainText } from "../model/log_lines.js";
 import { routeHash } from "../model/route.js";
@@ -122,9 +123,9 @@ function useLog(app, name) {
       });
     };
     begin();
-    document.addEventListener("visibilitychange", begin);
+    for (const type of RENEWING) document.addEventListener(type, begin);
     return () => {
-      document.removeEventListener("visibilitychange", begin);
+      for (const type of RENEWING) document.removeEventListener(type, begin);
       clearTimeout(timer);
       reading?.abort();
     };
