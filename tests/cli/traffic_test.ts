@@ -101,3 +101,17 @@ apiTest("rollback prints the split before and after it", {
   assertEquals(JSON.parse((await api.run("rollback", "web", "--json")).out), CHANGED);
   assertEquals(await api.run("rollback", "web", "-q"), { code: 0, out: "", err: "" });
 });
+
+apiTest("a dry run of traffic and of rollback says what would change, and changes nothing", {
+  ...ANSWERS,
+  "PUT /v1/services/web/traffic?dryRun=true": CHANGED,
+  "POST /v1/services/web/rollback?dryRun=true": CHANGED,
+}, async (api) => {
+  const out = "web: latest 70%, web-00001 30% (old) → web-00001 100% (old)";
+  assertEquals(await api.run("rollback", "web", "--dry-run"), { code: 0, out, err: "" });
+  assertEquals(await api.run("traffic", "web", "web-00001=100", "--dry-run"), { code: 0, out, err: "" });
+  assertEquals(api.changes, [
+    "POST /v1/services/web/rollback?dryRun=true",
+    "PUT /v1/services/web/traffic?dryRun=true",
+  ]);
+});
