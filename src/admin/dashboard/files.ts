@@ -5,7 +5,11 @@ import uPlot from "uplot/dist/uPlot.iife.min.js" with { type: "text" };
 import uPlotStyle from "uplot/dist/uPlot.min.css" with { type: "text" };
 import action from "./ui/parts/action.js" with { type: "text" };
 import api from "./ui/api.js" with { type: "text" };
-import style from "./ui/app.css" with { type: "text" };
+import frameStyle from "./ui/styles/frame.css" with { type: "text" };
+import partsStyle from "./ui/styles/parts.css" with { type: "text" };
+import bandsStyle from "./ui/styles/bands.css" with { type: "text" };
+import screensStyle from "./ui/styles/screens.css" with { type: "text" };
+import panelsStyle from "./ui/styles/panels.css" with { type: "text" };
 import app from "./ui/app.js" with { type: "text" };
 import band from "./ui/parts/band.js" with { type: "text" };
 import changes from "./ui/changes.js" with { type: "text" };
@@ -118,7 +122,11 @@ const MODULES: Readonly<Record<string, string>> = {
 export const FILES: ReadonlyMap<string, string> = new Map([
   ["index.html", withModules(page)],
   ...Object.entries(MODULES).map(([name, source]) => [name, withPaths(withoutComments(source))] as const),
-  ["app.css", style],
+  ["styles/frame.css", frameStyle],
+  ["styles/parts.css", partsStyle],
+  ["styles/bands.css", bandsStyle],
+  ["styles/screens.css", screensStyle],
+  ["styles/panels.css", panelsStyle],
   ["icon.svg", icon],
   ["lib/uplot.css", uPlotStyle],
 ]);

@@ -70,10 +70,10 @@ export class Events {
 
   #update() {
     const wanted = this.#listeners.size > 0 && !document.hidden;
-    if (wanted && this.#source === undefined) this.#open();
-    if (wanted) return;
-    this.#close();
-    this.#setLost(false);
+    if (!wanted) {
+      this.#close();
+      this.#setLost(false);
+    } else if (this.#source === undefined) this.#open();
   }
 
   #open() {
