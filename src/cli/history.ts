@@ -5,7 +5,7 @@ import { servicePath } from "./client.ts";
 import { deploysOf, deployTable, endOf, failedDeployText, failureClause, hasFailed } from "./deploys.ts";
 import { flag } from "./flags.ts";
 import { changesText, type DeclaredService, fieldsText } from "./preview.ts";
-import { ago, plainText, table, timeText } from "./text.ts";
+import { ago, atHeading, plainText, table, timeText } from "./text.ts";
 import { clientVerb, JSON_FLAG, printResult } from "./verb.ts";
 
 const LIMIT = 50;
@@ -57,7 +57,7 @@ export const history = clientVerb({
       ...[ago(entry.at), timeText(entry.at), entry.by, entry.action],
       "outcome" in entry ? failureClause(entry) : changeText(entry),
     ]);
-    const list = table(["WHEN", "AT", "BY", "ACTION", "WHAT"], rows);
+    const list = table(["WHEN", atHeading(), "BY", "ACTION", "WHAT"], rows);
     const hint = `More about failed deploys: cless history ${name} --deploys`;
     printResult(call, entries, failed.some(saysMore) ? `${list}\n\n${hint}` : list);
   },
