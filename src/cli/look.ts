@@ -264,7 +264,7 @@ export const describe = clientVerb({
       section("Revisions", revisionTable(revisions)),
       ...(failed === undefined ? [] : [section("Last failed deploy", failedDeployText(failed))]),
       ...(failures.length === 0 ? [] : [section("Failures", failures.join("\n"))]),
-      section("Instances", own.length === 0 ? noneText(revisions) : instanceTable(own)),
+      section("Instances", own.length === 0 ? noneText(service, revisions) : instanceTable(own)),
       ...(wakes.length === 0
         ? []
         : [section(`Wakes in the last day (by whom: cless wakes ${service.name})`, wakeTable(wakes))]),
@@ -330,10 +330,13 @@ function wakeTable(wakes: readonly WakesJson[]): string {
   return table(["REVISION", "WAKE", "COUNT", "P50", "P99"], rows);
 }
 
-function noneText(revisions: readonly RevisionSummaryJson[]): string {
+function noneText({ failingSince, state }: ServiceJson, revisions: readonly RevisionSummaryJson[]): string {
   const served = revisions.filter(({ percent }) => percent > 0);
   const isRefused = served.length > 0 && served.every(({ failure }) => failure?.retryInS !== undefined);
-  return isRefused ? "none; the first request after that time starts one" : "none; the next request starts one";
+  const next = isRefused ? "the first request after that time" : "the next request";
+  if (state !== "failing") return `none; ${next} starts one`;
+  const length = age(failingSince);
+  return `none; it is failing${/\d/.test(length) ? ` for ${length}` : ""}, and ${next} tries again`;
 }
 
 type Fact = readonly [name: string, value: string];

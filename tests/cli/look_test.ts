@@ -298,6 +298,12 @@ apiTest("describe says why a revision fails, with the last lines of its app", FA
   api.answers["GET /v1/services/web/revisions"] = [{ ...REVISIONS[0], failure: FAILURE }];
   const refused = (await api.run("describe", "web")).out;
   assertStringIncludes(refused, "Instances\n  none; the first request after that time starts one");
+  api.answers["GET /v1/services/web"] = { ...WEB, state: "failing", failure: "no", failingSince: ago("3h") };
+  const failing = async () => (await api.run("describe", "web")).out.split("\n  ").at(-1);
+  assertEquals(await failing(), "none; it is failing for 3h, and the first request after that time tries again");
+  api.answers["GET /v1/services/web/revisions"] = REVISIONS;
+  assertEquals(await failing(), "none; it is failing for 3h, and the next request tries again");
+  api.answers["GET /v1/services/web/revisions"] = [{ ...REVISIONS[0], failure: FAILURE }];
   const { revisions } = JSON.parse((await api.run("describe", "web", "--json")).out);
   assertEquals(revisions[0].failure.output, ["panic: no \x1b[31mKEY\x1b[0m", "\tat main.go:7"]);
 });
