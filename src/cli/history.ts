@@ -80,8 +80,8 @@ interface State extends DeclaredService {
   readonly settings?: readonly string[];
 }
 
-/** Writes what a change has changed, as `before → after`. */
-function changeText({ before, after }: HistoryJson): string {
+/** Writes what a change of a service has changed, as `before → after`. */
+export function changeText({ before, after }: HistoryJson): string {
   const [old, now] = [stateOf(before), stateOf(after)];
   if (now === undefined) return old === undefined ? "-" : plainText(`${old.latestRevision ?? "old"} → -`);
   if (old === undefined) return plainText(`- → ${now.latestRevision ?? "new"}`);

@@ -1,12 +1,16 @@
+import type { HistoryJson } from "../admin/operations/history.ts";
 import type { ServiceJson } from "../admin/operations/services.ts";
 import { OperatorError, UsageError } from "../base/errors.ts";
 import { LATEST } from "../model/traffic.ts";
 import { ApiError, changeService, type Client, type Query, servicePath } from "./client.ts";
 import { flag, readGiven } from "./flags.ts";
+import { changeText } from "./history.ts";
 import { changedTraffic, parsePart, parseTag, type TrafficChange } from "./traffic_change.ts";
-import { splitText, table } from "./text.ts";
+import { ago, plainText, sharesText, splitText, table } from "./text.ts";
 import { type Call, clientVerb, JSON_FLAG, printResult, QUIET_FLAG } from "./verb.ts";
 
+/** The most entries of a history that the API lists at once. */
+const MAX_HISTORY = 1000;
 const DRY_RUN_FLAG = flag("--dry-run", "Say what would change, and change nothing");
 
 /** `cless traffic`: shows or changes how a service's requests are split, and its revisions' tags. */
@@ -76,6 +80,7 @@ export const rollback = clientVerb({
   args: ["NAME"],
   flags: [DRY_RUN_FLAG, JSON_FLAG, QUIET_FLAG],
   notes: [
+    "With --dry-run, it also says who made the change that it would undo, and when.",
     "A second rollback undoes the first. Afterwards the split names its revisions, without latest: a later deploy takes all requests, unless it says otherwise.",
   ],
   example: ["cless rollback web --dry-run", "cless rollback web"],
@@ -84,8 +89,26 @@ export const rollback = clientVerb({
     const before = await call.client.get<ServiceJson>(path);
     const after = await call.client.json<ServiceJson>("POST", `${path}/rollback`, { query: dryRunQuery(call) });
     printChange(call, before, after);
+    if (!call.on("dry-run") || call.on("json") || call.on("quiet")) return;
+    const undone = await lastSplitChange(call.client, path);
+    if (undone === undefined) return;
+    const { action, at, by } = undone;
+    console.log(`It undoes what ${plainText(by)} did ${ago(at)} (${action}): ${changeText(undone)}`);
   },
 });
+
+/** The last change of a service's shares; `undefined` if its history no longer has it. */
+async function lastSplitChange(client: Client, path: string): Promise<HistoryJson | undefined> {
+  const history = await client.get<HistoryJson[]>(`${path}/history`, { query: { limit: MAX_HISTORY } });
+  return history.find(({ after, before }) => sharesOf(before) !== sharesOf(after));
+}
+
+/** The shares of a service before or after a change, in a text that is the same for the same shares. */
+function sharesOf(state: HistoryJson["before"]): string {
+  const { latestRevision, traffic } = (state ?? {}) as Partial<ServiceJson>;
+  if (traffic === undefined || latestRevision === undefined) return "";
+  return sharesText(traffic, latestRevision).split(", ").sort().join(", ");
+}
 
 /** The split of a service, with the tags' addresses. */
 export function trafficTable({ traffic, tagUrls = {}, latestRevision }: ServiceJson): string {
