@@ -96,7 +96,7 @@ dashboardTest(
     await slider.fill("0");
     await page.getByText("1 min", { exact: true }).waitFor();
     await apply.click();
-    await page.getByRole("status").getByText("web-00002 is deployed").waitFor();
+    await page.getByRole("status").getByText(/^web: stop after .* → 1 min$/).waitFor();
     const template = async () => {
       const { json } = await program.send("GET", "/v1/services/web");
       return (await program.send("GET", `/v1/services/web/revisions/${json.latestRevision}`)).json.template;

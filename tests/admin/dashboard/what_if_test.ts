@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { changedServices, memoryUnit, sumsOf } from "../../../src/admin/dashboard/ui/model/what_if.js";
+import { inKnownOrder, isChange, memoryUnit, sumsOf } from "../../../src/admin/dashboard/ui/model/what_if.js";
 
 /** An estimate with stopAfter and GB-hours now and then. */
 function estimate(service: string, now: [string, number], then: [string, number]) {
@@ -19,19 +19,26 @@ const ESTIMATES = [
   estimate("wiki", ["24h", 6], ["5m", 1]),
 ];
 
-Deno.test("what all services bring together counts those that are left out as they are now", () => {
-  assertEquals(sumsOf(ESTIMATES, new Set()), {
+Deno.test("what all services bring together counts those that are not chosen as they are now", () => {
+  assertEquals(sumsOf(ESTIMATES, new Set(["shop", "blog", "wiki"])), {
     before: { coldStarts: 14, gbHours: 16 },
     after: { coldStarts: 24, gbHours: 6 },
   });
-  assertEquals(sumsOf(ESTIMATES, new Set(["wiki"])).after, { coldStarts: 19, gbHours: 11 });
-  assertEquals(sumsOf([], new Set()).after, { coldStarts: 0, gbHours: 0 });
+  assertEquals(sumsOf(ESTIMATES, new Set(["shop", "blog"])).after, { coldStarts: 19, gbHours: 11 });
+  assertEquals(sumsOf(ESTIMATES, new Set()).after, { coldStarts: 14, gbHours: 16 });
 });
 
-Deno.test("only services that would have other settings are changed, and none that is left out", () => {
-  const names = (leftOut: string[]) => changedServices(ESTIMATES, new Set(leftOut)).map(({ service }) => service);
-  assertEquals(names([]), ["shop", "wiki"]);
-  assertEquals(names(["shop"]), ["wiki"]);
+Deno.test("a service changes only if it would have other settings, and another outcome by them", () => {
+  const namesOf = (all: typeof ESTIMATES) => all.filter(isChange).map(({ service }) => service);
+  assertEquals(namesOf(ESTIMATES), ["shop", "wiki"]);
+  assertEquals(namesOf([estimate("quiet", ["1h", 0], ["5m", 0])]), []);
+});
+
+Deno.test("services keep their places when their estimates change, and new ones stand at the end", () => {
+  const order = (all: typeof ESTIMATES, known: string[]) => inKnownOrder(all, known).map(({ service }) => service);
+  assertEquals(order(ESTIMATES, []), ["shop", "wiki", "blog"]);
+  const later = [estimate("news", ["1h", 9], ["1h", 9]), estimate("shop", ["5m", 1], ["5m", 1]), ...ESTIMATES.slice(1)];
+  assertEquals(order(later, ["shop", "wiki", "gone", "blog"]), ["shop", "wiki", "blog", "news"]);
 });
 
 Deno.test("amounts of memory are in GB-hours unless all of them are small", () => {

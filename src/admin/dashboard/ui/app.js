@@ -36,6 +36,8 @@ function Dashboard() {
   const [done, setDone] = useState(/** @type {Done | undefined} */ (undefined));
   const [route, setRoute] = useState(parseRoute(location.hash));
   const saidAt = useRef(0);
+  /** What was tried and chosen last is still there after a look at another screen. */
+  const whatIfHash = useRef(routeHash({ screen: "what-if" }));
   const app = useMemo(() => {
     const routeChanged = () => setRoute(parseRoute(location.hash));
     const say = (/** @type {Done} */ what) => {
@@ -98,15 +100,14 @@ function Dashboard() {
   }
   const signOut = () => app.api.signOut().then(() => setSession(undefined), () => {});
   const Screen = SCREENS[route.screen];
+  if (route.screen === "what-if") whatIfHash.current = routeHash(route);
   return html`
     <a class="skip" href="#main" onClick=${skip}>Go to the content</a>
     <header>
       <a class="mark" href="#/" aria-label="cless, all services">cless</a>
       <nav aria-label="Main">
         <a href="#/" aria-current=${route.screen === "services" ? "page" : undefined}>Services</a>
-        <a href=${routeHash({ screen: "what-if" })} aria-current=${route.screen === "what-if"
-          ? "page"
-          : undefined}>What if</a>
+        <a href=${whatIfHash.current} aria-current=${route.screen === "what-if" ? "page" : undefined}>What if</a>
         <a href=${routeHash({ screen: "deploy" })} aria-current=${route.screen === "deploy"
           ? "page"
           : undefined}>Deploy</a>

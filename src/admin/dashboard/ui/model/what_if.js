@@ -10,31 +10,52 @@ import { changedSettings } from "./idle_settings.js";
 /** @typedef {{ coldStarts: number, gbHours: number }} Sum A day */
 
 /**
- * The services that would have other settings than now.
+ * Whether a service would have other settings than now, with another outcome.
  *
- * @param {readonly ServiceWhatIf[]} estimates
- * @param {ReadonlySet<string>} leftOut Those that stay as they are
+ * @param {WhatIf} estimate
  */
-export function changedServices(estimates, leftOut) {
-  return estimates.filter(({ service, now, then }) =>
-    !leftOut.has(service) && Object.keys(changedSettings(now, then)).length > 0
-  );
+export function isChange({ now, then }) {
+  return Object.keys(changedSettings(now, then)).length > 0 && OUTCOMES.some((read) => read(now) !== read(then));
 }
 
+/** @type {readonly ((outcome: Outcome) => number)[]} */
+const OUTCOMES = [
+  ({ coldStartsPerDay }) => coldStartsPerDay,
+  ({ gbHoursPerDay }) => gbHoursPerDay,
+  ({ wakesPerDay }) => wakesPerDay.resume,
+  ({ wakesPerDay }) => wakesPerDay.hibernated,
+];
+
 /**
- * What all services together bring now, and if those that are not left out change.
+ * What all services together bring now, and if those that are chosen change.
  *
  * @param {readonly ServiceWhatIf[]} estimates
- * @param {ReadonlySet<string>} leftOut
+ * @param {ReadonlySet<string>} chosen
  * @returns {{ before: Sum, after: Sum }}
  */
-export function sumsOf(estimates, leftOut) {
+export function sumsOf(estimates, chosen) {
   const sum = (/** @type {(estimate: ServiceWhatIf) => Outcome} */ read) =>
     estimates.map(read).reduce(({ coldStarts, gbHours }, { coldStartsPerDay, gbHoursPerDay }) => ({
       coldStarts: coldStarts + coldStartsPerDay,
       gbHours: gbHours + gbHoursPerDay,
     }), { coldStarts: 0, gbHours: 0 });
-  return { before: sum(({ now }) => now), after: sum(({ service, now, then }) => leftOut.has(service) ? now : then) };
+  return { before: sum(({ now }) => now), after: sum(({ service, now, then }) => chosen.has(service) ? then : now) };
+}
+
+/**
+ * Estimates in the order in which the reader knows the services, so that none comes under a pointer that is still. New
+ * services stand at the end, those with most memory first.
+ *
+ * @param {readonly ServiceWhatIf[]} estimates
+ * @param {readonly string[]} known
+ * @returns {ServiceWhatIf[]}
+ */
+export function inKnownOrder(estimates, known) {
+  const place = new Map(known.map((service, at) => [service, at]));
+  const placeOf = (/** @type {ServiceWhatIf} */ { service }) => place.get(service) ?? known.length;
+  return estimates.toSorted((a, b) =>
+    placeOf(a) - placeOf(b) || b.now.gbHoursPerDay - a.now.gbHoursPerDay || (a.service < b.service ? -1 : 1)
+  );
 }
 
 /**

@@ -3,7 +3,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { ErrorLine, useAction } from "../parts/action.js";
 import { servicePath } from "../api.js";
-import { changeTemplate } from "../changes.js";
+import { changeIdleSettings } from "../changes.js";
 import { amountText, changeText, countText, numberText, sizeText, spanText } from "../model/format.js";
 import { html } from "../html.js";
 import { memoryUnit } from "../model/what_if.js";
@@ -63,11 +63,10 @@ export function WhatIfPanel({ app, service, reload }) {
     stopAfter: now.stopAfter,
     ...wanted,
   };
-  const change = changedSettings(now, settings);
-  const isChanged = Object.keys(change).length > 0;
+  const isChanged = Object.keys(changedSettings(now, settings)).length > 0;
   const apply = () =>
     action.run(async () => {
-      app.say(await changeTemplate(app.api, name, (template) => ({ ...template, ...change })));
+      app.say(await changeIdleSettings(app.api, name, now, settings));
       setWanted({});
       reload();
     });
