@@ -102,8 +102,9 @@ apiTest("rollback prints the split before and after it", {
   assertEquals(await api.run("rollback", "web", "-q"), { code: 0, out: "", err: "" });
 });
 
-/** Changes of the service: one that leaves the shares as they are, one of the shares, and how it was made. */
 const LATEST = "web-00002";
+
+/** Changes of the service: one that leaves the shares as they are, one of the shares, and how it was made. */
 const HISTORY = [
   {
     ...{ at: ago("1h"), action: "traffic", by: "alice" },
