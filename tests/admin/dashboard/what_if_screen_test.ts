@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { assertUsable, type DashboardRig, dashboardTest } from "../../support/dashboard.ts";
 import { paintScenery } from "../../support/scenery.ts";
 
@@ -66,6 +66,26 @@ dashboardTest(
     await page.getByRole("row", { name: "blog" }).getByText("1 min").waitFor();
     assertEquals(await order(rig), before);
     assertEquals(await button.isDisabled(), true);
+  },
+);
+
+dashboardTest(
+  "for a goal of cold starts a day, each service gets the shortest time to stop after, with what it saves",
+  SCENERY,
+  async (rig) => {
+    const { page, program } = rig;
+    await rig.open({ hash: "#/what-if" });
+    await page.getByLabel(/^At most/).fill("5");
+    await page.keyboard.press("Enter");
+    const row = page.getByRole("row", { name: "blog" });
+    await row.getByText("→").first().waitFor();
+    const { json: { then } } = await program.send("GET", "/v1/services/blog/what-if?maxColdStarts=5");
+    assert(then.coldStartsPerDay <= 5);
+    await row.getByText(/[−+][\d.]+%/).first().waitFor();
+    await page.getByRole("row", { name: "demo-rust" }).getByText("too little is recorded").waitFor();
+    await page.getByRole("button", { name: "Apply to blog" }).click();
+    await page.getByRole("status").getByText(/^blog: stop after .* → \d+ \w+$/).waitFor();
+    assertEquals((await stops(rig))[0], then.stopAfter);
   },
 );
 

@@ -130,11 +130,13 @@ function Setting({ name, now, value, onChange }) {
 /** @param {{ now: Outcome, then: Outcome, isChanged: boolean }} props */
 function Outcomes({ now, then, isChanged }) {
   const { factor, unit } = memoryUnit(now.gbHoursPerDay, then.gbHoursPerDay);
+  const inUse = now.gbHoursPerDay - now.idleGbHoursPerDay; // idle times do not change it
   const rows = [
     ["Cold starts a day", now.coldStartsPerDay, then.coldStartsPerDay],
     ["Wakes from hibernated a day", now.wakesPerDay.hibernated, then.wakesPerDay.hibernated],
     ["Wakes from paused a day", now.wakesPerDay.resume, then.wakesPerDay.resume],
-    [`Memory, ${unit}-hours a day`, factor * now.gbHoursPerDay, factor * then.gbHoursPerDay],
+    [`Idle memory, ${unit}-hours a day`, factor * now.idleGbHoursPerDay, factor * then.idleGbHoursPerDay],
+    [`Memory in use, ${unit}-hours a day`, factor * inUse, factor * inUse],
   ];
   return html`
     <table class="outcomes">
@@ -193,16 +195,16 @@ function Stops({ app, name, days, value, onChoose }) {
         <tr>
           <th scope="col">Stop after</th>
           <th scope="col" class="number">Cold starts</th>
-          <th scope="col" class="number">MB-hours</th>
+          <th scope="col" class="number">Idle MB-hours</th>
           <td></td>
         </tr>
       </thead>
-      <tbody>${rows.map(({ coldStartsPerDay, gbHoursPerDay, stopAfter }) =>
+      <tbody>${rows.map(({ coldStartsPerDay, idleGbHoursPerDay, stopAfter }) =>
         html`
           <tr>
             <th scope="row">${settingText(stopAfter)}</th>
             <td class="number">${amountText(coldStartsPerDay)}</td>
-            <td class="number">${amountText(1000 * gbHoursPerDay)}</td>
+            <td class="number">${amountText(1000 * idleGbHoursPerDay)}</td>
             <td class="number"><button type="button" class="plain" disabled=${settingMs(stopAfter) === settingMs(value)}
               aria-label=${`Choose ${settingText(stopAfter)}`} onClick=${() => onChoose(stopAfter)}>choose</button></td>
           </tr>

@@ -8,7 +8,7 @@ import { useEvents, useKept, useLoaded } from "../live.js";
 import { amountText, changeText, countText } from "../model/format.js";
 import { CHOICES, settingText, TITLES } from "../model/idle_settings.js";
 import { parseRoute, routeHash, serviceHash } from "../model/route.js";
-import { inKnownOrder, isChange, memoryUnit, sumsOf } from "../model/what_if.js";
+import { inKnownOrder, isChange, memoryUnit, sumsOf, unknownText } from "../model/what_if.js";
 import { ErrorLine, useAction } from "../parts/action.js";
 import { Table } from "../parts/table.js";
 
@@ -32,7 +32,8 @@ const SETTINGS = /** @type {IdleSetting[]} */ (Object.keys(TITLES));
  */
 export function WhatIfScreen({ app, route }) {
   const { api } = app;
-  const wanted = wantedOf(route);
+  const goal = goalOf(route);
+  const wanted = wantedOf(route, goal);
   const chosen = chosenOf(route);
   const [progress, setProgress] = useState("");
   const order = useRef(/** @type {string[]} */ ([]));
@@ -85,19 +86,24 @@ export function WhatIfScreen({ app, route }) {
   const isBusy = action.isBusy || loaded.value === undefined;
   return html`
     <h1 class="headline">What if all slept sooner, or later</h1>
-    <p class="quiet">Estimated from the requests of the last days. Nothing changes until you apply it.
+    <p class="quiet">Estimated from the requests of the last days. Idle memory is what services take while no request is
+      there; only that changes. Nothing changes until you apply it.
       ${estimates.some(({ canHibernate }) => !canHibernate) && " This machine cannot hibernate now."}</p>
-    <div class="toolbar">${SETTINGS.map((key) =>
-      html`<label>${TITLES[key]} <select disabled=${action.isBusy} onChange=${(/** @type {any} */ event) =>
-        go({ [key]: event.target.value })}>
-          <option value="">as it is</option>
+    <div class="toolbar">
+      <label>At most <input type="number" class="goal" min="0" max="1000" step="1" value=${goal ?? ""}
+        disabled=${action.isBusy} onChange=${(/** @type {any} */ event) =>
+          go({ maxColdStarts: event.target.value })} /> cold starts a day of each service</label>
+      ${SETTINGS.map((key) =>
+        html`<label>${TITLES[key]} <select disabled=${action.isBusy || (key === "stopAfter" && goal !== undefined)}
+        onChange=${(/** @type {any} */ event) => go({ [key]: event.target.value })}>
+          <option value="">${key === "stopAfter" && goal !== undefined ? "the shortest for it" : "as it is"}</option>
           ${
-        CHOICES[key].map((choice) =>
-          html`<option value=${choice} selected=${choice === wanted[key]}>${settingText(choice)}</option>`
-        )
-      }
+          CHOICES[key].map((choice) =>
+            html`<option value=${choice} selected=${choice === wanted[key]}>${settingText(choice)}</option>`
+          )
+        }
         </select></label>`
-    )}</div>
+      )}</div>
     <${Sums} estimates=${estimates} chosen=${chosen.size > 0 ? chosen : new Set(order.current)}
       title=${chosen.size > 0 ? `if ${countText(taken.length, "chosen service")} changed` : "if all changed"} />
     <section class="panel" aria-label="Services">
@@ -139,27 +145,39 @@ function chosenOf({ query }) {
 }
 
 /**
- * The settings of the address that are offered.
+ * How many cold starts a day each service may have, by the address.
  *
  * @param {Route} route
- * @returns {Partial<IdleSettings>}
  */
-function wantedOf({ query }) {
-  return Object.fromEntries(
-    SETTINGS.flatMap((key) => {
-      const value = query[key];
-      return value !== undefined && CHOICES[key].includes(value) ? [[key, value]] : [];
-    }),
-  );
+function goalOf({ query }) {
+  const { maxColdStarts = "" } = query;
+  return /^(\d{1,3}|1000)$/.test(maxColdStarts) ? maxColdStarts : undefined;
+}
+
+/**
+ * What to ask for: the settings of the address that are offered, and the goal in place of a time to stop after.
+ *
+ * @param {Route} route
+ * @param {string | undefined} maxColdStarts
+ * @returns {Partial<IdleSettings> & { maxColdStarts?: string }}
+ */
+function wantedOf({ query }, maxColdStarts) {
+  const settings = SETTINGS.flatMap((key) => {
+    const value = query[key];
+    return value !== undefined && CHOICES[key].includes(value) ? [[key, value]] : [];
+  });
+  if (maxColdStarts === undefined) return Object.fromEntries(settings);
+  return { ...Object.fromEntries(settings.filter(([key]) => key !== "stopAfter")), maxColdStarts };
 }
 
 /** @param {{ estimates: readonly ServiceWhatIf[], chosen: ReadonlySet<string>, title: string }} props */
 function Sums({ estimates, chosen, title }) {
   const { before, after } = sumsOf(estimates, chosen);
-  const { factor, unit } = memoryUnit(before.gbHours, after.gbHours);
+  const { factor, unit } = memoryUnit(before.idleGbHours, after.idleGbHours, before.inUseGbHours);
   const sums = [
-    [`Memory of all, ${unit}-hours a day, ${title}`, factor * before.gbHours, factor * after.gbHours],
-    [`Cold starts of all a day, ${title}`, before.coldStarts, after.coldStarts],
+    [`Idle memory, ${unit}-hours a day, ${title}`, factor * before.idleGbHours, factor * after.idleGbHours],
+    [`Memory in use, ${unit}-hours a day`, factor * before.inUseGbHours, factor * before.inUseGbHours],
+    [`Cold starts a day, ${title}`, before.coldStarts, after.coldStarts],
   ];
   return html`<dl class="facts" aria-live="polite">${
     sums.map(([term, now, then]) =>
@@ -184,8 +202,12 @@ function Sums({ estimates, chosen, title }) {
  * @param {(some: readonly ServiceWhatIf[]) => void} props.onApply
  */
 function Row({ estimate, mayChange, isBusy, isChosen, onChoose, onApply }) {
-  const { service, days, minInstances, now, then } = estimate;
-  const { factor, unit } = memoryUnit(now.gbHoursPerDay, then.gbHoursPerDay);
+  const { service, now, then } = estimate;
+  const unknown = unknownText(estimate);
+  const [before, after] = [now.idleGbHoursPerDay, then.idleGbHoursPerDay];
+  const inUse = now.gbHoursPerDay - before;
+  const { factor, unit } = memoryUnit(before, after, inUse);
+  const stops = [now, then].map(({ stopAfter }) => settingText(stopAfter));
   return html`
     <tr>
       <th scope="row">${mayChange && html`
@@ -193,19 +215,29 @@ function Row({ estimate, mayChange, isBusy, isChosen, onChoose, onApply }) {
           onChange=${() => onChoose(service)} />
       `}
         <a href=${serviceHash(service, "what-if")}>${service}</a></th>
-      <td class="number" data-title="Cold starts a day">${days === 0
-        ? "-"
-        : fromTo(now.coldStartsPerDay, then.coldStartsPerDay)}</td>
-      <td class="number" data-title="Memory a day">${days === 0
-        ? "-"
-        : html`${fromTo(factor * now.gbHoursPerDay, factor * then.gbHoursPerDay)} ${unit}-h`}</td>
-      <td class="number" data-title="Stops after now">${settingText(now.stopAfter)}</td>
-      ${mayChange && html`<td class="number">${
-        minInstances > 0 ? html`<span class="quiet">always runs</span>` : html`
-          <button type="button" disabled=${isBusy || !isChange(estimate)} aria-label=${`Apply to ${service}`}
-            onClick=${() => onApply([estimate])}>Apply</button>
+      ${unknown === undefined
+        ? html`
+          <td class="number" data-title="Cold starts a day">${fromTo(now.coldStartsPerDay, then.coldStartsPerDay)}</td>
+          <td class="number" data-title="Idle memory a day">${fromTo(
+            factor * before,
+            factor * after,
+          )} ${unit}-h${before !== after && html`
+            <span class="quiet">${changeText(before, after)}</span>
+          `}</td>
+          <td class="number" data-title="In use">${amountText(factor * inUse)} ${unit}-h</td>
+          <td class="number" data-title="Stops after">${stops[0]}${stops[0] !== stops[1] &&
+            html`
+              → <strong>${stops[1]}</strong>
+            `}</td>
         `
-      }</td>`}
+        : html`<td class="wide" colspan="4">${unknown}</td>`}
+      ${mayChange && html`
+        <td class="number">
+          <button type="button" disabled=${isBusy || !isChange(estimate)} aria-label=${`Apply to ${service}`}
+            title=${isChange(estimate) ? undefined : "Nothing would change"}
+            onClick=${() => onApply([estimate])}>Apply</button>
+        </td>
+      `}
     </tr>
   `;
 }
@@ -218,8 +250,9 @@ function columnsFor(mayChange) {
   return [
     "Service",
     ["Cold starts a day", "number"],
-    ["Memory a day", "number"],
-    ["Stops after now", "number"],
+    ["Idle memory a day", "number"],
+    ["In use", "number"],
+    ["Stops after", "number"],
     ...(mayChange ? [/** @type {const} */ (["Apply", "unseen"])] : []),
   ];
 }
@@ -237,15 +270,15 @@ function fromTo(now, then) {
  * The estimates of all services.
  *
  * @param {Api} api
- * @param {Partial<IdleSettings>} wanted
+ * @param {Partial<IdleSettings> & { maxColdStarts?: string }} wanted
  * @returns {Promise<ServiceWhatIf[]>}
  */
 async function loadEstimates(api, wanted) {
-  /** @type {{ service: string }[]} */
+  /** @type {{ service: string, state: string }[]} */
   const services = await api.get("/v1/activity");
-  const estimates = await Promise.all(services.map(async ({ service }) => ({
+  const estimates = await Promise.all(services.map(async ({ service, state }) => ({
     ...await api.find(servicePath(service, "what-if"), wanted), // it may be gone, or never have worked
-    service,
+    ...{ service, state },
   })));
   return estimates.filter(({ now }) => now !== undefined);
 }
