@@ -19,6 +19,7 @@ import deployProgress from "./ui/parts/deploy_progress.js" with { type: "text" }
 import deployScreen from "./ui/screens/deploy_screen.js" with { type: "text" };
 import environment from "./ui/model/environment.js" with { type: "text" };
 import environmentPanel from "./ui/panels/environment_panel.js" with { type: "text" };
+import failures from "./ui/failures.js" with { type: "text" };
 import figuresPanel from "./ui/panels/figures_panel.js" with { type: "text" };
 import format from "./ui/model/format.js" with { type: "text" };
 import historyPanel from "./ui/panels/history_panel.js" with { type: "text" };
@@ -74,6 +75,7 @@ const MODULES: Readonly<Record<string, string>> = {
   "screens/deploy_screen.js": deployScreen,
   "model/environment.js": environment,
   "panels/environment_panel.js": environmentPanel,
+  "failures.js": failures,
   "panels/figures_panel.js": figuresPanel,
   "model/format.js": format,
   "panels/history_panel.js": historyPanel,
