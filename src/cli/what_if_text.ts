@@ -13,7 +13,11 @@ export type ServiceEstimate = WhatIfJson & { readonly service: string };
 const FEW_GAPS = 5;
 
 /** What to know before the figures of a service are read; `undefined` if there is nothing. */
-export function caveatOf({ days, gaps }: Pick<WhatIfJson, "days" | "gaps">): string | undefined {
+export function caveatOf(
+  { days, gaps }: Pick<WhatIfJson, "days" | "gaps">,
+  isFailing: boolean,
+): string | undefined {
+  if (isFailing) return "failing; its figures say nothing about use";
   if (days === 0) return "no request has been counted yet";
   const count = gapCount(gaps);
   return count < FEW_GAPS ? `only ${gapsText(count)} without a request; too few to tell much` : undefined;

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { apiTest, type Asked, problem } from "./fake_api.ts";
+import { type Answer, apiTest, type Asked, problem } from "./fake_api.ts";
 
 const NOW = {
   ...{ pauseAfter: "1m", hibernateAfter: "5m", stopAfter: "10m", stopHibernatedAfter: "24h" },
@@ -103,6 +103,8 @@ apiTest("without settings it lists what times to stop after would have brought, 
     "6h          0.49               0.72            0.667",
     "12h         0.24               1.44            1.33",
     "24h         0.12               2.88            2.67",
+    "",
+    "For a goal: cless what-if shop --max-cold-starts 5",
   ]);
 });
 
@@ -117,7 +119,7 @@ apiTest(
   async (api) => {
     const { out } = await api.run("what-if", "shop");
     assertEquals(
-      out.split("\n").at(-1),
+      out.split("\n").at(-3),
       "With no more cold starts than now, it takes 0.0556 GB-hours a day while idle: cless deploy shop --stop-after 30m",
     );
   },
@@ -158,6 +160,89 @@ apiTest("without a name, what-if lists all services and their sums", {
     "shop  6.5 days   0.15         4.9   15     14    0.123     0.06  0.0876      0.0242",
     "blog  6h         2            4.9   15     14    0.123     0.06  0.0876      0.0242",
   ], "several services are listed as they are named");
+});
+
+const BLOG = {
+  ...ESTIMATE,
+  now: { ...NOW, stopHibernatedAfter: "10m", coldStartsPerDay: 12, idleGbHoursPerDay: 0.306 },
+  then: { ...NOW, stopAfter: "30m", stopHibernatedAfter: "30m", coldStartsPerDay: 4.9, idleGbHoursPerDay: 0.3784 },
+};
+const GOAL: Record<string, Answer> = {
+  "GET /v1/services": ["blog", "few", "invoices", "kept", "same", "shop"].map((name) => {
+    return { name, state: name === "invoices" ? "failing" : "asleep" };
+  }),
+  "GET /v1/services/blog/what-if": BLOG,
+  "GET /v1/services/few/what-if": { ...ESTIMATE, gaps: [{ upToSeconds: 64, count: 1 }] },
+  "GET /v1/services/invoices/what-if": ESTIMATE,
+  "GET /v1/services/kept/what-if": { ...ESTIMATE, minInstances: 2 },
+  "GET /v1/services/same/what-if": { ...ESTIMATE, now: ESTIMATE.then },
+  "GET /v1/services/shop/what-if": ESTIMATE,
+};
+const EXPLAINED =
+  "THEN stops as early as at most 5 cold starts a day of each service allow. All numbers are per day, " +
+  "and IDLE GB-HOURS are those without a request under way.";
+
+apiTest(
+  "for a goal, what-if names the shortest time to stop after of each service, what it saves, and how to apply it",
+  GOAL,
+  async (api) => {
+    const { out } = await api.run("what-if", "--max-cold-starts", "5");
+    assertEquals(out.split("\n"), [
+      "NAME  STOP-AFTER           THEN    COLD STARTS  THEN  IDLE GB-HOURS  THEN",
+      "blog  10m                  30m     12           4.9   0.306          0.378",
+      "same  1h                   as now  4.9          4.9   0.0242         0.0242",
+      "shop  10m, hibernated 24h  1h      0.15         4.9   0.0876         0.0242",
+      "all                                17           15    0.418          0.427",
+      "",
+      "few: only 1 time without a request; too few to tell much",
+      "invoices: failing; its figures say nothing about use",
+      "kept: its minInstances is 2, so its instances do not sleep",
+      "",
+      EXPLAINED,
+      "",
+      "To apply it:",
+      "  cless deploy blog --stop-after 30m",
+      "  cless deploy shop --stop-after 1h",
+    ]);
+    assertEquals(api.asked.at(-1)!.line, "GET /v1/services/shop/what-if?maxColdStarts=5&days=7");
+  },
+);
+
+apiTest("a goal takes other settings and names of services, and no time to stop after", GOAL, async (api) => {
+  const one = await api.run("what-if", "shop", "--max-cold-starts", "5", "--pause-after", "30s");
+  assertEquals(one.out.split("\n").slice(1), [
+    "shop  10m, hibernated 24h  1h    0.15         4.9   0.0876         0.0242",
+    "",
+    EXPLAINED,
+    "",
+    "To apply it:",
+    "  cless deploy shop --pause-after 30s --stop-after 1h",
+  ]);
+  const none = await api.run("what-if", "same", "invoices", "--max-cold-starts", "5");
+  assertEquals(none.out.split("\n").at(-1), "No service would sleep better with it.");
+  assertEquals(
+    JSON.parse((await api.run("what-if", "same", "--max-cold-starts", "5", "--json")).out)[0].service,
+    "same",
+  );
+  const both = await api.run("what-if", "--max-cold-starts", "5", "--stop-after", "1h");
+  const err = "cless: --max-cold-starts finds the time to stop after; give it or --stop-after";
+  assertEquals(both, { code: 2, out: "", err });
+});
+
+apiTest("what-if sums up no service that is failing, and says so", {
+  ...GOAL,
+  "GET /v1/services/invoices": { name: "invoices", state: "failing" },
+}, async (api) => {
+  const lines = (await api.run("what-if", "invoices", "shop")).out.split("\n");
+  assertEquals(lines.slice(1, 5), [
+    "shop  6.5 days   0.15         15     0.123     0.0876",
+    "all              0.15         15     0.123     0.0876",
+    "",
+    "invoices: failing; its figures say nothing about use",
+  ]);
+  assertEquals(lines.at(-1), "For a goal: cless what-if --max-cold-starts 5");
+  const [caveat] = (await api.run("what-if", "invoices")).out.split("\n");
+  assertEquals(caveat, "invoices: failing; its figures say nothing about use");
 });
 
 apiTest("without services, what-if says so", { "GET /v1/services": [] }, async (api) => {
