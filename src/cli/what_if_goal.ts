@@ -34,8 +34,9 @@ export function goalText(
   const commands = changed.map(({ service, then }) =>
     `  cless deploy ${service}${flagsText([...asked, { flag: "stop-after", value: then.stopAfter }])}`
   );
+  if (known.length === 0) return unknown.join("\n");
   return [
-    ...(known.length > 0 ? [goalTable(known)] : []),
+    goalTable(known),
     ...(unknown.length > 0 ? [unknown.join("\n")] : []),
     `THEN stops as early as at most ${maxColdStarts} cold starts a day of each service allow. All numbers are per day, and IDLE GB-HOURS are those without a request under way.`,
     ...(commands.length > 0 ? [["To apply it:", ...commands].join("\n")] : ["No service would sleep better with it."]),

@@ -224,6 +224,8 @@ apiTest("a goal takes other settings and names of services, and no time to stop 
     JSON.parse((await api.run("what-if", "same", "--max-cold-starts", "5", "--json")).out)[0].service,
     "same",
   );
+  const unknown = await api.run("what-if", "few", "--max-cold-starts", "5");
+  assertEquals(unknown.out, "few: only 1 time without a request; too few to tell much");
   const both = await api.run("what-if", "--max-cold-starts", "5", "--stop-after", "1h");
   const err = "cless: --max-cold-starts finds the time to stop after; give it or --stop-after";
   assertEquals(both, { code: 2, out: "", err });
