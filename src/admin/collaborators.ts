@@ -41,7 +41,7 @@ export interface Collaborators {
     Deployer,
     "deploy" | "plan" | "setTraffic" | "rollback" | "delete" | "deleteTried" | "deleteRevision"
   >;
-  readonly running: Pick<RunningDeploys, "of">;
+  readonly running: Pick<RunningDeploys, "of" | "services">;
   readonly waits: Pick<ServiceWaits, "of">;
   readonly control: Pick<InstanceControl, "wake" | "sleep">;
   readonly exec: Pick<ExecSessions, "find" | "run">;

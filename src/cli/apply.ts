@@ -1,3 +1,4 @@
+import type { RevisionJson } from "../admin/operations/revisions.ts";
 import type { ServiceJson } from "../admin/operations/services.ts";
 import { resolve } from "node:path";
 import { messageOf, OperatorError, UsageError } from "../base/errors.ts";
@@ -6,6 +7,7 @@ import { parseManifest } from "../control/manifest/manifest.ts";
 import type { DeployPreview } from "../control/records.ts";
 import { type ParsedService, retiredWarning } from "../control/schema/schema.ts";
 import { ApiError, type Client, type Query, servicePath } from "./client.ts";
+import { fieldChangeText } from "./field_change.ts";
 import { flag } from "./flags.ts";
 import { mayDelete, YES_FLAG } from "./lifecycle.ts";
 import { previewLine } from "./preview.ts";
@@ -30,7 +32,7 @@ export const apply = clientVerb({
   notes: [
     "The file lists each service by its name below services:, with the fields that the admin API takes: services: { web: { image: acme/web:v1, env: { MODE: fast } } }. Editors find the schema at /schema.json of the admin API. A wrong file changes nothing. A service that is as declared is left alone, and so is traffic that the file does not mention.",
     "--prune asks before it deletes. It deletes only what this file, known by its absolute path, declared at some time: no service that was only deployed by hand, and none that another file declares.",
-    "Lines begin with + for created, ~ changed, = unchanged, - deleted, ! failed.",
+    "Lines begin with + for created, ~ changed, = unchanged, - deleted, ! failed; so do the names of variables, whose values are not shown.",
   ],
   example: [
     "cless apply -f services.yaml --dry-run",
@@ -47,7 +49,11 @@ export const apply = clientVerb({
     const warning = retiredWarning(manifest.values());
     if (warning !== undefined) console.error(`warning: ${warning}`);
     const silent = call.on("json") || call.on("quiet");
-    const plain = apiTarget(call.client, call.flags.get("wait") === false ? false : undefined);
+    /** The latest revisions of the services that change, before that. */
+    const latest = new Map<string, RevisionJson>();
+    const plain = apiTarget(call.client, call.flags.get("wait") === false ? false : undefined, latest);
+    const showField = (name: string, field: string) =>
+      fieldChangeText(field, latest.get(name), bodyOf(manifest.get(name)!));
     const target = silent ? plain : shownTarget(plain, call.client, stderrScreen());
     const width = Math.max(0, ...[...manifest.keys()].map((name) => name.length));
     const paint = paintFor(Deno.stdout, call.surroundings);
@@ -61,7 +67,7 @@ export const apply = clientVerb({
       },
       onResult: (result) => {
         if (result.error !== undefined) printFailure(result);
-        else if (!silent) console.log(resultLine(result, width, paint));
+        else if (!silent) console.log(resultLine(result, width, paint, (field) => showField(result.name, field)));
       },
     });
     printResult(call, results.map(resultJson), summary(results, dryRun));
@@ -74,13 +80,22 @@ function isStream(path: string): boolean {
   return path === "-" || /^\/(?:dev|proc)\//.test(resolve(path));
 }
 
-/** A running cless as the target of a manifest. */
-function apiTarget(client: Client, wait: boolean | undefined): ApplyTarget {
+/** A running cless as the target of a manifest. @param latest Gets the latest revision of each service that changes. */
+function apiTarget(client: Client, wait: boolean | undefined, latest: Map<string, RevisionJson>): ApplyTarget {
   const put = <T>(name: string, declared: ParsedService, query: Query) =>
     client.json<T>("PUT", servicePath(name), { body: bodyOf(declared), query });
   return {
     list: () => client.list<ServiceJson>("/v1/services"),
-    preview: (name, declared, declaredBy) => put<DeployPreview>(name, declared, { dryRun: true, declaredBy }),
+    preview: async (name, declared, declaredBy) => {
+      const preview = await put<DeployPreview>(name, declared, { dryRun: true, declaredBy });
+      if (preview.change !== "update" || preview.changed.length === 0) return preview;
+      const service = await client.find<ServiceJson>(servicePath(name));
+      const revision = service && await client.find<RevisionJson>(
+        servicePath(name, "revisions", service.latestRevision),
+      );
+      if (revision !== undefined) latest.set(name, revision);
+      return preview;
+    },
     deploy: async (name, declared, declaredBy) => {
       const before = await client.find<ServiceJson>(servicePath(name));
       const after = await put<ServiceJson>(name, declared, { wait, declaredBy });
@@ -107,10 +122,15 @@ export function shownTarget(target: ApplyTarget, client: Client, screen: Screen)
 
 const COLOUR: Partial<Record<ApplyResult["change"], Colour>> = { create: "green", update: "yellow", delete: "red" };
 
-function resultLine({ name, change, preview }: ApplyResult, width: number, paint: Paint): string {
+function resultLine(
+  { name, change, preview }: ApplyResult,
+  width: number,
+  paint: Paint,
+  showField: (field: string) => string,
+): string {
   const line = change === "delete"
     ? `- ${name.padEnd(width)}  delete`
-    : previewLine(name, { ...preview!, change }, width);
+    : previewLine(name, { ...preview!, change }, width, showField);
   const colour = COLOUR[change];
   return colour === undefined ? line : paint(line, colour);
 }

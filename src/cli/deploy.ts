@@ -10,15 +10,15 @@ import { resolveTraffic } from "../model/traffic.ts";
 import { ACCESS_UNSETS, readAccessChange } from "./access_change.ts";
 import { changeService, type Query, servicePath } from "./client.ts";
 import { deploysOf } from "./deploys.ts";
+import { fieldChangeText } from "./field_change.ts";
 import { type Flag, flag, inGroup } from "./flags.ts";
-import { limitText } from "./look.ts";
 import { changesText, type DeclaredService, previewLine } from "./preview.ts";
 import { nearestService } from "./nearest_service.ts";
 import { Progress } from "./progress.ts";
 import { INTERRUPTED, untilInterrupted } from "./streams.ts";
 import { mergeChange, readEnvFile, type TemplateChange } from "./template_change.ts";
 import { stderrScreen } from "./terminal.ts";
-import { plainText, splitText } from "./text.ts";
+import { splitText } from "./text.ts";
 import { type Call, checked, clientVerb, JSON_FLAG, parseNumber, parseWhole, printJson } from "./verb.ts";
 
 const FLAGS: readonly Flag[] = [
@@ -139,7 +139,7 @@ export const deploy = clientVerb({
     if (call.on("dry-run")) {
       const renew = call.on("renew") || undefined;
       const { answer, body, latest } = await put<DeployPreview>({ dryRun: true, renew });
-      const show = (field: string) => changeText(field, latest, body);
+      const show = (field: string) => fieldChangeText(field, latest, body);
       return call.on("json") ? printJson(answer) : console.log(previewLine(name, answer, name.length, show));
     }
     const code = await untilInterrupted((signal) => deployShown(call, put, signal));
@@ -160,17 +160,6 @@ interface Sent<T> {
 
 /** Sends the deploy. Resolves with the answer. */
 type Put = <T>(query: Query, signal?: AbortSignal) => Promise<Sent<T>>;
-
-/** A changed field of the template, with its value before and after if these are single words. */
-function changeText(field: string, latest: RevisionJson | undefined, body: Readonly<Record<string, unknown>>): string {
-  const limits: Readonly<Record<string, { readonly value: unknown }>> = latest?.limits ?? {};
-  const template: Readonly<Record<string, unknown>> = latest?.template ?? {};
-  const [before, after] = [template[field] ?? limits[field]?.value, body[field]];
-  const isOneWord = [before, after].every((value) => typeof value !== "object");
-  if (!isOneWord || (before === undefined && after === undefined)) return field;
-  const text = (value: unknown) => value === undefined ? "default" : limitText(field, String(value));
-  return plainText(`${field} ${text(before)} → ${text(after)}`);
-}
 
 async function deployShown(call: Call, put: Put, signal: AbortSignal): Promise<number> {
   const screen = call.on("quiet") ? undefined : stderrScreen();

@@ -2,9 +2,17 @@ import type { DeployJson } from "../admin/operations/deploys.ts";
 import { type Client, servicePath } from "./client.ts";
 import { ago, durationText, indented, plainText, table } from "./text.ts";
 
+/** The most deploys that the API lists at once. */
+const MAX_DEPLOYS = 1000;
+
 /** The deploys of a service, the newest first; none if there is neither a service nor a deploy. */
 export async function deploysOf(client: Client, name: string): Promise<DeployJson[]> {
   return await client.find<DeployJson[]>(servicePath(name, "deploys")) ?? [];
+}
+
+/** The deploys of all services, the newest first. */
+export function deploysOfAll(client: Client, limit: number): Promise<DeployJson[]> {
+  return client.get<DeployJson[]>("/v1/deploys", { query: { limit: Math.min(MAX_DEPLOYS, limit) } });
 }
 
 /** Whether a deploy failed or was called off. */
@@ -55,9 +63,10 @@ export function failedDeployText(deploy: DeployJson): string {
   return [head, ...deploy.output.map((line) => indented(plainText(line)))].join("\n");
 }
 
-/** Deploys as a table. */
-export function deployTable(deploys: readonly DeployJson[]): string {
+/** Deploys as a table. @param withService Whether they are those of all services. */
+export function deployTable(deploys: readonly DeployJson[], withService = false): string {
   const rows = deploys.map((deploy) => [
+    ...(withService ? [deploy.service] : []),
     ...[
       deploy.outcome === "running" ? "-" : ago(endOf(deploy)),
       deploy.by,
@@ -67,7 +76,10 @@ export function deployTable(deploys: readonly DeployJson[]): string {
     ],
     ...[durationText(deploy.durationMs), clauseOf(deploy)],
   ]);
-  return table(["ENDED", "BY", "REVISION", "IMAGE", "OUTCOME", "TOOK", "REASON"], rows);
+  return table(
+    [...(withService ? ["SERVICE"] : []), "ENDED", "BY", "REVISION", "IMAGE", "OUTCOME", "TOOK", "REASON"],
+    rows,
+  );
 }
 
 function endText({ durationMs, outcome, revision }: DeployJson, reason = "-"): string {

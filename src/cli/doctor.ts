@@ -42,7 +42,7 @@ export const doctor: Verb = {
   name: "doctor",
   summary: "Find out what would keep serve with the same flags from working, and what to do",
   flags: [...serve.flags, flag("--json", "Print the findings as JSON")],
-  notes: ["Exit code 1 if something would not work."],
+  notes: ["It checks this machine, and asks no server. Exit code 1 if something would not work."],
   example: ["sudo cless doctor", "cless doctor --listen 127.0.0.1:8080 --json"],
   run: async (call) => {
     const { flags, surroundings } = call;

@@ -1,3 +1,5 @@
+import type { RevisionJson } from "../admin/operations/revisions.ts";
+import type { ServiceJson } from "../admin/operations/services.ts";
 import { systemClock } from "../base/clock.ts";
 import { OperatorError } from "../base/errors.ts";
 import { EXEC_CODE, type TerminalSize } from "../control/exec/process.ts";
@@ -35,6 +37,7 @@ export const exec = clientVerb({
   notes: [
     "Without a command, it runs bash, or sh if the image has no bash. Write -- before a command with flags of its own.",
     "The service is woken if it sleeps, and the instance stays awake until the command ends. A deploy or cless sleep waits for it as for a request, up to the drain timeout.",
+    "If the service does not start, it says so with the app's last lines, and how to reach its volumes with docker.",
     "The exit code is that of the command; 127 if the image does not have it, 126 if it cannot be run, and 125 if something else has failed. If this program is killed, the command goes on, as with docker exec; without a terminal, it gets the end of its input.",
   ],
   example: ["cless exec web", "cless exec db -- pg_dump shop >shop.sql", "cless exec web --user root -- id"],
@@ -70,11 +73,13 @@ async function run(call: Call, terminal: TerminalSize | undefined): Promise<numb
   const hasInput = !call.flags.has("stdin") || call.on("stdin");
   let end: SessionEnd;
   let isOnNewLine = true;
+  let isStarted = false;
   {
     using raw = new RawTerminal();
     // Until the command runs, Ctrl-C ends the wait for it.
     const session = new ExecSession(socket, { stdin: hasInput ? stdin : undefined, stdout, stderr }, async () => {
       clear();
+      isStarted = true;
       if (terminal === undefined) return;
       isOnNewLine = false;
       await raw.begin();
@@ -84,7 +89,21 @@ async function run(call: Call, terminal: TerminalSize | undefined): Promise<numb
   const { code, output = [], reason } = end;
   if (reason !== undefined) console.error(`${isOnNewLine ? "" : "\n"}cless: ${plainText(reason)}`);
   output.forEach((line) => console.error(`  ${plainText(line)}`));
+  if (reason !== undefined && !isStarted) {
+    const command = await volumeCommand(call, name);
+    if (command !== undefined) console.error(`Where cless runs, this reaches the volumes without the app: ${command}`);
+  }
   return code;
+}
+
+/** A command of docker that opens a shell with the volumes of a service, each at its path; `undefined` without any. */
+async function volumeCommand(call: Call, name: string): Promise<string | undefined> {
+  const revision = call.text("revision") ?? (await call.client.get<ServiceJson>(servicePath(name))).latestRevision;
+  const { template } = await call.client.get<RevisionJson>(servicePath(name, "revisions", revision));
+  const { volumes = [] } = template;
+  if (volumes.length === 0) return undefined;
+  const options = volumes.map(({ path, readOnly, source }) => ` -v ${source}:${path}${readOnly ? ":ro" : ""}`);
+  return `docker run --rm -it${options.join("")} busybox`;
 }
 
 function queryOf(call: Call, terminal: TerminalSize | undefined): URLSearchParams {

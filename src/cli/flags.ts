@@ -59,12 +59,12 @@ export interface ParsedFlags {
 /**
  * Parses a verb's arguments.
  *
- * @param hint What to do about an unknown flag, as the end of the mistake.
+ * @param hintOf What to do about an unknown flag such as `--lisen`, as the end of the mistake.
  */
 export function parseFlags(
   args: readonly string[],
   flags: readonly Flag[],
-  hint = "; --help shows the flags",
+  hintOf = (_flag: string): string => "; --help shows the flags",
 ): ParsedFlags {
   const mistakes: string[] = [];
   const all = [...flags, ...COMMON];
@@ -84,7 +84,7 @@ export function parseFlags(
       if (switches.includes(key.replace(/^no-/, ""))) return true;
       const name = arg.replace(/=.*$/s, "");
       const nearest = didYouMean(name.replace(/^-+(?:no-)?/, ""), [...valued, ...switches], (near) => `--${near}`);
-      const mistake = `unknown flag ${name}${nearest || hint}`;
+      const mistake = `unknown flag ${name}${nearest || hintOf(name)}`;
       if (!mistakes.includes(mistake)) mistakes.push(mistake); // the parser asks for each letter
       return false;
     },

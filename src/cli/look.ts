@@ -29,8 +29,9 @@ export const services = clientVerb({
   flags: [JSON_FLAG, NAMES_FLAG, { ...SHOW_ENV_FLAG, help: "With NAME: show the values of its variables too" }],
   notes: [
     "With NAME, it is the same as cless describe NAME.",
-    "STATE is ready, starting, paused, hibernated (its memory is in the swap), asleep (without an instance), failing with the reason and for how long (its last start failed, and no instance could answer a request), or deploying (a deploy of it is under way).",
-    "MEMORY and SWAP are what it uses now. CPU is its processor time since its first start. SAVED is how much less memory it has used since then than one instance that is always awake.",
+    "LATEST is the revision that was deployed last, TRAFFIC says which revisions answer requests.",
+    "STATE is ready, starting, paused, hibernated (its memory is in the swap), asleep (without an instance), failing with the reason and for how long (its last start failed, and no instance could answer a request), or deploying (a deploy of it is under way). Beside it stands that its last deploy, within a day, did not work: cless describe NAME says why.",
+    "MEMORY and SWAP are what it uses now. CPU is its processor time since its first start. SAVED is the share of memory saved since its first start, of what one instance that is always awake would have used.",
     "A service that nobody has declared, found by the name of its image, is listed once it has been used. What could not be deployed in the last day, and so is no service, is named below the list, on standard error, and so is what is deployed for the first time now.",
   ],
   example: ["cless services", "cless services --json | jq -r '.[].url'"],
@@ -43,7 +44,11 @@ export const services = clientVerb({
     const haveCosts = all.some(({ cost }) => cost !== undefined);
     const haveSwap = all.some(({ cost }) => cost !== undefined && cost.swapBytes > 0);
     const isText = !call.on("json") && !call.on("quiet");
-    const states = isText ? await Promise.all(all.map((service) => listedState(call.client, service))) : [];
+    const timelines = isText ? await call.client.find<TimelineJson[]>("/v1/timelines") ?? [] : []; // an older cless has none
+    const lastDeploys = new Map(timelines.map(({ deploys, service }) => [service, deploys.at(-1)]));
+    const states = isText
+      ? await Promise.all(all.map((service) => listedState(call.client, service, lastDeploys.get(service.name))))
+      : [];
     const rows = all.map((service, at) => [
       service.name,
       service.url,
@@ -54,10 +59,10 @@ export const services = clientVerb({
       states[at] ?? "",
     ]);
     const costs = haveCosts ? ["MEMORY", ...(haveSwap ? ["SWAP"] : []), "CPU", "SAVED"] : [];
-    const list = table(["NAME", "URL", "REVISION", "TRAFFIC", "AGE", ...costs, "STATE"], rows);
+    const list = table(["NAME", "URL", "LATEST", "TRAFFIC", "AGE", ...costs, "STATE"], rows);
     printList(call, all, list, "there are no services yet; cless deploy makes one");
     if (!isText) return;
-    const { failed, running } = await notServices(call.client, new Set(all.map(({ name }) => name)));
+    const { failed, running } = notServices(timelines, new Set(all.map(({ name }) => name)));
     if (running.length > 0) {
       console.error(`deployed for the first time now: ${running.join(", ")}; cless describe NAME shows how far it is`);
     }
@@ -65,23 +70,29 @@ export const services = clientVerb({
   },
 });
 
-/** The state of a service in one clause, with the last line of output if it is failing. */
-async function listedState(client: Client, service: ServiceJson): Promise<string> {
+type LastDeploy = TimelineJson["deploys"][number] | undefined;
+
+/**
+ * The state of a service in one clause, with the last line of output if it is failing, and with its last deploy if that
+ * has not worked.
+ */
+async function listedState(client: Client, service: ServiceJson, lastDeploy: LastDeploy): Promise<string> {
   const { latestRevision, maintenance, name, state } = service;
+  const isDeployed = lastDeploy === undefined || lastDeploy.outcome === "deployed";
+  const deploy = isDeployed ? "" : `; last deploy ${lastDeploy.outcome} ${ago(lastDeploy.at)}`;
   // `describe` shows what to do about a failure.
   const text = stateText(service).replace(/;.*/s, "") + (maintenance === undefined ? "" : " (maintenance)");
-  if (state !== "failing") return text;
+  if (state !== "failing") return text + deploy;
   const latest = await client.find<RevisionJson>(servicePath(name, "revisions", latestRevision));
   const line = latest?.failure?.output?.findLast((line) => line.trim() !== "");
-  return line === undefined ? text : `${text}; last line: ${plainText(line).trim()}`;
+  return text + (line === undefined ? "" : `; last line: ${plainText(line).trim()}`) + deploy;
 }
 
 /** What is no service: its last deploy, within a day, did not work, or its first one is running. */
-async function notServices(
-  client: Client,
+function notServices(
+  timelines: readonly TimelineJson[],
   known: ReadonlySet<string>,
-): Promise<Record<"failed" | "running", string[]>> {
-  const timelines = await client.find<TimelineJson[]>("/v1/timelines") ?? []; // an older cless has none
+): Record<"failed" | "running", string[]> {
   const [failed, running]: [string[], string[]] = [[], []];
   for (const { deploys, service, spells } of timelines) {
     if (known.has(service)) continue;
@@ -264,7 +275,7 @@ export const describe = clientVerb({
       section("Revisions", revisionTable(revisions)),
       ...(failed === undefined ? [] : [section("Last failed deploy", failedDeployText(failed))]),
       ...(failures.length === 0 ? [] : [section("Failures", failures.join("\n"))]),
-      section("Instances", own.length === 0 ? noneText(revisions) : instanceTable(own)),
+      section("Instances", own.length === 0 ? noneText(service, revisions) : instanceTable(own)),
       ...(wakes.length === 0
         ? []
         : [section(`Wakes in the last day (by whom: cless wakes ${service.name})`, wakeTable(wakes))]),
@@ -330,10 +341,13 @@ function wakeTable(wakes: readonly WakesJson[]): string {
   return table(["REVISION", "WAKE", "COUNT", "P50", "P99"], rows);
 }
 
-function noneText(revisions: readonly RevisionSummaryJson[]): string {
+function noneText({ failingSince, state }: ServiceJson, revisions: readonly RevisionSummaryJson[]): string {
   const served = revisions.filter(({ percent }) => percent > 0);
   const isRefused = served.length > 0 && served.every(({ failure }) => failure?.retryInS !== undefined);
-  return isRefused ? "none; the first request after that time starts one" : "none; the next request starts one";
+  const next = isRefused ? "the first request after that time" : "the next request";
+  if (state !== "failing") return `none; ${next} starts one`;
+  const length = age(failingSince);
+  return `none; it is failing${/\d/.test(length) ? ` for ${length}` : ""}, and ${next} tries again`;
 }
 
 type Fact = readonly [name: string, value: string];
@@ -380,7 +394,12 @@ function costFacts(cost: NonNullable<ServiceJson["cost"]>): Fact[] {
   return [
     ["Memory", sizeText(memoryBytes) + swap],
     ["CPU", `${durationText(1000 * cpuSeconds)} since its first start, ${ago(since)}`],
-    ["Saved", savedByteSeconds <= 0 ? "-" : `${savedText(cost)} of the memory of one that is always awake`],
+    [
+      "Saved",
+      savedByteSeconds <= 0
+        ? "-"
+        : `${savedText(cost)} of the memory of one that is always awake, since its first start`,
+    ],
   ];
 }
 

@@ -42,9 +42,7 @@ async function runProgram(args: readonly string[]): Promise<number> {
 }
 
 async function runVerb(verb: Verb, args: readonly string[]): Promise<number> {
-  const hasCommand = verb.args?.includes("[CMD…]") === true;
-  const hint = hasCommand ? "; write -- before a command with flags of its own" : undefined;
-  const { given, mistakes, rest } = parseFlags(args, verb.flags, hint);
+  const { given, mistakes, rest } = parseFlags(args, verb.flags, (flag) => unknownFlagHint(verb, flag));
   if (given.get("help") === true) {
     console.log(verbHelp(verb));
     return 0;
@@ -60,6 +58,12 @@ async function runVerb(verb: Verb, args: readonly string[]): Promise<number> {
     if (!(error instanceof ApiError)) throw error; // the client may be what is wrong
     throw await withNearest(error, call.client, servicesOf(verb, call));
   }
+}
+
+/** What to do about a flag that a verb does not have. */
+function unknownFlagHint({ args, name }: Verb, flag: string): string {
+  if (args?.includes("[CMD…]")) return "; write -- before a command with flags of its own";
+  return flag === "--server" ? `; ${name} works on this machine, and takes no server` : "; --help shows the flags";
 }
 
 /** The services that a call names. */

@@ -39,8 +39,8 @@ export function ago(at: string | undefined, now = Date.now()): string {
 }
 
 /**
- * Writes when something was, by this machine's clock: `14:03:07`, with the date if it is not today. `now` is in ms since
- * 1970.
+ * Writes when something was, in the time zone of this machine: `14:03:07`, with the date if it is not today. The column
+ * has {@linkcode atHeading}. `now` is in ms since 1970.
  */
 export function timeText(at: string, now = Date.now()): string {
   const time = new Date(at);
@@ -49,6 +49,11 @@ export function timeText(at: string, now = Date.now()): string {
   const clock = [time.getHours(), time.getMinutes(), time.getSeconds()].map(two).join(":");
   const date = [time.getFullYear(), two(time.getMonth() + 1), two(time.getDate())].join("-");
   return time.toDateString() === new Date(now).toDateString() ? clock : `${date} ${clock}`;
+}
+
+/** The heading of a column of times, which names their time zone: `AT (Europe/Berlin)`. */
+export function atHeading(): string {
+  return `AT (${Intl.DateTimeFormat().resolvedOptions().timeZone})`;
 }
 
 /** Writes the time until something, such as `in 3m`; if that is past, like {@linkcode ago}. */

@@ -1,11 +1,17 @@
+import type { HistoryJson } from "../admin/operations/history.ts";
 import type { ServiceJson } from "../admin/operations/services.ts";
 import { OperatorError, UsageError } from "../base/errors.ts";
 import { LATEST } from "../model/traffic.ts";
-import { ApiError, changeService, type Client, servicePath } from "./client.ts";
+import { ApiError, changeService, type Client, type Query, servicePath } from "./client.ts";
 import { flag, readGiven } from "./flags.ts";
+import { changeText } from "./history.ts";
 import { changedTraffic, parsePart, parseTag, type TrafficChange } from "./traffic_change.ts";
-import { splitText, table } from "./text.ts";
+import { ago, plainText, sharesText, splitText, table } from "./text.ts";
 import { type Call, clientVerb, JSON_FLAG, printResult, QUIET_FLAG } from "./verb.ts";
+
+/** The most entries of a history that the API lists at once. */
+const MAX_HISTORY = 1000;
+const DRY_RUN_FLAG = flag("--dry-run", "Say what would change, and change nothing");
 
 /** `cless traffic`: shows or changes how a service's requests are split, and its revisions' tags. */
 export const traffic = clientVerb({
@@ -18,6 +24,7 @@ export const traffic = clientVerb({
       "Give a revision an address of its own, TAG--NAME; the revision that has the tag now loses it",
     ),
     flag("--untag TAG…", "Remove a tag"),
+    DRY_RUN_FLAG,
     JSON_FLAG,
     QUIET_FLAG,
   ],
@@ -48,7 +55,7 @@ export const traffic = clientVerb({
       const service = await client.get<ServiceJson>(servicePath(name));
       return printResult(call, service, trafficTable(service));
     }
-    const changed = await changeService(client, name, async (service) => {
+    const { after, before } = await changeService(client, name, async (service) => {
       if (service === undefined) throw new ApiError(404, [`there is no service ${name}`]);
       const missing = wanted.untag.find((untag) => !service.traffic.some(({ tag }) => tag === untag));
       if (missing !== undefined) throw new OperatorError(`no revision of ${name} has the tag ${missing}`);
@@ -57,9 +64,12 @@ export const traffic = clientVerb({
       const twice = names.find((revision, at) => names.indexOf(revision) < at);
       if (twice !== undefined) throw new UsageError(`${twice} is listed twice; give it one percent`);
       const body = changedTraffic(service.traffic, service.latestRevision, change);
-      return client.json<ServiceJson>("PUT", servicePath(name, "traffic"), { body, ifMatch: service.etag });
+      const request = { body, query: dryRunQuery(call), ifMatch: service.etag };
+      const after = await client.json<ServiceJson>("PUT", servicePath(name, "traffic"), request);
+      return { before: service, after };
     });
-    printTraffic(call, changed);
+    if (call.on("dry-run")) printChange(call, before, after);
+    else printResult(call, after, `${after.name}: ${splitText(after.traffic)}`);
   },
 });
 
@@ -68,18 +78,37 @@ export const rollback = clientVerb({
   name: "rollback",
   summary: "Undo the last change of a service's traffic",
   args: ["NAME"],
-  flags: [JSON_FLAG, QUIET_FLAG],
+  flags: [DRY_RUN_FLAG, JSON_FLAG, QUIET_FLAG],
   notes: [
+    "With --dry-run, it also says who made the change that it would undo, and when.",
     "A second rollback undoes the first. Afterwards the split names its revisions, without latest: a later deploy takes all requests, unless it says otherwise.",
   ],
-  example: ["cless rollback web"],
+  example: ["cless rollback web --dry-run", "cless rollback web"],
   run: async (call) => {
     const path = servicePath(call.args[0]!);
     const before = await call.client.get<ServiceJson>(path);
-    const after = await call.client.json<ServiceJson>("POST", `${path}/rollback`);
-    printResult(call, after, `${after.name}: ${splitText(before.traffic)} → ${splitText(after.traffic)}`);
+    const after = await call.client.json<ServiceJson>("POST", `${path}/rollback`, { query: dryRunQuery(call) });
+    printChange(call, before, after);
+    if (!call.on("dry-run") || call.on("json") || call.on("quiet")) return;
+    const undone = await lastSplitChange(call.client, path);
+    if (undone === undefined) return;
+    const { action, at, by } = undone;
+    console.log(`It undoes what ${plainText(by)} did ${ago(at)} (${action}): ${changeText(undone)}`);
   },
 });
+
+/** The last change of a service's shares; `undefined` if its history no longer has it. */
+async function lastSplitChange(client: Client, path: string): Promise<HistoryJson | undefined> {
+  const history = await client.get<HistoryJson[]>(`${path}/history`, { query: { limit: MAX_HISTORY } });
+  return history.find(({ after, before }) => sharesOf(before) !== sharesOf(after));
+}
+
+/** The shares of a service before or after a change, in a text that is the same for the same shares. */
+function sharesOf(state: HistoryJson["before"]): string {
+  const { latestRevision, traffic } = (state ?? {}) as Partial<ServiceJson>;
+  if (traffic === undefined || latestRevision === undefined) return "";
+  return sharesText(traffic, latestRevision).split(", ").sort().join(", ");
+}
 
 /** The split of a service, with the tags' addresses. */
 export function trafficTable({ traffic, tagUrls = {}, latestRevision }: ServiceJson): string {
@@ -92,8 +121,12 @@ export function trafficTable({ traffic, tagUrls = {}, latestRevision }: ServiceJ
   return table(["REVISION", "PERCENT", "TAG", "URL"], rows);
 }
 
-function printTraffic(call: Call, service: ServiceJson): void {
-  printResult(call, service, `${service.name}: ${splitText(service.traffic)}`);
+function dryRunQuery(call: Call): Query {
+  return { dryRun: call.on("dry-run") || undefined };
+}
+
+function printChange(call: Call, before: ServiceJson, after: ServiceJson): void {
+  printResult(call, after, `${after.name}: ${splitText(before.traffic)} → ${splitText(after.traffic)}`);
 }
 
 /** Replaces tags in the change by their revisions. If a revision has that name, the name means the revision. */

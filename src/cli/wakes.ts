@@ -2,7 +2,7 @@ import type { WakeJson } from "../admin/operations/wakes.ts";
 import { ROBOTS } from "../routing/known_robots.ts";
 import { servicePath } from "./client.ts";
 import { flag } from "./flags.ts";
-import { ago, durationText, plainText, table, timeText } from "./text.ts";
+import { ago, atHeading, durationText, plainText, table, timeText } from "./text.ts";
 import { clientVerb, JSON_FLAG, printJson } from "./verb.ts";
 
 /** All that the API has of one service. */
@@ -18,7 +18,7 @@ export const wakes = clientVerb({
   args: ["[NAME]"],
   flags: [flag(`-n, --limit N = ${LIMIT}`, "How many at most"), JSON_FLAG],
   notes: [
-    "WAKE is from what: cold (a container was started), resume (a paused one went on) or hibernated (its memory was in the swap). TOOK is how long it took.",
+    "WAKE is from what: cold (a container was started), resume (a paused one went on) or hibernated (its memory was in the swap). TOOK is how long the visitor waited for it: until the container was ready, or until the first answer of one that went on.",
     "WHO is the request that waited the longest, with the network of its client and what its user agent says it is; or an operator by the name of the token, a deploy, or cless itself: for a minimum of instances, or in place of another instance. --wake-log of cless serve says what is kept of a request.",
     "Robots that should wake nothing: see cless robots, and --wake-except-agent of cless deploy.",
   ],
@@ -53,7 +53,7 @@ function summaryText(wakes: readonly WakeJson[], name: string | undefined): stri
 }
 
 function wakeTable(wakes: readonly WakeJson[], withService: boolean): string {
-  const columns = ["WHEN", "AT", ...(withService ? ["SERVICE"] : []), "WAKE", "TOOK", "WHO"];
+  const columns = ["WHEN", atHeading(), ...(withService ? ["SERVICE"] : []), "WAKE", "TOOK", "WHO"];
   const rows = wakes.map((wake) => [
     ...[ago(wake.at), timeText(wake.at), ...(withService ? [wake.service] : [])],
     ...[wake.how, durationText(wake.ms), [whoText(wake), ...requestText(wake)].join(": ")],

@@ -91,17 +91,22 @@ export interface Store extends Disposable {
   /**
    * The history of a service, newest first. It outlives the service.
    *
+   * @param service `undefined` for all services.
    * @param limit How many entries to return. It returns a few more if some have the same time, so that no page skips
    * one.
    * @param before Only older entries, wall-clock ms since 1970.
    */
-  history(service: string, limit: number, before?: number): HistoryEntry[];
+  history(service: string | undefined, limit: number, before?: number): HistoryEntry[];
 
   /** Removes history and deploys that are older than a wall-clock time, ms since 1970. */
   forgetHistory(before: number): Promise<void>;
 
-  /** The deploys of a service that have ended, the newest first; at most `limit`. The service may not exist. */
-  deploys(service: string, limit: number): DeployRecord[];
+  /**
+   * The deploys of a service that have ended, the newest first; at most `limit`. The service may not exist.
+   *
+   * @param service `undefined` for all services.
+   */
+  deploys(service: string | undefined, limit: number): DeployRecord[];
   /** The deploys of all services that began after a wall-clock time, ms since 1970, oldest first. */
   deploysSince(at: number): DeployEnd[];
   /** Stores how a deploy has ended, and removes deploys that are not kept: see `surplusDeploys`. */

@@ -75,6 +75,12 @@ export interface ChangeOptions {
   readonly ifMatch?: number;
 }
 
+/** Options of changes of the traffic. */
+export interface TrafficOptions extends ChangeOptions {
+  /** Whether only to check the change. The result is then the service as it would be; its generation stays. */
+  readonly dryRun?: boolean;
+}
+
 /** Options of {@linkcode Deployer.plan}. */
 export interface PlanOptions extends ChangeOptions {
   readonly declaredBy?: string;
@@ -252,7 +258,7 @@ export class Deployer {
   }
 
   /** Replaces the traffic split. @throws {TrafficError} If it is invalid. @throws {StaleError} @throws {NotFound} */
-  setTraffic(name: string, targets: Traffic, options: ChangeOptions): Promise<ServiceRecord> {
+  setTraffic(name: string, targets: Traffic, options: TrafficOptions): Promise<ServiceRecord> {
     return this.#change(name, "traffic", options, ({ service, revisions }) => {
       checkTags(name, targets);
       return { traffic: checkedTraffic(targets, namesOf(revisions), service.latestRevision) };
@@ -264,7 +270,7 @@ export class Deployer {
    *
    * @throws {Conflict} If there is no earlier split. @throws {StaleError} @throws {NotFound}
    */
-  rollback(name: string, options: ChangeOptions): Promise<ServiceRecord> {
+  rollback(name: string, options: TrafficOptions): Promise<ServiceRecord> {
     return this.#change(name, "rollback", options, ({ service }) => {
       if (service.previousTraffic.length === 0) throw new Conflict(`${name} has had no other traffic to go back to`);
       return { traffic: rolledBack(service) };
@@ -442,7 +448,7 @@ export class Deployer {
   #change(
     name: string,
     action: string,
-    { by, ifMatch }: ChangeOptions,
+    { by, dryRun = false, ifMatch }: TrafficOptions,
     change: (state: DeclaredService) => { readonly traffic?: Traffic; readonly previousTraffic?: Traffic },
     removeRevisions: readonly string[] = [],
   ): Promise<ServiceRecord> {
@@ -453,6 +459,7 @@ export class Deployer {
       const { traffic = before.traffic } = changed;
       const previousTraffic = changed.previousTraffic ?? previousAfter(before, traffic, before.latestRevision);
       if (removeRevisions.length === 0 && sameTraffic(before.traffic, traffic)) return before;
+      if (dryRun) return { ...before, traffic, previousTraffic };
       const at = this.#options.now();
       const service = { ...before, traffic, previousTraffic, generation: before.generation + 1, updatedAt: at };
       const after = { ...historyOf(service), ...(removeRevisions.length === 0 ? {} : { removed: removeRevisions }) };

@@ -72,6 +72,12 @@ export function prepareStatements(db: DatabaseSync) {
         )
       )
       ORDER BY at DESC, id DESC`),
+    historyOfAll: db.prepare(`
+      SELECT ${history} FROM history
+      WHERE at < :before AND at >= (
+        SELECT min(at) FROM (SELECT at FROM history WHERE at < :before ORDER BY at DESC LIMIT :limit)
+      )
+      ORDER BY at DESC, id DESC`),
     addHistory: db.prepare(`INSERT INTO history (${history}) VALUES (?, ?, ?, ?, ?, ?)`),
     forgetHistory: db.prepare("DELETE FROM history WHERE at < ?"),
     deleteHistory: db.prepare("DELETE FROM history WHERE service = ?"),
@@ -79,6 +85,9 @@ export function prepareStatements(db: DatabaseSync) {
     deploys: db.prepare(`
       SELECT service, outcome, revision, image, "by", started_at AS startedAt, duration_ms AS durationMs, reason, output
       FROM deploy WHERE service = ? ORDER BY id DESC LIMIT ?`),
+    deploysOfAll: db.prepare(`
+      SELECT service, outcome, revision, image, "by", started_at AS startedAt, duration_ms AS durationMs, reason, output
+      FROM deploy ORDER BY id DESC LIMIT ?`),
     deploysSince: db.prepare(`
       SELECT service, outcome, revision, "by", started_at AS startedAt FROM deploy WHERE started_at > ? ORDER BY id`),
     // Reads only the index.

@@ -215,10 +215,16 @@ export class SqliteStore implements Replica {
     });
   }
 
-  history(service: string, limit: number, before: number = Number.MAX_SAFE_INTEGER): HistoryEntry[] {
+  history(
+    service: string | undefined,
+    limit: number,
+    before: number = Number.MAX_SAFE_INTEGER,
+  ): HistoryEntry[] {
     return this.#connection.read(() => {
-      const rows = this.#sql.history.all({ service, limit, before }) as unknown as HistoryRow[];
-      return rows.map(entryOf);
+      const rows = service === undefined
+        ? this.#sql.historyOfAll.all({ limit, before })
+        : this.#sql.history.all({ service, limit, before });
+      return (rows as unknown as HistoryRow[]).map(entryOf);
     });
   }
 
@@ -229,10 +235,10 @@ export class SqliteStore implements Replica {
     });
   }
 
-  deploys(service: string, limit: number): DeployRecord[] {
+  deploys(service: string | undefined, limit: number): DeployRecord[] {
     return this.#connection.read(() => {
-      const rows = this.#sql.deploys.all(service, limit) as unknown as DeployRow[];
-      return rows.map(deployOf);
+      const rows = service === undefined ? this.#sql.deploysOfAll.all(limit) : this.#sql.deploys.all(service, limit);
+      return (rows as unknown as DeployRow[]).map(deployOf);
     });
   }
 

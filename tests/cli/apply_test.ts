@@ -54,7 +54,7 @@ applyTest(
   async (api, file) => {
     assertEquals(await api.run("apply", "-f", file), {
       code: 0,
-      out: "~ web   image\n+ shop  create\n1 made, 1 changed, 0 unchanged",
+      out: "~ web   image web:v2 → web:v3\n+ shop  create\n1 made, 1 changed, 0 unchanged",
       err: "",
     });
     const by = `declaredBy=${encodeURIComponent(file)}`;
@@ -96,11 +96,21 @@ applyTest("a dry run prints the difference and changes nothing", PLANS, async (a
   const run = await api.run("apply", "-f", file, "--dry-run", "--prune");
   assertEquals(run, {
     code: 0,
-    out: "~ web   image\n+ shop  create\n- old   delete\n1 to make, 1 to change, 0 unchanged, 1 to delete",
+    out:
+      "~ web   image web:v2 → web:v3\n+ shop  create\n- old   delete\n1 to make, 1 to change, 0 unchanged, 1 to delete",
     err: "",
   });
   assertEquals(api.changes.every((line) => line.includes("dryRun=true")), true);
 });
+
+applyTest("a dry run shows values before and after, and of variables only names", {
+  ...PLANS,
+  "PUT /v1/services/web": { ...NOTHING, change: "update", changed: ["env", "memory", "secretEnv", "volumes"] },
+}, async (api, file) => {
+  const { out } = await api.run("apply", "-f", file, "--dry-run");
+  const env = "env ~MODE +NEW -KEY, memory 256m → 64m, secretEnv -TOKEN, volumes";
+  assertEquals(out, `~ web  ${env}\n0 to make, 1 to change, 0 unchanged`);
+}, "services: { web: { image: 'web:v2', memory: 64m, env: { MODE: slow, NEW: x } } }\n");
 
 applyTest("--prune deletes the services that the file does not declare any more, and no others", {
   ...PLANS,

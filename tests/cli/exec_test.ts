@@ -134,6 +134,27 @@ execTest("a service that does not start is 125, with why and what its app wrote 
   assertEquals([code, decoder.decode(stderr)], [125, err]);
 });
 
+execTest(
+  "the volumes of a service that does not start can be reached by the command that exec names",
+  async (scene) => {
+    const { ask, kit: { launcher } } = scene.admin;
+    const volumes = [{ source: "data", path: "/data" }, { source: "keys", path: "/keys", readOnly: true }];
+    const { status } = await ask("PUT", "/v1/services/web", { body: { image: "web", volumes } });
+    assertEquals(status, 200);
+    await ask("POST", "/v1/services/web/sleep");
+    launcher.on.launch = () => {
+      throw new Error("no memory");
+    };
+    const child = scene.spawn("web");
+    await child.stdin.close();
+    const { stderr } = await child.output();
+    assertEquals(
+      decoder.decode(stderr).trimEnd().split("\n").at(-1),
+      "Where cless runs, this reaches the volumes without the app: docker run --rm -it -v data:/data -v keys:/keys:ro busybox",
+    );
+  },
+);
+
 execTest("an output that nobody reads any more ends exec as a broken pipe does", async (scene) => {
   const command = scene.args("web", "--", "yes").map((word) => `'${word}'`).join(" ");
   const child = new Deno.Command("bash", {

@@ -111,9 +111,11 @@ export function ago(length: string): string {
   return new Date(Date.now() - parseInt(length) * AGES[length.at(-1)!]! - 500).toISOString();
 }
 
-/** The lines of a table without its column AT, which has a time of day, and the date if it is not today. */
+/** The lines of a table without its column AT (ZONE), which has a time of day, and the date if it is not today. */
 export function withoutTimes(out: string): string[] {
-  return out.split("\n").map((line) => line.replace(/(?<= {2})(?:AT|(?:\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d) +/, ""));
+  return out.split("\n").map((line) =>
+    line.replace(/(?<= {2})(?:AT \([\w/+-]+\)|(?:\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d) +/, "")
+  );
 }
 
 /** A service named web with two revisions. */

@@ -72,6 +72,38 @@ apiTest("history has the failed deploys among the changes, with the reason", {
   assertEquals([calledOff.reason, more], ["cless is shutting down", [HISTORY[0]]]);
 });
 
+apiTest("history without a name is that of all services, bounded, with the failed deploys of each", {
+  "GET /v1/history": [{ ...HISTORY[0], service: "web" }, { ...HISTORY[1], service: "shop" }],
+  "GET /v1/deploys": DEPLOYS.map((deploy, at) => ({ service: at === 0 ? "blog" : "web", ...deploy })),
+}, async (api) => {
+  assertEquals(withoutTimes((await api.run("history")).out), [
+    "WHEN    SERVICE  BY     ACTION   WHAT",
+    "1m ago  blog     ci     deploy   web-00003 failed after 31s: it ended with code 1",
+    "2m ago  web      alice  deploy   called off after 5.0s: cless is shutting down",
+    "3m ago  web      ci     deploy   web-00001 → web-00002 (env, image); domains - → a.example",
+    "2h ago  shop     admin  traffic  traffic latest 100% → web-00001 100% (old)",
+    "",
+    "More about failed deploys: cless history --deploys",
+  ]);
+  const asked = api.asked.map(({ line }) => line);
+  assertEquals(asked, ["GET /v1/deploys?limit=50", "GET /v1/history?limit=50"]);
+  assertEquals(withoutTimes((await api.run("history", "-n", "2")).out).length, 5);
+  assertEquals(JSON.parse((await api.run("history", "--json", "-n", "1")).out)[0].service, "blog");
+  assertEquals((await api.run("history", "--deploys", "-n", "5000")).out.split("\n").slice(0, 2), [
+    "SERVICE  ENDED   BY     REVISION   IMAGE   OUTCOME     TOOK   REASON",
+    "blog     1m ago  ci     web-00003  web:v3  failed      31s    it ended with code 1",
+  ]);
+  assertEquals(api.asked.at(-1)!.line, "GET /v1/deploys?limit=1000");
+});
+
+apiTest("history without a name says that there is nothing yet", {
+  "GET /v1/history": [],
+  "GET /v1/deploys": [],
+}, async (api) => {
+  assertEquals(await api.run("history"), { code: 0, out: "", err: "nothing has been changed yet" });
+  assertEquals((await api.run("history", "--json")).out, "[]");
+});
+
 apiTest("history --deploys lists only deploys, each with how it ended and how long it took", {
   "GET /v1/services/web/deploys": DEPLOYS,
 }, async (api) => {

@@ -15,7 +15,7 @@ import {
 
 apiTest("services are a table, JSON, or names", ANSWERS, async (api) => {
   assertEquals((await api.run("services")).out.split("\n"), [
-    "NAME  URL                        REVISION   TRAFFIC                       AGE  STATE",
+    "NAME  URL                        LATEST     TRAFFIC                       AGE  STATE",
     "web   http://web.localhost:8080  web-00002  web-00002 70%, web-00001 30%  3d   ready",
   ]);
   assertEquals(JSON.parse((await api.run("services", "--json")).out), [WEB]);
@@ -92,6 +92,36 @@ apiTest("a name whose first deploy is running stands below the services, and not
   ]);
 });
 
+apiTest("a service whose last deploy did not work is marked so in the list, beside its state", {
+  ...ANSWERS,
+  "GET /v1/services": [
+    { ...WEB, state: "asleep" },
+    { ...WEB, name: "shop" },
+    { ...WEB, name: "zoo", state: "failing", failure: "exit code 1; see the log", failingSince: ago("12m") },
+  ],
+  "GET /v1/timelines": [
+    {
+      service: "web",
+      spells: [],
+      deploys: [{ at: ago("3h"), outcome: "deployed" }, { at: ago("2h"), outcome: "failed" }],
+    },
+    {
+      service: "shop",
+      spells: [],
+      deploys: [{ at: ago("2h"), outcome: "failed" }, { at: ago("1h"), outcome: "deployed" }],
+    },
+    { service: "zoo", spells: [], deploys: [{ at: ago("5m"), outcome: "called off" }] },
+  ],
+}, async (api) => {
+  const { err, out } = await api.run("services");
+  assertEquals(out.split("\n").slice(1).map((row) => row.split(/ {2,}/).at(-1)), [
+    "asleep; last deploy failed 2h ago",
+    "ready",
+    "failing for 12m: exit code 1; last deploy called off 5m ago",
+  ]);
+  assertEquals(err, "");
+});
+
 const COST = { since: ago("4d"), memoryBytes: 25_690_112, swapBytes: 0, cpuSeconds: 1.25 };
 
 apiTest("services say what they cost, with a column for the swap if one has memory there", {
@@ -130,7 +160,7 @@ apiTest("describe says what a service costs, and how it woke", {
   assertEquals(out.split("\n").slice(3, 6), [
     "Memory:       24.5 MiB, and 90.0 MiB in the swap",
     "CPU:          1.3s since its first start, 4d ago",
-    "Saved:        97% of the memory of one that is always awake",
+    "Saved:        97% of the memory of one that is always awake, since its first start",
   ]);
   assertEquals(out.split("\n").slice(-4), [
     "Wakes in the last day (by whom: cless wakes web)",
@@ -298,6 +328,12 @@ apiTest("describe says why a revision fails, with the last lines of its app", FA
   api.answers["GET /v1/services/web/revisions"] = [{ ...REVISIONS[0], failure: FAILURE }];
   const refused = (await api.run("describe", "web")).out;
   assertStringIncludes(refused, "Instances\n  none; the first request after that time starts one");
+  api.answers["GET /v1/services/web"] = { ...WEB, state: "failing", failure: "no", failingSince: ago("3h") };
+  const failing = async () => (await api.run("describe", "web")).out.split("\n  ").at(-1);
+  assertEquals(await failing(), "none; it is failing for 3h, and the first request after that time tries again");
+  api.answers["GET /v1/services/web/revisions"] = REVISIONS;
+  assertEquals(await failing(), "none; it is failing for 3h, and the next request tries again");
+  api.answers["GET /v1/services/web/revisions"] = [{ ...REVISIONS[0], failure: FAILURE }];
   const { revisions } = JSON.parse((await api.run("describe", "web", "--json")).out);
   assertEquals(revisions[0].failure.output, ["panic: no \x1b[31mKEY\x1b[0m", "\tat main.go:7"]);
 });
@@ -444,7 +480,10 @@ apiTest("revisions --all has those that never worked, also if none did", {
 });
 
 const WAITING = {
-  ...{ for: "answer", text: "nothing listens on port 8080 yet", since: ago("12s") },
+  ...{ for: "answer", text: "nothing listens on port 8080 yet" },
+  get since() {
+    return ago("12s"); // when it is asked for, since the tests before may take seconds
+  },
   ...{ revision: "web-00003", instance: "web-00003-x", probed: "refused", output: "migrating" },
 };
 

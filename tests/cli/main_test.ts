@@ -49,6 +49,8 @@ Deno.test("a wrong command line is exit code 2, and one line that says what is w
     [["--lisen", "x"], "unknown flag --lisen; did you mean --listen?"],
     [["serve", "--lisen=x"], "unknown flag --lisen; did you mean --listen?"],
     [["doctor", "--jsn"], "unknown flag --jsn; did you mean --json?"],
+    [["doctor", "--server", "x"], "unknown flag --server; doctor works on this machine, and takes no server"],
+    [["robots", "--server=x"], "unknown flag --server; robots works on this machine, and takes no server"],
     [["serve", "--listen"], "--listen needs a value: --listen HOST:PORT"],
     [["serve", "me"], 'serve takes no argument "me"; see cless serve --help'],
     [["doctor", "007"], 'doctor takes no argument "007"; see cless doctor --help'],

@@ -1,5 +1,16 @@
 import { assertEquals } from "@std/assert";
-import { age, ago, indented, pairs, plainText, sizeText, table, timeText, until } from "../../src/cli/text.ts";
+import {
+  age,
+  ago,
+  atHeading,
+  indented,
+  pairs,
+  plainText,
+  sizeText,
+  table,
+  timeText,
+  until,
+} from "../../src/cli/text.ts";
 
 Deno.test("a column is as wide as its widest cell, and no line ends with spaces", () => {
   assertEquals(
@@ -33,6 +44,7 @@ Deno.test("a moment of another day has its date beside the time of day", () => {
   assertEquals(timeText(new Date(2027, 0, 31, 0, 3, 7).toISOString(), now.getTime()), "00:03:07");
   assertEquals(timeText(new Date(2027, 0, 30, 23, 59, 9).toISOString(), now.getTime()), "2027-01-30 23:59:09");
   assertEquals(timeText("none", now.getTime()), "-");
+  assertEquals(atHeading(), `AT (${new Intl.DateTimeFormat().resolvedOptions().timeZone})`);
 });
 
 Deno.test("a past time is written as how long ago it was, in its largest unit", () => {

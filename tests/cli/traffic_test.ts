@@ -1,5 +1,5 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { ANSWERS, apiTest, problem, WEB } from "./fake_api.ts";
+import { ago, ANSWERS, apiTest, problem, WEB } from "./fake_api.ts";
 
 const TRAFFIC = "PUT /v1/services/web/traffic";
 
@@ -100,4 +100,48 @@ apiTest("rollback prints the split before and after it", {
   assertEquals((await api.run("rollback", "web")).out, "web: latest 70%, web-00001 30% (old) → web-00001 100% (old)");
   assertEquals(JSON.parse((await api.run("rollback", "web", "--json")).out), CHANGED);
   assertEquals(await api.run("rollback", "web", "-q"), { code: 0, out: "", err: "" });
+});
+
+const LATEST = "web-00002";
+
+/** Changes of the service: one that leaves the shares as they are, one of the shares, and how it was made. */
+const HISTORY = [
+  {
+    ...{ at: ago("1h"), action: "traffic", by: "alice" },
+    before: {
+      latestRevision: LATEST,
+      traffic: [{ revision: LATEST, percent: 70 }, { revision: "web-00001", percent: 30 }],
+    },
+    after: { latestRevision: LATEST, traffic: WEB.traffic },
+  },
+  {
+    ...{ at: ago("2h"), action: "traffic", by: "ci" },
+    before: { latestRevision: LATEST, traffic: CHANGED.traffic },
+    after: { latestRevision: LATEST, traffic: WEB.traffic },
+  },
+  {
+    at: ago("3h"),
+    action: "deploy",
+    by: "admin",
+    before: null,
+    after: { latestRevision: LATEST, traffic: CHANGED.traffic },
+  },
+];
+
+apiTest("a dry run of traffic and of rollback says what would change, and changes nothing", {
+  ...ANSWERS,
+  "GET /v1/services/web/history": HISTORY,
+  "PUT /v1/services/web/traffic?dryRun=true": CHANGED,
+  "POST /v1/services/web/rollback?dryRun=true": CHANGED,
+}, async (api) => {
+  const out = "web: latest 70%, web-00001 30% (old) → web-00001 100% (old)";
+  const undone =
+    "It undoes what ci did 2h ago (traffic): traffic web-00001 100% (old) → latest 70%, web-00001 30% (old)";
+  assertEquals(await api.run("rollback", "web", "--dry-run"), { code: 0, out: `${out}\n${undone}`, err: "" });
+  assertEquals(JSON.parse((await api.run("rollback", "web", "--dry-run", "--json")).out), CHANGED);
+  assertEquals(await api.run("traffic", "web", "web-00001=100", "--dry-run"), { code: 0, out, err: "" });
+  assertEquals(api.changes, [
+    ...["POST /v1/services/web/rollback?dryRun=true", "POST /v1/services/web/rollback?dryRun=true"],
+    "PUT /v1/services/web/traffic?dryRun=true",
+  ]);
 });

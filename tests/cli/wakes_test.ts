@@ -1,4 +1,4 @@
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { ago, apiTest, problem, withoutTimes } from "./fake_api.ts";
 
 const BY = { kind: "request", method: "GET", host: "shop.example.org", network: "203.0.113.0/24" };
@@ -20,6 +20,7 @@ apiTest("who woke a service is said in one line, and each wake in another", {
 }, async (api) => {
   const { out } = await api.run("wakes", "shop");
   assertMatch(out, /\b[012]\d:[0-5]\d:[0-5]\d\b/);
+  assertStringIncludes(out, "WHEN    AT (", "the heading names the time zone");
   assertEquals(withoutTimes(out), [
     "shop woke 4 times in the last day: 2 by Googlebot (robot) from 203.0.113.0/24, 1 by Firefox from 203.0.113.0/24, 1 by the operator ci",
     "",

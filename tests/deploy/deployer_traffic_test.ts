@@ -134,6 +134,20 @@ Deno.test("a rollback goes back to the split before, and a second one undoes the
   assertEquals(splitOf("app.localhost"), { "app-00003": 100 });
 });
 
+Deno.test("a dry run of a split or a rollback says what would be, is refused as the change is, and changes nothing", async () => {
+  const { declared, deployer, retired, splitOf, store } = await withRevisions(["one", "two"]);
+  const before = declared.get("app");
+  const dryRun = { ...BY, dryRun: true };
+  const split = [{ revision: "app-00001", percent: 40 }, { revision: LATEST, percent: 60 }];
+  const planned = await deployer.setTraffic("app", split, dryRun);
+  assertEquals([planned.traffic, planned.generation], [split, before?.service.generation]);
+  const { traffic } = await deployer.rollback("app", dryRun);
+  assertEquals(traffic, [{ revision: "app-00001", percent: 100 }]);
+  await assertRejects(() => deployer.setTraffic("app", split.slice(1), dryRun), TrafficError);
+  assertEquals([declared.get("app"), splitOf("app.localhost"), retired], [before, { "app-00002": 100 }, []]);
+  assertEquals(store.history("app", 9).map(({ action }) => action), ["deploy", "deploy"]);
+});
+
 Deno.test("after a rollback the same deploy as before leaves the traffic where it is", async () => {
   const { deployer, splitOf } = await withRevisions(["one", "two"]);
   await deployer.rollback("app", BY);

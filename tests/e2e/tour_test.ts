@@ -56,7 +56,7 @@ curl() {
   printf 'GET / HTTP/1.0\\r\\nHost: %s\\r\\n\\r\\n' "$host" >&3
   sed '1,/^\\r$/d' <&3
 }
-export CLESS_SERVER=http://127.0.0.1:${admin.port} CLESS_DATA_DIR='${dataDir}' NO_COLOR=1 LC_ALL=C.UTF-8
+export CLESS_SERVER=http://127.0.0.1:${admin.port} CLESS_DATA_DIR='${dataDir}' NO_COLOR=1 TZ=UTC LC_ALL=C.UTF-8
 `;
 }
 

@@ -271,6 +271,9 @@ storeTest("history that is older than a time is forgotten, for every service", a
   }
   await store.forgetHistory(20);
   assertEquals(["a", "b"].map((name) => store.history(name, 9).map(({ at }) => at)), [[20], [20]]);
+  assertEquals(store.history(undefined, 9).map(({ at, service }) => [service, at]), [["b", 20], ["a", 20]]);
+  assertEquals(store.history(undefined, 1).length, 2, "a page never ends between two entries of the same time");
+  assertEquals(store.history(undefined, 9, 20), []);
   await store.forgetHistory(21);
   assertEquals(["a", "b"].map((name) => store.history(name, 9)), [[], []]);
 });
@@ -584,6 +587,7 @@ storeTest("deploys come newest first, also of names without a service, and outli
   const third = deployOf("golang", 3, { outcome: "deployed", reason: undefined, output: [] });
   for (const deploy of [first, deployOf("other", 9), second, third]) await store.addDeploy(deploy);
   assertEquals(store.deploys("golang", 10), [third, second, first]);
+  assertEquals(store.deploys(undefined, 3), [third, second, deployOf("other", 9)], "those of all services");
   assertEquals(again().deploys("golang", 2), [third, second]);
 });
 

@@ -93,6 +93,15 @@ export class DashboardRig {
   }
 }
 
+/** The ends of the programs: each stops its containers while the next test begins. */
+const endings: Promise<void>[] = [];
+Deno.test.afterAll(async () => void await Promise.all(endings));
+
+async function end(program: Program, folder: string): Promise<void> {
+  await program[Symbol.asyncDispose]();
+  await Deno.remove(folder, { recursive: true });
+}
+
 /** A test with the dashboard of the real program. It fails if the browser reports anything that is not expected. */
 export function dashboardTest(name: string, options: DashboardOptions, fn: (rig: DashboardRig) => Promise<void>): void {
   const { expected, flags = [], prepare, ...context } = options;
@@ -108,12 +117,14 @@ export function dashboardTest(name: string, options: DashboardOptions, fn: (rig:
     const folder = await Deno.makeTempDir({ prefix: "dashboard-" });
     const dataDir = `${folder}/data`;
     await prepare?.(dataDir);
+    const program = await Program.start({ dataDir, flags, logLevel: "info" });
     try {
-      await using program = await Program.start({ dataDir, flags, logLevel: "info" });
       await fn(new DashboardRig(program, page));
-      await page.close(); // its streams would keep the program from ending
     } finally {
-      await Deno.remove(folder, { recursive: true });
+      await page.close(); // its streams would keep the program from ending
+      const ending = end(program, folder);
+      ending.catch(() => {}); // it is told after all tests
+      endings.push(ending);
     }
     assertEquals(reports, []);
   });

@@ -133,8 +133,9 @@ export class FakeStore implements Store {
     this.#history.push(structuredClone(history));
   }
 
-  history(service: string, limit: number, before = Infinity): HistoryEntry[] {
-    const entries = this.#history.filter((entry) => entry.service === service && entry.at < before).reverse();
+  history(service: string | undefined, limit: number, before = Infinity): HistoryEntry[] {
+    const entries = this.#history.filter((entry) => (service ?? entry.service) === entry.service && entry.at < before)
+      .reverse().sort((a, b) => b.at - a.at);
     const oldest = entries[limit - 1]?.at ?? -Infinity;
     return structuredClone(entries.filter(({ at }) => at >= oldest));
   }
@@ -146,8 +147,8 @@ export class FakeStore implements Store {
     });
   }
 
-  deploys(service: string, limit: number): DeployRecord[] {
-    const own = [...this.#deploys.values()].filter((deploy) => deploy.service === service);
+  deploys(service: string | undefined, limit: number): DeployRecord[] {
+    const own = [...this.#deploys.values()].filter((deploy) => (service ?? deploy.service) === deploy.service);
     return structuredClone(own.reverse().slice(0, limit));
   }
 

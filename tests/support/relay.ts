@@ -2,11 +2,14 @@
 export class Relay implements Disposable {
   readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   readonly #ends = new Set<Deno.Conn>();
+  readonly #never = Promise.withResolvers<never>();
   #target: number;
+  #isHanging = false;
 
   /** @param target The server's port. */
   constructor(target: number) {
     this.#target = target;
+    this.#never.promise.catch(() => {}); // also if nothing hangs
     this.#run();
   }
 
@@ -21,8 +24,17 @@ export class Relay implements Disposable {
     this.#cut();
   }
 
+  /**
+   * Lets nothing pass any more, as a network does that drops everything. After the end of this, those who come get
+   * through; connections on which something was held back stay as they are.
+   */
+  hang(isHanging: boolean): void {
+    this.#isHanging = isHanging;
+  }
+
   [Symbol.dispose](): void {
     this.#listener.close();
+    this.#never.reject(new Error("the line is gone"));
     this.#cut();
   }
 
@@ -34,7 +46,19 @@ export class Relay implements Disposable {
     this.#ends.add(client);
     const server = await Deno.connect({ hostname: "127.0.0.1", port: this.#target });
     this.#ends.add(server);
-    const ways = [client.readable.pipeTo(server.writable), server.readable.pipeTo(client.writable)];
+    let isDead = false;
+    const pass = () =>
+      new TransformStream<Uint8Array, Uint8Array>({
+        transform: async (piece, controller) => {
+          isDead ||= this.#isHanging;
+          if (isDead) await this.#never.promise;
+          controller.enqueue(piece);
+        },
+      });
+    const ways = [
+      client.readable.pipeThrough(pass()).pipeTo(server.writable),
+      server.readable.pipeThrough(pass()).pipeTo(client.writable),
+    ];
     await Promise.allSettled(ways);
     this.#ends.delete(client);
     this.#ends.delete(server);

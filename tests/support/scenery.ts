@@ -81,7 +81,7 @@ export async function paintScenery(dataDir: string, { now, seed = 1 }: SceneryOp
       const isLast = revision === latest;
       const service = serviceOf(name, revision, index + 1, isLast ? traffic : [{ revision: "latest", percent: 100 }]);
       await store.change({
-        service: { ...service, generation: index + 1 },
+        service: { ...service, generation: index + 1, createdAt: revisions[0]!.createdAt },
         expectedGeneration: index === 0 ? undefined : index,
         addRevision: revision,
         history: {
@@ -122,7 +122,7 @@ function revisionOf(service: string, number: number, createdAt: number, imageId:
   const template = canonicalTemplate({
     image: isReal ? "golang-docker" : `registry.example.com/${service}:1.${number}`,
     env: { LOG_LEVEL: number > 1 ? "info" : "debug", GREETING: `Hello from ${service}`, ...FLAGS[number] },
-    ...service === "invoices" ? { port: 9, startTimeout: 1500 } : {},
+    ...service === "invoices" ? { port: 9, startTimeout: 2000 } : {},
     ...NAPPING.includes(service) ? { pauseAfter: 1000 } : {},
     memory: number > 2 ? 256 * MIB : 128 * MIB,
     maxInstances: number > 2 ? 4 : 1,

@@ -5,7 +5,11 @@ import uPlot from "uplot/dist/uPlot.iife.min.js" with { type: "text" };
 import uPlotStyle from "uplot/dist/uPlot.min.css" with { type: "text" };
 import action from "./ui/parts/action.js" with { type: "text" };
 import api from "./ui/api.js" with { type: "text" };
-import style from "./ui/app.css" with { type: "text" };
+import frameStyle from "./ui/styles/frame.css" with { type: "text" };
+import partsStyle from "./ui/styles/parts.css" with { type: "text" };
+import bandsStyle from "./ui/styles/bands.css" with { type: "text" };
+import screensStyle from "./ui/styles/screens.css" with { type: "text" };
+import panelsStyle from "./ui/styles/panels.css" with { type: "text" };
 import app from "./ui/app.js" with { type: "text" };
 import band from "./ui/parts/band.js" with { type: "text" };
 import changes from "./ui/changes.js" with { type: "text" };
@@ -15,6 +19,7 @@ import deployProgress from "./ui/parts/deploy_progress.js" with { type: "text" }
 import deployScreen from "./ui/screens/deploy_screen.js" with { type: "text" };
 import environment from "./ui/model/environment.js" with { type: "text" };
 import environmentPanel from "./ui/panels/environment_panel.js" with { type: "text" };
+import failures from "./ui/failures.js" with { type: "text" };
 import figuresPanel from "./ui/panels/figures_panel.js" with { type: "text" };
 import format from "./ui/model/format.js" with { type: "text" };
 import historyPanel from "./ui/panels/history_panel.js" with { type: "text" };
@@ -70,6 +75,7 @@ const MODULES: Readonly<Record<string, string>> = {
   "screens/deploy_screen.js": deployScreen,
   "model/environment.js": environment,
   "panels/environment_panel.js": environmentPanel,
+  "failures.js": failures,
   "panels/figures_panel.js": figuresPanel,
   "model/format.js": format,
   "panels/history_panel.js": historyPanel,
@@ -118,7 +124,11 @@ const MODULES: Readonly<Record<string, string>> = {
 export const FILES: ReadonlyMap<string, string> = new Map([
   ["index.html", withModules(page)],
   ...Object.entries(MODULES).map(([name, source]) => [name, withPaths(withoutComments(source))] as const),
-  ["app.css", style],
+  ["styles/frame.css", frameStyle],
+  ["styles/parts.css", partsStyle],
+  ["styles/bands.css", bandsStyle],
+  ["styles/screens.css", screensStyle],
+  ["styles/panels.css", panelsStyle],
   ["icon.svg", icon],
   ["lib/uplot.css", uPlotStyle],
 ]);

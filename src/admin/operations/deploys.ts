@@ -12,6 +12,7 @@ import { serviceOf } from "./services.ts";
 const operation = tagged("deploys");
 
 const deployView = z.strictObject({
+  service: z.string(),
   revision: z.string().optional().meta({
     description: "The revision that it made or tried; missing if it ended before there was one",
   }),
@@ -29,6 +30,7 @@ const deployView = z.strictObject({
 }).meta({
   id: "Deploy",
   examples: [{
+    service: "shop",
     revision: "shop-00002",
     image: "ghcr.io/acme/shop:1.1",
     by: "ci",
@@ -67,17 +69,34 @@ export function deployOperations({ catalog, now = Date.now, running, store, wait
         return json([...shown, ...ended.map(showDeploy)].slice(0, limit));
       },
     }),
+    operation({
+      id: "listAllDeploys",
+      route: "GET /v1/deploys",
+      scope: "read",
+      summary: "List the deploys of all services, newest first: the running ones, and how others ended",
+      description: "As those of one service are listed; at most 2000 are retained.",
+      query: { limit: whole(1, 1000, { description: "How many at most; 100 by default" }).optional() },
+      answers: { 200: { description: "The deploys", schema: z.array(deployView) } },
+      errors: ["store_unavailable"],
+      run: ({ query: { limit = 100 } }) => {
+        const present = Array.from(running.services(), (name) => running.of(name)!)
+          .sort((a, b) => b.startedAt - a.startedAt)
+          .map((deploy) => showRunning(deploy, waits.of(deploy.service), now()));
+        return json([...present, ...store.deploys(undefined, limit).map(showDeploy)].slice(0, limit));
+      },
+    }),
   ];
 }
 
 function showRunning(
-  { by, image, revision, startedAt }: RunningDeploy,
+  { by, image, revision, service, startedAt }: RunningDeploy,
   waiting: WaitingNow | undefined,
   now: number,
 ): DeployJson {
   const durationMs = Math.max(0, Math.round(now - startedAt));
   const shown = waiting && showWaiting(waiting);
   return {
+    service,
     revision,
     image,
     by,
@@ -89,6 +108,6 @@ function showRunning(
   };
 }
 
-function showDeploy({ output, startedAt, service: _, ...deploy }: DeployRecord): DeployJson {
+function showDeploy({ output, startedAt, ...deploy }: DeployRecord): DeployJson {
   return { ...deploy, startedAt: timeOf(startedAt), output: [...output] };
 }

@@ -295,7 +295,9 @@ export function serviceOperations(parts: Collaborators) {
 /** The operations on a service's traffic split. */
 export function trafficOperations(parts: Collaborators) {
   const { catalog, deployer } = parts;
-  const answers = { 200: { description: "The service as it is now", schema: serviceSchema, headers: ETAG } };
+  const description = "The service as it is now; with `dryRun`, as it would be";
+  const answers = { 200: { description, schema: serviceSchema, headers: ETAG } };
+  const query = { dryRun: flag(false, "Whether only to report what would change") };
   return [
     trafficOperation({
       id: "setTraffic",
@@ -304,6 +306,7 @@ export function trafficOperations(parts: Collaborators) {
       summary: "Replace the traffic split",
       description: "The body is the whole split. Its percents must sum to 100; tags that it does not name are removed.",
       params,
+      query,
       headers: IF_MATCH,
       body: {
         schema: trafficSchema,
@@ -313,7 +316,7 @@ export function trafficOperations(parts: Collaborators) {
       errors: ["not_found", "conflict", "stale", "unsupported_type", "store_unavailable"],
       run: async (call) => {
         const { name } = call.params;
-        const options = changeOptions(catalog, call);
+        const options = { ...changeOptions(catalog, call), dryRun: call.query.dryRun };
         const targets = check(targetsSchema, await readJson(call.request), []);
         const traffic = targets.map(({ revision, percent, tag }) => defined({ revision, percent, tag }));
         traffic.forEach(({ tag }, at) => {
@@ -331,11 +334,13 @@ export function trafficOperations(parts: Collaborators) {
       description:
         "`latest` is replaced by the revision that it stood for, and tags stay. Done twice, all is as it was.",
       params,
+      query,
       headers: IF_MATCH,
       answers,
       errors: ["not_found", "conflict", "stale", "store_unavailable"],
       run: async (call) => {
-        const service = await deployer.rollback(call.params.name, changeOptions(catalog, call));
+        const options = { ...changeOptions(catalog, call), dryRun: call.query.dryRun };
+        const service = await deployer.rollback(call.params.name, options);
         return answerService(parts, call.holder, { ...service, convention: false });
       },
     }),

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { gapEndOf } from "../../control/figures/idle_gaps.ts";
 import type { HoldingLimit, RevisionLimits } from "../../control/revision_limits.ts";
 import * as field from "../../control/schema/fields.ts";
-import { type IdleSettings, type WhatIf, whatIf } from "../../control/figures/what_if.ts";
+import { type IdleSettings, shortestStopMs, type WhatIf, whatIf } from "../../control/figures/what_if.ts";
 import { ClessError } from "../../base/errors.ts";
 import { formatDuration, parseDuration } from "../../model/time.ts";
 import { json } from "../body.ts";
@@ -29,6 +29,9 @@ const outcomeView = z.strictObject({
     description: "Those from a pause, and those from hibernation",
   }),
   gbHoursPerDay: amount.meta({ description: "RAM, multiplied by the time; a GB has 10^9 bytes" }),
+  idleGbHoursPerDay: amount.meta({
+    description: "The part of it in times of a second or more without a request: the only part that settings change",
+  }),
 });
 
 const whatIfView = z.strictObject({
@@ -64,11 +67,21 @@ const whatIfView = z.strictObject({
     memory: { awakeBytes: 25165824, pausedBytes: 12582912, hibernatedBytes: 1258291 },
     now: {
       ...{ pauseAfter: "1m", hibernateAfter: "5m", stopAfter: "10m", stopHibernatedAfter: "24h" },
-      ...{ coldStartsPerDay: 0, wakesPerDay: { resume: 0.31, hibernated: 0.31 }, gbHoursPerDay: 0.03 },
+      ...{
+        coldStartsPerDay: 0,
+        wakesPerDay: { resume: 0.31, hibernated: 0.31 },
+        gbHoursPerDay: 0.03,
+        idleGbHoursPerDay: 0.028,
+      },
     },
     then: {
       ...{ pauseAfter: "30s", hibernateAfter: "2m", stopAfter: "1h", stopHibernatedAfter: "1h" },
-      ...{ coldStartsPerDay: 0, wakesPerDay: { resume: 0.46, hibernated: 0.15 }, gbHoursPerDay: 0.02 },
+      ...{
+        coldStartsPerDay: 0,
+        wakesPerDay: { resume: 0.46, hibernated: 0.15 },
+        gbHoursPerDay: 0.02,
+        idleGbHoursPerDay: 0.018,
+      },
     },
   }],
 });
@@ -93,11 +106,19 @@ export function whatIfOperations({ catalog, engine, estimates, meter, revisionLi
         pauseAfter: field.duration.optional(),
         hibernateAfter: field.duration.optional(),
         stopAfter: field.duration.optional(),
+        maxColdStarts: whole(0, 1000, {
+          description: "Instead of `stopAfter`: `then` has the shortest of some times to stop after with which there " +
+            "would be at most so many cold starts a day. It is as now where fewer than 5 times without a request are " +
+            "recorded, or `minInstances` is not 0",
+        }).optional(),
         days: whole(1, 30, { description: `How many days to look back, with today; ${DAYS} by default` }).optional(),
       },
       answers: { 200: { description: "The estimate", schema: whatIfView } },
       errors: ["not_found", "store_unavailable"],
-      run: async ({ params: { name }, query: { days: asked = DAYS, ...query } }) => {
+      run: async ({ params: { name }, query: { days: asked = DAYS, maxColdStarts, ...query } }) => {
+        if (maxColdStarts !== undefined && query.stopAfter !== undefined) {
+          throw new ClessError("invalid", "maxColdStarts chooses stopAfter: ask for one of them");
+        }
         const { latestRevision } = serviceOf(catalog, name);
         const latest = catalog.revisions(name)?.find((revision) => revision.name === latestRevision);
         if (latest === undefined) throw new ClessError("not_found", `there is no service ${name}`);
@@ -107,6 +128,8 @@ export function whatIfOperations({ catalog, engine, estimates, meter, revisionLi
         const options = { bytes, canHibernate, perDays: Math.max(1, days) };
         const outcomeOf = (settings: IdleSettings) => showOutcome(settings, whatIf(idleness, settings, options));
         const now = settingsOf(revisionLimits.of(latest));
+        const then = changed(now, query);
+        const stopMs = maxColdStarts === undefined ? undefined : shortestStopMs(idleness, then, options, maxColdStarts);
         const view: WhatIfJson = {
           days: rounded(days),
           canHibernate,
@@ -117,7 +140,9 @@ export function whatIfOperations({ catalog, engine, estimates, meter, revisionLi
           }),
           memory: bytes,
           now: outcomeOf(now),
-          then: outcomeOf(changed(now, query)),
+          then: outcomeOf(
+            stopMs === undefined ? then : { ...then, stopAfterMs: stopMs, stopHibernatedAfterMs: stopMs },
+          ),
         };
         return json(view);
       },
@@ -151,7 +176,10 @@ function changed(settings: IdleSettings, { hibernateAfter, pauseAfter, stopAfter
   };
 }
 
-function showOutcome(settings: IdleSettings, { coldStartsPerDay, gbHoursPerDay, wakesPerDay }: WhatIf) {
+function showOutcome(
+  settings: IdleSettings,
+  { coldStartsPerDay, gbHoursPerDay, idleGbHoursPerDay, wakesPerDay }: WhatIf,
+) {
   return {
     pauseAfter: formatDuration(settings.pauseAfterMs),
     hibernateAfter: formatDuration(settings.hibernateAfterMs),
@@ -160,6 +188,7 @@ function showOutcome(settings: IdleSettings, { coldStartsPerDay, gbHoursPerDay, 
     coldStartsPerDay: rounded(coldStartsPerDay),
     wakesPerDay: { resume: rounded(wakesPerDay.resume), hibernated: rounded(wakesPerDay.hibernated) },
     gbHoursPerDay: rounded(gbHoursPerDay),
+    idleGbHoursPerDay: rounded(idleGbHoursPerDay),
   };
 }
 

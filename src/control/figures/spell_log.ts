@@ -171,14 +171,20 @@ export class SpellLog {
     for (const time of times) {
       byHour.set(time.at, { ...time, ...sumOfTimes(byHour.get(time.at) ?? NO_TIMES, time) });
     }
-    this.#current.set(service, { ...this.#current.get(service)!, chargedMs: this.#clock.now() });
+    const { chargedMs, spell } = this.#current.get(service)!;
+    this.#current.set(service, { spell, chargedMs: chargedMs + this.#wholeMsSince(chargedMs) });
   }
 
   #uncharged(service: string): StateTime[] {
     const current = this.#current.get(service);
     if (current === undefined || !isUse(current.spell.state)) return [];
     const now = this.#now();
-    const from = now - (this.#clock.now() - current.chargedMs);
+    const from = now - this.#wholeMsSince(current.chargedMs);
     return timesIn(service, [{ state: current.spell.state, from }], HOUR_MS, now);
+  }
+
+  /** The clock counts in parts of milliseconds, and the store in whole ones. */
+  #wholeMsSince(chargedMs: number): number {
+    return Math.floor(this.#clock.now() - chargedMs);
   }
 }

@@ -1,6 +1,6 @@
 import { dashboardTest } from "../../support/dashboard.ts";
 
-for (const file of ["model/timeline.js", "lib/preact.js", "app.css"]) {
+for (const file of ["model/timeline.js", "lib/preact.js", "styles/parts.css"]) {
   dashboardTest(
     `a page of which ${file} was broken off loads itself again`,
     { expected: /ERR_FAILED/ },

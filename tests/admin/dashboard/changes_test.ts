@@ -1,6 +1,12 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { Api, ApiError } from "../../../src/admin/dashboard/ui/api.js";
-import { changeTemplate, deployed, rollBack, together } from "../../../src/admin/dashboard/ui/changes.js";
+import {
+  changeIdleSettings,
+  changeTemplate,
+  deployed,
+  rollBack,
+  together,
+} from "../../../src/admin/dashboard/ui/changes.js";
 
 /** A service whose revisions are the templates that were deployed, behind the requests that the page makes. */
 class FakeApi extends Api {
@@ -40,6 +46,15 @@ Deno.test("a change is undone by a deploy of the template as it was, and redone 
   assertEquals(api.templates.at(-1), { image: "shop:1", pauseAfter: "10s" });
 });
 
+Deno.test("a change of idle times names the service and the times, and so do its undo and its redo", async () => {
+  const before = { pauseAfter: "1m", hibernateAfter: "5m", stopAfter: "12h" };
+  const done = await changeIdleSettings(new FakeApi(), "shop", before, { ...before, stopAfter: "1h" });
+  assertEquals(done.text, "shop: stop after 12 h → 1 h");
+  const undone = await done.undo!();
+  assertEquals(undone.text, "shop: stop after 1 h → 12 h");
+  assertEquals((await undone.undo!()).text, "shop: stop after 12 h → 1 h");
+});
+
 Deno.test("an undo is refused if somebody else has changed the service since", async () => {
   const api = new FakeApi();
   const done = await changeTemplate(api, "shop", pauseSooner);
@@ -51,7 +66,11 @@ Deno.test("an undo is refused if somebody else has changed the service since", a
 Deno.test("a change of what the reader sees is refused if it is not so any more, and others are made all the same", async () => {
   const api = new FakeApi();
   await changeTemplate(api, "shop", (template) => ({ ...template, image: "shop:2" }));
-  await assertRejects(() => changeTemplate(api, "shop", pauseSooner, "1"), ApiError, "changed in the meantime");
+  await assertRejects(
+    () => changeTemplate(api, "shop", pauseSooner, { etag: "1" }),
+    ApiError,
+    "changed in the meantime",
+  );
   await changeTemplate(api, "shop", pauseSooner);
   assertEquals(api.templates.at(-1), { image: "shop:2", pauseAfter: "10s" });
 });
@@ -85,10 +104,10 @@ Deno.test("changes of several services are made one after the other and undone t
       if (name === "blog") return Promise.reject(new ApiError(422, "the container ended"));
       made.push(name);
       return Promise.resolve({
-        text: "",
+        text: `${name}: stop after 2 h → 1 h`,
         undo: () => {
           made.push(`back: ${name}`);
-          return Promise.resolve({ text: "" });
+          return Promise.resolve({ text: `${name}: stop after 1 h → 2 h` });
         },
       });
     },
@@ -96,7 +115,15 @@ Deno.test("changes of several services are made one after the other and undone t
   const begun: number[] = [];
   const done = await together(["shop", "blog", "wiki"].map(step), (at) => begun.push(at));
   assertEquals([made, begun], [["shop", "wiki"], [1, 2, 3]]);
-  assertEquals(done.text, "2 services changed; not changed: blog: the container ended");
-  assertEquals((await done.undo!()).text, "2 services changed");
+  assertEquals(
+    done.text,
+    "shop: stop after 2 h → 1 h; wiki: stop after 2 h → 1 h; not changed: blog: the container ended",
+  );
+  assertEquals((await done.undo!()).text, "shop: stop after 1 h → 2 h; wiki: stop after 1 h → 2 h");
   assertEquals(made, ["shop", "wiki", "back: shop", "back: wiki"]);
+});
+
+Deno.test("of many changes at once, the first three are told with their number", async () => {
+  const steps = ["a", "b", "c", "d", "e"].map((name) => ({ name, act: () => Promise.resolve({ text: `${name}: …` }) }));
+  assertEquals((await together(steps)).text, "5 services changed; a: …; b: …; c: …; and 2 more");
 });

@@ -96,7 +96,7 @@ dashboardTest(
     await slider.fill("0");
     await page.getByText("1 min", { exact: true }).waitFor();
     await apply.click();
-    await page.getByRole("status").getByText("web-00002 is deployed").waitFor();
+    await page.getByRole("status").getByText(/^web: stop after .* → 1 min$/).waitFor();
     const template = async () => {
       const { json } = await program.send("GET", "/v1/services/web");
       return (await program.send("GET", `/v1/services/web/revisions/${json.latestRevision}`)).json.template;
@@ -223,10 +223,20 @@ dashboardTest("why a service fails is told first, with what its app wrote last",
   const { page, program } = rig;
   assertEquals((await program.get("invoices")).status, 504);
   await rig.open();
-  await page.getByRole("region", { name: "Needs attention" }).getByRole("link", { name: "invoices" }).click();
+  const attention = page.getByRole("region", { name: "Needs attention" });
+  await attention.getByRole("link", { name: "preview-142" }).getByText("/app/main.go:18 +0x1d4").waitFor();
+  await attention.getByRole("link", { name: "invoices" }).click();
   await page.getByRole("region", { name: "Failure" }).getByText("nothing listens on port 9").waitFor();
   await page.evaluate(() => location.hash = "#/services/preview-142/history");
-  await page.getByRole("region", { name: "Last deploy" }).getByText("panic: no DATABASE_URL").waitFor();
+  const deploy = page.getByRole("region", { name: "Last deploy" });
+  await deploy.getByText("panic: no DATABASE_URL").waitFor();
+  await deploy.getByText("registry.example.com/preview-142:1.4").waitFor();
+  await page.setViewportSize({ width: 200, height: 700 });
+  const isCut = await deploy.locator("pre").evaluate(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth);
+  assert(!isCut, "a line of output is longer than its box");
+  await page.evaluate(() => location.hash = "#/services/preview-142/logs");
+  await page.getByRole("log").getByRole("link", { name: "history" }).click();
+  await page.getByText("Last output").waitFor();
 });
 
 dashboardTest("nothing keeps anybody from a service", {

@@ -59,6 +59,22 @@ dashboardTest("a lost connection is told, and what happened meanwhile shows when
   await page.getByText(LOST).waitFor({ state: "detached" });
 });
 
+dashboardTest("a connection that falls silent without an end is told, and made again", {
+  expected: /^Failed to load resource: net::ERR_/,
+}, async (rig) => {
+  const { page, program } = rig;
+  await useGolang(rig);
+  using relay = new Relay(program.admin.port);
+  await rig.open({ port: relay.port });
+  await row(page, "golang", "ready").waitFor();
+  relay.hang(true);
+  await page.getByText(LOST).waitFor();
+  await sleep(rig);
+  relay.hang(false);
+  await row(page, "golang", "asleep").waitFor();
+  await page.getByText(LOST).waitFor({ state: "detached" });
+});
+
 dashboardTest(
   "pointing at a wake, or going there by the arrow keys, tells who it was for and how long it took",
   {},

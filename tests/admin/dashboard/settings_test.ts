@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { LABELS } from "../../../src/admin/dashboard/ui/model/deploy_form.js";
 import { TITLES } from "../../../src/admin/dashboard/ui/model/idle_settings.js";
-import { fieldText, limitText, settingsOf } from "../../../src/admin/dashboard/ui/model/settings.js";
+import { fieldText, limitText, settingsOf, volumeCommand } from "../../../src/admin/dashboard/ui/model/settings.js";
 import * as cli from "../../../src/cli/look.ts";
 
 Deno.test("settings tell where volumes are, and where each limit comes from, but no variables", () => {
@@ -48,4 +48,10 @@ Deno.test("a setting has the name that the form of a deploy and what if have for
   for (const [field, label] of Object.entries({ ...labels, ...TITLES })) assertEquals(fieldText(field), label);
   const others = ["cpus", "readiness.path", "droppedCapabilities", "env API_KEY"].map(fieldText);
   assertEquals(others, ["CPUs", "Readiness path", "Dropped capabilities", "env API_KEY"]);
+});
+
+Deno.test("a shell with the volumes of an app that does not start is one command of docker", () => {
+  assertEquals(volumeCommand([]), undefined);
+  const volumes = [{ source: "shop-data", path: "/data" }, { source: "/etc/x", path: "/x", readOnly: true }];
+  assertEquals(volumeCommand(volumes), "docker run --rm -it -v shop-data:/data -v /etc/x:/x:ro busybox");
 });

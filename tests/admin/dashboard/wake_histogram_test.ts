@@ -1,27 +1,23 @@
 import { assert, assertEquals } from "@std/assert";
 import { wakesByKind, withRoom } from "../../../src/admin/dashboard/ui/model/wake_histogram.js";
-import { summarize } from "../../../src/control/figures/wake_counts.ts";
 
-const wake = (how: "cold" | "resume", bucket: number, count: number, revision = "web-00001") =>
-  ({ service: "web", revision, how, bucket, count }) as const;
+const wake = (how: "cold" | "resume", ms: number) => ({ how, ms });
 
-Deno.test("the bars of a kind are those of all its revisions, without gaps", () => {
-  const wakes = summarize([wake("resume", 8, 2), wake("resume", 11, 1), wake("resume", 8, 3, "web-00002")]);
-  const [kind, ...others] = wakesByKind(wakes);
-  assertEquals(others, []);
-  assertEquals(kind!.bars.map(({ count }) => count), [5, 0, 0, 1]);
-  assertEquals(kind!.count, 6);
-  kind!.bars.slice(1).forEach(({ fromMs }, at) => assert(Math.abs(fromMs - kind!.bars[at]!.upToMs) < 1e-9));
+Deno.test("each kind has its own bars without gaps, cold starts first", () => {
+  const [cold, resume, ...others] = wakesByKind(
+    [1.9, 2.1, 3.5].map((ms) => wake("resume", ms)).concat(wake("cold", 300)),
+  );
+  assertEquals([cold!.how, cold!.count, resume!.how, others], ["cold", 1, "resume", []]);
+  assertEquals(resume!.bars.map(({ count }) => count), [1, 1, 0, 0, 1]);
+  resume!.bars.slice(1).forEach(({ fromMs }, at) => assert(Math.abs(fromMs - resume!.bars[at]!.upToMs) < 1e-9));
 });
 
-Deno.test("each kind has its own bars, cold starts first, and the times that the API tells", () => {
-  const wakes = summarize([wake("resume", 8, 99), wake("resume", 20, 1), wake("cold", 36, 1)]);
-  const kinds = wakesByKind(wakes);
-  assertEquals(kinds.map(({ how }) => how), ["cold", "resume"]);
-  for (const { how, p50Ms, p99Ms } of kinds) {
-    const own = wakes.find((wake) => wake.how === how)!;
-    assertEquals([p50Ms, p99Ms].map((ms) => Number(ms.toPrecision(3))), [own.p50Ms, own.p99Ms]);
-  }
+Deno.test("counts and times are those of the wakes that are listed, also of some below a millisecond", () => {
+  const [cold] = wakesByKind([282, 445, 402].map((ms) => wake("cold", ms)));
+  assertEquals([cold!.count, cold!.p50Ms, cold!.p99Ms], [3, 402, 445]);
+  assertEquals(cold!.bars.reduce((sum, { count }) => sum + count, 0), 3);
+  const [resume] = wakesByKind([wake("resume", 0.4), wake("resume", 0)]);
+  assertEquals([resume!.count, resume!.bars.map(({ count }) => count)], [2, [2]]);
 });
 
 Deno.test("there are no bars without wakes", () => {
@@ -29,7 +25,7 @@ Deno.test("there are no bars without wakes", () => {
 });
 
 Deno.test("a few bars get room on both sides, without gaps, and many bars none", () => {
-  const [kind] = wakesByKind(summarize([wake("cold", 36, 2), wake("cold", 38, 1)]));
+  const [kind] = wakesByKind([wake("cold", 500), wake("cold", 505), wake("cold", 700)]);
   const wide = withRoom(kind!.bars);
   assertEquals(wide.map(({ count }) => count), [0, 0, 2, 0, 1, 0, 0, 0]);
   wide.slice(1).forEach(({ fromMs }, at) => assert(Math.abs(fromMs / wide[at]!.upToMs - 1) < 1e-9));

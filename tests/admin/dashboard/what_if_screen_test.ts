@@ -1,9 +1,13 @@
 /// <reference lib="dom" />
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { assertUsable, type DashboardRig, dashboardTest } from "../../support/dashboard.ts";
 import { paintScenery } from "../../support/scenery.ts";
 
-const NAMES = ["blog", "web"];
+/** They have estimates that change, and can be deployed. */
+const NAMES = ["blog", "wiki"];
+
+/** 43 services as they are after a day of use. */
+const SCENERY = { prepare: (dataDir: string) => paintScenery(dataDir, { now: Date.now() }) };
 
 /** The times to stop after that the services' latest revisions have. */
 async function stops({ program }: DashboardRig): Promise<(string | undefined)[]> {
@@ -13,38 +17,104 @@ async function stops({ program }: DashboardRig): Promise<(string | undefined)[]>
   }));
 }
 
+/** The services of the table, in its order. */
+async function order({ page }: DashboardRig): Promise<string[]> {
+  return await page.locator("tbody th a").allTextContents();
+}
+
 dashboardTest(
   "other idle times are tried for all services at once, applied to those that are chosen, and undone",
-  {},
+  SCENERY,
   async (rig) => {
-    const { page, program } = rig;
-    for (const name of NAMES) {
-      assertEquals((await program.send("PUT", `/v1/services/${name}`, { image: "golang-docker" })).status, 201);
-    }
+    const { page } = rig;
     await rig.open();
     await page.getByRole("link", { name: "What if" }).click();
-    await page.getByRole("button", { name: "Apply to 0 services" }).waitFor();
-    await page.getByLabel("Stop after").selectOption("45m");
-    const all = page.getByRole("button", { name: "Apply to 2 services" });
+    const all = page.getByRole("button", { name: /^Apply to \d+ services?$/ });
     await all.waitFor();
-    await page.getByLabel("Change blog").uncheck();
-    await page.getByRole("button", { name: "Apply to 1 service", exact: true }).waitFor();
-    await page.getByLabel("Change blog").check();
-    await all.click();
-    await page.getByRole("status").getByText("2 services changed").waitFor();
-    assertEquals(await stops(rig), ["45m", "45m"]);
+    assertEquals([await all.textContent(), await all.isDisabled()], ["Apply to 0 services", true]);
+    assertEquals(await page.getByRole("button", { name: "Apply to blog" }).isDisabled(), true);
+    await page.getByLabel("Stop after").selectOption("1m");
+    await page.getByText("→").first().waitFor();
+    assertEquals([await all.isDisabled(), await page.getByRole("checkbox", { checked: true }).count()], [true, 0]);
+    for (const name of NAMES) await page.getByLabel(`Choose ${name}`).check();
+    await page.getByRole("button", { name: "Apply to 2 services" }).click();
+    for (const name of NAMES) {
+      await page.getByRole("status").getByText(new RegExp(`${name}: stop after [^;]* → 1 min`)).waitFor();
+    }
+    assertEquals(await stops(rig), ["1m", "1m"]);
     await page.getByRole("button", { name: "Undo" }).click();
-    await page.getByRole("status").getByText("undone; 2 services changed").waitFor();
+    for (const name of NAMES) {
+      await page.getByRole("status").getByText(new RegExp(`^undone; .*${name}: stop after 1 min → `)).waitFor();
+    }
     assertEquals(await stops(rig), [undefined, undefined]);
-    await page.getByRole("button", { name: "Apply to web" }).click();
-    await page.getByRole("status").getByText("1 service changed").waitFor();
-    assertEquals(await stops(rig), [undefined, "45m"]);
   },
 );
 
-dashboardTest("nothing keeps anybody from what other idle times bring for 43 services", {
-  prepare: (dataDir) => paintScenery(dataDir, { now: Date.now() }),
-}, async (rig) => {
+dashboardTest(
+  "services keep their places when one is changed, so that no other button comes under the pointer",
+  SCENERY,
+  async (rig) => {
+    const { page } = rig;
+    await rig.open({ hash: "#/what-if?stopAfter=1m" });
+    const button = page.getByRole("button", { name: "Apply to blog" });
+    await button.waitFor();
+    const before = await order(rig);
+    const reloaded = page.waitForResponse(/\/wiki\/what-if/);
+    await button.click();
+    await reloaded;
+    await page.getByRole("status").getByText(/^blog: stop after .* → 1 min$/).waitFor();
+    await page.getByRole("row", { name: "blog" }).getByText("1 min").waitFor();
+    assertEquals(await order(rig), before);
+    assertEquals(await button.isDisabled(), true);
+  },
+);
+
+dashboardTest(
+  "for a goal of cold starts a day, each service gets the shortest time to stop after, with what it saves",
+  SCENERY,
+  async (rig) => {
+    const { page, program } = rig;
+    await rig.open({ hash: "#/what-if" });
+    await page.getByLabel(/^At most/).fill("5");
+    await page.keyboard.press("Enter");
+    const row = page.getByRole("row", { name: "blog" });
+    await row.getByText("→").first().waitFor();
+    const { json: { then } } = await program.send("GET", "/v1/services/blog/what-if?maxColdStarts=5");
+    assert(then.coldStartsPerDay <= 5);
+    await row.getByText(/[−+][\d.]+%/).first().waitFor();
+    await page.getByRole("row", { name: "demo-rust" }).getByText("too little is recorded").waitFor();
+    await page.getByRole("button", { name: "Apply to blog" }).click();
+    await page.getByRole("status").getByText(/^blog: stop after .* → \d+ \w+$/).waitFor();
+    assertEquals((await stops(rig))[0], then.stopAfter);
+  },
+);
+
+dashboardTest(
+  "what is tried and chosen is still there after a look at a service, by Back and by the link of the screen",
+  SCENERY,
+  async (rig) => {
+    const { page } = rig;
+    await rig.open({ hash: "#/what-if" });
+    await page.getByLabel("Stop after").selectOption("1m");
+    await page.getByLabel("Choose wiki").check();
+    const isKept = async () => {
+      await page.getByRole("button", { name: "Apply to 1 service", exact: true }).waitFor();
+      assertEquals(await page.getByLabel("Stop after").inputValue(), "1m");
+      assertEquals(await page.getByLabel("Choose wiki").isChecked(), true);
+    };
+    await isKept();
+    await page.getByRole("link", { name: "wiki" }).click();
+    await page.getByRole("heading", { name: "wiki" }).waitFor();
+    await page.goBack();
+    await isKept();
+    await page.getByRole("link", { name: "wiki" }).click();
+    await page.getByRole("heading", { name: "wiki" }).waitFor();
+    await page.getByLabel("Main").getByRole("link", { name: "What if" }).click();
+    await isKept();
+  },
+);
+
+dashboardTest("nothing keeps anybody from what other idle times bring for 43 services", SCENERY, async (rig) => {
   const { page } = rig;
   await rig.open({ hash: "#/what-if" });
   await page.getByLabel("Stop after").selectOption("5m");

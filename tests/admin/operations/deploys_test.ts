@@ -22,6 +22,7 @@ Deno.test("a service that never worked has its deploys, with reason and output, 
     assertEquals(more, []);
     const { startedAt, durationMs, ...rest } = deploy;
     assertEquals(rest, {
+      service: "web",
       revision: "web-00001",
       image: "bad:1",
       by: "ci",
@@ -45,6 +46,19 @@ Deno.test("deploys come newest first, at most as many as are asked for", async (
     );
   assertEquals(await outcomes(), ["web-00003 deployed", "web-00002 failed", "web-00001 deployed"]);
   assertEquals(await outcomes("?limit=1"), ["web-00003 deployed"]);
+});
+
+Deno.test("the deploys of all services come newest first, also those of services that never worked", async () => {
+  const { ask, tokens } = await withBadImage();
+  await good(ask("PUT", "/v1/services/web", { body: { image: "web:1" } }), 201);
+  await problemOf(await ask("PUT", "/v1/services/shop", { body: { image: "bad:1" } }), 422, "revision_failed");
+  const all = await good(ask("GET", "/v1/deploys", { token: tokens.read }));
+  assertEquals(
+    all.map(({ outcome, service }: { outcome: string; service: string }) => [service, outcome]),
+    [["shop", "failed"], ["web", "deployed"]],
+  );
+  assertEquals(all[0], (await good(ask("GET", "/v1/services/shop/deploys")))[0]);
+  assertEquals((await good(ask("GET", "/v1/deploys?limit=1"))).length, 1);
 });
 
 Deno.test("a service without deploys has an empty list, and an unknown name is not found", async () => {
@@ -72,9 +86,10 @@ Deno.test("a deploy that is running is listed first, with what it waits for, als
   const [deploy, ...more] = await good(ask("GET", "/v1/services/web/deploys"));
   const { durationMs, startedAt, ...rest } = deploy;
   assertEquals(rest, {
-    ...{ revision: "web-00001", image: "web:1", by: "admin", outcome: "running", output: [] },
+    ...{ service: "web", revision: "web-00001", image: "web:1", by: "admin", outcome: "running", output: [] },
     waiting: { ...waiting, since: "1970-01-01T00:16:40.000Z" },
   });
+  assertEquals((await good(ask("GET", "/v1/deploys")))[0].outcome, "running", "also among those of all services");
   assertEquals([more, Number.isInteger(durationMs), new Date(startedAt).toISOString()], [[], true, startedAt]);
   assertEquals((await ask("GET", "/v1/services/web/logs")).status, 200);
   started.resolve();

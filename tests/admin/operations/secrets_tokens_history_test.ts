@@ -131,6 +131,12 @@ Deno.test("history says what was changed, when and by whom, newest first and in 
     next = /^<([^>]*)>; rel="next"$/.exec(answer.headers.get("link") ?? "")?.[1];
   }
   assertEquals(pages, [["delete", "rollback", "deploy"], ["deploy"]]);
+  const ofAll = await good(ask("GET", "/v1/history?limit=1000", { token: tokens.read }));
+  assertEquals(ofAll, entries);
+  assertEquals(ofAll[0].service, "web");
+  await good(ask("PUT", "/v1/services/shop", { body: { image: "shop:1" } }), 201);
+  const services = await good(ask("GET", "/v1/history"));
+  assertEquals(services.map(({ service }: { service: string }) => service), ["shop", "web", "web", "web", "web"]);
   await problemOf(await ask("GET", "/v1/services/nosuch/history"), 404, "not_found");
   await problemOf(await ask("GET", "/v1/services/web/history?before=yesterday"), 400, "invalid");
 });

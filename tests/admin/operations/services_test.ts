@@ -310,11 +310,16 @@ Deno.test("traffic is split, and rolled back", async () => {
   const { ask, splitOf } = await newAdmin();
   for (const image of ["web:1", "web:2"]) await ask("PUT", "/v1/services/web", { body: { image } });
   const split = [{ revision: "web-00001", percent: 30, tag: "old" }, { revision: "latest", percent: 70 }];
+  const planned = await good(ask("PUT", "/v1/services/web/traffic?dryRun=true", { body: split }));
+  assertEquals([planned.traffic, splitOf("web.localhost")], [split, { "web-00002": 100 }]);
   const answer = await ask("PUT", "/v1/services/web/traffic", { body: split });
   assertEquals([answer.status, answer.headers.get("etag")], [200, '"3"']);
   assertEquals((await answer.json()).traffic, split);
   assertEquals(splitOf("web.localhost"), { "web-00001": 30, "web-00002": 70 });
+  const { traffic } = await good(ask("POST", "/v1/services/web/rollback?dryRun=true"));
+  assertEquals(splitOf("web.localhost"), { "web-00001": 30, "web-00002": 70 });
   const back = await good(ask("POST", "/v1/services/web/rollback"));
+  assertEquals(traffic, back.traffic);
   assertEquals(back.traffic, [
     { revision: "web-00002", percent: 100 },
     { revision: "web-00001", percent: 0, tag: "old" },

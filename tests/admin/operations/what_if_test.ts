@@ -41,19 +41,37 @@ Deno.test("what other settings would have brought is told beside what the presen
     memory: BYTES,
   });
   // The hour would end with a cold start, and the wake after it would be from a hibernation.
-  assertEquals({ ...now, gbHoursPerDay: 0 }, {
-    ...{ ...settings, coldStartsPerDay: 1, wakesPerDay: { resume: 0, hibernated: 1 }, gbHoursPerDay: 0 },
+  assertEquals({ ...now, gbHoursPerDay: 0, idleGbHoursPerDay: 0 }, {
+    ...{ ...settings, coldStartsPerDay: 1, wakesPerDay: { resume: 0, hibernated: 1 } },
+    ...{ gbHoursPerDay: 0, idleGbHoursPerDay: 0 },
   });
   // The busy time, and of the gaps 1 minute awake, 4 minutes paused, and 5 and 25 minutes hibernated.
   const byteS = 3000 * 100e6 + 2 * (60 * 100e6 + 240 * 50e6) + 1800 * 5e6;
   assertEquals(now.gbHoursPerDay, Number((byteS / 7200 * 24 / 1e9).toPrecision(3)));
-  assertEquals({ ...then, gbHoursPerDay: 0 }, {
+  assertEquals(now.idleGbHoursPerDay, Number(((byteS - 3000 * 100e6) / 7200 * 24 / 1e9).toPrecision(3)));
+  assertEquals({ ...then, gbHoursPerDay: 0, idleGbHoursPerDay: 0 }, {
     ...{ pauseAfter: "30s", hibernateAfter: "0", stopAfter: "5m", stopHibernatedAfter: "5m" },
-    ...{ coldStartsPerDay: 2, wakesPerDay: { resume: 0, hibernated: 0 }, gbHoursPerDay: 0 },
+    ...{ coldStartsPerDay: 2, wakesPerDay: { resume: 0, hibernated: 0 }, gbHoursPerDay: 0, idleGbHoursPerDay: 0 },
   });
   const thenByteS = 3000 * 100e6 + 2 * (30 * 100e6 + 270 * 50e6);
   assertEquals(then.gbHoursPerDay, Number((thenByteS / 7200 * 24 / 1e9).toPrecision(3)));
   assertEquals(asked, ["estimate of web from 7 days"]);
+});
+
+Deno.test("with a goal, the shortest time to stop after with few enough cold starts is told, if enough is recorded", async () => {
+  const { ask, basis } = await newAdmin({ revisionLimits: REVISION_LIMITS });
+  await good(ask("PUT", "/v1/services/web", { body: { image: "web:1", stopAfter: "12h" } }), 201);
+  const stopFor = async (count: number, query: string) => {
+    const gaps = [{ bucket: 37, count, seconds: 600 * count }, { bucket: 48, count: 1, seconds: 3600 }];
+    basis.now = { ...TWO_HOURS, idleness: { gaps, seconds: 86_400, idleS: 0 } };
+    const { then } = await good(ask("GET", `/v1/services/web/what-if?${query}`));
+    return [then.stopAfter, then.stopHibernatedAfter, then.coldStartsPerDay];
+  };
+  assertEquals(await stopFor(8, "maxColdStarts=9"), ["5m", "5m", 9]);
+  assertEquals(await stopFor(8, "maxColdStarts=2"), ["15m", "15m", 1]);
+  assertEquals(await stopFor(3, "maxColdStarts=2"), ["12h", "12h", 0]);
+  await problemOf(await ask("GET", "/v1/services/web/what-if?maxColdStarts=2&stopAfter=1h"), 400, "invalid");
+  await problemOf(await ask("GET", "/v1/services/web/what-if?maxColdStarts=few"), 400, "invalid");
 });
 
 Deno.test("without settings of its own, a service has those of cless serve, and a longer stop once it hibernates", async () => {
@@ -67,7 +85,7 @@ Deno.test("without settings of its own, a service has those of cless serve, and 
   assertEquals(now, then);
   assertEquals(now, {
     ...{ pauseAfter: "1m", hibernateAfter: "5m", stopAfter: "10m", stopHibernatedAfter: "24h" },
-    ...{ coldStartsPerDay: 0, wakesPerDay: { resume: 0, hibernated: 0 }, gbHoursPerDay: 0 },
+    ...{ coldStartsPerDay: 0, wakesPerDay: { resume: 0, hibernated: 0 }, gbHoursPerDay: 0, idleGbHoursPerDay: 0 },
   });
   assertEquals(asked, ["estimate of blog from 30 days"]);
 });

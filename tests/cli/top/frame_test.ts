@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { changesOf, type Frame, frameOf, type Ink, type Line, span } from "../../../src/cli/top/frame.ts";
+import { CODE_POINT } from "../../support/code_point.ts";
 import { VirtualScreen } from "../../support/virtual_screen.ts";
 
 const SIZE = { columns: 20, rows: 4 };
@@ -80,7 +81,7 @@ Deno.test("no text, whatever is in it, changes another row or controls the termi
       "\x9b",
       "🇩🇪",
     ),
-    fc.string({ unit: "binary", maxLength: 3 }),
+    fc.string({ unit: CODE_POINT, maxLength: 3 }),
   );
   const foreign = fc.array(unit, { maxLength: 15 }).map((parts) => parts.join(""));
   fc.assert(fc.property(fc.array(foreign, { minLength: 1, maxLength: 4 }), (texts) => {

@@ -129,3 +129,15 @@ Deno.test("after the clock is set back, times go on to be charged, and a new run
   spells.charge("all");
   assertEquals([told(), spells.isRunNew], [[], false], "so little is no other time");
 });
+
+Deno.test("times are whole milliseconds, also if the clock counts in parts of them", () => {
+  const clock = { now: 0.25 };
+  const spells = new SpellLog({ now: () => clock.now }, () => BEGIN + Math.floor(clock.now));
+  spells.changed("app", { state: "ready" });
+  clock.now += 1000.7;
+  spells.charge("all");
+  assertEquals(spells.times.map(({ ready }) => ready), [1000]);
+  clock.now += 999.4;
+  spells.charge("all");
+  assertEquals(spells.times.map(({ ready }) => ready), [2000], "no part is lost");
+});

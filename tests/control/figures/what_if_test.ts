@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { gapBucketOf, IdleGaps } from "../../../src/control/figures/idle_gaps.ts";
-import { type Gaps, type IdleSettings, whatIf } from "../../../src/control/figures/what_if.ts";
+import { type Gaps, type IdleSettings, shortestStopMs, whatIf } from "../../../src/control/figures/what_if.ts";
 import { never, newKit, newRevision } from "../../support/kit.ts";
 import { Random } from "../../support/random.ts";
 
@@ -135,3 +135,36 @@ function byBucket(counted: readonly Gaps[]): Gaps[] {
     seconds: all.reduce((sum, { seconds }) => sum + seconds, 0),
   }));
 }
+
+/** A day with ten gaps of each of these lengths, minutes; the rest of it the service was in use. */
+function dayWith(...minutes: readonly number[]) {
+  const gaps = minutes.flatMap((length) => Array.from({ length: 10 }, () => gapOf(60 * length)));
+  return { gaps, seconds: 86_400, idleS: 0 };
+}
+
+const DAY = { bytes: BYTES, canHibernate: false, perDays: 1 };
+
+Deno.test("the memory in times without a request is told apart from that in use, which no settings change", () => {
+  const day = dayWith(12, 36);
+  const [short, long] = [5 * MINUTE_MS, HOUR_MS].map((stopAfterMs) =>
+    whatIf(day, { ...SETTINGS, stopAfterMs, stopHibernatedAfterMs: stopAfterMs }, DAY)
+  );
+  const inUse = (86_400 - 600 * 48) * BYTES.awakeBytes / 86_400 * 24 / 1e9;
+  for (const { gbHoursPerDay, idleGbHoursPerDay } of [short!, long!]) {
+    assertNear(gbHoursPerDay - idleGbHoursPerDay, inUse, 1e-12);
+  }
+  // Of each gap, a minute awake and up to four minutes paused.
+  assertNear(short!.idleGbHoursPerDay, 20 * (60 * 100 + 240 * 40) / 86_400 * 24 / 1e9, 1e-12);
+  assert(long!.idleGbHoursPerDay > short!.idleGbHoursPerDay);
+});
+
+Deno.test("the shortest time to stop after is the first with which there are few enough cold starts", () => {
+  const day = dayWith(12, 36);
+  const shortest = (most: number, settings = SETTINGS) => shortestStopMs(day, settings, DAY, most);
+  assertEquals(shortest(20), 5 * MINUTE_MS);
+  assertEquals(shortest(19), 15 * MINUTE_MS);
+  assertEquals(shortest(9), 45 * MINUTE_MS);
+  assertEquals(shortest(0), 45 * MINUTE_MS);
+  assertEquals(shortest(5, { ...SETTINGS, minInstances: 1 }), undefined);
+  assertEquals(shortestStopMs({ ...day, gaps: day.gaps.slice(0, 4) }, SETTINGS, DAY, 5), undefined);
+});

@@ -1,10 +1,11 @@
 import fc from "fast-check";
 import { canonicalTemplate, type RevisionTemplate, type TemplateInput } from "../../../src/model/template.ts";
+import { CODE_POINT } from "../../support/code_point.ts";
 
 const variable = fc.stringMatching(/^[A-Za-z_][A-Za-z0-9_]{0,10}$/).filter((name) => name !== "__proto__");
 /** Any value of a variable, often one that YAML would read as something else. */
 export const text: fc.Arbitrary<string> = fc.oneof(
-  fc.string({ unit: "binary" }),
+  fc.string({ unit: CODE_POINT }),
   fc.string({ unit: fc.constantFrom(...Array.from("ab \n\r\t:#-'\"\\|>&*!%@`[]{},?=\u0085\u2028\ufeff\x01\x7f")) }),
   fc.constantFrom(
     "",

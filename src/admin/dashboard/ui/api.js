@@ -43,12 +43,12 @@ export class ConnectionLost extends Error {
 export class Api {
   /** @type {Session | undefined} */
   #session;
-  #lost = false;
+  #asked = new AbortController();
 
   /**
    * @param {object} told
    * @param {() => void} told.signedOut Called when the session has ended
-   * @param {(lost: boolean) => void} told.connection Called when the connection is lost, and when it is back
+   * @param {(lost: boolean) => void} told.connection Called with each request: whether there was no answer
    */
   constructor({ signedOut, connection }) {
     this.#signedOut = signedOut;
@@ -93,7 +93,15 @@ export class Api {
    * @returns {Promise<any>}
    */
   get(path, query = {}) {
-    return this.json("GET", path, { query });
+    // A network that drops everything lets a request hang for minutes.
+    const signal = AbortSignal.any([AbortSignal.timeout(PATIENCE_MS), this.#asked.signal]);
+    return this.json("GET", path, { query, signal });
+  }
+
+  /** Breaks off what is being asked, after the connection was lost: it may hang on what is dead. */
+  giveUp() {
+    this.#asked.abort();
+    this.#asked = new AbortController();
   }
 
   /**
@@ -156,22 +164,15 @@ export class Api {
       // A browser on the machine of cless breaks off requests when a container starts: its networks change then.
       response = await (method === "GET" ? request().catch(() => later(request, signal)) : request());
     } catch (error) {
-      if (signal?.aborted) throw error;
-      this.#setLost(true);
+      if (signal?.aborted && signal.reason.name !== "TimeoutError") throw error;
+      this.#connection(true);
       throw new ConnectionLost();
     }
-    this.#setLost(false);
+    this.#connection(false);
     if (response.ok) return response;
     const error = await refusalOf(response);
     if (error.status === 401 && path !== "/v1/session") this.#signedOut();
     throw error;
-  }
-
-  /** @param {boolean} lost */
-  #setLost(lost) {
-    if (lost === this.#lost) return;
-    this.#lost = lost;
-    this.#connection(lost);
   }
 }
 
@@ -186,6 +187,8 @@ async function later(request, signal) {
 }
 
 const AGAIN_MS = 300;
+/** How long the answer to a question may take. */
+const PATIENCE_MS = 15_000;
 
 /** @param {Response} response */
 async function refusalOf(response) {

@@ -32,9 +32,12 @@ function Dashboard() {
   const [session, setSession] = useState(/** @type {Session | undefined | "unknown"} */ ("unknown"));
   const [wasSignedIn, setWasSignedIn] = useState(false);
   const [isLost, setLost] = useState(false);
+  const [isSilent, setSilent] = useState(false);
   const [done, setDone] = useState(/** @type {Done | undefined} */ (undefined));
   const [route, setRoute] = useState(parseRoute(location.hash));
   const saidAt = useRef(0);
+  /** What was tried and chosen last is still there after a look at another screen. */
+  const whatIfHash = useRef(routeHash({ screen: "what-if" }));
   const app = useMemo(() => {
     const routeChanged = () => setRoute(parseRoute(location.hash));
     const say = (/** @type {Done} */ what) => {
@@ -45,7 +48,14 @@ function Dashboard() {
       setWasSignedIn(true);
       setSession(undefined);
     };
-    return { api: new Api({ signedOut, connection: setLost }), events: new Events(), routeChanged, say };
+    const api = new Api({ signedOut, connection: setLost });
+    const events = new Events((lost) => {
+      setSilent(lost);
+      if (lost) return;
+      setLost(false);
+      api.giveUp();
+    });
+    return { api, events, routeChanged, say };
   }, []);
   useEffect(() => {
     addEventListener("hashchange", app.routeChanged);
@@ -90,20 +100,19 @@ function Dashboard() {
   }
   const signOut = () => app.api.signOut().then(() => setSession(undefined), () => {});
   const Screen = SCREENS[route.screen];
+  if (route.screen === "what-if") whatIfHash.current = routeHash(route);
   return html`
     <a class="skip" href="#main" onClick=${skip}>Go to the content</a>
     <header>
       <a class="mark" href="#/" aria-label="cless, all services">cless</a>
       <nav aria-label="Main">
         <a href="#/" aria-current=${route.screen === "services" ? "page" : undefined}>Services</a>
-        <a href=${routeHash({ screen: "what-if" })} aria-current=${route.screen === "what-if"
-          ? "page"
-          : undefined}>What if</a>
+        <a href=${whatIfHash.current} aria-current=${route.screen === "what-if" ? "page" : undefined}>What if</a>
         <a href=${routeHash({ screen: "deploy" })} aria-current=${route.screen === "deploy"
           ? "page"
           : undefined}>Deploy</a>
       </nav>
-      <p class="connection" role="status">${isLost && "No connection to cless; trying again…"}</p>
+      <p class="connection" role="status">${(isLost || isSilent) && "No connection to cless; trying again…"}</p>
       <p class="who">${session.name}${session.scope === "read" && html`<span class="pill">can only look</span>`}</p>
       <button type="button" class="plain" onClick=${signOut}>Sign out</button>
     </header>

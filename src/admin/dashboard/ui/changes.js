@@ -2,14 +2,17 @@
 /// <reference lib="dom" />
 import { ApiError, servicePath } from "./api.js";
 import { countText } from "./model/format.js";
+import { changedSettings, settingsText } from "./model/idle_settings.js";
 import { splitText } from "./model/shares.js";
 
 /** Changes of a service, each with the way back. */
 
 /** @import { Api } from "./api.js" */
+/** @import { IdleSettings } from "./model/idle_settings.js" */
 /** @import { ServiceJson } from "../../operations/services.ts" */
 /** @typedef {Record<string, any>} Template */
 /** @typedef {{ text: string, undo?: () => Promise<Done> }} Done */
+/** @typedef {{ name: string, act: () => Promise<Done> }} Step */
 
 /**
  * Makes a service, or a new revision of one, based on its present state. Tries again if somebody else has changed it
@@ -46,25 +49,43 @@ const MAX_TRIES = 4;
  * @param {Api} api
  * @param {string} name
  * @param {(template: Template) => Template} change
- * @param {string} [etag] See {@linkcode deploy}
+ * @param {{ etag?: string | undefined, text?: string | undefined, backText?: string | undefined }} [options] `etag`: see
+ * {@linkcode deploy}; the texts tell what the change and its way back have done, if not only that there is a revision
  * @returns {Promise<Done>}
  */
-export async function changeTemplate(api, name, change, etag) {
+export async function changeTemplate(api, name, change, { etag, text, backText } = {}) {
   const { after, before, template = {} } = await deploy(api, name, (template = {}) => change(template), etag);
   const { latestRevision } = after;
   if (latestRevision === before?.latestRevision) return { text: `${latestRevision} is the latest already` };
-  return { text: deployedText(after), undo: () => changeTemplate(api, name, () => template, after.etag) };
+  const back = { etag: after.etag, text: backText, backText: text };
+  return { text: deployedText(after, text), undo: () => changeTemplate(api, name, () => template, back) };
 }
 
 /**
- * That a revision is deployed, and whether requests come to it: a pinned split leaves it without.
+ * Deploys the latest revision's template with other idle times, and tells which: `docs: stop after 12 h → 1 h`.
+ *
+ * @param {Api} api
+ * @param {string} name
+ * @param {IdleSettings} before
+ * @param {IdleSettings} after
+ * @returns {Promise<Done>}
+ */
+export function changeIdleSettings(api, name, before, after) {
+  const change = changedSettings(before, after);
+  return changeTemplate(api, name, (template) => ({ ...template, ...change }), {
+    text: `${name}: ${settingsText(before, after)}`,
+    backText: `${name}: ${settingsText(after, before)}`,
+  });
+}
+
+/**
+ * What a deploy has done, and whether requests come to its revision: a pinned split leaves it without.
  *
  * @param {Pick<ServiceJson, "latestRevision" | "traffic">} service
+ * @param {string} [text] That the revision is deployed, if nothing is given
  */
-function deployedText({ latestRevision, traffic }) {
-  return `${latestRevision} is deployed${
-    hasRequests({ latestRevision, traffic }) ? "" : `, without traffic: ${splitText(traffic)}`
-  }`;
+function deployedText({ latestRevision, traffic }, text = `${latestRevision} is deployed`) {
+  return `${text}${hasRequests({ latestRevision, traffic }) ? "" : `, without traffic: ${splitText(traffic)}`}`;
 }
 
 /** @param {Pick<ServiceJson, "latestRevision" | "traffic">} service */
@@ -102,28 +123,38 @@ export async function setTraffic(api, { name, traffic: before, etag }, traffic) 
  * Makes changes of several services, one after the other. One that fails does not keep the others from being made. The
  * way back undoes those that were made.
  *
- * @param {readonly { name: string, act: () => Promise<Done> }[]} steps
+ * @param {readonly Step[]} steps
  * @param {(at: number) => void} [begins] Called with the number of each step, from 1 on
  * @returns {Promise<Done>}
  */
 export async function together(steps, begins = () => {}) {
-  /** @type {{ name: string, act: () => Promise<Done> }[]} */
+  /** @type {Step[]} */
   const ways = [];
+  /** @type {string[]} */
+  const texts = [];
   /** @type {string[]} */
   const failures = [];
   for (const [at, { name, act }] of steps.entries()) {
     begins(at + 1);
     try {
-      const { undo } = await act();
+      const { text, undo } = await act();
+      texts.push(text);
       if (undo !== undefined) ways.push({ name, act: undo });
     } catch (error) {
       failures.push(`${name}: ${/** @type {Error} */ (error).message}`);
     }
   }
-  const made = countText(steps.length - failures.length, "service");
-  const text = `${made} changed${failures.length === 0 ? "" : `; not changed: ${failures.join("; ")}`}`;
+  const text = [
+    ...texts.length > MAX_TEXTS ? [`${countText(texts.length, "service")} changed`] : [],
+    ...texts.slice(0, MAX_TEXTS),
+    ...texts.length > MAX_TEXTS ? [`and ${texts.length - MAX_TEXTS} more`] : [],
+    ...failures.map((failure) => `not changed: ${failure}`),
+  ].join("; ");
   return ways.length === 0 ? { text } : { text, undo: () => together(ways) };
 }
+
+/** So many changes are told one by one. */
+const MAX_TEXTS = 3;
 
 /**
  * Undoes the last change of a service's traffic. A second rollback undoes the first.

@@ -24,8 +24,16 @@ const TYPES = [
   ...["instance.starting", "instance.ready", "instance.paused", "instance.hibernated"],
   ...["instance.draining", "instance.stopped", "instance.failed"],
 ];
-const FIRST_RETRY_MS = 1000;
-const LAST_RETRY_MS = 30_000;
+const FIRST_RETRY_MS = 300;
+const LAST_RETRY_MS = 5000;
+/** The stream has a tick a second. One that is silent for so long is dead, also if nobody has said so. */
+const SILENT_MS = 6000;
+
+/** An event of the document: the stream is back after it was lost, so that all that is shown may be old. */
+const BACK = "cless-back";
+
+/** The events of the document after which what is shown may be old. */
+export const RENEWING = ["visibilitychange", BACK];
 
 /** The events of the API, shared by all parts of the page. It connects again by itself. */
 export class Events {
@@ -35,10 +43,14 @@ export class Events {
   #source;
   #lastId = "";
   #retryMs = FIRST_RETRY_MS;
-  /** @type {Timer} */
+  #isLost = false;
+  /** Until the stream is opened again, or is taken to be dead. @type {Timer} */
   #timer;
+  #connection;
 
-  constructor() {
+  /** @param {(lost: boolean) => void} connection Called when the stream is lost, and when it is back */
+  constructor(connection) {
+    this.#connection = connection;
     document.addEventListener("visibilitychange", () => this.#update());
   }
 
@@ -58,23 +70,32 @@ export class Events {
 
   #update() {
     const wanted = this.#listeners.size > 0 && !document.hidden;
-    if (wanted && this.#source === undefined) this.#open();
-    if (!wanted) this.#close();
+    if (!wanted) {
+      this.#close();
+      this.#setLost(false);
+    } else if (this.#source === undefined) this.#open();
   }
 
   #open() {
-    clearTimeout(this.#timer);
     const source = new EventSource(`/v1/events${this.#lastId === "" ? "" : `?after=${this.#lastId}`}`);
     this.#source = source;
-    source.onopen = () => this.#retryMs = FIRST_RETRY_MS;
-    source.onerror = () => {
-      if (source.readyState !== EventSource.CLOSED) return; // the browser connects again
-      this.#source = undefined;
-      this.#timer = setTimeout(() => this.#update(), this.#retryMs);
-      this.#retryMs = Math.min(LAST_RETRY_MS, 2 * this.#retryMs);
+    const heard = () => {
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => this.#again(true), SILENT_MS);
     };
+    heard();
+    source.onopen = () => {
+      this.#retryMs = FIRST_RETRY_MS;
+      const isBack = this.#isLost;
+      this.#setLost(false);
+      if (isBack) document.dispatchEvent(new Event(BACK));
+    };
+    // Browsers on the machine of cless break it off whenever a container starts: only a second time it is lost.
+    source.onerror = () => this.#again(this.#retryMs > FIRST_RETRY_MS);
+    source.addEventListener("stats", heard);
     for (const type of TYPES) {
       source.addEventListener(type, (event) => {
+        heard();
         this.#lastId = event.lastEventId;
         const data = JSON.parse(event.data);
         for (const listener of [...this.#listeners]) listener({ type, data });
@@ -82,10 +103,25 @@ export class Events {
     }
   }
 
+  /** Opens the stream again after a while. @param {boolean} isLost */
+  #again(isLost) {
+    this.#close();
+    if (isLost) this.#setLost(true);
+    this.#timer = setTimeout(() => this.#update(), this.#retryMs);
+    this.#retryMs = Math.min(LAST_RETRY_MS, 2 * this.#retryMs);
+  }
+
   #close() {
     clearTimeout(this.#timer);
     this.#source?.close();
     this.#source = undefined;
+  }
+
+  /** @param {boolean} lost */
+  #setLost(lost) {
+    if (lost === this.#isLost) return;
+    this.#isLost = lost;
+    this.#connection(lost);
   }
 }
 
@@ -113,7 +149,7 @@ export function whileVisible(run, everyMs) {
     isRunning = false;
     if (!isEnded) timer = setTimeout(again, isDue ? 0 : everyMs);
   };
-  document.addEventListener("visibilitychange", again);
+  for (const type of RENEWING) document.addEventListener(type, again);
   again();
   return {
     /** @param {number} [afterMs] */
@@ -124,7 +160,7 @@ export function whileVisible(run, everyMs) {
     end: () => {
       isEnded = true;
       clearTimeout(timer);
-      document.removeEventListener("visibilitychange", again);
+      for (const type of RENEWING) document.removeEventListener(type, again);
     },
   };
 }

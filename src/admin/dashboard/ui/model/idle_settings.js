@@ -97,3 +97,16 @@ export function changedSettings(before, after) {
       .filter((name) => settingMs(before[name]) !== settingMs(after[name])).map((name) => [name, after[name]]),
   );
 }
+
+/**
+ * The settings that differ in words: `stop after 12 h → 1 h`.
+ *
+ * @param {IdleSettings} before
+ * @param {IdleSettings} after
+ */
+export function settingsText(before, after) {
+  return /** @type {IdleSetting[]} */ (Object.keys(changedSettings(before, after)))
+    .map((name) => `${TITLES[name].toLowerCase()} ${settingText(before[name])} → ${settingText(after[name])}`).join(
+      ", ",
+    );
+}

@@ -55,3 +55,15 @@ export function fieldText(name) {
   const words = name.replaceAll(".", " ").replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
+
+/**
+ * A command of docker that opens a shell with the volumes of a service, each at its path, as `cless exec` tells it;
+ * `undefined` without any.
+ *
+ * @param {readonly { source: string, path: string, readOnly?: boolean | undefined }[]} volumes
+ */
+export function volumeCommand(volumes) {
+  if (volumes.length === 0) return undefined;
+  const options = volumes.map(({ path, readOnly, source }) => ` -v ${source}:${path}${readOnly ? ":ro" : ""}`);
+  return `docker run --rm -it${options.join("")} busybox`;
+}

@@ -2,34 +2,28 @@
 
 /** How long wakes took, as bars. Cold starts take a hundred times as long as others, so that each kind has its own. */
 
-/** @typedef {"cold" | "resume" | "hibernated"} How */
-/**
- * @typedef {object} WakeSummary
- * @property {string} revision
- * @property {How} how
- * @property {number} count
- * @property {number} p50Ms
- * @property {number} p99Ms
- * @property {readonly { readonly upToMs: number, readonly count: number }[]} histogram
- */
+/** @import { Wake } from "./timeline.js" */
 /** @typedef {{ fromMs: number, upToMs: number, count: number }} Bar */
 
-/** Each entry of a histogram ends at a fourth root of 2 times the end of the one before. */
+/** Each bar ends at a fourth root of 2 times the end of the one before. */
 const RATIO = 2 ** 0.25;
 
 /**
- * The wakes of all revisions by kind; kinds without wakes are left out.
+ * The wakes of a log by kind, with their exact times; kinds without wakes are left out.
  *
- * @param {readonly WakeSummary[]} wakes
- * @returns {{ how: How, count: number, bars: Bar[], p50Ms: number, p99Ms: number }[]}
+ * @param {readonly Pick<Wake, "how" | "ms">[]} wakes
  */
 export function wakesByKind(wakes) {
-  return /** @type {How[]} */ (["cold", "hibernated", "resume"]).flatMap((how) => {
-    const own = wakes.filter((wake) => wake.how === how);
-    const bars = barsOf(own.flatMap(({ histogram }) => histogram));
-    const count = bars.reduce((sum, bar) => sum + bar.count, 0);
-    if (count === 0) return [];
-    return [{ how, count, bars, p50Ms: middleOf(bars, 0.5 * count), p99Ms: middleOf(bars, 0.99 * count) }];
+  return /** @type {const} */ (["cold", "hibernated", "resume"]).flatMap((how) => {
+    const times = wakes.filter((wake) => wake.how === how).map(({ ms }) => ms).sort((a, b) => a - b);
+    if (times.length === 0) return [];
+    return [{
+      how,
+      count: times.length,
+      bars: barsOf(times),
+      p50Ms: quantileOf(times, 0.5),
+      p99Ms: quantileOf(times, 0.99),
+    }];
   });
 }
 
@@ -58,31 +52,29 @@ function barAt(upToMs) {
 /**
  * The bars without gaps, also where there were no wakes in between.
  *
- * @param {readonly { upToMs: number, count: number }[]} entries
+ * @param {readonly number[]} times ms, at least one
  * @returns {Bar[]}
  */
-function barsOf(entries) {
-  /** @type {Map<number, number>} */
-  const counts = new Map();
-  for (const { upToMs, count } of entries) {
-    const step = Math.round(Math.log(upToMs) / Math.log(RATIO)); // the ends are rounded in the answer
-    counts.set(step, (counts.get(step) ?? 0) + count);
-  }
-  if (counts.size === 0) return [];
-  const [first, last] = [Math.min(...counts.keys()), Math.max(...counts.keys())];
-  return Array.from({ length: last - first + 1 }, (_, at) => first + at).map((step) => ({
-    ...{ fromMs: RATIO ** (step - 1), upToMs: RATIO ** step, count: counts.get(step) ?? 0 },
+function barsOf(times) {
+  const steps = times.map(stepOf);
+  const [first, last] = [Math.min(...steps), Math.max(...steps)];
+  return Array.from({ length: last - first + 1 }, (_, at) => ({
+    ...barAt(RATIO ** (first + at)),
+    count: steps.filter((step) => step === first + at).length,
   }));
 }
 
+/** The bar of a time; shorter times than 1 ms are in the first one. @param {number} ms */
+function stepOf(ms) {
+  return Math.max(0, Math.ceil(Math.log(ms) / Math.log(RATIO) - 1e-9));
+}
+
 /**
- * The middle of the bar that has the wake of a rank.
+ * The time that a share of wakes took at most.
  *
- * @param {readonly Bar[]} bars
- * @param {number} rank
+ * @param {readonly number[]} times ms, sorted
+ * @param {number} share
  */
-function middleOf(bars, rank) {
-  let below = 0;
-  const bar = bars.find(({ count }) => (below += count) >= rank) ?? bars[bars.length - 1];
-  return bar === undefined ? 0 : Math.sqrt(bar.fromMs * bar.upToMs);
+function quantileOf(times, share) {
+  return times[Math.ceil(share * times.length) - 1] ?? 0;
 }

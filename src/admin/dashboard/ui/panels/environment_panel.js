@@ -11,6 +11,7 @@ import { html } from "../html.js";
 import { useKept, useLoaded, useNow } from "../live.js";
 
 /** @import { PanelProps } from "../screens/service_screen.js" */
+/** @import { Template } from "../changes.js" */
 /** @import { Variable } from "../model/environment.js" */
 /** @import { RevisionJson } from "../../../operations/revisions.ts" */
 /** @import { SecretJson } from "../../../operations/secrets.ts" */
@@ -52,7 +53,8 @@ export function EnvironmentPanel({ app, service, reload }) {
   const save = (/** @type {Event} */ event) => {
     event.preventDefault();
     action.run(async () => {
-      app.say(await changeTemplate(app.api, name, (template) => ({ ...template, ...templateFields(variables) }), etag));
+      const change = (/** @type {Template} */ template) => ({ ...template, ...templateFields(variables) });
+      app.say(await changeTemplate(app.api, name, change, { etag }));
       setDraft(undefined);
       reload();
     });

@@ -4,12 +4,14 @@ import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/ho
 import { ErrorLine } from "../parts/action.js";
 import { servicePath } from "../api.js";
 import { countText, momentText, shortId } from "../model/format.js";
+import { RENEWING } from "../live.js";
 import { html } from "../html.js";
 import { LineSplitter, matching, merged, plainText } from "../model/log_lines.js";
-import { routeHash } from "../model/route.js";
+import { routeHash, serviceHash } from "../model/route.js";
 
 /** @import { App } from "../app.js" */
 /** @import { LogLine } from "../model/log_lines.js" */
+/** @import { DeployJson } from "../../../operations/deploys.ts" */
 /** @import { PanelProps } from "../screens/service_screen.js" */
 
 const TAIL = 200;
@@ -22,9 +24,9 @@ const NEAR_PX = 24;
 /**
  * What the instances write, as they write it.
  *
- * @param {PanelProps} props
+ * @param {PanelProps & { deploys: readonly DeployJson[] }} props
  */
-export function LogsPanel({ app, route, service: { name } }) {
+export function LogsPanel({ app, route, service: { name }, deploys }) {
   const { instance = "", q = "" } = route.query;
   const [isPaused, setPaused] = useState(false);
   const [lines, error] = useLog(app, name);
@@ -32,6 +34,7 @@ export function LogsPanel({ app, route, service: { name } }) {
   if (!isPaused) held.current = lines;
   const shown = useMemo(() => matching(held.current, q, instance), [held.current, q, instance]);
   const instances = [...new Set([...lines.map((line) => line.instance), ...(instance === "" ? [] : [instance])])];
+  const failed = deploys.find(({ outcome, output }) => outcome === "failed" && output.length > 0);
   const newer = isPaused ? new Set(lines).difference(new Set(held.current)).size : 0;
   const go = (/** @type {Record<string, string>} */ change) => {
     const query = { instance, q, ...change };
@@ -70,8 +73,16 @@ export function LogsPanel({ app, route, service: { name } }) {
         ${shown.map((line) =>
           html`<${Line} key=${line} line=${line} from=${instance === "" ? shortId(line.instance, name) : ""} />`
         )}
-        ${shown.length === 0 &&
-          html`<p class="quiet">${q === "" ? "Nothing is written yet." : "No line has this text."}</p>`}
+        ${shown.length === 0 && html`<p class="quiet">${q === "" ? "Nothing is written yet." : "No line has this text."}
+          ${
+          q === "" && failed && html`
+            What the app wrote in the deploy that failed at ${momentText(
+              failed.startedAt,
+              Date.now(),
+            )} is in the${" "}<a class="link"
+              href=${serviceHash(name, "history")}>history</a>.
+          `
+        }</p>`}
       </div>
       <${ErrorLine} error=${error} />
     </section>
@@ -122,9 +133,9 @@ function useLog(app, name) {
       });
     };
     begin();
-    document.addEventListener("visibilitychange", begin);
+    for (const type of RENEWING) document.addEventListener(type, begin);
     return () => {
-      document.removeEventListener("visibilitychange", begin);
+      for (const type of RENEWING) document.removeEventListener(type, begin);
       clearTimeout(timer);
       reading?.abort();
     };

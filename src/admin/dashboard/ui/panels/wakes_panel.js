@@ -1,7 +1,6 @@
 // @ts-check
 /// <reference lib="dom" />
 import { useState } from "preact/hooks";
-import { servicePath } from "../api.js";
 import { countText, dateText, durationText } from "../model/format.js";
 import { html } from "../html.js";
 import { useEvents, useLoaded } from "../live.js";
@@ -25,21 +24,20 @@ const CHART_HEIGHT = 60;
  */
 export function WakesPanel({ app, service: { name } }) {
   const [filter, setFilter] = useState("");
-  const summary = useLoaded(() => app.api.get(servicePath(name, "wakes")), WAKES_MS, [name]);
   const log = useLoaded(() => app.api.get("/v1/wakes", { service: name, limit: LIMIT }), WAKES_MS, [name]);
   useEvents(app.events, ({ type, data }) => {
     if (type !== "service.state" || data.service !== name) return;
-    summary.reload(SETTLE_MS);
     log.reload(SETTLE_MS);
   });
-  const kinds = wakesByKind(summary.value ?? []);
   /** @type {Wake[]} */
   const wakes = log.value ?? [];
+  const kinds = wakesByKind(wakes);
+  const period = wakes.length < LIMIT ? "in the last 24 hours" : `the last ${LIMIT} of 24 hours`;
   const shown = wakes.filter((wake) => rowText(wake).toLowerCase().includes(filter.toLowerCase()));
   return html`
     <section class="panel" aria-labelledby="times">
-      <h2 id="times">How long wakes took in the last 24 hours</h2>
-      ${summary.value?.length === 0 && html`<p class="quiet">There were no wakes.</p>`}
+      <h2 id="times">How long requests waited for wakes, ${period}</h2>
+      ${log.value?.length === 0 && html`<p class="quiet">There were no wakes.</p>`}
       <div class="histograms">${kinds.map(({ how, count, bars, p50Ms, p99Ms }) =>
         html`
           <figure key=${how} class="histogram">
@@ -57,9 +55,9 @@ export function WakesPanel({ app, service: { name } }) {
       <p class="toolbar"><input type="search" placeholder="Filter" aria-label="Filter the wakes" value=${filter}
         onInput=${(/** @type {any} */ event) => setFilter(event.target.value)} />
         <span class="quiet">${filter === ""
-          ? "Those that worked, in the last 24 hours; starts that failed are not listed"
+          ? `Those that worked, ${period}; starts that failed are not listed`
           : `${shown.length} of ${wakes.length}`}</span></p>
-      <${Table} kind="stack" columns=${["When", "How", ["Took", "number"], "Who", "Revision"]}>${shown.map((wake) =>
+      <${Table} kind="stack" columns=${["When", "How", ["Waited", "number"], "Who", "Revision"]}>${shown.map((wake) =>
         html`
           <tr>
             <td class="when">${dateText(wake.at)}</td>

@@ -3,7 +3,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { ErrorLine, useAction } from "../parts/action.js";
 import { servicePath } from "../api.js";
-import { changeTemplate } from "../changes.js";
+import { changeIdleSettings } from "../changes.js";
 import { amountText, changeText, countText, numberText, sizeText, spanText } from "../model/format.js";
 import { html } from "../html.js";
 import { memoryUnit } from "../model/what_if.js";
@@ -63,11 +63,10 @@ export function WhatIfPanel({ app, service, reload }) {
     stopAfter: now.stopAfter,
     ...wanted,
   };
-  const change = changedSettings(now, settings);
-  const isChanged = Object.keys(change).length > 0;
+  const isChanged = Object.keys(changedSettings(now, settings)).length > 0;
   const apply = () =>
     action.run(async () => {
-      app.say(await changeTemplate(app.api, name, (template) => ({ ...template, ...change })));
+      app.say(await changeIdleSettings(app.api, name, now, settings));
       setWanted({});
       reload();
     });
@@ -131,11 +130,13 @@ function Setting({ name, now, value, onChange }) {
 /** @param {{ now: Outcome, then: Outcome, isChanged: boolean }} props */
 function Outcomes({ now, then, isChanged }) {
   const { factor, unit } = memoryUnit(now.gbHoursPerDay, then.gbHoursPerDay);
+  const inUse = now.gbHoursPerDay - now.idleGbHoursPerDay; // idle times do not change it
   const rows = [
     ["Cold starts a day", now.coldStartsPerDay, then.coldStartsPerDay],
     ["Wakes from hibernated a day", now.wakesPerDay.hibernated, then.wakesPerDay.hibernated],
     ["Wakes from paused a day", now.wakesPerDay.resume, then.wakesPerDay.resume],
-    [`Memory, ${unit}-hours a day`, factor * now.gbHoursPerDay, factor * then.gbHoursPerDay],
+    [`Idle memory, ${unit}-hours a day`, factor * now.idleGbHoursPerDay, factor * then.idleGbHoursPerDay],
+    [`Memory in use, ${unit}-hours a day`, factor * inUse, factor * inUse],
   ];
   return html`
     <table class="outcomes">
@@ -194,16 +195,16 @@ function Stops({ app, name, days, value, onChoose }) {
         <tr>
           <th scope="col">Stop after</th>
           <th scope="col" class="number">Cold starts</th>
-          <th scope="col" class="number">MB-hours</th>
+          <th scope="col" class="number">Idle MB-hours</th>
           <td></td>
         </tr>
       </thead>
-      <tbody>${rows.map(({ coldStartsPerDay, gbHoursPerDay, stopAfter }) =>
+      <tbody>${rows.map(({ coldStartsPerDay, idleGbHoursPerDay, stopAfter }) =>
         html`
           <tr>
             <th scope="row">${settingText(stopAfter)}</th>
             <td class="number">${amountText(coldStartsPerDay)}</td>
-            <td class="number">${amountText(1000 * gbHoursPerDay)}</td>
+            <td class="number">${amountText(1000 * idleGbHoursPerDay)}</td>
             <td class="number"><button type="button" class="plain" disabled=${settingMs(stopAfter) === settingMs(value)}
               aria-label=${`Choose ${settingText(stopAfter)}`} onClick=${() => onChoose(stopAfter)}>choose</button></td>
           </tr>

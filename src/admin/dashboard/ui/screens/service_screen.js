@@ -6,6 +6,7 @@ import { servicePath } from "../api.js";
 import { Band, TipBox } from "../parts/band.js";
 import { NO_PROGRESS, progressAfter, waitingText } from "../parts/deploy_progress.js";
 import { EnvironmentPanel } from "../panels/environment_panel.js";
+import { failingRevision } from "../failures.js";
 import { FiguresPanel } from "../panels/figures_panel.js";
 import { ago, durationText, numberText, sizeText } from "../model/format.js";
 import { DeployList, HistoryPanel } from "../panels/history_panel.js";
@@ -16,6 +17,7 @@ import { LogsPanel } from "../panels/logs_panel.js";
 import { failingText } from "../model/overview.js";
 import { RevisionsPanel } from "../panels/revisions_panel.js";
 import { routeHash, serviceHash } from "../model/route.js";
+import { volumeCommand } from "../model/settings.js";
 import { SettingsPanel } from "../panels/settings_panel.js";
 import { Axis, Legend } from "./services_screen.js";
 import { withSpell } from "../model/timeline.js";
@@ -117,22 +119,8 @@ async function loadService(api, name) {
     api.find(servicePath(name, "deploys")),
   ]);
   if (service === undefined && deploys === undefined) throw new Error(`there is no service ${name}`);
-  const failing = service?.state === "failing" ? await failingRevision(api, service) : undefined;
+  const failing = service?.state === "failing" ? await failingRevision(api, name) : undefined;
   return { service, deploys: deploys ?? [], failing };
-}
-
-/**
- * The first revision with traffic that fails, with its output.
- *
- * @param {import("../api.js").Api} api
- * @param {ServiceJson} service
- */
-async function failingRevision(api, { name }) {
-  /** @type {RevisionJson[]} */
-  const revisions = await api.get(servicePath(name, "revisions"));
-  const failing = revisions.find(({ failure, percent }) => failure !== undefined && percent > 0) ??
-    revisions.find(({ failure }) => failure !== undefined);
-  return failing && await api.get(servicePath(name, "revisions", failing.name));
 }
 
 /** @param {PanelProps} props */
@@ -218,6 +206,7 @@ function Failure({ app, service, failing, deploys }) {
   if (service.state === "deploying") return html`<${Deploying} app=${app} service=${service} deploys=${deploys} />`;
   if (service.state === "failing") {
     const { failure } = failing ?? {};
+    const command = failing && volumeCommand(failing.template.volumes ?? []);
     return html`
       <section class="attention" aria-label="Failure">
         <h2>${failingText(service.failingSince, now)}</h2>
@@ -227,6 +216,8 @@ function Failure({ app, service, failing, deploys }) {
             ago(failure.at, now)
           }</p>`}
         ${failure && failure.output.length > 0 && html`<${Output} lines=${failure.output} />`}
+        ${command && html`<p>Where cless runs, this reaches the volumes without the app:${" "}
+          <code class="wide">${command}</code></p>`}
       </section>
     `;
   }
@@ -258,12 +249,12 @@ function Deploying({ app, service: { name, waiting }, deploys }) {
 }
 
 /** @param {{ deploy: DeployJson, now: number }} props */
-function LastDeploy({ deploy: { by, durationMs, outcome, output, reason, revision, startedAt }, now }) {
+function LastDeploy({ deploy: { by, durationMs, image, outcome, output, reason, revision, startedAt }, now }) {
   return html`
     <section class="attention" aria-label="Last deploy">
       <h2>Last deploy ${outcome}</h2>
       <p>${revision && `${revision} `}after ${durationText(durationMs)}: ${reason ?? "-"}
-        <span class="quiet"> (${ago(startedAt, now)}, by ${by})</span></p>
+        <span class="quiet wide"> (${image}, ${ago(startedAt, now)}, by ${by})</span></p>
       ${output.length > 0 && html`<${Output} lines=${output} />`}
     </section>
   `;

@@ -1,6 +1,7 @@
 // @ts-check
 /// <reference lib="dom" />
 import { Band, TipBox } from "../parts/band.js";
+import { lastLineOf } from "../failures.js";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { html } from "../html.js";
 import { useCollected, useEvents, useLoaded, useNow } from "../live.js";
@@ -74,7 +75,7 @@ export function ServicesScreen({ app, route }) {
     <h1 class="headline">${headline(all, unused).map((part, at) =>
       html`<span title=${at === 2 ? UNUSED : undefined}>${at === 0 ? part : `, ${part}`}</span>`
     )}</h1>
-    <${NeedsAttention} all=${attention(all, [...byName.values()], now)} />
+    <${NeedsAttention} api=${api} all=${attention(all, [...byName.values()], now)} />
     <div class="toolbar">
       <${Filter} value=${q} onChange=${(/** @type {string} */ text) => go({ q: text })} />
       <label>Sort by <select value=${sort} onChange=${(/** @type {any} */ event) => go({ sort: event.target.value })}>
@@ -142,23 +143,35 @@ function Row({ activity, timeline, from, to, now, onTip }) {
     `, [service, state, failure, timeline, from, to, requests, memory]);
 }
 
-/** @param {{ all: ReturnType<typeof attention> }} props */
-function NeedsAttention({ all }) {
+/** @param {{ api: import("../api.js").Api, all: ReturnType<typeof attention> }} props */
+function NeedsAttention({ api, all }) {
   if (all.length === 0) return null;
   return html`
     <section class="attention" aria-labelledby="attention">
       <h2 id="attention">Needs attention</h2>
-      <ul>${all.map(({ service, what, detail, section }) =>
+      <ul>${all.map(({ service, what, detail, section }, at) =>
         html`
-          <li><a href=${serviceHash(
-            service,
-            section,
-          )}><b>${service}</b> <strong>${what}</strong> <span>${detail}</span></a></li>
+          <li key=${`${service} ${section}`}><a href=${serviceHash(service, section)}>
+            <b>${service}</b> <strong>${what}</strong> <span>${detail}</span>
+            ${at < MANY && html`
+              <${LastLine} key=${detail} api=${api} service=${service}
+                isDeploy=${section !== ""} />
+            `}</a></li>
         `
       )}
       </ul>
     </section>
   `;
+}
+
+/**
+ * What the app wrote last, which most often says why.
+ *
+ * @param {{ api: import("../api.js").Api, service: string, isDeploy: boolean }} props
+ */
+function LastLine({ api, service, isDeploy }) {
+  const { value } = useLoaded(() => lastLineOf(api, service, isDeploy), TIMELINES_MS, [service, isDeploy]);
+  return value ? html`<code>${value}</code>` : null;
 }
 
 /** @param {{ value: string, onChange: (text: string) => void }} props */

@@ -1,20 +1,21 @@
 // @ts-check
 /// <reference lib="dom" />
-import { useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { servicePath } from "../api.js";
-import { changeTemplate, together } from "../changes.js";
+import { changeIdleSettings, together } from "../changes.js";
 import { html } from "../html.js";
 import { useEvents, useKept, useLoaded } from "../live.js";
 import { amountText, changeText, countText } from "../model/format.js";
-import { changedSettings, CHOICES, settingText, TITLES } from "../model/idle_settings.js";
-import { serviceHash } from "../model/route.js";
-import { changedServices, memoryUnit, sumsOf } from "../model/what_if.js";
+import { CHOICES, settingText, TITLES } from "../model/idle_settings.js";
+import { parseRoute, routeHash, serviceHash } from "../model/route.js";
+import { inKnownOrder, isChange, memoryUnit, sumsOf, unknownText } from "../model/what_if.js";
 import { ErrorLine, useAction } from "../parts/action.js";
 import { Table } from "../parts/table.js";
 
 /** @import { Api } from "../api.js" */
 /** @import { App } from "../app.js" */
 /** @import { IdleSetting, IdleSettings } from "../model/idle_settings.js" */
+/** @import { Route } from "../model/route.js" */
 /** @import { ServiceWhatIf } from "../model/what_if.js" */
 /** @import { Column } from "../parts/table.js" */
 
@@ -24,75 +25,108 @@ const SETTLE_MS = 500;
 const SETTINGS = /** @type {IdleSetting[]} */ (Object.keys(TITLES));
 
 /**
- * What other idle times would have brought for all services, and a way to take them for one or for many.
+ * What other idle times would have brought for all services, and a way to take them for one or for many. What is tried
+ * and chosen is in the address, so that it is still there after a look at a service.
  *
- * @param {{ app: App }} props
+ * @param {{ app: App, route: Route }} props
  */
-export function WhatIfScreen({ app }) {
+export function WhatIfScreen({ app, route }) {
   const { api } = app;
-  const [wanted, setWanted] = useState(/** @type {Partial<IdleSettings>} */ ({}));
-  const [leftOut, setLeftOut] = useState(/** @type {ReadonlySet<string>} */ (new Set()));
+  const goal = goalOf(route);
+  const wanted = wantedOf(route, goal);
+  const chosen = chosenOf(route);
   const [progress, setProgress] = useState("");
+  const order = useRef(/** @type {string[]} */ ([]));
   const action = useAction();
   const loaded = useLoaded(() => loadEstimates(api, wanted), ESTIMATES_MS, [JSON.stringify(wanted)]);
   useEvents(app.events, ({ type }) => {
     if (/^service\.(created|changed|deleted)$/.test(type)) loaded.reload(SETTLE_MS);
   });
-  const estimates = useKept(loaded.value);
-  if (estimates === undefined) {
+  const kept = useKept(loaded.value);
+  if (kept === undefined) {
     return html`
       <h1 class="headline">What if</h1>
       <${ErrorLine} error=${loaded.error} />
     `;
   }
 
-  const changed = changedServices(estimates, leftOut);
-  const apply = (/** @type {readonly ServiceWhatIf[]} */ chosen) =>
+  const estimates = inKnownOrder(kept, order.current);
+  order.current = estimates.map(({ service }) => service);
+  const go = (/** @type {Record<string, string>} */ change) => {
+    history.replaceState(null, "", routeHash({ screen: "what-if", query: { ...route.query, ...change } }));
+    app.routeChanged();
+  };
+  const choose = (/** @type {Iterable<string>} */ names) => go({ chosen: [...names].join(",") });
+  const changing = estimates.filter(isChange);
+  const taken = changing.filter(({ service }) => chosen.has(service));
+  const apply = (/** @type {readonly ServiceWhatIf[]} */ some) =>
     action.run(async () => {
-      const steps = chosen.map(({ service, now, then }) => ({
+      /** @type {Set<string>} */
+      const applied = new Set();
+      const steps = some.map(({ service, now, then }) => ({
         name: service,
-        act: () => changeTemplate(api, service, (template) => ({ ...template, ...changedSettings(now, then) })),
+        act: async () => {
+          const done = await changeIdleSettings(api, service, now, then);
+          applied.add(service);
+          return done;
+        },
       }));
       try {
         app.say(await together(steps, (at) => setProgress(`${at} of ${steps.length}: ${steps[at - 1]?.name}`)));
       } finally {
         setProgress("");
+        // Meanwhile others may be chosen, or another screen.
+        const now = parseRoute(location.hash);
+        if (now.screen === "what-if") choose([...chosenOf(now)].filter((service) => !applied.has(service)));
+        // They cannot be applied once more until the estimates come.
+        loaded.set((all) => all?.map((one) => applied.has(one.service) ? { ...one, now: one.then } : one));
         loaded.reload();
       }
     });
-  const choose = (/** @type {string} */ service) => {
-    const next = new Set(leftOut);
-    if (!next.delete(service)) next.add(service);
-    setLeftOut(next);
-  };
   const isBusy = action.isBusy || loaded.value === undefined;
   return html`
     <h1 class="headline">What if all slept sooner, or later</h1>
-    <p class="quiet">Estimated from the requests of the last days. Nothing changes until you apply it.
+    <p class="quiet">Estimated from the requests of the last days. Idle memory is what services take while no request is
+      there; only that changes. Nothing changes until you apply it.
       ${estimates.some(({ canHibernate }) => !canHibernate) && " This machine cannot hibernate now."}</p>
-    <div class="toolbar">${SETTINGS.map((key) =>
-      html`<label>${TITLES[key]} <select disabled=${action.isBusy} onChange=${(/** @type {any} */ event) =>
-        setWanted({ ...wanted, [key]: event.target.value || undefined })}>
-          <option value="">as it is</option>
-          ${CHOICES[key].map((choice) => html`<option value=${choice}>${settingText(choice)}</option>`)}
+    <div class="toolbar">
+      <label>At most <input type="number" class="goal" min="0" max="1000" step="1" value=${goal ?? ""}
+        disabled=${action.isBusy} onChange=${(/** @type {any} */ event) =>
+          go({ maxColdStarts: event.target.value })} /> cold starts a day of each service</label>
+      ${SETTINGS.map((key) =>
+        html`<label>${TITLES[key]} <select disabled=${action.isBusy || (key === "stopAfter" && goal !== undefined)}
+        onChange=${(/** @type {any} */ event) => go({ [key]: event.target.value })}>
+          <option value="">${key === "stopAfter" && goal !== undefined ? "the shortest for it" : "as it is"}</option>
+          ${
+          CHOICES[key].map((choice) =>
+            html`<option value=${choice} selected=${choice === wanted[key]}>${settingText(choice)}</option>`
+          )
+        }
         </select></label>`
-    )}</div>
-    <${Sums} estimates=${estimates} leftOut=${leftOut} />
+      )}</div>
+    <${Sums} estimates=${estimates} chosen=${chosen.size > 0 ? chosen : new Set(order.current)}
+      title=${chosen.size > 0 ? `if ${countText(taken.length, "chosen service")} changed` : "if all changed"} />
     <section class="panel" aria-label="Services">
       <p class="actions">${api.mayChange &&
         html`
-          <button type="button" class="primary" disabled=${isBusy || changed.length === 0}
-            onClick=${() => apply(changed)}>Apply to ${countText(changed.length, "service")}</button>
+          <button type="button" class="primary" disabled=${isBusy || taken.length === 0}
+            onClick=${() => apply(taken)}>Apply to ${countText(taken.length, "service")}</button>
+          <button type="button" disabled=${isBusy || changing.length === taken.length}
+            onClick=${() => choose(changing.map(({ service }) => service))}>Choose all that change</button>
+          <button type="button" disabled=${action.isBusy || chosen.size === 0}
+            onClick=${() => choose([])}>Choose none</button>
         `}
         <span class="quiet" role="status">${progress ||
           (api.mayChange
             ? "Applying deploys the same images with these settings, one after the other, and can be undone."
             : "Your token can only look: it cannot apply this.")}</span></p>
       <${ErrorLine} error=${action.error ?? loaded.error} />
-      <${Table} columns=${columnsFor(api.mayChange)}>${estimates.map((estimate) =>
+      <${Table} kind="stack" columns=${columnsFor(api.mayChange)}>${estimates.map((estimate) =>
         html`
           <${Row} key=${estimate.service} estimate=${estimate} mayChange=${api.mayChange} isBusy=${isBusy}
-            isLeftOut=${leftOut.has(estimate.service)} onChoose=${choose} onApply=${apply} />
+            isChosen=${chosen.has(estimate.service)} onApply=${apply}
+            onChoose=${(/** @type {string} */ service) =>
+              choose(chosen.has(service) ? [...chosen].filter((name) => name !== service) : [...chosen, service])} />
         `
       )}<//>
       ${estimates.length === 0 && html`<p class="quiet">There are no services yet.</p>`}
@@ -100,19 +134,56 @@ export function WhatIfScreen({ app }) {
   `;
 }
 
-/** @param {{ estimates: readonly ServiceWhatIf[], leftOut: ReadonlySet<string> }} props */
-function Sums({ estimates, leftOut }) {
-  const { before, after } = sumsOf(estimates, leftOut);
-  const { factor, unit } = memoryUnit(before.gbHours, after.gbHours);
+/**
+ * The services of the address.
+ *
+ * @param {Route} route
+ * @returns {ReadonlySet<string>}
+ */
+function chosenOf({ query }) {
+  return new Set((query["chosen"] ?? "").split(",").filter((name) => name !== ""));
+}
+
+/**
+ * How many cold starts a day each service may have, by the address.
+ *
+ * @param {Route} route
+ */
+function goalOf({ query }) {
+  const { maxColdStarts = "" } = query;
+  return /^(\d{1,3}|1000)$/.test(maxColdStarts) ? maxColdStarts : undefined;
+}
+
+/**
+ * What to ask for: the settings of the address that are offered, and the goal in place of a time to stop after.
+ *
+ * @param {Route} route
+ * @param {string | undefined} maxColdStarts
+ * @returns {Partial<IdleSettings> & { maxColdStarts?: string }}
+ */
+function wantedOf({ query }, maxColdStarts) {
+  const settings = SETTINGS.flatMap((key) => {
+    const value = query[key];
+    return value !== undefined && CHOICES[key].includes(value) ? [[key, value]] : [];
+  });
+  if (maxColdStarts === undefined) return Object.fromEntries(settings);
+  return { ...Object.fromEntries(settings.filter(([key]) => key !== "stopAfter")), maxColdStarts };
+}
+
+/** @param {{ estimates: readonly ServiceWhatIf[], chosen: ReadonlySet<string>, title: string }} props */
+function Sums({ estimates, chosen, title }) {
+  const { before, after } = sumsOf(estimates, chosen);
+  const { factor, unit } = memoryUnit(before.idleGbHours, after.idleGbHours, before.inUseGbHours);
   const sums = [
-    [`Memory of all, ${unit}-hours a day`, factor * before.gbHours, factor * after.gbHours],
-    ["Cold starts of all a day", before.coldStarts, after.coldStarts],
+    [`Idle memory, ${unit}-hours a day, ${title}`, factor * before.idleGbHours, factor * after.idleGbHours],
+    [`Memory in use, ${unit}-hours a day`, factor * before.inUseGbHours, factor * before.inUseGbHours],
+    [`Cold starts a day, ${title}`, before.coldStarts, after.coldStarts],
   ];
   return html`<dl class="facts" aria-live="polite">${
-    sums.map(([title, now, then]) =>
+    sums.map(([term, now, then]) =>
       html`
         <div>
-          <dt>${title}</dt>
+          <dt>${term}</dt>
           <dd>${fromTo(Number(now), Number(then))}${now !== then &&
             html`<span class="quiet"> ${changeText(Number(now), Number(then))}</span>`}</dd>
         </div>
@@ -126,32 +197,47 @@ function Sums({ estimates, leftOut }) {
  * @param {ServiceWhatIf} props.estimate
  * @param {boolean} props.mayChange
  * @param {boolean} props.isBusy
- * @param {boolean} props.isLeftOut
+ * @param {boolean} props.isChosen
  * @param {(service: string) => void} props.onChoose
- * @param {(chosen: readonly ServiceWhatIf[]) => void} props.onApply
+ * @param {(some: readonly ServiceWhatIf[]) => void} props.onApply
  */
-function Row({ estimate, mayChange, isBusy, isLeftOut, onChoose, onApply }) {
-  const { service, days, minInstances, now, then } = estimate;
-  const isChanged = changedServices([estimate], new Set()).length > 0;
-  const { factor, unit } = memoryUnit(now.gbHoursPerDay, then.gbHoursPerDay);
+function Row({ estimate, mayChange, isBusy, isChosen, onChoose, onApply }) {
+  const { service, now, then } = estimate;
+  const unknown = unknownText(estimate);
+  const [before, after] = [now.idleGbHoursPerDay, then.idleGbHoursPerDay];
+  const inUse = now.gbHoursPerDay - before;
+  const { factor, unit } = memoryUnit(before, after, inUse);
+  const stops = [now, then].map(({ stopAfter }) => settingText(stopAfter));
   return html`
     <tr>
       <th scope="row">${mayChange && html`
-        <input type="checkbox" aria-label=${`Change ${service}`}
-          checked=${!isLeftOut} onChange=${() => onChoose(service)} />
+        <input type="checkbox" aria-label=${`Choose ${service}`} checked=${isChosen}
+          onChange=${() => onChoose(service)} />
       `}
         <a href=${serviceHash(service, "what-if")}>${service}</a></th>
-      <td class="number">${days === 0 ? "-" : fromTo(now.coldStartsPerDay, then.coldStartsPerDay)}</td>
-      <td class="number">${days === 0
-        ? "-"
-        : html`${fromTo(factor * now.gbHoursPerDay, factor * then.gbHoursPerDay)} ${unit}-h`}</td>
-      <td class="number">${settingText(now.stopAfter)}</td>
-      ${mayChange && html`<td class="number">${
-        minInstances > 0 ? html`<span class="quiet">always runs</span>` : html`
-          <button type="button" disabled=${isBusy || !isChanged} aria-label=${`Apply to ${service}`}
-            onClick=${() => onApply([estimate])}>Apply</button>
+      ${unknown === undefined
+        ? html`
+          <td class="number" data-title="Cold starts a day">${fromTo(now.coldStartsPerDay, then.coldStartsPerDay)}</td>
+          <td class="number" data-title="Idle memory a day">${fromTo(
+            factor * before,
+            factor * after,
+          )} ${unit}-h${before !== after && html`
+            <span class="quiet">${changeText(before, after)}</span>
+          `}</td>
+          <td class="number" data-title="In use">${amountText(factor * inUse)} ${unit}-h</td>
+          <td class="number" data-title="Stops after">${stops[0]}${stops[0] !== stops[1] &&
+            html`
+              → <strong>${stops[1]}</strong>
+            `}</td>
         `
-      }</td>`}
+        : html`<td class="wide" colspan="4">${unknown}</td>`}
+      ${mayChange && html`
+        <td class="number">
+          <button type="button" disabled=${isBusy || !isChange(estimate)} aria-label=${`Apply to ${service}`}
+            title=${isChange(estimate) ? undefined : "Nothing would change"}
+            onClick=${() => onApply([estimate])}>Apply</button>
+        </td>
+      `}
     </tr>
   `;
 }
@@ -164,8 +250,9 @@ function columnsFor(mayChange) {
   return [
     "Service",
     ["Cold starts a day", "number"],
-    ["Memory a day", "number"],
-    ["Stops after now", "number"],
+    ["Idle memory a day", "number"],
+    ["In use", "number"],
+    ["Stops after", "number"],
     ...(mayChange ? [/** @type {const} */ (["Apply", "unseen"])] : []),
   ];
 }
@@ -180,19 +267,18 @@ function fromTo(now, then) {
 }
 
 /**
- * The estimates of all services; those that take most memory first.
+ * The estimates of all services.
  *
  * @param {Api} api
- * @param {Partial<IdleSettings>} wanted
+ * @param {Partial<IdleSettings> & { maxColdStarts?: string }} wanted
  * @returns {Promise<ServiceWhatIf[]>}
  */
 async function loadEstimates(api, wanted) {
-  /** @type {{ service: string }[]} */
+  /** @type {{ service: string, state: string }[]} */
   const services = await api.get("/v1/activity");
-  const estimates = await Promise.all(services.map(async ({ service }) => ({
+  const estimates = await Promise.all(services.map(async ({ service, state }) => ({
     ...await api.find(servicePath(service, "what-if"), wanted), // it may be gone, or never have worked
-    service,
+    ...{ service, state },
   })));
-  return estimates.filter(({ now }) => now !== undefined)
-    .sort((a, b) => b.now.gbHoursPerDay - a.now.gbHoursPerDay || (a.service < b.service ? -1 : 1));
+  return estimates.filter(({ now }) => now !== undefined);
 }
