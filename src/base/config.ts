@@ -110,6 +110,8 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings) {
   };
 
   const listen = all("listen", parseEndpoint);
+  /** Whether instances are on this machine, or on the machines of a Swarm. */
+  const engine = one("engine", choice("docker", "swarm"), "docker");
   const domain = one("domain", parseDomain, undefined);
   const publicUrl = one("public-url", parsePublicUrl, undefined);
   /** Whether apps are kept from all ports of their host except the proxy's. */
@@ -148,7 +150,7 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings) {
     /** The absolute folders of the host in which volumes may be. */
     allowHostPaths: all("allow-host-path", parseAbsolutePath),
     /** Whether instances are on this machine, or on the machines of a Swarm. */
-    engine: one("engine", choice("docker", "swarm"), "docker"),
+    engine,
     /** Where the cless processes of managers listen for their peers; only a worker needs one. */
     managers: all("manager", parsePeer),
     /** Whether the ports of instances may be open to everybody who reaches the machines. */
@@ -164,7 +166,7 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings) {
     /** Where a helper listens that may write the files of control groups. */
     freezerSocket: one("freezer-socket", parseAbsolutePath, "/run/cless-freezer.sock"),
     noHostAccess,
-    portRange: one("port-range", parsePortRange, { first: 20000, last: 29999 }),
+    portRange: one("port-range", parsePortRange, engine === "swarm" ? SWARM_PORTS : { first: 20000, last: 29999 }),
     upstream: one("upstream", choice("auto", "direct", "published"), "auto"),
     forward: one("forward", choice("exact", "fetch"), "exact"),
     startTimeoutMs: one("start-timeout", parseDuration, 30_000),
@@ -213,6 +215,12 @@ export function readConfig(given: GivenFlags, surroundings: Surroundings) {
  * of instances nor those that systems hand out are.
  */
 export const PEER_PORT = 1324;
+
+/**
+ * The ports of instances with `--engine swarm`. All of them are closed to others than the Swarm's machines, so that they
+ * are none that people give to services, as 27017, and none that systems hand out.
+ */
+const SWARM_PORTS = { first: 61000, last: 65535 };
 
 /** The flags that mean something only with `--engine swarm`. */
 const SWARM_FLAGS = ["manager", "open-ports", "peer-listen"];

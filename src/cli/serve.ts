@@ -90,7 +90,7 @@ const FLAGS: readonly Flag[] = [
     "--upstream HOW = auto":
       "direct sends to a container's own address, published to a port of 127.0.0.1, auto to what works",
     "--forward HOW = exact": "exact passes on requests and answers byte by byte, fetch uses the platform's fetch",
-    "--port-range FIRST-LAST = 20000-29999": "The ports for published containers",
+    "--port-range FIRST-LAST = 20000-29999, with --engine swarm 61000-65535": "The ports for published containers",
   }),
   ...inGroup("Several machines", {
     "--engine HOW = docker":

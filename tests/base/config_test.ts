@@ -42,6 +42,8 @@ const DEFAULTS = plain(read());
 const FORWARD: Forward = "exact";
 const [OTHER_FORWARD] = FORWARDERS.filter((forward) => forward !== FORWARD) as [Forward];
 
+/** What `--engine swarm` changes. */
+const SWARM = { engine: "swarm", portRange: { first: 61000, last: 65535 } } as const;
 /** For each flag a value that is not the default, and the settings with it. */
 const SETTINGS: Record<string, [text: string, setting: Partial<typeof DEFAULTS>]> = {
   "listen": ["127.0.0.1:8080", { listen: [{ hostname: "127.0.0.1", port: 8080 }] }],
@@ -82,10 +84,10 @@ const SETTINGS: Record<string, [text: string, setting: Partial<typeof DEFAULTS>]
   "freezer": ["docker", { freezer: "docker" }],
   "freezer-socket": ["/run/other.sock", { freezerSocket: "/run/other.sock" }],
   "engine-api": ["command", { engineApi: "command" }],
-  "engine": ["swarm", { engine: "swarm" }],
-  "manager": ["10.0.0.1:1324", { managers: [{ hostname: "10.0.0.1", port: 1324 }], engine: "swarm" }],
-  "open-ports": ["true", { openPorts: true, engine: "swarm" }],
-  "peer-listen": ["10.0.0.2:99", { peerListen: { hostname: "10.0.0.2", port: 99 }, engine: "swarm" }],
+  "engine": ["swarm", SWARM],
+  "manager": ["10.0.0.1:1324", { managers: [{ hostname: "10.0.0.1", port: 1324 }], ...SWARM }],
+  "open-ports": ["true", { openPorts: true, ...SWARM }],
+  "peer-listen": ["10.0.0.2:99", { peerListen: { hostname: "10.0.0.2", port: 99 }, ...SWARM }],
   "upstream": ["published", { upstream: "published" }],
   "forward": [OTHER_FORWARD, { forward: OTHER_FORWARD }],
   "port-range": ["1-65535", { portRange: { first: 1, last: 65535 } }],
