@@ -26,7 +26,7 @@ async function withCaddy(fn: (connect: (port: "http" | "https") => Promise<Deno.
   );
   const caddy = new CaddyChild("caddy", `${folder}/Caddyfile`, folder, () => {});
   try {
-    await until(() => isListening(ports.http) && isListening(ports.https));
+    await until(async () => await isListening(ports.http) && await isListening(ports.https));
     const caCerts = [await Deno.readTextFile(`${folder}/own.pem`)];
     await fn(async (kind) => {
       const connection = await Deno.connect({ hostname: "127.0.0.1", port: ports[kind] });

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { changeText, splitBefore } from "../../../src/admin/dashboard/ui/model/history_text.js";
+import { changeText, isSplitChange, splitBefore } from "../../../src/admin/dashboard/ui/model/history_text.js";
 
 const TRAFFIC = [{ revision: "latest", percent: 100 }];
 const SPLIT = [{ revision: "latest", percent: 10 }, { revision: "web-00001", percent: 90 }];
@@ -27,9 +27,25 @@ Deno.test("a change tells what was before and what is after", () => {
 });
 
 Deno.test("there is a split to go back to only where it has changed, and does not hold now", () => {
-  assertEquals(splitBefore({ before: { traffic: TRAFFIC }, after: { traffic: SPLIT } }, TRAFFIC), undefined);
-  assertEquals(splitBefore({ before: { traffic: TRAFFIC }, after: { traffic: SPLIT } }, SPLIT), TRAFFIC);
-  assertEquals(splitBefore({ before: { traffic: TRAFFIC }, after: { traffic: TRAFFIC } }, SPLIT), undefined);
-  assertEquals(splitBefore({ before: null, after: { traffic: TRAFFIC } }, SPLIT), undefined);
-  assertEquals(splitBefore({ before: { traffic: TRAFFIC }, after: null }, SPLIT), undefined);
+  const state = (traffic: typeof TRAFFIC, latestRevision = "web-00002") => ({ traffic, latestRevision });
+  const back = (before: typeof TRAFFIC, after: typeof TRAFFIC, present: typeof TRAFFIC) =>
+    splitBefore({ before: state(before), after: state(after) }, state(present));
+  assertEquals(back(TRAFFIC, SPLIT, TRAFFIC), undefined);
+  assertEquals(back(TRAFFIC, SPLIT, SPLIT), TRAFFIC);
+  assertEquals(back(TRAFFIC, TRAFFIC, SPLIT), undefined);
+  assertEquals(splitBefore({ before: null, after: state(TRAFFIC) }, state(SPLIT)), undefined);
+  assertEquals(splitBefore({ before: state(TRAFFIC), after: null }, state(SPLIT)), undefined);
+});
+
+Deno.test("a deploy that took the requests has the revisions that answered before it to go back to", () => {
+  const at = (latestRevision: string) => ({ traffic: TRAFFIC, latestRevision });
+  const deploy = { before: at("web-00001"), after: at("web-00002") };
+  assertEquals(splitBefore(deploy, at("web-00002")), [{ revision: "web-00001", percent: 100 }]);
+  const pinned = { latestRevision: "web-00002", traffic: [{ revision: "web-00001", percent: 100 }] };
+  assertEquals(splitBefore(deploy, pinned), undefined);
+  assertEquals([deploy, { before: pinned, after: pinned }, { before: null, after: pinned }].map(isSplitChange), [
+    ...[true, false, false],
+  ]);
+  const twice = { before: { ...at("web-00001"), traffic: SPLIT }, after: { ...at("web-00002"), traffic: SPLIT } };
+  assertEquals(splitBefore(twice, at("web-00002")), undefined);
 });

@@ -64,14 +64,15 @@ dashboardTest("an earlier split is found in the history, and undone there", {}, 
   assertEquals((await program.send("PUT", "/v1/services/web/traffic", split)).status, 200);
   await rig.open({ hash: "#/services/web/history" });
   // The row of the split that holds now has no button.
-  const back = page.getByRole("button", { name: /^Back to/ });
+  const back = page.getByRole("button", { name: /^Roll back to/ });
   await back.first().waitFor();
-  assertEquals(await back.allTextContents(), ["Back to latest"]);
-  await back.click();
+  assertEquals(await back.allTextContents(), ["Roll back to latest", "Roll back to web-00001"]);
+  await back.first().click();
   await page.getByRole("status").getByText(/^traffic: /).waitFor();
   assertEquals((await trafficOf(rig)).map(([, percent]) => percent).filter((percent) => percent > 0), [100]);
-  await page.getByRole("button", { name: "Back to 70/30" }).waitFor();
+  await page.getByRole("button", { name: "Roll back to 70/30" }).waitFor();
   await page.evaluate(() => location.hash = "#/services/web");
+  await page.getByText(/^It undoes what \S+ did (now|\d+s ago)\.$/).waitFor();
   await page.getByRole("button", { name: "Roll back to web-00001 70%, web-00002 30%" }).click();
   await page.getByRole("status").getByText(/^traffic: /).waitFor();
   assertEquals(await trafficOf(rig), [["web-00001", 70], ["web-00002", 30]]);

@@ -3,6 +3,8 @@ import { splitText } from "./shares.js";
 
 /** What a change has changed, in the words of `cless history`. */
 
+/** @import { Target } from "./shares.js" */
+/** @typedef {{ traffic: readonly Target[], latestRevision?: string }} Split */
 /** @typedef {Record<string, any> | null} State */
 /** @typedef {{ at: string, action: string, by: string, before: State, after: State }} Entry */
 
@@ -40,16 +42,42 @@ export function changeText({ before, after }) {
 }
 
 /**
- * The split before a change, if it was another one and does not hold now, to go back to.
+ * The split before a change, if it was another one and does not hold now, to go back to. After a deploy, it names the
+ * revisions that answered before, without `latest`.
  *
  * @param {Pick<Entry, "before" | "after">} entry
- * @param {readonly import("./shares.js").Target[]} present The split that holds now
- * @returns {import("./shares.js").Target[] | undefined}
+ * @param {Split} present The service as it is now
+ * @returns {readonly Target[] | undefined}
  */
 export function splitBefore({ before, after }, present) {
-  const [old, now] = [before?.["traffic"], after?.["traffic"]];
-  if (!Array.isArray(old) || !Array.isArray(now)) return undefined;
-  return [now, present].some((split) => splitText(split) === splitText(old)) ? undefined : old;
+  if (!Array.isArray(before?.["traffic"]) || !Array.isArray(after?.["traffic"])) return undefined;
+  const [old, now] = [/** @type {Split} */ (before), /** @type {Split} */ (after)];
+  const answered = namedText(old);
+  if (answered === namedText(now) || answered === namedText(present)) return undefined;
+  const split = splitText(old.traffic) === splitText(now.traffic) ? named(old) : old.traffic;
+  if (splitText(split) === splitText(present.traffic)) return undefined;
+  return new Set(split.map(({ revision }) => revision)).size === split.length ? split : undefined;
+}
+
+/**
+ * Whether a change has changed which revisions answer requests, or their shares.
+ *
+ * @param {Pick<Entry, "before" | "after">} entry
+ */
+export function isSplitChange({ before, after }) {
+  if (!Array.isArray(before?.["traffic"]) || !Array.isArray(after?.["traffic"])) return false;
+  return namedText(/** @type {Split} */ (before)) !== namedText(/** @type {Split} */ (after));
+}
+
+/** @param {Split} split */
+function namedText(split) {
+  return named(split).filter(({ percent }) => percent > 0).map(({ percent, revision }) => `${revision} ${percent}`)
+    .sort().join();
+}
+
+/** The split without `latest`. @param {Split} split */
+function named({ latestRevision = "latest", traffic }) {
+  return traffic.map((target) => target.revision === "latest" ? { ...target, revision: latestRevision } : target);
 }
 
 /**

@@ -34,7 +34,7 @@ export function HistoryPanel({ app, service, reload, deploys }) {
   const [isResting, setResting] = useState(false);
   /** @type {Entry[]} */
   const entries = history.value ?? [];
-  const goBack = (/** @type {Target[]} */ traffic) =>
+  const goBack = (/** @type {readonly Target[]} */ traffic) =>
     action.run(async () => {
       setResting(true);
       setTimeout(() => setResting(false), REST_MS);
@@ -48,7 +48,7 @@ export function HistoryPanel({ app, service, reload, deploys }) {
         ...["When", "By", "Action", "What"],
         ...(app.api.mayChange ? [["Undo", "unseen"]] : []),
       ]}>${entries.map((entry) => {
-        const split = splitBefore(entry, service.traffic);
+        const split = splitBefore(entry, service);
         return html`<tr>
           <td class="when" title=${ago(entry.at, now)}>${
           dateText(entry.at)
@@ -58,7 +58,7 @@ export function HistoryPanel({ app, service, reload, deploys }) {
           app.api.mayChange && html`<td class="number">${
             split !== undefined && html`
               <button type="button" disabled=${action.isBusy || isResting}
-                title=${`Back to ${splitText(split)}`} onClick=${() => goBack(split)}>Back to ${shortSplit(
+                title=${`Roll back to ${splitText(split)}`} onClick=${() => goBack(split)}>Roll back to ${shortSplit(
                   split,
                 )}</button>
             `

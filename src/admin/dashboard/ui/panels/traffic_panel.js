@@ -5,13 +5,18 @@ import { ErrorLine, useAction } from "../parts/action.js";
 import { servicePath } from "../api.js";
 import { rollBack, setTraffic } from "../changes.js";
 import { html } from "../html.js";
-import { useLoaded } from "../live.js";
+import { useLoaded, useNow } from "../live.js";
+import { ago } from "../model/format.js";
+import { isSplitChange } from "../model/history_text.js";
 import { moveShare, sharesOf, splitText, trafficOf } from "../model/shares.js";
 
 /** @import { PanelProps } from "../screens/service_screen.js" */
+/** @import { Entry } from "../model/history_text.js" */
 /** @import { Share } from "../model/shares.js" */
 
 const REVISIONS_MS = 60_000;
+/** How many changes are looked through for the last one of the shares. */
+const HISTORY = 50;
 /** More revisions without traffic or tag are shown on demand. */
 const SHOWN = 4;
 
@@ -27,6 +32,14 @@ export function TrafficPanel({ app, service, reload }) {
     REVISIONS_MS,
     [name, latestRevision],
   );
+  const now = useNow(REVISIONS_MS);
+  const history = useLoaded(
+    () => app.api.get(servicePath(name, "history"), { limit: HISTORY }),
+    REVISIONS_MS,
+    [name, service.etag],
+  );
+  /** @type {Entry | undefined} */
+  const last = previousTraffic && history.value?.find(isSplitChange);
   const names = (revisions.value ?? []).map((/** @type {{ name: string }} */ one) => one.name);
   const key = JSON.stringify([traffic, latestRevision, names]);
   const present = useMemo(() => sharesOf(traffic, latestRevision, names), [key]);
@@ -84,6 +97,8 @@ export function TrafficPanel({ app, service, reload }) {
             title=${previousTraffic && "Undoes the last change of the shares"}
             onClick=${() => apply(() => rollBack(app.api, service))}>Roll back${previousTraffic &&
               ` to ${splitText(previousTraffic)}`}</button>
+          ${last &&
+            html`<span class="quiet" title=${last.at}>It undoes what ${last.by} did ${ago(last.at, now)}.</span>`}
           ${previousTraffic === undefined && html`<span class="quiet">It has had no other shares to go back to.</span>`}
         </p>
       `}
