@@ -329,7 +329,9 @@ export function makeParts(
   const handle = (request: Request, { remoteAddr }: Deno.ServeHandlerInfo<Deno.NetAddr>) =>
     api(request, remoteAddr.hostname);
   const admin = new Server(config.admin, handle, clock, reserve);
-  const reconcile = () => void (adoption.known && reconciler.refresh());
+  const reconcile = async () => {
+    if (adoption.known) await reconciler.refresh();
+  };
   const peerServer = swarmEngine && peerServerOf(swarm!, {
     ...{ clock, control, fleet, reserve, reconcile, engine: swarmEngine },
     sharedToken: sharedToken!,

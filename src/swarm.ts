@@ -179,7 +179,7 @@ export function peerServerOf(
     readonly reserve: FileReserve;
     readonly sharedToken: SharedToken;
     /** Looks for instances that this process does not know. */
-    readonly reconcile: () => void;
+    readonly reconcile: () => Promise<void>;
   },
 ): Server {
   const instances = new SharedInstances(fleet, engine.launcher, control, clock, reconcile);

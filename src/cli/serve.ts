@@ -206,7 +206,8 @@ async function start(config: Config): Promise<Cless> {
     if (!(error instanceof ListenError)) throw error;
     const holder = error.cause instanceof Deno.errors.AddrInUse ? await portHolder(error.endpoint.port) : undefined;
     const by = holder === undefined ? "" : ` by ${holder}`;
-    throw new OperatorError(`${error.message}${by}; choose another one with --listen or --admin`);
+    const flags = config.engine === "swarm" ? "--listen, --admin or --peer-listen" : "--listen or --admin";
+    throw new OperatorError(`${error.message}${by}; choose another one with ${flags}`);
   }
 }
 

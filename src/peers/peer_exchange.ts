@@ -111,10 +111,9 @@ export class PeerExchange {
       looked = Math.max(0, filled - 1);
       filled += await connection.read(connection.makeRoom(filled)) || ended();
     }
-    const { framing, keepAlive } = this.#head = parseHead(connection.text(end), "POST");
+    const { framing } = this.#head = parseHead(connection.text(end), "POST");
     this.#rest = framing === "chunked" ? new ChunkedDecoder() : framing === "close" ? Infinity : framing;
     this.#begun = connection.incoming.slice(end, filled);
-    if (!keepAlive && framing === "close") this.#rest = Infinity;
     return this.#head.status;
   }
 

@@ -53,7 +53,7 @@ export class SharingCless {
     this.executor = new Executor(launcher, clock, fleet, asking);
     this.adoption = new Adoption(Object.assign(launcher, { found() {} }), clock, 1000);
     this.reconciler = new Reconciler(launcher, fleet, this.adoption, clock);
-    this.shared = new SharedInstances(fleet, launcher, this, clock, () => void this.reconciler.refresh());
+    this.shared = new SharedInstances(fleet, launcher, this, clock, () => this.reconciler.refresh());
     this.#clock = clock;
     this.#share = share;
     this.pool = this.#newPool(revision);

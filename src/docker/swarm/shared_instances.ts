@@ -34,21 +34,21 @@ export class SharedInstances {
   readonly #launcher: SharingLauncher;
   readonly #control: SharedControl;
   readonly #clock: Clock;
-  readonly #isNews: () => void;
+  readonly #lookForNew: () => Promise<void>;
 
-  /** @param isNews Called when there may be an instance that this cless does not know. */
+  /** @param lookForNew Adopts the instances that this cless does not know. */
   constructor(
     fleet: SharedFleet,
     launcher: SharingLauncher,
     control: SharedControl,
     clock: Clock,
-    isNews: () => void,
+    lookForNew: () => Promise<void>,
   ) {
     this.#control = control;
     this.#fleet = fleet;
     this.#launcher = launcher;
     this.#clock = clock;
-    this.#isNews = isNews;
+    this.#lookForNew = lookForNew;
   }
 
   /** The answer to a message. Never rejects. */
@@ -70,14 +70,17 @@ export class SharedInstances {
     if ("release" in message) return await this.#release(message.release, message.withinMs);
     if ("started" in message) {
       this.#launcher.startedElsewhere(message.started, message.on, message.origin);
-      if (this.#fleet.get(message.started) === undefined) this.#isNews();
+      if (this.#fleet.get(message.started) === undefined) this.#lookForNew();
       return { ok: true };
     }
     if ("processorTime" in message) {
       const processorNs = await this.#launcher.processorTime(message.processorTime);
       return processorNs === undefined ? { ok: false } : { ok: true, processorNs };
     }
-    if ("sleep" in message) return { ok: await this.#control.sleepHere(message.sleep) };
+    if ("sleep" in message) {
+      await this.#lookForNew(); // one may have just been started
+      return { ok: await this.#control.sleepHere(message.sleep) };
+    }
     if ("hasImage" in message) return { ok: await this.#launcher.hasImage(message.hasImage) };
     if ("asleep" in message) {
       const asleep = this.#fleet.instances().filter(({ isOurs, state }) => isOurs && isAsleep(state));

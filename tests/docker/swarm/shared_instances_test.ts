@@ -1,0 +1,129 @@
+import { assertEquals } from "@std/assert";
+import type { PeerMessage } from "../../../src/docker/swarm/peers.ts";
+import { SharedInstances } from "../../../src/docker/swarm/shared_instances.ts";
+import { Instance } from "../../../src/pool/instance.ts";
+import type { ContainerEvent } from "../../../src/pool/launcher.ts";
+import { FakeClock, settle } from "../../support/fake_clock.ts";
+import { newRevision } from "../../support/kit.ts";
+
+/** A cless with one instance that has just become ready. */
+class Rig {
+  readonly clock = new FakeClock();
+  readonly instance = new Instance("one", newRevision(), this.clock);
+  readonly events: ContainerEvent[] = [];
+  readonly done: string[] = [];
+  refusal: Error | undefined;
+  readonly shared: SharedInstances;
+
+  constructor() {
+    this.instance.become("ready");
+    const { done, events, instance } = this;
+    this.shared = new SharedInstances(
+      {
+        get: (id) => id === "one" ? instance : undefined,
+        poolOf: () => undefined,
+        instances: () => [instance],
+        apply: (event) => void events.push(event),
+      },
+      {
+        resumeFor: (id, from) => {
+          done.push(`resume ${id} for ${from}`);
+          return this.refusal === undefined ? Promise.resolve() : Promise.reject(this.refusal);
+        },
+        processorTime: (id) => Promise.resolve(id === "one" ? 5 : undefined),
+        hasImage: (imageId) => Promise.resolve(imageId === "here"),
+        startedElsewhere: (id, on, origin) => void done.push(`${id} on ${on} at ${origin}`),
+      },
+      {
+        sleepHere: (service) => {
+          done.push(`sleep ${service}`);
+          return Promise.resolve(service === "app");
+        },
+      },
+      this.clock,
+      async () => {
+        await settle();
+        done.push("look");
+      },
+    );
+  }
+
+  answer(message: PeerMessage) {
+    return this.shared.answer(message);
+  }
+}
+
+Deno.test("an instance is yielded once it has been idle long enough, and taken for paused from then on", async () => {
+  const rig = new Rig();
+  const { clock, events, instance } = rig;
+  const ask = () => rig.answer({ yield: "one", to: "paused", afterMs: 1000 });
+  const lease = instance.claim();
+  assertEquals(await ask(), { ok: false, idleMs: 0 });
+  lease.release();
+  await clock.advance(400);
+  assertEquals(await ask(), { ok: false, idleMs: 400 });
+  await clock.advance(600);
+  assertEquals([await ask(), events], [{ ok: true }, [{ id: "one", what: "paused" }]]);
+});
+
+Deno.test("an instance that a cless does not know is yielded at once", async () => {
+  assertEquals(await new Rig().answer({ yield: "two", to: "ended", afterMs: 1000 }), { ok: true });
+});
+
+Deno.test("an instance that starts is not yielded, since it is about to be used", async () => {
+  const rig = new Rig();
+  const starting = new Instance("two", newRevision(), rig.clock);
+  const shared = new SharedInstances(
+    { get: () => starting, poolOf: () => undefined, instances: () => [], apply() {} },
+    {
+      resumeFor: () => Promise.resolve(),
+      processorTime: () => Promise.resolve(undefined),
+      hasImage: () => Promise.resolve(false),
+      startedElsewhere() {},
+    },
+    { sleepHere: () => Promise.resolve(false) },
+    rig.clock,
+    () => Promise.resolve(),
+  );
+  assertEquals(await shared.answer({ yield: "two", to: "ended", afterMs: 0 }), { ok: false, idleMs: 0 });
+});
+
+Deno.test("a resume that fails is answered with its reason, and one of an instance that ends is refused", async () => {
+  const rig = new Rig();
+  assertEquals(await rig.answer({ resume: "one", from: "node2" }), { ok: true });
+  rig.refusal = new Error("it hangs");
+  assertEquals(await rig.answer({ resume: "one", from: "node2" }), { ok: false, reason: "it hangs" });
+  rig.instance.become("draining");
+  const ending = { ok: false, reason: "its home is ending it" };
+  assertEquals(await rig.answer({ resume: "one", from: "node2" }), ending);
+  assertEquals(await rig.answer({ resume: "two", from: "node2" }), ending);
+  assertEquals(rig.done, ["resume one for node2", "resume one for node2"]);
+});
+
+Deno.test("what has just been started is looked for before a service is put to sleep", async () => {
+  const rig = new Rig();
+  assertEquals(await rig.answer({ sleep: "app" }), { ok: true });
+  assertEquals(await rig.answer({ sleep: "other" }), { ok: false });
+  assertEquals(rig.done, ["look", "sleep app", "look", "sleep other"]);
+});
+
+Deno.test("news of an instance are noted, and looked at if it is not known", async () => {
+  const rig = new Rig();
+  const news = (started: string): PeerMessage => ({ started, on: "node2", origin: "http://10.0.0.2:1" });
+  await rig.answer(news("one"));
+  await rig.answer(news("two"));
+  await settle();
+  assertEquals(rig.done, ["one on node2 at http://10.0.0.2:1", "two on node2 at http://10.0.0.2:1", "look"]);
+});
+
+Deno.test("questions about instances and images are answered, and a message of another version is refused", async () => {
+  const rig = new Rig();
+  assertEquals(await rig.answer({ processorTime: "one" }), { ok: true, processorNs: 5 });
+  assertEquals(await rig.answer({ processorTime: "two" }), { ok: false });
+  assertEquals(await rig.answer({ hasImage: "here" }), { ok: true });
+  assertEquals(await rig.answer({ asleep: true }), { ok: true, asleep: [] });
+  rig.instance.become("paused");
+  assertEquals(await rig.answer({ asleep: true }), { ok: true, asleep: ["one"] });
+  const unknown = { later: true } as unknown as PeerMessage;
+  assertEquals(await rig.answer(unknown), { ok: false, reason: "it is of another version" });
+});
