@@ -21,6 +21,7 @@ import { describeMachine } from "./support/machine.ts";
 import { lockMachine } from "./support/machine_lock.ts";
 import { upgrade } from "./upgrade/upgrade.ts";
 import { uploads } from "./uploads/uploads.ts";
+import { swarm } from "./swarm/swarm.ts";
 import { howToInstall, TOOLS, versionOf } from "./support/tool.ts";
 
 const SCENARIOS: Record<ScenarioId, Scenario> = {
@@ -38,6 +39,7 @@ const SCENARIOS: Record<ScenarioId, Scenario> = {
   upgrade,
   upload: uploads,
   overload,
+  swarm,
 };
 
 /** Runs the bench; returns the exit code. */

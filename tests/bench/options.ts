@@ -20,6 +20,7 @@ const SCENARIO_IDS = [
   "upgrade",
   "upload",
   "overload",
+  "swarm",
 ] as const;
 /** The name of something that can be measured. */
 export type ScenarioId = typeof SCENARIO_IDS[number];
@@ -66,6 +67,10 @@ export interface Options {
   readonly uploadMegabytes: readonly number[];
   /** How often each kind is sent. */
   readonly uploadRounds: number;
+  /** How often a service is started on a Swarm, in each way. */
+  readonly swarmStarts: number;
+  /** How many services a Swarm's store has in the end. */
+  readonly swarmServices: number;
 }
 
 /** What `--help` prints. */
@@ -114,6 +119,8 @@ export function readOptions(args: readonly string[]): Options | undefined {
     manyServices: quick ? 200 : 10_000,
     uploadMegabytes: quick ? [10] : [100, 600],
     uploadRounds: quick ? 1 : 2,
+    swarmStarts: quick ? 2 : 10,
+    swarmServices: quick ? 40 : 1000,
   };
 }
 

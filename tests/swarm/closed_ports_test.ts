@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { ROOT } from "../support/sources.ts";
 import { until } from "../support/until.ts";
 import { Cluster } from "./cluster.ts";
-import { noNodes } from "./node_image.ts";
+import { noNodes } from "./no_nodes.ts";
 import { type Node, Nodes } from "./nodes.ts";
 
 const ignore = noNodes;

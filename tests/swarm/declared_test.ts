@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { until } from "../support/until.ts";
 import { Cluster } from "./cluster.ts";
-import { noNodes } from "./node_image.ts";
+import { noNodes } from "./no_nodes.ts";
 import type { NodeProgram } from "./node_program.ts";
 
 const ignore = noNodes;

@@ -4,7 +4,7 @@ import { systemClock } from "../../src/base/clock.ts";
 import { build } from "../support/docker.ts";
 import { until } from "../support/until.ts";
 import { Cluster } from "./cluster.ts";
-import { noNodes } from "./node_image.ts";
+import { noNodes } from "./no_nodes.ts";
 import { SteadyLoad } from "./steady_load.ts";
 
 const ignore = noNodes;

@@ -17,7 +17,8 @@ export class NodeProgram extends ProgramLog {
     const child = new Deno.Command("docker", {
       args: [
         ...["exec", "--workdir", ROOT.pathname, node.name, "sh", "-c", `echo $$ >/node/${pidFile}; exec "$@"`, "sh"],
-        ...["deno", "run", "-A", "main.ts", "serve", "--log-format", "json", "--log-level", "debug"],
+        ...["deno", "run", "-A", "main.ts", "serve", "--log-format", "json"],
+        ...(flags.includes("--log-level") ? [] : ["--log-level", "debug"]),
         ...["--listen", `${node.address}:80`, "--admin", `${node.address}:1323`, ...flags],
       ],
       stdin: "null",
@@ -60,6 +61,12 @@ export class NodeProgram extends ProgramLog {
     const text = await response.text();
     const isJson = /[/+]json/.test(response.headers.get("content-type") ?? "");
     return { status: response.status, text, json: isJson ? JSON.parse(text) : undefined };
+  }
+
+  /** The process as this machine sees it. */
+  async pid(): Promise<number> {
+    const inside = (await Deno.readTextFile(this.#pidFile)).trim();
+    return await this.#node.pidHere(inside);
   }
 
   /** Sends a signal, and resolves with the exit code. */

@@ -1,7 +1,7 @@
 import { assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import type { Admission } from "../../src/docker/swarm/node_wall.ts";
 import { ROOT } from "../support/sources.ts";
-import { noNodes } from "./node_image.ts";
+import { noNodes } from "./no_nodes.ts";
 import { type Node, Nodes } from "./nodes.ts";
 import { createService } from "./services.ts";
 

@@ -159,6 +159,28 @@ export class Node {
     );
   }
 
+  /** The node's engine as this machine sees it. */
+  async enginePid(): Promise<number> {
+    return await this.pidHere(await this.exec("pidof", "dockerd"));
+  }
+
+  /** A process of the node as this machine sees it. @param inside Its id in the node. */
+  async pidHere(inside: string): Promise<number> {
+    const init = await docker("inspect", "--format", "{{.State.Pid}}", this.name);
+    const namespace = await Deno.readLink(`/proc/${init}/ns/pid`);
+    for await (const { name } of Deno.readDir("/proc")) {
+      if (!/^\d+$/.test(name)) continue;
+      try {
+        if (await Deno.readLink(`/proc/${name}/ns/pid`) !== namespace) continue;
+        const [, ids] = /^NSpid:\s+(.*)$/m.exec(await Deno.readTextFile(`/proc/${name}/status`)) ?? [];
+        if (ids?.split(/\s+/).at(-1) === inside.trim()) return Number(name);
+      } catch {
+        // It has ended meanwhile.
+      }
+    }
+    throw new Error(`there is no process ${inside} in ${this.name}`);
+  }
+
   /** Copies images from this machine's engine into the node's. */
   async load(...images: string[]): Promise<void> {
     const script = 'socket=$1; shift; docker save "$@" | docker --host "unix://$socket" load --quiet';

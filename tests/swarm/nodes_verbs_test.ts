@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { ROOT } from "../support/sources.ts";
-import { noNodes } from "./node_image.ts";
+import { noNodes } from "./no_nodes.ts";
 import { type Node, Nodes } from "./nodes.ts";
 
 const ignore = noNodes;

@@ -13,7 +13,7 @@ import { Members } from "../../src/peers/members.ts";
 import { PeerClient } from "../../src/peers/peer_client.ts";
 import { PeerAway } from "../../src/peers/peer_error.ts";
 import { TestPeer } from "../peers/kit.ts";
-import { noNodes } from "./node_image.ts";
+import { noNodes } from "./no_nodes.ts";
 import { type Node, Nodes } from "./nodes.ts";
 
 const ignore = noNodes;

@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { until } from "../support/until.ts";
-import { noNodes } from "./node_image.ts";
+import { noNodes } from "./no_nodes.ts";
 import type { NodeProgram } from "./node_program.ts";
 import { Nodes } from "./nodes.ts";
 

@@ -10,7 +10,7 @@ import { Prober } from "../../src/pool/probe.ts";
 import { newRevision } from "../support/kit.ts";
 import { SharingCless } from "../support/sharing_cless.ts";
 import { until } from "../support/until.ts";
-import { noNodes } from "./node_image.ts";
+import { noNodes } from "./no_nodes.ts";
 import { Nodes } from "./nodes.ts";
 
 const NO_RESERVE = { lend: () => false };

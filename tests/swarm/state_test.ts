@@ -9,7 +9,7 @@ import { SqliteStore } from "../../src/sqlite/store.ts";
 import { deployAfter, OWNER, secretOf, sharedIn } from "../docker/swarm/state/kit.ts";
 import { changeAfter, creationOf, entryOf, revisionOf } from "../sqlite/kit.ts";
 import { until } from "../support/until.ts";
-import { noNodes } from "./node_image.ts";
+import { noNodes } from "./no_nodes.ts";
 import { type Node, Nodes } from "./nodes.ts";
 
 const ignore = noNodes;
