@@ -77,6 +77,7 @@ async function behindRun({ sources }: Config, surroundings: Surroundings): Promi
 /** @param memoryBytes The machine's memory; `Infinity` if it is not known. */
 async function examine(config: Config, memoryBytes: number): Promise<Finding[]> {
   const { choice, finding } = await lookForEngine(config);
+  const inUse = await isDataDirInUse(config.dataDir).catch(() => undefined) ?? false;
   const withEngine = choice === undefined ? [] : await Promise.all([
     attempt("containers", () => checkReach(choice.api, config.upstream)),
     attempt("socket", () => checkChoice(choice)),
@@ -84,11 +85,10 @@ async function examine(config: Config, memoryBytes: number): Promise<Finding[]> 
     attempt("disk", () => checkDisk(choice.api)),
     attempt("networks", () => checkLeftovers(choice.api, isDataDirInUse)),
     attempt("isolation", () => checkIsolation(config, choice.api)),
-    attempt("swarm", () => checkMachines(config, choice.socket)),
+    attempt("swarm", () => checkMachines(config, choice.socket, inUse)),
   ]);
   const swap = await checkSwap(config, choice?.api, memoryBytes);
   choice?.api[Symbol.dispose]();
-  const inUse = await isDataDirInUse(config.dataDir).catch(() => undefined) ?? false;
   return [
     finding,
     await checkDataDir(config.dataDir, inUse),
@@ -125,10 +125,10 @@ function checkVariables(names: readonly string[]): Finding[] {
 }
 
 /** @param socket The path of the engine's socket, if that is used. */
-async function checkMachines(config: Config, socket: string | undefined): Promise<Finding[]> {
+async function checkMachines(config: Config, socket: string | undefined, inUse: boolean): Promise<Finding[]> {
   if (config.engine !== "swarm") return [];
   if (socket === undefined) throw new Error("--engine swarm needs the socket of the Docker engine");
-  return await examineSwarm(config, socket);
+  return await examineSwarm(config, socket, inUse);
 }
 
 async function attempt<T>(check: string, examine: () => Promise<T>): Promise<T | Finding> {

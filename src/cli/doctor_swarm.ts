@@ -5,7 +5,8 @@ import { readIfThere } from "../base/atomic_file.ts";
 import { VERSION } from "../base/version.ts";
 import type { Finding } from "../docker/checks.ts";
 import { SocketClient } from "../docker/socket_client.ts";
-import { checkSwarm } from "../docker/swarm/checks.ts";
+import { checkSwarm, checkWall } from "../docker/swarm/checks.ts";
+import { NodeWall } from "../docker/swarm/node_wall.ts";
 import { SwarmRegistrations } from "../docker/swarm/registrations.ts";
 import { RemoteEngine } from "../docker/swarm/remote_engine.ts";
 import { SwarmCalls } from "../docker/swarm/swarm_calls.ts";
@@ -21,20 +22,28 @@ const MAX_AGE_MS = 30_000;
 /** By so much clocks may differ. */
 const MAX_AHEAD_MS = 5000;
 
-/** Examines the Swarm, and the other cless processes. @param socket The path of the engine's socket. */
-export async function examineSwarm(config: Config, socket: string): Promise<Finding[]> {
+/**
+ * Examines the Swarm, the firewall of this machine, and the other cless processes. @param socket The path of the
+ * engine's socket. @param isRunning Whether a cless runs with this data-dir.
+ */
+export async function examineSwarm(config: Config, socket: string, isRunning: boolean): Promise<Finding[]> {
   using engine = new SocketClient(socket);
   const identity = await readIdentity(config.dataDir);
   using client = identity && new PeerClient(identity, new Map(), systemClock);
   const managers = client && config.managers.length > 0 ? new Managers(config.managers, client) : undefined;
   const manager = managers && new RemoteEngine(managers);
-  const findings = await checkSwarm({ engine, manager, connects });
-  if (client === undefined || findings.some(({ check, state }) => check !== "ports" && state === "failed")) {
+  const owner = (await readIfThere(`${config.dataDir}/owner`))?.trim() ?? "";
+  const { openPorts: mayBeOpen, portRange: ports } = config;
+  const findings = await checkSwarm({ engine, manager, connect, ports });
+  findings.push(await checkWall(new NodeWall(owner), { isRunning, mayBeOpen, ports }));
+  if (
+    client === undefined ||
+    findings.some(({ check, state }) => state === "failed" && check !== "ports" && check !== "firewall")
+  ) {
     return findings;
   }
   const { isManager, nodeId } = await new SwarmCalls(engine).info();
   const swarm = new SwarmCalls(isManager || manager === undefined ? engine : manager);
-  const owner = (await readIfThere(`${config.dataDir}/owner`))?.trim() ?? "";
   const registered = (await new SwarmRegistrations(swarm, owner).list()).filter((other) => other.nodeId !== nodeId);
   const names = new Map((await swarm.nodes()).map(({ hostname, id }) => [id, hostname]));
   const checked = await Promise.all(registered.map(async ({ address, nodeId, seenAt, version }) => {
@@ -78,11 +87,12 @@ async function readIdentity(dataDir: string): Promise<PeerIdentity | undefined> 
   }
 }
 
-async function connects({ hostname, port }: Endpoint): Promise<boolean> {
+async function connect({ hostname, port }: Endpoint): Promise<"accepted" | "refused" | "silent"> {
+  const late = AbortSignal.timeout(CONNECT_MS);
   try {
-    (await Deno.connect({ hostname, port, signal: AbortSignal.timeout(CONNECT_MS) })).close();
-    return true;
+    (await Deno.connect({ hostname, port, signal: late })).close();
+    return "accepted";
   } catch {
-    return false;
+    return late.aborted ? "silent" : "refused";
   }
 }

@@ -69,11 +69,11 @@ Deno.test({ name: "machines are joined with what nodes and join print, and know 
     findingsOf(second, flagsIn(asWorker)),
   ]);
   for (const findings of examined) {
-    const wanted = ["swarm", "managers", "heartbeat", "ports", "peers", "clocks"];
+    const wanted = ["swarm", "managers", "heartbeat", "ports", "firewall", "peers", "clocks"];
     assertEquals(
       findings.filter(({ check }) => wanted.includes(check)).map(({ check, state }) => `${check} ${state}`),
       [
-        ...["swarm ok", "managers warning", "heartbeat warning", "ports ok"],
+        ...["swarm ok", "managers warning", "heartbeat warning", "ports ok", "firewall ok"],
         ...["peers ok", "peers ok"],
       ],
     );

@@ -45,6 +45,12 @@ export class FirewallChain {
     return count === rules.length && await this.#leadsTo(condition);
   }
 
+  /** Whether the chain is there, whatever its rules. @throws {Error} If this process may not look. */
+  async exists(): Promise<boolean> {
+    must(await this.#run("-S", "PREROUTING"));
+    return (await this.#run("-S", this.#name)).success;
+  }
+
   /** Removes the rules, also those of an earlier process. Does nothing if there are none. */
   async remove(): Promise<void> {
     if (!(await this.#run("-S", this.#name)).success) return;

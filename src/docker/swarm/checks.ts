@@ -1,7 +1,8 @@
-import type { Endpoint } from "../../model/host.ts";
-import { parseEndpoint } from "../../model/host.ts";
+import { messageOf } from "../../base/errors.ts";
+import { type Endpoint, parseEndpoint } from "../../model/host.ts";
 import type { Finding } from "../checks.ts";
 import { type EngineCaller, parseAnswer } from "../socket_client.ts";
+import type { NodeWall, PortRange } from "./node_wall.ts";
 import type { SwarmNode } from "./swarm_api.ts";
 import { SwarmCalls } from "./swarm_calls.ts";
 import { type Membership, membershipOf, swarmInvitation } from "./swarm_join.ts";
@@ -23,8 +24,10 @@ export interface SwarmChecked {
   readonly engine: EngineCaller;
   /** A manager's engine, for a worker; missing if none is known. */
   readonly manager: EngineCaller | undefined;
-  /** Whether something accepts connections there. */
-  readonly connects: (endpoint: Endpoint) => Promise<boolean>;
+  /** What becomes of a connection: a firewall that drops it is `silent`. */
+  readonly connect: (endpoint: Endpoint) => Promise<"accepted" | "refused" | "silent">;
+  /** From which instances have their ports. */
+  readonly ports: PortRange;
 }
 
 /** What is known of a Swarm. */
@@ -37,7 +40,7 @@ interface SwarmFacts {
 }
 
 /** Examines the Swarm that this machine is to be a node of, and the ways to its other nodes. @throws {EngineError} */
-export async function checkSwarm({ connects, engine, manager }: SwarmChecked): Promise<Finding[]> {
+export async function checkSwarm({ connect, engine, manager, ports }: SwarmChecked): Promise<Finding[]> {
   const membership = await membershipOf(engine);
   const finding = membershipFinding(membership);
   if (finding.state === "failed") return [finding];
@@ -59,7 +62,7 @@ export async function checkSwarm({ connects, engine, manager }: SwarmChecked): P
   ]);
   const period = parseAnswer<ApiSwarm>("/swarm", swarm).Spec?.Dispatcher?.HeartbeatPeriod ?? 0;
   const facts = { own, nodes, managers, heartbeatMs: period / NANO_PER_MS };
-  return [finding, ...swarmFindings(facts), ...await checkPorts(facts, connects)];
+  return [finding, ...swarmFindings(facts), ...await checkPorts(facts, connect, ports)];
 }
 
 function membershipFinding({ isManager, state }: Membership): Finding {
@@ -120,7 +123,8 @@ export function swarmFindings({ heartbeatMs, nodes }: SwarmFacts): Finding[] {
 /** Whether this machine reaches the others where Swarm needs it. */
 async function checkPorts(
   { managers, nodes, own }: SwarmFacts,
-  connects: SwarmChecked["connects"],
+  connect: SwarmChecked["connect"],
+  ports: PortRange,
 ): Promise<Finding[]> {
   const others = nodes.filter(({ id, isReady }) => id !== own && isReady);
   const wanted = others.flatMap(({ address, hostname, id }) => [
@@ -130,14 +134,59 @@ async function checkPorts(
       endpoint: parseEndpoint(address),
     })),
   ]);
-  const reached = await Promise.all(wanted.map(({ endpoint }) => connects(endpoint)));
-  const missed = wanted.filter((_, at) => !reached[at]);
   if (wanted.length === 0) return [];
-  if (missed.length === 0) {
-    return [{ check: "ports", state: "ok", fact: "the Swarm's ports of the other nodes can be reached" }];
+  const reached = await Promise.all(wanted.map(async ({ endpoint }) => await connect(endpoint) === "accepted"));
+  const missed = wanted.filter((_, at) => !reached[at]);
+  // There need not be an instance at the port: then the other machine refuses the connection.
+  const toInstances = await Promise.all(
+    others.map(({ address: hostname }) => connect({ hostname, port: ports.first })),
+  );
+  const closed = others.filter((_, at) => toInstances[at] === "silent");
+  const range = `${ports.first}:${ports.last}/tcp`;
+  const findings = [
+    ...missed.map(({ endpoint: { port }, hostname }): Finding => ({
+      ...{ check: "ports", state: "failed", fact: `port ${port}/tcp of ${hostname} cannot be reached` },
+      remedy: "open 2377/tcp, 7946/tcp, 7946/udp and 4789/udp between the machines",
+    })),
+    ...closed.map(({ hostname }): Finding => ({
+      ...{
+        check: "ports",
+        state: "failed",
+        fact: `the ports of instances on ${hostname}, ${range}, cannot be reached`,
+      },
+      remedy: `open ${range} between the machines`,
+    })),
+  ];
+  if (findings.length > 0) return findings;
+  return [{ check: "ports", state: "ok", fact: "the ports of the other nodes can be reached" }];
+}
+
+/**
+ * Says whether the ports of instances on this machine are open to others than the Swarm's nodes.
+ *
+ * @param isRunning Whether a cless runs with the same data-dir. @param mayBeOpen Whether that one starts all the same.
+ */
+export async function checkWall(
+  wall: Pick<NodeWall, "isSet">,
+  { isRunning, mayBeOpen, ports: { first, last } }: {
+    readonly isRunning: boolean;
+    readonly mayBeOpen: boolean;
+    readonly ports: PortRange;
+  },
+): Promise<Finding> {
+  const check = "firewall";
+  const ports = `the ports of instances (${first} to ${last})`;
+  const elsewhere = "see that a firewall admits only the machines of the Swarm to them";
+  try {
+    if (await wall.isSet()) return { check, state: "ok", fact: `${ports} are open to the machines of the Swarm alone` };
+  } catch (error) {
+    const fact = `this user cannot see or change who reaches ${ports}: ${messageOf(error)}`;
+    if (isRunning) return { check, state: "warning", fact, remedy: "use sudo cless doctor" };
+    if (mayBeOpen) return { check, state: "warning", fact, remedy: elsewhere };
+    return { check, state: "failed", fact, remedy: "run cless as root, or give --open-ports behind another firewall" };
   }
-  return missed.map(({ endpoint: { port }, hostname }) => ({
-    ...{ check: "ports", state: "failed", fact: `port ${port}/tcp of ${hostname} cannot be reached` },
-    remedy: "open 2377/tcp, 7946/tcp, 7946/udp and 4789/udp between the machines",
-  }));
+  if (!isRunning) return { check, state: "ok", fact: `cless closes ${ports} to all but the Swarm when it starts` };
+  const fact = `${ports} are open to everybody who reaches this machine`;
+  if (mayBeOpen) return { check, state: "warning", fact, remedy: elsewhere };
+  return { check, state: "failed", fact, remedy: "start cless anew; its log says why it cannot close them" };
 }

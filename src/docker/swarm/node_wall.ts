@@ -60,6 +60,14 @@ export class NodeWall {
     }
   }
 
+  /** Whether a process has set the rules. @throws {Error} If this process may not look. */
+  async isSet(): Promise<boolean> {
+    for (const family of familiesHere()) {
+      if (!await this.#chains[family].exists()) return false;
+    }
+    return true;
+  }
+
   /** Removes the rules, also those of an earlier process. Does nothing if there are none. */
   async remove(): Promise<void> {
     this.#admission = undefined;

@@ -1,10 +1,11 @@
 import { assertEquals } from "@std/assert";
 import type { EngineCaller } from "../../../src/docker/socket_client.ts";
-import { checkSwarm, swarmFindings } from "../../../src/docker/swarm/checks.ts";
+import { checkSwarm, checkWall, swarmFindings } from "../../../src/docker/swarm/checks.ts";
 import type { SwarmNode } from "../../../src/docker/swarm/swarm_api.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { FakeSwarm } from "../../support/fake_swarm.ts";
 
+const PORTS = { first: 20_000, last: 29_999 };
 const MANAGERS = [{ nodeId: "a", address: "10.0.0.1:2377" }];
 
 /** The nodes of a Swarm with these changes; the first ones are managers. */
@@ -68,13 +69,16 @@ const MANAGER = engineOf({
 Deno.test("the ports of Swarm are tried on all other nodes, and each that is closed is named", async () => {
   const tried: string[] = [];
   const findings = await checkSwarm({
-    ...{ engine: MANAGER, manager: undefined },
-    connects: ({ hostname, port }) => {
+    ...{ engine: MANAGER, manager: undefined, ports: PORTS },
+    connect: ({ hostname, port }) => {
       tried.push(`${hostname}:${port}`);
-      return Promise.resolve(hostname !== "10.0.0.3");
+      return Promise.resolve(hostname === "10.0.0.3" || port === PORTS.first ? "refused" : "accepted");
     },
   });
-  assertEquals(tried, ["10.0.0.2:7946", "10.0.0.2:2377", "10.0.0.3:7946"]);
+  assertEquals(tried, [
+    ...["10.0.0.2:7946", "10.0.0.2:2377", "10.0.0.3:7946"],
+    ...["10.0.0.2:20000", "10.0.0.3:20000"],
+  ]);
   assertEquals(findings.map(({ check, state }) => `${check} ${state}`), [
     ...["swarm ok", "managers warning", "heartbeat ok"],
     "ports failed",
@@ -82,11 +86,48 @@ Deno.test("the ports of Swarm are tried on all other nodes, and each that is clo
   assertEquals(findings.at(-1)?.fact, "port 7946/tcp of host-c cannot be reached");
 });
 
+Deno.test("a firewall that drops connections to instances is found, though there need be none at the port", async () => {
+  const findings = await checkSwarm({
+    ...{ engine: MANAGER, manager: undefined, ports: PORTS },
+    connect: ({ hostname, port }) =>
+      Promise.resolve(port !== PORTS.first ? "accepted" : hostname === "10.0.0.3" ? "silent" : "refused"),
+  });
+  assertEquals(findings.at(-1), {
+    check: "ports",
+    state: "failed",
+    fact: "the ports of instances on host-c, 20000:29999/tcp, cannot be reached",
+    remedy: "open 20000:29999/tcp between the machines",
+  });
+});
+
+/** What is said of the firewall, in short. */
+async function wallOf(isSet: boolean | Error, isRunning: boolean, mayBeOpen: boolean): Promise<string> {
+  const wall = { isSet: () => isSet instanceof Error ? Promise.reject(isSet) : Promise.resolve(isSet) };
+  const { fact, state } = await checkWall(wall, { isRunning, mayBeOpen, ports: PORTS });
+  return `${state}: ${fact.replace("the ports of instances (20000 to 29999)", "they")}`;
+}
+
+Deno.test("ports of instances that are open to everybody are a failure, unless that is wanted", async () => {
+  const open = "they are open to everybody who reaches this machine";
+  assertEquals(await wallOf(true, true, false), "ok: they are open to the machines of the Swarm alone");
+  assertEquals(await wallOf(false, true, false), `failed: ${open}`);
+  assertEquals(await wallOf(false, true, true), `warning: ${open}`);
+  assertEquals(await wallOf(false, false, false), "ok: cless closes they to all but the Swarm when it starts");
+});
+
+Deno.test("who may not use the firewall cannot run cless without --open-ports", async () => {
+  const refused = new Error("Permission denied");
+  const fact = "this user cannot see or change who reaches they: Permission denied";
+  assertEquals(await wallOf(refused, false, false), `failed: ${fact}`);
+  assertEquals(await wallOf(refused, false, true), `warning: ${fact}`);
+  assertEquals(await wallOf(refused, true, false), `warning: ${fact}`);
+});
+
 Deno.test("a machine that is in no Swarm is told how to enter one, and a worker that it needs a manager", async () => {
-  const connects = () => Promise.resolve(true);
+  const connect = () => Promise.resolve("accepted" as const);
   const stateOf = async (Swarm: unknown, manager?: EngineCaller) => {
     const engine = engineOf({ "GET /info": { Swarm } });
-    const findings = await checkSwarm({ engine, manager, connects });
+    const findings = await checkSwarm({ engine, manager, connect, ports: PORTS });
     return findings.map(({ check, fact, state }) => `${state} ${check}: ${fact}`);
   };
   assertEquals(await stateOf({ LocalNodeState: "inactive" }), ["failed swarm: this machine is in no Swarm"]);
