@@ -5,7 +5,7 @@ import type { Revision } from "../../../src/model/revision.ts";
 import type { Node, Nodes } from "../../swarm/nodes.ts";
 import { checkAnswer } from "../support/app.ts";
 import { BenchError } from "../support/errors.ts";
-import type { HttpClient } from "../support/http_client.ts";
+import { untilAnswer } from "../support/http_client.ts";
 
 /** One that cless gives to no instance, so that its rules leave it open to this machine. */
 const PORT = 19_999;
@@ -52,11 +52,12 @@ export class BareTask implements Disposable {
    * @returns From the update to the answer, ms.
    * @throws {BenchError} When there is none.
    */
-  async start(client: HttpClient): Promise<number> {
+  async start(signal: AbortSignal): Promise<number> {
     const began = performance.now();
     await this.#scale(1);
     const [task] = await this.#until(([task]) => task?.Status.State === "running");
-    const answer = await client.ask(`http://${this.#addresses.get(task!.NodeID!)}:${PORT}/`);
+    const url = `http://${this.#addresses.get(task!.NodeID!)}:${PORT}/`;
+    const answer = await untilAnswer(url, () => true, () => signal.throwIfAborted());
     const tookMs = performance.now() - began;
     checkAnswer(answer, "the task itself");
     return tookMs;

@@ -49,7 +49,7 @@ export async function coldPairs(
     return tookMs;
   };
   const byItself = async () => {
-    const tookMs = await bare.start(client);
+    const tookMs = await bare.start(signal);
     await bare.stop();
     await settle();
     return tookMs;
