@@ -212,7 +212,7 @@ export class SwarmStore extends LocalRecords implements Store {
     await this.#look(service);
   }
 
-  /** Also removes what changes that were broken off have left in the Swarm. */
+  /** Also removes what changes that were broken off have left in the Swarm, and finds what no event has told. */
   async forgetHistory(before: number): Promise<void> {
     for (const name of this.replica.knownBefore(before)) {
       await this.#alterIf(name, (shared) => {
@@ -224,6 +224,7 @@ export class SwarmStore extends LocalRecords implements Store {
       await this.#look(name);
     }
     await this.#tidier.tidy();
+    await this.compare();
   }
 
   addSecret(secret: SecretRecord): Promise<void> {

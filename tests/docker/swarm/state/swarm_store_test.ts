@@ -287,6 +287,16 @@ swarmTest("after a gap in the events, everything is compared", async (world) => 
   assertEquals(b.store.tokens(), [TOKEN]);
 });
 
+swarmTest("what no event has told is found when old history is removed", async (world) => {
+  const [a, b] = [await world.open("a"), await world.open("b")];
+  b.api.loses = () => true;
+  await a.store.change(creationOf("golang"));
+  await a.store.addToken(TOKEN);
+  await b.store.forgetHistory(0);
+  await untilThere(b.replica, "golang", 1);
+  assertEquals(b.store.tokens(), [TOKEN]);
+});
+
 swarmTest("a service of which nothing is left is also forgotten by a node that was away meanwhile", async (world) => {
   const [a, b] = [await world.open("a"), await world.open("b")];
   await a.store.change(creationOf("golang"));
