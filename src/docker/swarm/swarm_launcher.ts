@@ -36,6 +36,8 @@ const LOOK_MS = 50;
 const MORE_TIME_MS = 1000;
 /** Whether Swarm still hears from the node of a task that does not run yet is asked at this interval. */
 const NODE_LOOK_MS = 1000;
+/** A change of what is declared is known to all within this time, as a rule. */
+const NEWS_MS = 300;
 /** A stop of an app takes no longer than this, its grace time included. */
 const STOP_MS = 15_000;
 /** So often a start makes room for itself where an instance of the same name has ended, or takes another port. */
@@ -601,8 +603,13 @@ export class SwarmLauncher implements Launcher, Sharing {
     if (!answer.ok) throw new ContainerGone(answer.reason ?? "its home is ending it");
   }
 
-  /** Waits until the others have no requests on an instance any more. */
+  /**
+   * Waits until the others have no requests on an instance any more. If a deploy has superseded its revision, they hear
+   * of that at about the same time: who did not know it yet would start another instance of the old one.
+   */
   async #release(id: string, withinMs: number): Promise<void> {
+    const { clock, peers } = this.#parts;
+    if (peers.live.length > 1) await delay(clock, NEWS_MS);
     await this.#askOthers({ release: id, withinMs }, { timeoutMs: withinMs + MORE_TIME_MS });
   }
 

@@ -150,7 +150,7 @@ clusterTest("a volume binds all instances to the node that had it first", 2, asy
   const [one, two] = cluster.all;
   const revision = { ...SHARED, volumes: [{ source: "data", path: "/data", readOnly: false }] };
   const first = await cluster.clock.until(two!.engine.launcher.launch({ id: FIRST, revision }));
-  await two!.engine.launcher.stop(FIRST);
+  await cluster.clock.until(two!.engine.launcher.stop(FIRST));
   const second = await cluster.clock.until(one!.engine.launcher.launch({ id: SECOND, revision }));
   assertEquals([first, second].map(({ origin }) => new URL(origin).hostname), ["10.0.0.2", "10.0.0.2"]);
 });
@@ -168,7 +168,8 @@ clusterTest("two services with one volume never run at the same time", 2, async 
   await cluster.clock.advance(1000);
   const [{ name } = { name: "" }, ...others] = cluster.swarm.tasks;
   assertEquals(others, []);
-  await cluster.all.find(({ engine }) => engine.launcher.isOurs(name))!.engine.launcher.stop(name);
+  const home = cluster.all.find(({ engine }) => engine.launcher.isOurs(name))!;
+  await cluster.clock.until(home.engine.launcher.stop(name));
   await cluster.clock.until(Promise.all(launches));
   assertEquals(cluster.swarm.tasks.map((task) => task.name === name), [false]);
 });
@@ -345,9 +346,9 @@ clusterTest("who cannot use an instance that another cless decides about takes a
   cluster.swarm.setNode("node2", { availability: "drain" });
   const id = await one!.serve();
   await cluster.clock.advance(100);
-  await two!.engine.launcher.stop(id);
+  await cluster.clock.until(two!.engine.launcher.stop(id));
   assertEquals([cluster.swarm.tasks.length, two!.engine.newId(SHARED, { get: () => undefined })], [1, SECOND]);
-  await one!.engine.launcher.stop(id);
+  await cluster.clock.until(one!.engine.launcher.stop(id));
   await settle();
   assertEquals(two!.engine.newId(SHARED, { get: () => undefined }), FIRST);
 });
