@@ -323,10 +323,11 @@ export class SwarmLauncher implements Launcher, Sharing {
 
   /** Runs a command in an instance of this node. @throws {ExecError} @throws The signal's reason. */
   async exec(id: string, command: ExecCommand, signal: AbortSignal): Promise<ExecProcess> {
-    const { containers, homes } = this.#parts;
+    const { containers, homes, swarm } = this.#parts;
     if (homes.isHere(id)) return await containers.exec(id, command, signal);
-    const node = homes.nodeOf(id);
-    throw new ExecError(`the instance runs on the node ${node}: run the command with --server of the cless there`);
+    const nodes = await swarm.nodes().catch(() => []);
+    const { hostname } = nodes.find((node) => node.id === homes.nodeOf(id)) ?? { hostname: "another machine" };
+    throw new ExecError(`the instance runs on ${hostname}: run the command there, or with --server of the cless there`);
   }
 
   /** Lets a frozen container run, so that it can take a signal. Resolves with false if it was not frozen. */

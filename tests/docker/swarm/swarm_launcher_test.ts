@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { ExecError } from "../../../src/control/exec/process.ts";
 import { ContainerGone, EngineAway, NotNow } from "../../../src/pool/launcher.ts";
 import { settle } from "../../support/fake_clock.ts";
 import { noRun } from "../../support/permissions.ts";
@@ -411,3 +412,17 @@ clusterTest("a new revision gets the volume of the old one, whichever cless deci
   await cluster.clock.until(one!.engine.launcher.launch({ id: "cless-app-00002-s0", revision: next }));
   assertEquals(cluster.swarm.tasks.map(({ name, nodeId }) => [name, nodeId]), [["cless-app-00002-s0", "node2"]]);
 });
+
+clusterTest(
+  "a command in an instance of another machine is refused with the name of that machine",
+  2,
+  async (cluster) => {
+    const [one] = cluster.all;
+    cluster.swarm.setNode("node1", { availability: "drain" });
+    await one!.serve();
+    const { signal } = new AbortController();
+    const run = () =>
+      one!.engine.launcher.exec(FIRST, { command: ["ls"], terminal: undefined, user: undefined }, signal);
+    await assertRejects(run, ExecError, "the instance runs on host-node2: run the command there");
+  },
+);
