@@ -21,6 +21,8 @@ export interface SwarmNode {
   readonly isLeader: boolean;
   /** Whether Swarm hears from it, or waits to hear from it. */
   readonly isReady: boolean;
+  /** Whether Swarm waits to hear from it, after a change of the leader. Until then it gets no tasks. */
+  readonly isAwaited?: boolean;
   readonly availability: "active" | "pause" | "drain";
   readonly labels: Readonly<Record<string, string>>;
   readonly engineVersion: string;

@@ -96,6 +96,7 @@ export function nodeOf({ Description, ID, ManagerStatus, Spec, Status }: ApiNode
     isLeader: ManagerStatus?.Leader ?? false,
     // After a change of the leader, all nodes are "unknown" until it hears from them, which takes some seconds.
     isReady: Status.State !== "down" && Status.State !== "disconnected",
+    ...(Status.State === "unknown" ? { isAwaited: true } : {}),
     availability: Spec.Availability === "drain" || Spec.Availability === "pause" ? Spec.Availability : "active",
     labels: Spec.Labels ?? {},
     engineVersion: Engine?.EngineVersion ?? "",

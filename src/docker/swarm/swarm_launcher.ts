@@ -40,6 +40,8 @@ const NODE_LOOK_MS = 1000;
 const NEWS_MS = 300;
 /** A stop of an app takes no longer than this, its grace time included. */
 const STOP_MS = 15_000;
+/** Once Swarm has heard from the nodes that it waited for, it gets this long to see that one of them will do. */
+const NO_NODE_MS = 1000;
 /** So often a start makes room for itself where an instance of the same name has ended, or takes another port. */
 const MAX_TRIES = 5;
 
@@ -462,6 +464,7 @@ export class SwarmLauncher implements Launcher, Sharing {
     const here = new AbortController(); // aborted once somebody has said that it runs
     started.then(() => here.abort());
     let lookMs = clock.now() + NODE_LOOK_MS;
+    let noNodeMs = 0; // at once
     while (clock.now() < deadline) {
       await delay(clock, LOOK_MS, here.signal);
       if (here.signal.aborted) {
@@ -473,8 +476,12 @@ export class SwarmLauncher implements Launcher, Sharing {
       if (task === undefined) throw new ContainerGone("somebody removed the service");
       if (hasEnded(task)) throw endOf(task);
       if (task.nodeId === undefined && task.error !== undefined) {
-        const isPortTaken = /port already in use/.test(task.error);
-        throw new EngineError(isPortTaken ? "address_taken" : "refused", `Swarm finds no node for it: ${task.error}`);
+        const reason = `Swarm finds no node for it: ${task.error}`;
+        if (/port already in use/.test(task.error)) throw new EngineError("address_taken", reason);
+        if ((await swarm.nodes()).some(({ isAwaited }) => isAwaited)) noNodeMs = Infinity;
+        else if (noNodeMs === Infinity) noNodeMs = clock.now() + NO_NODE_MS;
+        if (clock.now() >= noNodeMs) throw new EngineError("refused", reason);
+        continue;
       }
       if (task.state !== "running") {
         if (task.nodeId === undefined || clock.now() < lookMs) continue;

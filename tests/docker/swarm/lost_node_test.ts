@@ -101,6 +101,28 @@ Deno.test("an instance that was to start on a node that is lost meanwhile starts
   assertEquals(await launched, { origin: "http://10.0.0.1:61001" });
 });
 
+Deno.test("a start waits while Swarm has not heard from all nodes, after a change of the leader", async () => {
+  const rig = new Rig();
+  for (const id of ["node1", "node2"]) rig.swarm.setNode(id, { isAwaited: true, availability: "drain" });
+  const launched = rig.launch({ ...REVISION, imageDigest: "app@sha256:1" });
+  await rig.clock.advance(10_000);
+  assertEquals(rig.swarm.tasks.map(({ error, nodeId }) => [error, nodeId]), [["no suitable node", undefined]]);
+  rig.swarm.setNode("node2", { isAwaited: false });
+  rig.swarm.setNode("node1", { isAwaited: false, availability: "active" });
+  await rig.clock.advance(500); // Swarm looks again a little later
+  rig.swarm.run(ID);
+  assertEquals(await rig.clock.until(launched), { origin: "http://10.0.0.1:61000" });
+});
+
+Deno.test("a start fails with Swarm's reason where no node will do", async () => {
+  const rig = new Rig();
+  for (const id of ["node1", "node2"]) rig.swarm.setNode(id, { availability: "drain" });
+  const launched = rig.launch({ ...REVISION, imageDigest: "app@sha256:1" });
+  await rig.clock.advance(2000);
+  await assertRejects(() => launched, Error, "Swarm finds no node for it: no suitable node");
+  assertEquals(rig.swarm.tasks, []);
+});
+
 Deno.test("an instance with a volume on a lost node counts as running: it is neither replaced nor removed", async () => {
   const rig = new Rig();
   await rig.runElsewhere("data");
