@@ -249,7 +249,13 @@ export class Cless {
       gap: () => void (adoption.known && reconciler.refresh()),
     });
     deployer.load();
-    await swarm?.follow(deployer, tokens);
+    await swarm?.follow({
+      refresh: async (service) => {
+        await deployer.refresh(service);
+        // A new revision may have an instance here already, which was of no known revision when it started.
+        if (adoption.known) await reconciler.refresh();
+      },
+    }, tokens);
     const { isSuccessor } = takeOver;
     figures.load(isSuccessor);
     if (isSuccessor) {

@@ -49,7 +49,7 @@ export interface SwarmLink extends Disposable {
   readonly swarm: SwarmApi;
   /** What all the owner's cless share. */
   readonly store: SwarmStore;
-  /** From now on, what the others change is taken over. */
+  /** From now on, what the others change is taken over. @param deployer Takes over a change of a service. */
   follow(deployer: Pick<Deployer, "refresh">, tokens: Pick<Tokens, "refresh">): Promise<void>;
   invitation(): Promise<SwarmInvitation>;
   readonly identity: PeerIdentity;

@@ -80,6 +80,8 @@ export class SwarmLauncher implements Launcher, Sharing {
   readonly #unused = new Map<string, { again: boolean }>();
   /** Where instances of other nodes run, as their homes have said: Swarm itself knows it a tenth of a second later. */
   readonly #heard = new Map<string, { readonly nodeId: string; readonly origin: string }>();
+  /** The paused instances whose home did not answer when it was last asked to resume them. */
+  readonly #unanswered = new Set<string>();
   /** The addresses of the nodes, by id. */
   readonly #addresses = new Map<string, string>();
 
@@ -255,6 +257,7 @@ export class SwarmLauncher implements Launcher, Sharing {
   gone(id: string): void {
     this.#letGo.delete(id);
     this.#made.delete(id);
+    this.#unanswered.delete(id);
     this.#heard.delete(id);
   }
 
@@ -606,8 +609,13 @@ export class SwarmLauncher implements Launcher, Sharing {
     try {
       answer = await peers.ask(home, { resume: id, from: homes.self });
     } catch (error) {
-      throw new EngineAway(`the cless of the node ${home} does not answer: ${messageOf(error)}`, { cause: error });
+      const message = `the cless of the node ${home} does not answer: ${messageOf(error)}`;
+      // It may just be starting anew. But requests do not wait for one that has gone: another instance serves them.
+      if (this.#unanswered.delete(id)) throw new ContainerGone(message, { cause: error });
+      this.#unanswered.add(id);
+      throw new EngineAway(message, { cause: error });
     }
+    this.#unanswered.delete(id);
     if (!answer.ok) throw new ContainerGone(answer.reason ?? "its home is ending it");
   }
 

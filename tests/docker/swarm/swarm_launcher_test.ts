@@ -426,3 +426,18 @@ clusterTest(
     await assertRejects(run, ExecError, "the instance runs on host-node2: run the command there");
   },
 );
+
+clusterTest(
+  "requests for a paused instance whose home does not answer are served by another one",
+  2,
+  async (cluster) => {
+    const [one, two] = cluster.all;
+    await one!.serve();
+    await cluster.clock.advance(10_200);
+    const home = one!.engine.launcher.isOurs(FIRST) ? one! : two!;
+    const other = home === one ? two! : one!;
+    assertEquals(other.states, { [FIRST]: "paused" });
+    cluster.cut.add(home.nodeId);
+    assertEquals(await other.serve(), SECOND);
+  },
+);
