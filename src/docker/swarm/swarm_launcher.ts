@@ -536,15 +536,16 @@ export class SwarmLauncher implements Launcher, Sharing {
     return bound ?? (having.length < nodes.length ? best : undefined);
   }
 
-  /** Those of some nodes that have an image. Of nodes without a cless, nobody knows. */
+  /** Those of some nodes that have an image; if none is known to, those of which nobody knows: no cless answers there. */
   async #nodesWithImage(imageId: string, nodes: readonly string[]): Promise<string[]> {
     const { homes, peers } = this.#parts;
-    const has = await Promise.all(nodes.map((node) => {
-      if (node === homes.self) return this.hasImage(imageId);
-      if (!peers.live.includes(node)) return false;
-      return peers.ask(node, { hasImage: imageId }).then(({ ok }) => ok, () => false);
+    const has = await Promise.all(nodes.map(async (node) => {
+      if (node === homes.self) return await this.hasImage(imageId);
+      if (!peers.live.includes(node)) return undefined;
+      return await peers.ask(node, { hasImage: imageId }).then(({ ok }) => ok, () => undefined);
     }));
-    return nodes.filter((_, index) => has[index]);
+    const isKnown = has.includes(true);
+    return nodes.filter((_, index) => isKnown ? has[index] === true : has[index] === undefined);
   }
 
   /**

@@ -441,3 +441,11 @@ clusterTest(
     assertEquals(await other.serve(), SECOND);
   },
 );
+
+clusterTest("a machine whose cless does not answer may have the image that no other one has", 2, async (cluster) => {
+  const [one] = cluster.all;
+  const { imageDigest: _, ...local } = SHARED;
+  cluster.cut.add("node2");
+  const { origin } = await cluster.clock.until(one!.engine.launcher.launch({ id: FIRST, revision: local }));
+  assert(origin.startsWith("http://10.0.0.2:"), origin);
+});
