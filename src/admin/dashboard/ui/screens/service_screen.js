@@ -187,9 +187,7 @@ function Facts({ app, service }) {
       html`
         <div title=${title}>
           <dt>${term}</dt>
-          <dd>${text}${of && html`
-            <span class="of">${of}</span>
-          `}</dd>
+          <dd>${text}${of && html`${" "}<span class="of">${of}</span>`}</dd>
         </div>
       `
     )
