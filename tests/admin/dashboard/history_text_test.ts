@@ -14,7 +14,7 @@ Deno.test("a change tells what was before and what is after", () => {
     { before, after: { ...before, traffic: SPLIT, revisionHistory: 5 } },
     { before, after: { ...before, access: { basic: ["alice"] } } },
     { before, after: before },
-  ].map(changeText);
+  ].map((entry) => changeText(entry));
   assertEquals(texts, [
     "- → web-00001",
     "web-00001 → -",
@@ -24,6 +24,24 @@ Deno.test("a change tells what was before and what is after", () => {
     "who may use it",
     "-",
   ]);
+});
+
+Deno.test("a change of settings tells their values before and after, as long as both revisions are there", () => {
+  const revision = (stopAfter: string, memory?: string) => ({
+    template: { env: {}, ...memory === undefined ? {} : { memory } },
+    limits: { stopAfter: { value: stopAfter }, memory: { value: memory ?? "0" } },
+  });
+  const revisions = new Map([["web-00001", revision("12h")], ["web-00002", revision("1h", "256m")]]);
+  const entry = {
+    before: { latestRevision: "web-00001", traffic: TRAFFIC },
+    after: { latestRevision: "web-00002", traffic: TRAFFIC, changed: ["stopAfter", "memory", "env"] },
+  };
+  assertEquals(
+    changeText(entry, revisions),
+    "web-00001 → web-00002 (Stop after 12 h → 1 h, Memory no limit → 256m, env)",
+  );
+  revisions.delete("web-00001");
+  assertEquals(changeText(entry, revisions), "web-00001 → web-00002 (stopAfter, memory, env)");
 });
 
 Deno.test("there is a split to go back to only where it has changed, and does not hold now", () => {

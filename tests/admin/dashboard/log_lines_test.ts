@@ -51,3 +51,20 @@ Deno.test("commands for terminals are left out, as the command line leaves them 
 Deno.test("an app cannot let its output run backwards", () => {
   assertEquals(log.plainText("a\u202eb\u2066c"), "abc");
 });
+
+Deno.test("of a failed app's output, the line is shown that most likely says why", () => {
+  const python = ["Traceback (most recent call last):", '  File "/app.py", line 3', "ValueError: no port", ""];
+  assertEquals(log.tellingLine(python), "ValueError: no port");
+  const go = [
+    "listening",
+    "panic: no DATABASE_URL",
+    "",
+    "goroutine 1 [running]:",
+    "main.main()",
+    "\t/app/main.go:18 +0x1d4",
+  ];
+  assertEquals(log.tellingLine(go), "panic: no DATABASE_URL");
+  assertEquals(log.tellingLine(["starting", "bye", "   at the door"]), "bye");
+  assertEquals(log.tellingLine(["  indented"]), "indented");
+  assertEquals(log.tellingLine(["", " "]), "");
+});

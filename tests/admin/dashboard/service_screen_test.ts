@@ -249,6 +249,7 @@ dashboardTest("nothing keeps anybody from a service", {
   for (const section of SECTIONS) {
     await page.evaluate((hash) => location.hash = hash, `#/services/shop${section}`);
     await page.getByRole("heading", { name: "shop", level: 1 }).waitFor();
+    await page.getByText(/^of the memory of one that is always awake, since its first start, \d+d ago$/).waitFor();
     await page.getByRole("main").getByRole("heading", { level: 2 }).first().waitFor();
     await assertUsable(page);
   }

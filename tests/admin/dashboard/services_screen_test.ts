@@ -92,7 +92,7 @@ dashboardTest(
     assert(!told!.includes("secret"), told!);
     await page.keyboard.press("Escape");
     const { x, y, width, height } = (await band.boundingBox())!;
-    await page.mouse.move(x + width - 1, y + height / 2);
+    await page.mouse.move(x + width - 10, y + height / 2); // the dot is at the end, and smaller than this
     await page.locator(".tip").getByText("/cart").waitFor();
     await page.mouse.down();
     await page.mouse.up();
@@ -109,7 +109,7 @@ dashboardTest("on a phone, a tap on a wake tells who it was for, and the list of
   await until(async () => (await program.api("/v1/wakes")).length === 1);
   await rig.open();
   const { x, y, width, height } = (await page.getByRole("slider", { name: /^golang/ }).boundingBox())!;
-  await page.touchscreen.tap(x + width - 1, y + height / 2);
+  await page.touchscreen.tap(x + width - 18, y + height / 2);
   await page.locator(".tip").getByText("/cart").waitFor();
   await page.evaluate(() => location.hash = "#/services/golang/wakes");
   await page.locator("td").getByText("/cart").waitFor();

@@ -1,7 +1,7 @@
 // @ts-check
 /// <reference lib="dom" />
 import { servicePath } from "./api.js";
-import { plainText } from "./model/log_lines.js";
+import { tellingLine } from "./model/log_lines.js";
 
 /** Why services fail, as far as their apps have written it. */
 
@@ -25,7 +25,7 @@ export async function failingRevision(api, name) {
 }
 
 /**
- * The last line that is not empty of what the app wrote in a start or deploy that failed. There is none if it wrote
+ * The line that says the most of what the app wrote in a start or deploy that failed. There is none if it wrote
  * nothing.
  *
  * @param {Api} api
@@ -33,14 +33,9 @@ export async function failingRevision(api, name) {
  * @param {boolean} isDeploy Whether it is the last deploy that failed, and not a start
  * @returns {Promise<string>}
  */
-export async function lastLineOf(api, name, isDeploy) {
-  if (!isDeploy) return lastLine((await failingRevision(api, name))?.failure?.output ?? []);
+export async function tellingLineOf(api, name, isDeploy) {
+  if (!isDeploy) return tellingLine((await failingRevision(api, name))?.failure?.output ?? []);
   /** @type {DeployJson[]} */
   const deploys = await api.get(servicePath(name, "deploys"));
-  return lastLine(deploys.find(({ outcome }) => outcome !== "running")?.output ?? []);
-}
-
-/** @param {readonly string[]} output */
-function lastLine(output) {
-  return output.map(plainText).findLast((line) => line.trim() !== "")?.trim() ?? "";
+  return tellingLine(deploys.find(({ outcome }) => outcome !== "running")?.output ?? []);
 }

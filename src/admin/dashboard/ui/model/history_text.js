@@ -1,10 +1,13 @@
 // @ts-check
+import { settingText, TITLES } from "./idle_settings.js";
+import { fieldText, limitText } from "./settings.js";
 import { splitText } from "./shares.js";
 
 /** What a change has changed, in the words of `cless history`. */
 
 /** @import { Target } from "./shares.js" */
 /** @typedef {{ traffic: readonly Target[], latestRevision?: string }} Split */
+/** @typedef {{ template: Record<string, any>, limits: Record<string, { value: unknown }> }} Revision */
 /** @typedef {Record<string, any> | null} State */
 /** @typedef {{ at: string, action: string, by: string, before: State, after: State }} Entry */
 
@@ -23,13 +26,15 @@ const OTHERS = /** @type {const} */ ({ access: "who may use it", limits: "limits
 
 /**
  * @param {Pick<Entry, "before" | "after">} entry
+ * @param {ReadonlyMap<string, Revision>} [revisions] Those that are still there, for the values of what has changed
  */
-export function changeText({ before, after }) {
+export function changeText({ before, after }, revisions = new Map()) {
   if (after === null) return before === null ? "-" : `${before["latestRevision"] ?? "old"} → -`;
   if (before === null) return `- → ${after["latestRevision"] ?? "new"}`;
   const { changed = [], latestRevision = "-" } = after;
-  const fields = changed.length === 0 ? "" : ` (${fieldsText(changed)})`;
   const old = before["latestRevision"] ?? "-";
+  const values = changedValues(changed, revisions.get(old), revisions.get(latestRevision));
+  const fields = changed.length === 0 ? "" : ` (${fieldsText(changed, values)})`;
   return [
     ...(latestRevision === old ? [] : [`${old} → ${latestRevision}${fields}`]),
     ...Object.entries(FIELDS).flatMap(([name, read]) =>
@@ -81,11 +86,33 @@ function named({ latestRevision = "latest", traffic }) {
 }
 
 /**
+ * The values of fields before and after a change: `Stop after 12 h → 1 h`. Fields whose values are long or are not told
+ * to everybody are left out.
+ *
+ * @param {readonly string[]} changed
+ * @param {Revision | undefined} before
+ * @param {Revision | undefined} after
+ * @returns {Map<string, string>}
+ */
+function changedValues(changed, before, after) {
+  if (before === undefined || after === undefined) return new Map();
+  return new Map(changed.flatMap((field) => {
+    const [old, now] = [before, after].map(({ limits, template }) => limits[field]?.value ?? template[field]);
+    if (![old, now].every((value) => ["string", "number", "boolean"].includes(typeof value))) return [];
+    const text = (/** @type {unknown} */ value) =>
+      Object.hasOwn(TITLES, field) ? settingText(String(value)) : limitText(field, value);
+    return [[field, `${fieldText(field)} ${text(old)} → ${text(now)}`]];
+  }));
+}
+
+/**
  * The changed fields of a template. The image's id is left out if the image's name has changed too.
  *
  * @param {readonly string[]} changed
+ * @param {ReadonlyMap<string, string>} values
  */
-function fieldsText(changed) {
-  return changed.filter((field) => field !== "imageId" || !changed.includes("image")).join(", ")
+function fieldsText(changed, values) {
+  return changed.filter((field) => field !== "imageId" || !changed.includes("image"))
+    .map((field) => values.get(field) ?? field).join(", ")
     .replace("imageId", "content of the image").replace("secretVersions", "values of secrets");
 }

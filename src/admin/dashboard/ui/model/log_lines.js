@@ -74,3 +74,20 @@ export function plainText(text) {
 const ESCAPES = /\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]+[0-~])/g;
 // deno-lint-ignore no-control-regex
 const CONTROLS = /[\x00-\x08\x0a-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g;
+
+/** What a line usually has that says why a program ended. */
+const CAUSE = /fatal|panic|error|exception|denied|cannot|failed|not found|no such/i;
+
+/**
+ * The line of an app's output that most likely says why it ended: the last one with such a word, else the last one that
+ * is not part of a stack trace, which is indented. Empty if there is none.
+ *
+ * @param {readonly string[]} output
+ * @returns {string}
+ */
+export function tellingLine(output) {
+  const lines = output.map(plainText).filter((line) => line.trim() !== "");
+  const line = lines.findLast((line) => CAUSE.test(line)) ?? lines.findLast((line) => !/^\s/.test(line)) ??
+    lines.at(-1);
+  return line?.trim() ?? "";
+}

@@ -14,9 +14,12 @@ import { shortSplit, splitText } from "../model/shares.js";
 /** @import { Entry } from "../model/history_text.js" */
 /** @import { PanelProps } from "../screens/service_screen.js" */
 /** @import { Target } from "../model/shares.js" */
+/** @import { RevisionJson } from "../../../operations/revisions.ts" */
 /** @import { DeployJson } from "../../../operations/deploys.ts" */
 
 const MINUTE_MS = 60_000;
+/** Revisions do not change. */
+const LONG_MS = 3_600_000;
 const LIMIT = 50;
 /** A new row comes after a click, and moves the others: a second click must not hit what comes under the pointer. */
 const REST_MS = 2000;
@@ -30,6 +33,7 @@ export function HistoryPanel({ app, service, reload, deploys }) {
   const { name, etag } = service;
   const now = useNow(MINUTE_MS);
   const history = useLoaded(() => app.api.get(servicePath(name, "history"), { limit: LIMIT }), MINUTE_MS, [name, etag]);
+  const revisions = useLoaded(() => loadRevisions(app.api, name), LONG_MS, [name, service.latestRevision]);
   const action = useAction();
   const [isResting, setResting] = useState(false);
   /** @type {Entry[]} */
@@ -53,7 +57,7 @@ export function HistoryPanel({ app, service, reload, deploys }) {
           <td class="when" title=${ago(entry.at, now)}>${
           dateText(entry.at)
         }</td><td>${entry.by}</td><td>${entry.action}</td>
-          <td class="wide">${changeText(entry)}</td>
+          <td class="wide">${changeText(entry, revisions.value)}</td>
           ${
           app.api.mayChange && html`<td class="number">${
             split !== undefined && html`
@@ -70,6 +74,25 @@ export function HistoryPanel({ app, service, reload, deploys }) {
     </section>
     <${DeployList} deploys=${deploys} now=${now} />
   `;
+}
+
+/**
+ * The revisions that are still there, by their names.
+ *
+ * @param {import("../api.js").Api} api
+ * @param {string} name
+ * @returns {Promise<Map<string, RevisionJson>>}
+ */
+async function loadRevisions(api, name) {
+  /** @type {{ name: string }[]} */
+  const list = await api.get(servicePath(name, "revisions"));
+  return new Map(
+    await Promise.all(
+      list.map(async (
+        one,
+      ) => /** @type {const} */ ([one.name, await api.get(servicePath(name, "revisions", one.name))])),
+    ),
+  );
 }
 
 /**

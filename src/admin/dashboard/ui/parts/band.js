@@ -18,8 +18,10 @@ import { serviceHash } from "../model/route.js";
 
 /** @import { Mark, Timeline } from "../model/timeline.js" */
 
-/** How near the pointer must be to a wake, px. */
-const REACH_PX = 7;
+/** How near the pointer must be to a wake, px: dots are smaller than anybody can hit. */
+const REACH_PX = 12;
+/** A finger is less exact. */
+const TOUCH_REACH_PX = 22;
 const HOWS = /** @type {const} */ (["resume", "hibernated", "cold"]);
 
 /**
@@ -54,7 +56,8 @@ export function Band({ name, timeline, from, to, onTip }) {
   const point = (/** @type {PointerEvent} */ event) => {
     const { left, width: shown } = /** @type {HTMLElement} */ (box.current).getBoundingClientRect();
     const x = (event.clientX - left) / shown * width;
-    const mark = nearestMark(marks, x, REACH_PX / shown * width);
+    const reach = event.pointerType === "touch" ? TOUCH_REACH_PX : REACH_PX;
+    const mark = nearestMark(marks, x, reach / shown * width);
     if (mark !== undefined) return show(marks.indexOf(mark), mark.x, markText(mark));
     show(-1, x, spellLines(timeline, from, to, from + x * 60_000));
   };

@@ -50,6 +50,8 @@ const TIMELINE_MS = 60_000;
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
 const SETTLE_MS = 300;
+/** In the words of `cless describe`. */
+const SAVED = "of the memory of one that is always awake, since its first start";
 
 /** The parts of the screen, by their addresses. */
 const SECTIONS = {
@@ -177,19 +179,15 @@ function Facts({ app, service }) {
     ["In flight", now ? String(now.inFlight) + (now.waiting > 0 ? `, ${now.waiting} wait` : "") : "-"],
     ["Memory", sizeText(memory)],
     ["Swap", sizeText(swap)],
-    [
-      "Saved",
-      saved === undefined ? "-" : `${saved}%`,
-      "So much less memory than one instance that is always awake, since its first start",
-    ],
+    saved === undefined ? ["Saved", "-"] : ["Saved", `${saved}%`, SAVED, `${SAVED}, ${ago(cost?.since, Date.now())}`],
     ...(maintenance === undefined ? [] : [["Maintenance", maintenance]]),
   ];
   return html`<dl class="facts">${
-    facts.map(([term, text, title]) =>
+    facts.map(([term, text, title, of]) =>
       html`
         <div title=${title}>
           <dt>${term}</dt>
-          <dd>${text}</dd>
+          <dd>${text}${of && html`${" "}<span class="of">${of}</span>`}</dd>
         </div>
       `
     )

@@ -1,7 +1,7 @@
 // @ts-check
 /// <reference lib="dom" />
 import { Band, TipBox } from "../parts/band.js";
-import { lastLineOf } from "../failures.js";
+import { tellingLineOf } from "../failures.js";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { html } from "../html.js";
 import { useCollected, useEvents, useLoaded, useNow } from "../live.js";
@@ -170,7 +170,7 @@ function NeedsAttention({ api, all }) {
  * @param {{ api: import("../api.js").Api, service: string, isDeploy: boolean }} props
  */
 function LastLine({ api, service, isDeploy }) {
-  const { value } = useLoaded(() => lastLineOf(api, service, isDeploy), TIMELINES_MS, [service, isDeploy]);
+  const { value } = useLoaded(() => tellingLineOf(api, service, isDeploy), TIMELINES_MS, [service, isDeploy]);
   return value ? html`<code>${value}</code>` : null;
 }
 

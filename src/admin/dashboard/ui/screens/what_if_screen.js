@@ -221,14 +221,11 @@ function Row({ estimate, mayChange, isBusy, isChosen, onChoose, onApply }) {
           <td class="number" data-title="Idle memory a day">${fromTo(
             factor * before,
             factor * after,
-          )} ${unit}-h${before !== after && html`
-            <span class="quiet">${changeText(before, after)}</span>
-          `}</td>
+          )} ${unit}-h${before !== after &&
+            html`${" "}<span class="quiet">${changeText(1000 * before, 1000 * after)}</span>`}</td>
           <td class="number" data-title="In use">${amountText(factor * inUse)} ${unit}-h</td>
           <td class="number" data-title="Stops after">${stops[0]}${stops[0] !== stops[1] &&
-            html`
-              → <strong>${stops[1]}</strong>
-            `}</td>
+            html`${" "}→ <strong>${stops[1]}</strong>`}</td>
         `
         : html`<td class="wide" colspan="4">${unknown}</td>`}
       ${mayChange && html`
