@@ -1,6 +1,7 @@
 import { Cluster } from "../../swarm/cluster.ts";
 import { Nodes } from "../../swarm/nodes.ts";
 import type { NodeProgram } from "../../swarm/node_program.ts";
+import { until } from "../../support/until.ts";
 import type { Bench, Outcome } from "../scenario.ts";
 import { BenchError } from "../support/errors.ts";
 import { COLD, type ColdPair, coldPairs } from "./cold.ts";
@@ -64,8 +65,11 @@ export async function swarm(bench: Bench): Promise<Outcome> {
   const few = await requestCosts(await senders(), bench);
   note("three managers");
   for (const { hostname, number } of cluster.nodes.all.slice(1)) {
-    await cluster.node(1).docker("node", "promote", hostname);
     await cluster.cless(number).end();
+    await cluster.node(1).docker("node", "promote", hostname);
+    await until(async () =>
+      await cluster.node(number).docker("info", "--format", "{{.Swarm.ControlAvailable}}") === "true"
+    );
     await cluster.restartCless(number, SWARM);
   }
   const leader = await coldPairs(cluster, 1, bench);
