@@ -259,6 +259,7 @@ export class Cless {
     const { isSuccessor } = takeOver;
     figures.load(isSuccessor);
     if (isSuccessor) {
+      await swarm?.members.read(); // they say which instances sleep
       await this.#adopt();
       await takeOver.install();
     }
@@ -316,7 +317,8 @@ export class Cless {
     const { config, engine, executor, fleet, reconciler, retiring, role, services } = this.#parts;
     engine.launcher.outputs.close(); // nobody reads the apps' output any more
     const { swarm } = this.#parts;
-    const isShared = swarm !== undefined && swarm.members.live.length > 1;
+    // Before the others are known, all instances may be theirs.
+    const isShared = swarm !== undefined && (swarm.members.live.length > 1 || !swarm.members.hasStarted);
     if (isShared && role.now.isOwner) await this.#wakeAll();
     if (config.onExit === "keep" || isShared || !role.now.isOwner) {
       await executor.settled(); // some containers may still be stopping

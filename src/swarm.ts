@@ -148,8 +148,8 @@ function freeEndpoint(usual: Endpoint, listening: readonly Listening[]): Endpoin
   try {
     Deno.listen({ hostname: usual.hostname, port: usual.port }).close();
     return usual;
-  } catch {
-    return { ...usual, port: 0 };
+  } catch (error) {
+    return error instanceof Deno.errors.AddrInUse ? { ...usual, port: 0 } : usual; // which then cannot be listened on
   }
 }
 

@@ -2,7 +2,7 @@ import type { Clock } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import type { Tenure } from "../pool/decide.ts";
-import type { Launcher } from "../pool/launcher.ts";
+import { type Container, type Launcher, NotNow } from "../pool/launcher.ts";
 import type { Adoption } from "./adoption.ts";
 import type { Fleet } from "./fleet.ts";
 
@@ -93,11 +93,23 @@ export class Reconciler {
         !this.#adoption.stays(container) && this.#role.now.tenure === "all"
       );
       for (const { id, service, state } of orphans) log.info("container without an instance", { service, id, state });
-      await Promise.all(orphans.map(({ id }) => this.#launcher.remove(id).then(() => this.#launcher.forget(id))));
+      await Promise.all(orphans.map((orphan) => this.#remove(orphan)));
       return true;
     } catch (error) {
       log.warning("cannot compare the containers with the engine's list", { reason: messageOf(error) });
       return false;
     }
+  }
+
+  /** Removes a container without an instance, unless another cless uses it. */
+  async #remove({ id, state }: Container): Promise<void> {
+    try {
+      if (state !== "ended") await this.#launcher.sharing?.mayEnd(id, 0);
+    } catch (error) {
+      if (!(error instanceof NotNow)) throw error;
+      return log.debug("a container without an instance stays", { id, reason: messageOf(error) });
+    }
+    await this.#launcher.remove(id);
+    this.#launcher.forget(id);
   }
 }

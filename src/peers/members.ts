@@ -88,6 +88,7 @@ export class Members {
   #live: readonly string[];
   readonly #share = { now: WHOLE };
   #isRenewing = false;
+  #hasStarted = false;
   #stopTimer: () => void = () => {};
 
   constructor(options: MembersOptions) {
@@ -115,6 +116,11 @@ export class Members {
     });
   }
 
+  /** Whether the others are known. */
+  get hasStarted(): boolean {
+    return this.#hasStarted;
+  }
+
   /** Adds one who is told which peers come and go. */
   onChange(listener: MembersListener): void {
     this.#listeners.push(listener);
@@ -122,8 +128,11 @@ export class Members {
 
   /** What answers the messages of other members. */
   get handlers(): Pick<Handlers, "hello" | "bye"> {
+    const { addresses, client } = this.#options;
     return {
       hello: (facts) => {
+        const before = addresses.get(facts.nodeId);
+        if (before !== undefined) client.forget(before); // the process that was there may be ending
         // The revision is not known yet. The next reading shows another one, so that it counts as renewed.
         this.#know(new Map([...this.#known, [facts.nodeId, { ...facts, revision: NaN, sameFor: 0 }]]));
         return Promise.resolve(this.#own);
@@ -133,6 +142,12 @@ export class Members {
         return Promise.resolve(null);
       },
     };
+  }
+
+  /** Learns who the others are, and registers nothing. @throws If the registrations cannot be reached. */
+  async read(): Promise<void> {
+    const { nodeId, registrations } = this.#options;
+    this.#know(observe(this.#known, await registrations.list(), nodeId));
   }
 
   /**
@@ -147,6 +162,7 @@ export class Members {
     const own = this.#own = { ...this.#own, address };
     await registrations.put(own);
     this.#know(observe(this.#known, await registrations.list(), own.nodeId));
+    this.#hasStarted = true;
     await this.#tellAll((nodeId) => this.#options.client.ask(nodeId, "hello", own, GREETING));
     this.#stopTimer = clock.every(RENEW_MS, () => void this.#renew());
   }

@@ -69,7 +69,8 @@ export class Executor {
     const failed = await this.#untilReady(instance, revision.startTimeoutMs, async (signal, away) => {
       const { origin } = await this.#whenEngineAnswers(
         async (again) => {
-          if (again) await this.#launcher.remove(id); // the engine may have created it without reporting that
+          // The engine may have created it without reporting that. A shared one is joined then: others may use it.
+          if (again && !this.isShared) await this.#launcher.remove(id);
           return await this.#launcher.launch({ id, revision });
         },
         signal,

@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { Reconciler } from "../../src/fleet/reconciler.ts";
 import type { Tenure } from "../../src/pool/decide.ts";
+import { NotNow } from "../../src/pool/launcher.ts";
 import { settle } from "../support/fake_clock.ts";
 import { never, newKit } from "../support/kit.ts";
 
@@ -255,4 +256,24 @@ Deno.test("news that comes while the containers are listed is not missed: they a
   lists[1]!();
   await refreshed;
   assertEquals(lists.length, 2);
+});
+
+Deno.test("a container without an instance stays while another cless uses it, and one that has ended does not", async () => {
+  const kit = newKit();
+  const asked: string[] = [];
+  kit.launcher.sharing = {
+    isOurs: () => true,
+    mayEnd: (id) => {
+      asked.push(id);
+      return Promise.reject(new NotNow("another cless starts it", { idleMs: 0 }));
+    },
+    runsOn() {},
+  };
+  const reconciler = newReconciler(kit);
+  await start(kit);
+  const one = kit.launcher.containers.get("one")!;
+  kit.launcher.containers.set("used", { ...one, id: "used" });
+  kit.launcher.containers.set("ended", { ...one, id: "ended", state: "ended" });
+  assertEquals([await reconciler.reconcile(), kit.launcher.called("remove")], [true, ["ended"]]);
+  assertEquals(asked, ["used"]);
 });

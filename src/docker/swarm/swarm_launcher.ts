@@ -77,7 +77,7 @@ export class SwarmLauncher implements Launcher, Sharing {
   /** The instances that are not used here any more, though they may run: their slots are not free. */
   readonly #letGo = new Set<string>();
   /** Of the instances that are being paused, or may be about to end, whether somebody uses each again. */
-  readonly #unused = new Map<string, { again: boolean }>();
+  readonly #unused = new Map<string, { again: boolean; readonly isPausing: boolean }>();
   /** Where instances of other nodes run, as their homes have said: Swarm itself knows it a tenth of a second later. */
   readonly #heard = new Map<string, { readonly nodeId: string; readonly origin: string }>();
   /** The paused instances whose home did not answer when it was last asked to resume them. */
@@ -174,7 +174,7 @@ export class SwarmLauncher implements Launcher, Sharing {
   }
 
   async mayEnd(id: string, idleMs: number): Promise<void> {
-    await this.#whileUnused(id, () => this.#askToYield(id, "ended", idleMs));
+    await this.#whileUnused(id, false, () => this.#askToYield(id, "ended", idleMs));
   }
 
   runsOn(id: string): void {
@@ -185,7 +185,7 @@ export class SwarmLauncher implements Launcher, Sharing {
   async pause(id: string, idleMs: number): Promise<void> {
     const { containers, homes } = this.#parts;
     if (!homes.isHere(id)) throw new NotNow("no cless runs on the node of the container");
-    await this.#whileUnused(id, async (use) => {
+    await this.#whileUnused(id, true, async (use) => {
       await this.#askToYield(id, "paused", idleMs);
       if (use.again) return;
       try {
@@ -212,7 +212,8 @@ export class SwarmLauncher implements Launcher, Sharing {
   async resumeFor(id: string, from: string): Promise<void> {
     const use = this.#unused.get(id);
     if (use !== undefined) use.again = true;
-    else await this.#parts.containers.resume(id);
+    // One that is being paused is resumed by who pauses it; one that may be about to end may be asleep.
+    if (use?.isPausing !== true) await this.#parts.containers.resume(id);
     this.#tell({ resumed: id }, from);
   }
 
@@ -579,8 +580,12 @@ export class SwarmLauncher implements Launcher, Sharing {
   }
 
   /** Does something with an instance that nobody uses. @throws {NotNow} When another cless uses it meanwhile. */
-  async #whileUnused(id: string, work: (use: { readonly again: boolean }) => Promise<void>): Promise<void> {
-    const use = { again: false };
+  async #whileUnused(
+    id: string,
+    isPausing: boolean,
+    work: (use: { readonly again: boolean }) => Promise<void>,
+  ): Promise<void> {
+    const use = { again: false, isPausing };
     this.#unused.set(id, use);
     try {
       await work(use);

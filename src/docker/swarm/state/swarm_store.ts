@@ -228,12 +228,12 @@ export class SwarmStore extends LocalRecords implements Store {
   }
 
   addSecret(secret: SecretRecord): Promise<void> {
-    return this.#looks.run("secrets", async () => {
+    return this.#looks.run("/secrets", async () => {
       const { name, sealed, version } = secret;
       if (version === this.replica.nextSecretVersion(name)) {
         const labels = secretLabels(this.#configs.owner, secret);
         if (await this.#configs.create("secret", versionName(secret), labels, sealed)) {
-          return await this.#keep("secrets", () => this.replica.addSecret(secret));
+          return await this.#keep("/secrets", () => this.replica.addSecret(secret));
         }
         await this.#followSecrets();
       }
@@ -242,7 +242,7 @@ export class SwarmStore extends LocalRecords implements Store {
   }
 
   deleteSecret(name: string): Promise<boolean> {
-    return this.#looks.run("secrets", async () => {
+    return this.#looks.run("/secrets", async () => {
       for (;;) {
         const secrets = await this.#followSecrets();
         const own = secrets.filter((secret) => secret.name === name && secret.sealed !== undefined);
@@ -251,7 +251,7 @@ export class SwarmStore extends LocalRecords implements Store {
         const deleted = { name, version: this.replica.nextSecretVersion(name), createdAt: 0, sealed: undefined };
         const labels = secretLabels(this.#configs.owner, deleted);
         if (!await this.#configs.create("secret", versionName(deleted), labels)) continue;
-        await this.#attempt("secrets", () => this.#followSecrets());
+        await this.#attempt("/secrets", () => this.#followSecrets());
         for (const secret of own) await this.#removeQuietly("secret", versionName(secret));
         return true;
       }
@@ -259,26 +259,26 @@ export class SwarmStore extends LocalRecords implements Store {
   }
 
   addToken(token: TokenRecord): Promise<boolean> {
-    return this.#looks.run("tokens", async () => {
+    return this.#looks.run("/tokens", async () => {
       const isNew = await this.#configs.create("token", token.name, tokenLabels(this.#configs.owner, token));
-      if (isNew) await this.#keep("tokens", () => this.replica.addToken(token));
+      if (isNew) await this.#keep("/tokens", () => this.replica.addToken(token));
       return isNew;
     });
   }
 
   deleteToken(name: string): Promise<boolean> {
-    return this.#looks.run("tokens", async () => {
+    return this.#looks.run("/tokens", async () => {
       const config = await this.#configs.find("token", name);
       if (config !== undefined) await this.#configs.remove(config);
-      await this.#keep("tokens", () => this.replica.deleteToken(name));
+      await this.#keep("/tokens", () => this.replica.deleteToken(name));
       return config !== undefined;
     });
   }
 
   /** Compares everything with the Swarm, as after a gap in the events. @throws {StoreUnavailable} */
   async compare(): Promise<void> {
-    await this.#looks.run("secrets", () => this.#followSecrets());
-    await this.#looks.run("tokens", () => this.#followTokens());
+    await this.#looks.run("/secrets", () => this.#followSecrets());
+    await this.#looks.run("/tokens", () => this.#followTokens());
     const listed = await this.#configs.list("service");
     const newer = listed.filter((config) => this.#isNewer(config));
     const revisions = this.#listener === undefined && newer.length > MANY
@@ -328,13 +328,17 @@ export class SwarmStore extends LocalRecords implements Store {
   #heard(configName: string): void {
     const { owner } = this.#configs;
     const kind = kindOfName(owner, configName);
-    if (kind === "secret" || kind === "token") return this.#lookSoon(`${kind}s`);
+    if (kind === "secret" || kind === "token") return this.#lookSoon(`/${kind}s`);
     if (kind !== "service") return;
     const known = this.#seen.get(configName);
     if (known !== undefined) return this.#lookSoon(known.service);
     this.#configs.at(configName).then(
       (config) => config && this.#lookSoon(nameOf(config)),
-      (error) => log.warning("cannot read a change from the Swarm", { config: configName, reason: messageOf(error) }),
+      async (error) => {
+        log.warning("cannot read a change from the Swarm", { config: configName, reason: messageOf(error) });
+        await delay(this.#clock, RETRY_MS, this.#stopping.signal);
+        if (!this.#stopping.signal.aborted) this.#heard(configName);
+      },
     );
   }
 
@@ -342,7 +346,7 @@ export class SwarmStore extends LocalRecords implements Store {
   #lookSoon(what: string): void {
     if (this.#due.has(what)) return;
     this.#due.add(what);
-    if (what === "secrets" || what === "tokens") this.#lookAt(what);
+    if (what === "/secrets" || what === "/tokens") this.#lookAt(what);
     else this.#look(what);
   }
 
@@ -357,10 +361,10 @@ export class SwarmStore extends LocalRecords implements Store {
   }
 
   /** Compares the secrets or the tokens; if that fails, again later. */
-  #lookAt(what: "secrets" | "tokens"): Promise<void> {
+  #lookAt(what: "/secrets" | "/tokens"): Promise<void> {
     const follow = async () => {
       this.#due.delete(what);
-      await (what === "secrets" ? this.#followSecrets() : this.#followTokens());
+      await (what === "/secrets" ? this.#followSecrets() : this.#followTokens());
     };
     return this.#attempt(what, () => this.#looks.run(what, follow));
   }
@@ -469,7 +473,7 @@ export class SwarmStore extends LocalRecords implements Store {
   async #needSecrets(revisions: readonly RevisionRecord[]): Promise<void> {
     const needed = revisions.flatMap(({ secretVersions }) => Object.entries(secretVersions));
     if (needed.every(([name, version]) => this.replica.secret(name, version) !== undefined)) return;
-    await this.#looks.run("secrets", () => this.#followSecrets());
+    await this.#looks.run("/secrets", () => this.#followSecrets());
   }
 
   async #followSecrets(): Promise<SharedSecret[]> {
@@ -585,7 +589,7 @@ export class SwarmStore extends LocalRecords implements Store {
   }
 
   /** Makes in the replica what was made in the Swarm. If that fails, it is behind, but the change is made. */
-  async #keep(what: "secrets" | "tokens", change: () => Promise<unknown>): Promise<void> {
+  async #keep(what: "/secrets" | "/tokens", change: () => Promise<unknown>): Promise<void> {
     await this.#attempt(what, change);
   }
 }

@@ -543,3 +543,11 @@ swarmTest("no timer runs while nothing changes and the Swarm answers", async (wo
   a.store[Symbol.dispose]();
   assertEquals(world.clock.timers, 0);
 });
+
+swarmTest("services named after the other shared records are followed like all others", async (world) => {
+  const [a, b] = [await world.open("a"), await world.open("b")];
+  for (const name of ["tokens", "secrets"]) {
+    await a.store.change(creationOf(name));
+    await untilThere(b.replica, name, 1);
+  }
+});

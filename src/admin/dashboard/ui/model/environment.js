@@ -7,7 +7,7 @@
 /**
  * The variables of a template, by name.
  *
- * @param {{ env?: Record<string, string>, secretEnv?: Record<string, string> }} template
+ * @param {{ env?: Record<string, string> | undefined, secretEnv?: Record<string, string> | undefined }} template
  * @returns {Variable[]}
  */
 export function variablesOf({ env = {}, secretEnv = {} }) {
