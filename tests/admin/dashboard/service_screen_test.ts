@@ -218,14 +218,14 @@ dashboardTest("edits of variables stay when somebody else deploys meanwhile, whi
   await page.getByText("deployed meanwhile").waitFor({ state: "detached" });
 });
 
-dashboardTest("why a service fails is told first, with what its app wrote last", {
+dashboardTest("why a service fails is told first, with the line of its app that says why", {
   prepare: (dataDir) => paintScenery(dataDir, { now: Date.now() }),
 }, async (rig) => {
   const { page, program } = rig;
   assertEquals((await program.get("invoices")).status, 504);
   await rig.open();
   const attention = page.getByRole("region", { name: "Needs attention" });
-  await attention.getByRole("link", { name: "preview-142" }).getByText("/app/main.go:18 +0x1d4").waitFor();
+  await attention.getByRole("link", { name: "preview-142" }).getByText("panic: no DATABASE_URL").waitFor();
   await attention.getByRole("link", { name: "invoices" }).click();
   await page.getByRole("region", { name: "Failure" }).getByText("nothing listens on port 9").waitFor();
   await page.evaluate(() => location.hash = "#/services/preview-142/history");
