@@ -30,10 +30,9 @@ export interface PeerApiOptions {
  */
 export function peerApi({ identity, handlers, streams, clock }: PeerApiOptions): Handler {
   const attempts = new Attempts(clock);
-  const secret = hashOf(identity.secret);
   return async (request, { remoteAddr }) => {
     try {
-      await checkSecret(request.headers, await secret, remoteAddr.hostname, attempts);
+      await checkSecret(request.headers, identity.secret, remoteAddr.hostname, attempts);
       const message = messageIn(request);
       if (Object.hasOwn(handlers, message)) {
         const handler = handlers[message as keyof Handlers] as (body: unknown, signal: AbortSignal) => Promise<unknown>;
@@ -58,10 +57,10 @@ export function peerApi({ identity, handlers, streams, clock }: PeerApiOptions):
 }
 
 /** @throws {ClessError} `unauthorized` or `too_many_attempts`, if the request does not have the secret. */
-async function checkSecret(headers: Headers, secret: Uint8Array, from: string, attempts: Attempts): Promise<void> {
+async function checkSecret(headers: Headers, secret: string, from: string, attempts: Attempts): Promise<void> {
   const shown = /^Bearer (\S+)$/.exec(headers.get("authorization") ?? "")?.[1];
   // As for tokens, the right secret is accepted whatever others at the address have tried.
-  if (shown !== undefined && isSameHash(await hashOf(shown), secret)) return;
+  if (shown !== undefined && isSameHash(await hashOf(shown), await hashOf(secret))) return;
   const retryAfterS = attempts.secondsLeft(from);
   if (retryAfterS !== undefined) {
     throw new ClessError("too_many_attempts", "Too many wrong secrets came from this address", { retryAfterS });
