@@ -3,7 +3,7 @@ import { Tokens } from "../../../../src/control/access/tokens.ts";
 import { Conflict, NotFound } from "../../../../src/control/deploy_error.ts";
 import { Secrets } from "../../../../src/control/secrets/secrets.ts";
 import { DomainTakenError, StaleError } from "../../../../src/control/store.ts";
-import type { ForeignChange } from "../../../../src/docker/swarm/state/swarm_store.ts";
+import type { ForeignChange } from "../../../../src/docker/swarm/state/follower.ts";
 import { LATEST } from "../../../../src/model/traffic.ts";
 import { AT_ONCE, input, newScene, type Scene, type SceneOptions, WAITING } from "../../../deploy/deployer_kit.ts";
 import { settle } from "../../../support/fake_clock.ts";
