@@ -285,7 +285,7 @@ export function makeParts(
   });
   events.onTick(() => waits.tell());
   const statistics = new Statistics(catalog, fleet, activator);
-  const control = new InstanceControl(router, services, drainTimeoutMs, swarmEngine?.launcher);
+  const control = new InstanceControl(router, services, drainTimeoutMs, swarmEngine?.launcher.sharing);
   const tokens = new Tokens(store, dataDir.token);
   const sharedToken = swarm && new SharedToken({ ...swarm, nodeId: swarm.info.nodeId, dataDir, tokens });
   const exec = new ExecSessions({ router, fleet, engine: engine.launcher, events, clock });

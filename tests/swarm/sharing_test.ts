@@ -97,7 +97,7 @@ Deno.test({ name: "several cless share the instances of real nodes", ignore: noN
       assertEquals(await services(), id);
     });
     await t.step("a request to the other cless resumes it", async () => {
-      const other = one!.engine.launcher.isOurs(id) ? two! : one!;
+      const other = one!.engine.launcher.sharing.isOurs(id) ? two! : one!;
       assertEquals(await other.serve(), id);
       assertEquals([one!.states, two!.states], [{ [id]: "ready" }, { [id]: "ready" }]);
     });
@@ -106,7 +106,7 @@ Deno.test({ name: "several cless share the instances of real nodes", ignore: noN
       assertEquals(await two!.serve(), id);
     });
     await t.step("an app that ends by itself has ended for all", async () => {
-      const home = one!.engine.launcher.isOurs(id) ? one! : two!;
+      const home = one!.engine.launcher.sharing.isOurs(id) ? one! : two!;
       const node = nodes.node(home.number);
       await node.docker("kill", await node.docker("ps", "--quiet"));
       await until(async () => Object.keys({ ...one!.states, ...two!.states }).length === 0 && await services() === "");

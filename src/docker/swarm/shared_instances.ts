@@ -8,7 +8,7 @@ import type { PeerAnswer, PeerMessage } from "./peers.ts";
 
 /** What this cless does with the instances that it shares. */
 interface SharingLauncher {
-  resumeFor(id: string, from: string): Promise<void>;
+  readonly sharing: { resumeFor(id: string, from: string): Promise<void> };
   processorTime(id: string): Promise<number | undefined>;
   hasImage(imageId: string): Promise<boolean>;
   startedElsewhere(id: string, nodeId: string, origin: string): void;
@@ -104,7 +104,7 @@ export class SharedInstances {
     if (instance === undefined || (instance.state !== "ready" && !isAsleep(instance.state))) {
       return { ok: false, reason: "its home is ending it" };
     }
-    await this.#launcher.resumeFor(id, from);
+    await this.#launcher.sharing.resumeFor(id, from);
     this.#fleet.apply({ id, what: "resumed" });
     return { ok: true };
   }

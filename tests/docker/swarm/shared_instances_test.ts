@@ -26,9 +26,11 @@ class Rig {
         apply: (event) => void events.push(event),
       },
       {
-        resumeFor: (id, from) => {
-          done.push(`resume ${id} for ${from}`);
-          return this.refusal === undefined ? Promise.resolve() : Promise.reject(this.refusal);
+        sharing: {
+          resumeFor: (id, from) => {
+            done.push(`resume ${id} for ${from}`);
+            return this.refusal === undefined ? Promise.resolve() : Promise.reject(this.refusal);
+          },
         },
         processorTime: (id) => Promise.resolve(id === "one" ? 5 : undefined),
         hasImage: (imageId) => Promise.resolve(imageId === "here"),
@@ -76,7 +78,7 @@ Deno.test("an instance that starts is not yielded, since it is about to be used"
   const shared = new SharedInstances(
     { get: () => starting, poolOf: () => undefined, instances: () => [], apply() {} },
     {
-      resumeFor: () => Promise.resolve(),
+      sharing: { resumeFor: () => Promise.resolve() },
       processorTime: () => Promise.resolve(undefined),
       hasImage: () => Promise.resolve(false),
       startedElsewhere() {},

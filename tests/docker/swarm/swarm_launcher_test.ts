@@ -38,7 +38,7 @@ clusterTest("an instance of another node is reached at that node", 2, async (clu
   cluster.swarm.setNode("node1", { availability: "drain" });
   const { origin } = await cluster.clock.until(one!.engine.launcher.launch({ id: FIRST, revision: SHARED }));
   assert(origin.startsWith("http://10.0.0.2:"), origin);
-  assertEquals([one!.engine.launcher.isOurs(FIRST), two!.engine.launcher.isOurs(FIRST)], [false, true]);
+  assertEquals([one!.engine.launcher.sharing.isOurs(FIRST), two!.engine.launcher.sharing.isOurs(FIRST)], [false, true]);
 });
 
 clusterTest("of two that start an instance at once, one makes the service, and both use it", 2, async (cluster) => {
@@ -169,7 +169,7 @@ clusterTest("two services with one volume never run at the same time", 2, async 
   await cluster.clock.advance(1000);
   const [{ name } = { name: "" }, ...others] = cluster.swarm.tasks;
   assertEquals(others, []);
-  const home = cluster.all.find(({ engine }) => engine.launcher.isOurs(name))!;
+  const home = cluster.all.find(({ engine }) => engine.launcher.sharing.isOurs(name))!;
   await cluster.clock.until(home.engine.launcher.stop(name));
   await cluster.clock.until(Promise.all(launches));
   assertEquals(cluster.swarm.tasks.map((task) => task.name === name), [false]);
@@ -195,7 +195,7 @@ clusterTest("idle times count from the last request of any cless", 2, async (clu
   await cluster.clock.advance(100);
   for (let n = 0; n < 20; n++) {
     await cluster.clock.advance(5000);
-    const other = one!.engine.launcher.isOurs(FIRST) ? two! : one!;
+    const other = one!.engine.launcher.sharing.isOurs(FIRST) ? two! : one!;
     assertEquals(await other.serve(), FIRST);
   }
   assertEquals(cluster.all.flatMap(({ node }) => node.calls), []);
@@ -207,7 +207,7 @@ clusterTest("a request to another cless resumes a paused instance by its home", 
   const [one, two] = cluster.all;
   await one!.serve();
   await cluster.clock.advance(10_200);
-  const other = one!.engine.launcher.isOurs(FIRST) ? two! : one!;
+  const other = one!.engine.launcher.sharing.isOurs(FIRST) ? two! : one!;
   const home = other === one ? two! : one!;
   cluster.takeSaid();
   assertEquals(await other.serve(), FIRST);
@@ -220,7 +220,7 @@ clusterTest("a request that its home gets resumes an instance for all", 2, async
   const [one, two] = cluster.all;
   await one!.serve();
   await cluster.clock.advance(10_200);
-  const home = one!.engine.launcher.isOurs(FIRST) ? one! : two!;
+  const home = one!.engine.launcher.sharing.isOurs(FIRST) ? one! : two!;
   await home.serve();
   assertEquals([one!.states, two!.states], [{ [FIRST]: "ready" }, { [FIRST]: "ready" }]);
 });
@@ -229,7 +229,7 @@ clusterTest("a request that comes while an instance is being paused gets it runn
   const [one, two] = cluster.all;
   await one!.serve();
   await cluster.clock.advance(100);
-  const other = one!.engine.launcher.isOurs(FIRST) ? two! : one!;
+  const other = one!.engine.launcher.sharing.isOurs(FIRST) ? two! : one!;
   const home = other === one ? two! : one!;
   const frozen = Promise.withResolvers<void>();
   home.node.before = (call) => call.startsWith("pause") ? frozen.promise : undefined;
@@ -248,7 +248,7 @@ clusterTest("nothing is paused or ended while a cless that lives does not answer
   const [one, two] = cluster.all;
   await one!.serve();
   await cluster.clock.advance(100);
-  const home = one!.engine.launcher.isOurs(FIRST) ? one! : two!;
+  const home = one!.engine.launcher.sharing.isOurs(FIRST) ? one! : two!;
   const other = home === one ? two! : one!;
   cluster.cut.add(other.nodeId);
   await assertRejects(() => home.engine.launcher.pause(FIRST, 0), NotNow);
@@ -278,7 +278,7 @@ clusterTest("an instance of a node without a cless is ended by the first one tha
   await cluster.clock.advance(100);
   assertEquals(two!.states, { [FIRST]: "ready" });
   cluster.dead.add("node3");
-  assertEquals([one, two].map((cless) => cless!.engine.launcher.isOurs(FIRST)), [true, false]);
+  assertEquals([one, two].map((cless) => cless!.engine.launcher.sharing.isOurs(FIRST)), [true, false]);
   for (const { pool } of [one!, two!]) pool.look();
   await cluster.clock.advance(61_000);
   assertEquals([one!.states, two!.states, cluster.swarm.tasks], [{}, {}, []]);
@@ -288,7 +288,7 @@ clusterTest("who retires its pool only lets go of what others decide about", 2, 
   const [one, two] = cluster.all;
   await one!.serve();
   await cluster.clock.advance(100);
-  const home = one!.engine.launcher.isOurs(FIRST) ? one! : two!;
+  const home = one!.engine.launcher.sharing.isOurs(FIRST) ? one! : two!;
   const other = home === one ? two! : one!;
   await cluster.clock.until(other.pool.retire(1000));
   assertEquals([other.states, home.states, cluster.swarm.tasks.length], [{}, { [FIRST]: "ready" }, 1]);
@@ -301,7 +301,7 @@ clusterTest("a home that ends an instance waits for the requests of the others",
   const [one, two] = cluster.all;
   await one!.serve();
   await cluster.clock.advance(100);
-  const home = one!.engine.launcher.isOurs(FIRST) ? one! : two!;
+  const home = one!.engine.launcher.sharing.isOurs(FIRST) ? one! : two!;
   const other = home === one ? two! : one!;
   const lease = other.pool.claim()!;
   const retired = home.pool.retire(30_000);
@@ -318,7 +318,7 @@ clusterTest("an app that ends by itself has ended for all, and its service is re
   const [one, two] = cluster.all;
   await one!.serve();
   await cluster.clock.advance(100);
-  const home = one!.engine.launcher.isOurs(FIRST) ? one! : two!;
+  const home = one!.engine.launcher.sharing.isOurs(FIRST) ? one! : two!;
   home.node.end(FIRST, 3);
   await cluster.clock.advance(1000);
   assertEquals([one!.states, two!.states, cluster.swarm.tasks], [{}, {}, []]);
@@ -380,7 +380,7 @@ clusterTest("a container that its home is ending cannot be resumed any more", 2,
   const [one, two] = cluster.all;
   await one!.serve();
   await cluster.clock.advance(100);
-  const home = one!.engine.launcher.isOurs(FIRST) ? one! : two!;
+  const home = one!.engine.launcher.sharing.isOurs(FIRST) ? one! : two!;
   const other = home === one ? two! : one!;
   home.node.before = (call) => call.startsWith("stop") ? new Promise(() => {}) : undefined;
   home.pool.retire(1000);
@@ -392,9 +392,9 @@ clusterTest("an operator's sleep ends the instances of all cless, whichever deci
   const [one, two] = cluster.all;
   await one!.serve();
   await cluster.clock.advance(100);
-  const home = one!.engine.launcher.isOurs(FIRST) ? one! : two!;
+  const home = one!.engine.launcher.sharing.isOurs(FIRST) ? one! : two!;
   const other = home === one ? two! : one!;
-  const slept = Promise.all([other.sleepHere("app"), other.engine.launcher.sleepElsewhere("app")]);
+  const slept = Promise.all([other.sleepHere("app"), other.engine.launcher.sharing.sleepElsewhere("app")]);
   assertEquals(await cluster.clock.until(slept), [true, true]);
   await settle();
   assertEquals([one!.states, two!.states, cluster.swarm.tasks], [{}, {}, []]);
@@ -406,7 +406,7 @@ clusterTest("a new revision gets the volume of the old one, whichever cless deci
   for (const cless of cluster.all) cless.usePool(revision);
   assertEquals(await two!.serve(), FIRST);
   await cluster.clock.advance(100);
-  assertEquals([one!.engine.launcher.isOurs(FIRST), two!.engine.launcher.isOurs(FIRST)], [false, true]);
+  assertEquals([one!.engine.launcher.sharing.isOurs(FIRST), two!.engine.launcher.sharing.isOurs(FIRST)], [false, true]);
   await cluster.clock.until(one!.pool.suspend(1000)); // as a deploy does
   const next = { ...revision, name: "app-00002" };
   await cluster.clock.until(one!.engine.launcher.launch({ id: "cless-app-00002-s0", revision: next }));
@@ -434,7 +434,7 @@ clusterTest(
     const [one, two] = cluster.all;
     await one!.serve();
     await cluster.clock.advance(10_200);
-    const home = one!.engine.launcher.isOurs(FIRST) ? one! : two!;
+    const home = one!.engine.launcher.sharing.isOurs(FIRST) ? one! : two!;
     const other = home === one ? two! : one!;
     assertEquals(other.states, { [FIRST]: "paused" });
     cluster.cut.add(home.nodeId);

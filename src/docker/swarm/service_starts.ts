@@ -1,0 +1,319 @@
+import { delay } from "../../base/async.ts";
+import type { Clock } from "../../base/clock.ts";
+import { messageOf } from "../../base/errors.ts";
+import { logger } from "../../base/log.ts";
+import type { Revision } from "../../model/revision.ts";
+import { ContainerGone } from "../../pool/launcher.ts";
+import { LABEL } from "../container_spec.ts";
+import { EngineError, kindOf, kindOfMessage } from "../engine_error.ts";
+import type { Sequence } from "../network/addresses.ts";
+import type { OwnContainers } from "../own_containers.ts";
+import type { Homes } from "./homes.ts";
+import type { InstanceSharing } from "./instance_sharing.ts";
+import { isHeard, mayRunUnheard } from "./lost_nodes.ts";
+import type { Origins } from "./origins.ts";
+import type { Peers } from "./peers.ts";
+import { placementOf, takesTasks } from "./placement.ts";
+import { serviceBody, volumesIn } from "./service_spec.ts";
+import type { LeavingTask, SwarmApi, SwarmTask } from "./swarm_api.ts";
+import { hasEnded, isOver } from "./swarm_json.ts";
+import type { TaskEngine } from "./task_engine.ts";
+import type { VolumeNodes } from "./volume_nodes.ts";
+
+const log = logger("launcher");
+/** Swarm tells nobody when a task changes, so it is asked at this interval. */
+const LOOK_MS = 50;
+/** A start that Swarm does not end in any way is given up after its own time limit and this. */
+const MORE_TIME_MS = 1000;
+/** Whether Swarm still hears from the node of a task that does not run yet is asked at this interval. */
+const NODE_LOOK_MS = 1000;
+/** Once Swarm has heard from the nodes that it waited for, it gets this long to see that one of them will do. */
+const NO_NODE_MS = 1000;
+/** So often a start makes room for itself where an instance of the same name has ended, or takes another port. */
+const MAX_TRIES = 5;
+
+/** What {@linkcode ServiceStarts} are made of. */
+export interface ServiceStartsParts {
+  readonly swarm: SwarmApi;
+  /** The containers of this node. */
+  readonly containers: Pick<OwnContainers, "resume">;
+  readonly engine: Pick<TaskEngine, "has" | "image" | "origin">;
+  readonly homes: Homes;
+  readonly origins: Origins;
+  readonly peers: Peers;
+  readonly sharing: Pick<InstanceSharing, "sleepElsewhere">;
+  readonly volumes: VolumeNodes;
+  /** The ports of nodes that instances get: those that each node's {@linkcode PortGuard} keeps closed to others. */
+  readonly ports: Sequence;
+  readonly owner: string;
+  readonly clock: Clock;
+  /** The limits of containers that name none: nothing is reserved for these. */
+  readonly defaults: Pick<Revision, "memoryBytes" | "cpus">;
+}
+
+/** Starts instances as services of Swarm, each of one task that Swarm never replaces. */
+export class ServiceStarts {
+  readonly #parts: ServiceStartsParts;
+  /** For each instance that is being started here, a function that its start event calls. */
+  readonly #starting = new Map<string, () => void>();
+  readonly #running = new Set<Promise<unknown>>();
+  /** Until when an instance that was created here may be removed from here because its start failed, clock ms. */
+  readonly #made = new Map<string, number>();
+
+  constructor(parts: ServiceStartsParts) {
+    this.#parts = parts;
+  }
+
+  /** Starts an instance, or joins it if another cless has. Resolves with its origin once it runs. */
+  async start(id: string, revision: Revision): Promise<string> {
+    const starting = this.#start(id, revision).finally(() => this.#running.delete(starting));
+    this.#running.add(starting);
+    try {
+      return await starting;
+    } finally {
+      this.#starting.delete(id);
+    }
+  }
+
+  /** Notes that an instance has started, here or on another node. */
+  started(id: string): void {
+    this.#starting.get(id)?.();
+  }
+
+  /** Whether {@linkcode start} is still running for an instance. */
+  isStarting(id: string): boolean {
+    return this.#starting.has(id);
+  }
+
+  /** Resolves when no request to create an instance is running. */
+  async settled(): Promise<void> {
+    while (this.#running.size > 0) await Promise.allSettled(this.#running);
+  }
+
+  /** Whether an instance has been created here so lately that its start may be what has failed. */
+  hasJustMade(id: string): boolean {
+    return (this.#made.get(id) ?? -Infinity) >= this.#parts.clock.now();
+  }
+
+  /** Forgets an instance that is gone. */
+  forget(id: string): void {
+    this.#made.delete(id);
+  }
+
+  /** Creates a service, or joins the one of the same name, and waits until its task runs. Resolves with its origin. */
+  async #start(id: string, revision: Revision): Promise<string> {
+    const { clock } = this.#parts;
+    const started = Promise.withResolvers<void>();
+    this.#starting.set(id, started.resolve);
+    const deadline = clock.now() + revision.startTimeoutMs + MORE_TIME_MS;
+    let bound = await this.#boundTo(revision, revision.imageDigest === undefined);
+    for (let tries = 1;; tries++) {
+      const isMade = await this.#create(id, revision, bound, deadline);
+      try {
+        return await this.#untilRunning(id, started.promise, deadline);
+      } catch (error) {
+        if (isMade) await this.#parts.swarm.removeService(id).catch(() => {});
+        const isElsewhere = error instanceof NodeLost || (error instanceof ContainerGone && !isMade);
+        if (isElsewhere && tries < MAX_TRIES) continue; // it ended as it was joined, or before it ran
+        if (kindOf(error) === "address_taken" && tries < MAX_TRIES) continue; // with another port
+        const isMissing = kindOf(error) === "no_such_image" && bound === undefined;
+        if (!isMissing || tries >= MAX_TRIES) throw error;
+        log.warning("a node cannot pull an image; starting where it is", { instance: id, reason: messageOf(error) });
+        bound = await this.#boundTo(revision, true);
+      }
+    }
+  }
+
+  /** Creates a service. Resolves with false if there is one already that runs or is about to. */
+  async #create(id: string, revision: Revision, bound: string | undefined, deadline: number): Promise<boolean> {
+    const { clock, defaults, owner, swarm } = this.#parts;
+    const { cpus, imageDigest, imageId, memoryBytes, placement = {}, volumes } = revision;
+    const body = serviceBody(revision, {
+      nodePort: this.#nextPort(),
+      name: id,
+      owner,
+      image: bound === undefined ? imageDigest ?? imageId : imageId,
+      placement: placementOf(placement, bound),
+      reserved: {
+        memoryBytes: memoryBytes === defaults.memoryBytes ? undefined : memoryBytes,
+        ...(cpus === undefined || cpus === defaults.cpus ? {} : { cpus }),
+      },
+    });
+    const sources = volumes.map(({ source }) => source);
+    for (;;) {
+      await this.#untilFree(id, revision.service, sources, deadline);
+      try {
+        this.#parts.origins.forget(id); // of an earlier instance of this name
+        const serviceId = await swarm.createService(body);
+        this.#made.set(id, clock.now() + 2 * revision.startTimeoutMs);
+        if (await this.#isFirst(id, sources)) return true;
+        await swarm.removeService(serviceId); // another one with the volumes was created at the same time
+      } catch (error) {
+        if (kindOf(error) !== "conflict") throw error;
+        if (await this.#join(id)) return false;
+      }
+      if (clock.now() >= deadline) throw new Error(`an instance named ${id} does not end`);
+      await delay(clock, LOOK_MS);
+    }
+  }
+
+  /** Whether the service of this name can be used, now or soon. Removes one that has ended. */
+  async #join(id: string): Promise<boolean> {
+    const { homes, owner, peers, swarm } = this.#parts;
+    const [task] = await swarm.tasks({ service: id });
+    if (task === undefined) return false;
+    if (task.labels[LABEL.owner] !== owner) {
+      throw new EngineError("refused", `the name ${id} is taken by a service of Swarm that is not of this cless`);
+    }
+    const isReached = task.nodeId === undefined || await isHeard(task.nodeId, swarm);
+    if (mayRunUnheard(task, isReached)) {
+      throw new EngineError(
+        "away",
+        `Swarm does not hear from the node ${task.nodeId}, and the instance has a volume there`,
+      );
+    }
+    if (hasEnded(task) || !isReached) {
+      await swarm.removeService(task.serviceId);
+      return false;
+    }
+    if (task.nodeId === undefined || task.state !== "running") return true;
+    homes.found(id, task.nodeId);
+    if (homes.isHere(id)) await this.#parts.containers.resume(id).catch(() => {}); // it may be paused
+    else if (peers.live.includes(task.nodeId)) {
+      const { ok } = await peers.ask(task.nodeId, { resume: id, from: homes.self });
+      if (!ok) return false; // its home is ending it
+    }
+    return true;
+  }
+
+  /** Resolves with an instance's origin once it runs. @throws {EngineError | ContainerGone} Why it never will. */
+  async #untilRunning(id: string, started: Promise<void>, deadline: number): Promise<string> {
+    const { clock, engine, homes, origins, swarm } = this.#parts;
+    const here = new AbortController(); // aborted once somebody has said that it runs
+    started.then(() => here.abort());
+    let lookMs = clock.now() + NODE_LOOK_MS;
+    let noNodeMs = 0; // at once
+    while (clock.now() < deadline) {
+      await delay(clock, LOOK_MS, here.signal);
+      if (here.signal.aborted) {
+        const origin = origins.saidOf(id) ?? (engine.has(id) ? await engine.origin(id) : undefined);
+        if (origin !== undefined) return origin;
+        await delay(clock, LOOK_MS);
+      }
+      const [task] = await swarm.tasks({ service: id });
+      if (task === undefined) throw new ContainerGone("somebody removed the service");
+      if (hasEnded(task)) throw endOf(task);
+      if (task.nodeId === undefined && task.error !== undefined) {
+        const reason = `Swarm finds no node for it: ${task.error}`;
+        if (/port already in use/.test(task.error)) throw new EngineError("address_taken", reason);
+        if ((await swarm.nodes()).some(({ isAwaited }) => isAwaited)) noNodeMs = Infinity;
+        else if (noNodeMs === Infinity) noNodeMs = clock.now() + NO_NODE_MS;
+        if (clock.now() >= noNodeMs) throw new EngineError("refused", reason);
+        continue;
+      }
+      if (task.state !== "running") {
+        if (task.nodeId === undefined || clock.now() < lookMs) continue;
+        if (!await isHeard(task.nodeId, swarm)) throw new NodeLost(`Swarm does not hear from the node ${task.nodeId}`);
+        lookMs = clock.now() + NODE_LOOK_MS;
+        continue;
+      }
+      homes.found(id, task.nodeId!);
+      if (!origins.knows(task.nodeId!)) origins.know(await swarm.nodes());
+      const origin = origins.of(task);
+      if (origin !== undefined) return origin;
+    }
+    throw new EngineError("refused", "Swarm did not start the container in time");
+  }
+
+  /**
+   * A port for another instance. Swarm knows which ones its tasks use, on whichever node they are placed, so that none is
+   * noted here. But the same one comes again only after all others: a request to an instance that has ended must not
+   * reach another one.
+   */
+  #nextPort(): number {
+    const { ports } = this.#parts;
+    const port = ports.take();
+    ports.free(port);
+    return port;
+  }
+
+  /**
+   * The node to which a revision is bound by its volumes, or by its image if only some nodes have that. Of the nodes that
+   * will do, this one is taken before others.
+   *
+   * @throws {EngineError} If no node has the image.
+   */
+  async #boundTo(revision: Revision, byImage: boolean): Promise<string | undefined> {
+    const { homes, swarm, volumes } = this.#parts;
+    if (!byImage && revision.volumes.length === 0) return undefined;
+    const { image, imageId, placement = {} } = revision;
+    const ids = (await swarm.nodes()).filter((node) => takesTasks(placement, node)).map(({ id }) => id);
+    const nodes = ids.includes(homes.self) ? [homes.self, ...ids.filter((id) => id !== homes.self)] : ids;
+    const having = byImage ? await this.#nodesWithImage(imageId, nodes) : nodes;
+    if (having.length === 0 && nodes.length > 0) {
+      const what = `the image ${image} is on no node of the Swarm, and in no registry`;
+      throw new EngineError("refused", `${what}: push it to one, or send it with cless image send`);
+    }
+    const [best] = having; // none if Swarm will say why no node takes it
+    const bound = await volumes.nodeOf(revision, best ?? homes.self);
+    return bound ?? (having.length < nodes.length ? best : undefined);
+  }
+
+  /** Those of some nodes that have an image; if none is known to, those of which nobody knows: no cless answers there. */
+  async #nodesWithImage(imageId: string, nodes: readonly string[]): Promise<string[]> {
+    const { engine, homes, peers } = this.#parts;
+    const has = await Promise.all(nodes.map(async (node) => {
+      if (node === homes.self) return await engine.image(imageId).then(() => true, () => false);
+      if (!peers.live.includes(node)) return undefined;
+      return await peers.ask(node, { hasImage: imageId }).then(({ ok }) => ok, () => undefined);
+    }));
+    const isKnown = has.includes(true);
+    return nodes.filter((_, index) => isKnown ? has[index] === true : has[index] === undefined);
+  }
+
+  /**
+   * Waits until no other instance has one of these volumes. If one has, it is of another revision of the service, and a
+   * deploy has ended it here already: the others are asked to do so too.
+   */
+  async #untilFree(id: string, service: string, sources: readonly string[], deadline: number): Promise<void> {
+    const { clock } = this.#parts;
+    for (let asked = false; !await this.#isFirst(id, sources); asked = true) {
+      if (!asked) this.#parts.sharing.sleepElsewhere(service);
+      if (clock.now() >= deadline) throw new Error(`another instance does not let go of a volume that ${id} needs`);
+      await delay(clock, LOOK_MS);
+    }
+  }
+
+  /**
+   * Whether no other instance has one of these volumes, or only one that was created later. Of two that are created at
+   * the same time, the first one stays.
+   */
+  async #isFirst(id: string, sources: readonly string[]): Promise<boolean> {
+    if (sources.length === 0) return true;
+    const { owner, swarm } = this.#parts;
+    const [tasks, leaving] = await Promise.all([swarm.tasks({ owner }), swarm.leaving(owner)]);
+    const has = ({ labels }: LeavingTask) => volumesIn(labels).some((source) => sources.includes(source));
+    const { order = Infinity } = tasks.find(({ name }) => name === id) ?? {};
+    if (tasks.some((task) => task.order < order && !isOver(task) && has(task))) return false;
+    const held = leaving.filter(has);
+    if (held.length === 0) return true;
+    const nodes = new Set((await swarm.nodes()).map(({ id }) => id));
+    return held.every(({ nodeId = "" }) => !nodes.has(nodeId)); // on a node that was removed from the Swarm, nothing runs
+  }
+}
+
+/** The node on which an instance was to start is lost. */
+class NodeLost extends ContainerGone {}
+
+/** The error for a task that has ended before it ran. */
+function endOf({ error = "no reason", exitCode, state }: SwarmTask): Error {
+  if (/no such image|pull access denied|manifest .*unknown|not found: manifest/i.test(error)) {
+    return new EngineError("no_such_image", `the node cannot get the image: ${error}`);
+  }
+  if (state === "shutdown" || state === "remove" || state === "orphaned") return new ContainerGone("somebody ended it");
+  if (kindOfMessage(error) === "address_taken") return new EngineError("address_taken", error);
+  if (exitCode !== undefined && state !== "rejected") {
+    return new Error(`the container ended with code ${exitCode} before it was ready`);
+  }
+  return new EngineError("refused", `Swarm cannot start it: ${error}`);
+}
