@@ -1,3 +1,4 @@
+import { assertEquals } from "@std/assert";
 import type { NodeProgram } from "./node_program.ts";
 import { type Node, Nodes } from "./nodes.ts";
 
@@ -61,6 +62,14 @@ export class Cluster implements AsyncDisposable {
   /** Starts cless again on a node that was started again. */
   async restartCless(number: number, flags: readonly string[]): Promise<void> {
     this.#programs[number - 1] = await this.node(number).startCless(flags);
+  }
+
+  /** Has another process take over from the cless on a node; resolves when the old one has gone. */
+  async upgradeCless(number: number): Promise<void> {
+    const old = this.cless(number);
+    const flags = old.flags.filter((flag) => flag !== "--take-over");
+    this.#programs[number - 1] = await this.node(number).startCless([...flags, "--take-over"]);
+    assertEquals(await old.exit(), 0);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -7,6 +7,8 @@ const client = Deno.createHttpClient({ allowHost: true, http2: false, poolMaxIdl
 
 /** The real program in a node. */
 export class NodeProgram extends ProgramLog {
+  /** What `serve` was given. */
+  readonly flags: readonly string[];
   readonly #node: Node;
   readonly #child: Deno.ChildProcess;
   readonly #pidFile: string;
@@ -26,6 +28,7 @@ export class NodeProgram extends ProgramLog {
       stderr: "piped",
     }).spawn();
     super(child.stderr);
+    this.flags = flags;
     this.#node = node;
     this.#child = child;
     this.#pidFile = `${node.folder}/${pidFile}`;

@@ -1,5 +1,6 @@
 import { docker } from "../support/docker.ts";
 import { ROOT } from "../support/sources.ts";
+import { until } from "../support/until.ts";
 import { nodeImage } from "./node_image.ts";
 import { NodeProgram } from "./node_program.ts";
 
@@ -201,6 +202,14 @@ export class Node {
   /** Starts a node again that was killed, with the disk that it had, and resolves when its engine answers. */
   async restart(): Promise<void> {
     await docker("start", this.name);
+    await this.#started();
+  }
+
+  /** Ends the engine, and with it all containers; resolves when it answers again. What else runs in the node goes on. */
+  async restartEngine(): Promise<void> {
+    const before = (await this.exec("pidof", "dockerd")).trim();
+    await this.exec("kill", "-TERM", before);
+    await until(async () => await this.exec("pidof", "dockerd").then((pid) => pid.trim(), () => before) !== before);
     await this.#started();
   }
 

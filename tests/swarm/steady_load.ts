@@ -6,6 +6,10 @@ export interface Outcome {
   readonly tookMs: number;
   /** The status, or why there was none. */
   readonly answer: number | string;
+  /** The node that was asked. */
+  readonly address: string;
+  /** What was answered beside a status other than 200. */
+  readonly text?: string;
 }
 
 /** Requests at a steady rate, whatever has become of those before, over several cless in turn. */
@@ -15,14 +19,16 @@ export class SteadyLoad {
   readonly #open = new Set<Promise<void>>();
   readonly #began = performance.now();
   readonly #timer: ReturnType<typeof setInterval>;
+  /** How often an address gave each answer. */
+  readonly #texts = new Map<string, number>();
   #sent = 0;
 
   /**
-   * @param addresses Of the nodes whose cless are asked.
+   * @param addresses Of the nodes whose cless are asked; they may change meanwhile.
    * @param perSecond Requests for all of them together.
    */
   constructor(addresses: readonly string[], label: string, perSecond: number) {
-    const ask = (address: string) => this.#ask(`http://${address}/`, label);
+    const ask = (address: string) => this.#ask(address, label);
     this.#timer = setInterval(() => {
       const due = this.nowMs * perSecond / 1000;
       for (; this.#sent < due; this.#sent++) {
@@ -49,19 +55,29 @@ export class SteadyLoad {
     return this.outcomes.filter(({ answer }) => answer !== 200);
   }
 
+  /** How many requests were answered so, with 200, by the cless of a node. */
+  count(address: string, text: string): number {
+    return this.#texts.get(`${address} ${text}`) ?? 0;
+  }
+
   /** When the last request was due that took longer than that, ms since the load began; 0 if none did. */
   lastSlowMs(limitMs: number): number {
     return Math.max(0, ...this.outcomes.filter(({ tookMs }) => tookMs > limitMs).map(({ atMs }) => atMs));
   }
 
-  async #ask(url: string, label: string): Promise<void> {
+  async #ask(address: string, label: string): Promise<void> {
     const atMs = this.nowMs;
-    const end = (answer: number | string) => this.outcomes.push({ atMs, tookMs: this.nowMs - atMs, answer });
+    const end = (answer: number | string, more: { text?: string } = {}) =>
+      this.outcomes.push({ atMs, tookMs: this.nowMs - atMs, address, answer, ...more });
     try {
       const headers = { host: `${label}.localhost` };
-      const response = await fetch(url, { client: this.#client, headers, signal: AbortSignal.timeout(60_000) });
-      await response.body?.cancel();
-      end(response.status);
+      const signal = AbortSignal.timeout(60_000);
+      const response = await fetch(`http://${address}/`, { client: this.#client, headers, signal });
+      const text = await response.text();
+      if (response.status !== 200) return void end(response.status, { text });
+      const key = `${address} ${text}`;
+      this.#texts.set(key, (this.#texts.get(key) ?? 0) + 1);
+      end(200);
     } catch (error) {
       end(String(error));
     }
