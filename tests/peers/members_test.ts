@@ -67,6 +67,21 @@ Deno.test("whoever comes knows all others, and they know it at once", async () =
   b.members.leave();
 });
 
+Deno.test("whoever only reads knows the others, registers nothing, and is known to nobody", async () => {
+  const cluster = new Cluster();
+  const a = cluster.add("a");
+  await a.members.start("10.0.0.1:1324");
+  const b = cluster.add("b");
+  cluster.swarm.changes.length = 0;
+  await b.members.read();
+  assertEquals([b.members.live, b.members.hasStarted, a.members.live], [["a", "b"], false, ["a"]]);
+  assertEquals([b.addresses.get("a"), cluster.swarm.changes], [{ hostname: "10.0.0.1", port: 1324 }, []]);
+  await b.members.start("10.0.0.2:1324");
+  assertEquals([b.members.hasStarted, a.members.live], [true, ["a", "b"]]);
+  a.members.leave();
+  b.members.leave();
+});
+
 Deno.test("whoever leaves is known to be gone at once, and leaves no registration", async () => {
   const cluster = new Cluster();
   const log: string[] = [];

@@ -242,6 +242,19 @@ Deno.test("a start that is repeated since the engine was away first removes the 
   assertEquals(launcher.calls.map(({ method }) => method), ["launch", "remove", "launch", "remove", "launch"]);
 });
 
+Deno.test("a start of a shared container that is repeated removes nothing: another cless may use what there is", async () => {
+  const { clock, executor, instance, launcher, ready } = newExecutor();
+  launcher.sharing = { isOurs: () => true, mayEnd: () => Promise.resolve(), runsOn() {} };
+  let attempts = 0;
+  launcher.on.launch = () => {
+    if (attempts++ < 2) throw new EngineAway("no leader");
+    return { origin: ORIGIN };
+  };
+  ready.resolve();
+  await clock.until(executor.start(instance));
+  assertEquals(launcher.calls.map(({ method }) => method), ["launch", "launch", "launch"]);
+});
+
 Deno.test("a container that somebody has paused is resumed, and an engine that refuses that is no error", async () => {
   const { executor, instance, launcher } = newPaused();
   executor.undoPause(instance);

@@ -27,6 +27,8 @@ export class SwarmCluster implements AsyncDisposable {
   readonly dead = new Set<string>();
   /** What they say to each other, as `FROM to TO: MESSAGE`. */
   readonly said: string[] = [];
+  /** Called before a message reaches a node: may wait. */
+  before: (to: string, message: PeerMessage) => Promise<void> | void = () => {};
 
   private constructor(count: number, revision: Revision) {
     const nodeIds = Array.from({ length: count }, (_, n) => `node${n + 1}`);
@@ -50,6 +52,7 @@ export class SwarmCluster implements AsyncDisposable {
       },
       ask: async (to: string, message: PeerMessage): Promise<PeerAnswer> => {
         await Promise.resolve();
+        await this.before(to, message);
         if (cut.has(to) || dead.has(to) || cut.has(nodeId)) throw new Error("it does not answer");
         said.push(`${nodeId} to ${to}: ${Object.keys(message)[0]}`);
         return await clessOf(to).shared.answer(JSON.parse(JSON.stringify(message)));

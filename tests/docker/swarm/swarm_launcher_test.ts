@@ -244,6 +244,23 @@ clusterTest("a request that comes while an instance is being paused gets it runn
   assertEquals([home.states, other.states], [{ [FIRST]: "ready" }, { [FIRST]: "ready" }]);
 });
 
+clusterTest("a request for a paused instance whose end is being agreed resumes it", 3, async (cluster) => {
+  await cluster.all[0]!.serve();
+  await cluster.clock.advance(10_200);
+  const home = cluster.all.find(({ engine }) => engine.launcher.sharing.isOurs(FIRST))!;
+  const [asking, slow] = cluster.all.filter((cless) => cless !== home);
+  assertEquals(home.node.states, { [FIRST]: "paused" });
+  const answered = Promise.withResolvers<void>();
+  cluster.before = (to, message) => "yield" in message && to === slow!.nodeId ? answered.promise : undefined;
+  await cluster.clock.advance(50_000);
+  assertEquals(await asking!.serve(), FIRST);
+  assertEquals(home.node.states, { [FIRST]: "running" });
+  answered.resolve();
+  await cluster.clock.advance(5000);
+  assertEquals([home.node.states, cluster.swarm.tasks.length], [{ [FIRST]: "running" }, 1]);
+  assertEquals(cluster.all.map(({ states }) => states[FIRST]), ["ready", "ready", "ready"]);
+});
+
 clusterTest("nothing is paused or ended while a cless that lives does not answer", 2, async (cluster) => {
   const [one, two] = cluster.all;
   await one!.serve();
