@@ -1,6 +1,7 @@
 import { assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import type { Admission } from "../../src/docker/swarm/node_wall.ts";
 import { ROOT } from "../support/sources.ts";
+import { until } from "../support/until.ts";
 import { noNodes } from "./no_nodes.ts";
 import { type Node, Nodes } from "./nodes.ts";
 import { createService } from "./services.ts";
@@ -97,7 +98,7 @@ Deno.test(
       await response.body?.cancel();
       return response.status;
     };
-    assertEquals(await status(), 200);
+    await until(() => status().then((status) => status === 200, () => false)); // the app may not listen yet
     await steps(second, OWNER, { nodes: [first.address], ports: [{ first: 9000, last: 9000 }] });
     assertEquals(await status().catch((error) => error.name), "TimeoutError");
     client.close();
@@ -110,9 +111,9 @@ Deno.test({
 }, async () => {
   await using nodes = await Nodes.start(1);
   const node = nodes.node(1);
-  const admission: Admission = { nodes: [node.address], ports: [{ first: 9000, last: 9000 }] };
+  const admission: Admission = { nodes: [node.address, node.address6], ports: [{ first: 9000, last: 9000 }] };
   await steps(node, OWNER, admission);
-  const rules = await rulesOf(node);
+  const rules = await rulesOf(node); // as many of each family
   assertEquals(rules.filter((rule) => rule.startsWith("-A PREROUTING")).length, 2);
   await steps(node, OWNER, admission, admission, "repair");
   assertEquals(await rulesOf(node), rules);

@@ -17,8 +17,8 @@ export interface Admission {
 
 /** iptables' module `multiport` takes so many numbers. */
 const MAX_NUMBERS = 15;
-/** Packets for this node that it has not sent itself. */
-const CONDITION = "! -i lo -p tcp -m addrtype --dst-type LOCAL";
+/** Packets that this node has not sent itself, also those that are for another one. */
+const CONDITION = "! -i lo -p tcp";
 const FAMILIES = ["IPv4", "IPv6"] as const;
 
 /**
@@ -27,6 +27,9 @@ const FAMILIES = ["IPv4", "IPv6"] as const;
  * The engine publishes such a port on every address of the node, for IPv4 by translating addresses before the usual
  * firewalls look, and for both families by a program that listens. The rules come before both. Other ports are as they
  * were, also those that the engine publishes for containers that are not cless's.
+ *
+ * What containers of this node send to other nodes leaves it under its own address, so that those cannot tell it from
+ * what cless sends. That is why such packets to the ports of instances are dropped here, on their way out.
  */
 export class NodeWall {
   readonly #chains: Readonly<Record<typeof FAMILIES[number], FirewallChain>>;
@@ -77,12 +80,14 @@ export class NodeWall {
 
 /** The rules of one address family, as arguments of iptables. */
 export function rulesFor({ nodes, ports }: Admission, family: "IPv4" | "IPv6"): string[] {
+  const addresses = nodes.filter((address) => address.includes(":") === (family === "IPv6"));
+  const matches = portLists(ports).map((list) => `-p tcp -m multiport --dports ${list}`);
   return [
     // Answers to what this node or its containers have asked for arrive at ports of this node, too.
     "-m conntrack --ctdir REPLY -j RETURN",
-    ...nodes.filter((address) => address.includes(":") === (family === "IPv6"))
-      .map((address) => `-s ${address} -j RETURN`),
-    ...portLists(ports).map((list) => `-p tcp -m multiport --dports ${list} -j DROP`),
+    ...addresses.map((address) => `-s ${address} -j RETURN`),
+    ...matches.map((match) => `${match} -m addrtype --dst-type LOCAL -j DROP`),
+    ...addresses.flatMap((address) => matches.map((match) => `-d ${address} ${match} -j DROP`)),
   ];
 }
 

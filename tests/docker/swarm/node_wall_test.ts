@@ -7,18 +7,21 @@ function drops(ports: readonly (readonly [first: number, last: number])[]): stri
   return rulesFor(admission, "IPv4").filter((rule) => rule.endsWith("-j DROP"));
 }
 
-Deno.test("nodes are admitted by the rules of their address family", () => {
+Deno.test("nodes are admitted by the rules of their address family, and others neither to this node nor past it", () => {
   const admission = { nodes: ["10.0.0.1", "fd00::1", "10.0.0.2"], ports: [{ first: 20_000, last: 29_999 }] };
   assertEquals(rulesFor(admission, "IPv4"), [
     "-m conntrack --ctdir REPLY -j RETURN",
     "-s 10.0.0.1 -j RETURN",
     "-s 10.0.0.2 -j RETURN",
-    "-p tcp -m multiport --dports 20000:29999 -j DROP",
+    "-p tcp -m multiport --dports 20000:29999 -m addrtype --dst-type LOCAL -j DROP",
+    "-d 10.0.0.1 -p tcp -m multiport --dports 20000:29999 -j DROP",
+    "-d 10.0.0.2 -p tcp -m multiport --dports 20000:29999 -j DROP",
   ]);
   assertEquals(rulesFor(admission, "IPv6"), [
     "-m conntrack --ctdir REPLY -j RETURN",
     "-s fd00::1 -j RETURN",
-    "-p tcp -m multiport --dports 20000:29999 -j DROP",
+    "-p tcp -m multiport --dports 20000:29999 -m addrtype --dst-type LOCAL -j DROP",
+    "-d fd00::1 -p tcp -m multiport --dports 20000:29999 -j DROP",
   ]);
 });
 
@@ -27,7 +30,9 @@ Deno.test("where no ports are published, nothing is dropped", () => {
 });
 
 Deno.test("adjacent ports are one range, in whatever order they come", () => {
-  assertEquals(drops([[5, 5], [7, 7], [4, 4], [6, 6], [9, 9], [5, 6]]), ["-p tcp -m multiport --dports 4:7,9 -j DROP"]);
+  assertEquals(drops([[5, 5], [7, 7], [4, 4], [6, 6], [9, 9], [5, 6]]), [
+    "-p tcp -m multiport --dports 4:7,9 -m addrtype --dst-type LOCAL -j DROP",
+  ]);
 });
 
 Deno.test("a rule has at most the 15 numbers that iptables takes", () => {
