@@ -193,7 +193,7 @@ export function peerServerOf(
       engine: (request, signal) => shared.ask(request, signal),
       instance: (message) => instances.answer(message as PeerMessage),
     },
-    streams: { ...images.streams, "engine-stream": (request, signal) => shared.open(request, signal) },
+    streams: { ...images.streams, "engine-pieces": (request, signal) => shared.open(request, signal) },
   });
   return new Server(endpoint, handler, clock, reserve, { cert: identity.certificate, key: identity.key });
 }

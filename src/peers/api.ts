@@ -9,10 +9,13 @@ import { hashOf, isSameHash } from "../control/access/tokens.ts";
 import type { Handler } from "../http/server.ts";
 import type { PeerIdentity } from "./identity.ts";
 import { type Handlers, type Outcome, type Refusal, SIGN_OF_LIFE_MS, type StreamHandlers } from "./messages.ts";
+import { packed } from "./pieces.ts";
 
 const log = logger("peers");
 /** The largest body of a message. A config of the Swarm has at most 1,000 KB, and is sent as base64. */
 const MAX_BODY_BYTES = 2 * 1024 * 1024;
+/** How long a body may take: whoever has sent a part of it may have gone since. */
+const BODY_MS = 10_000;
 
 const encoder = new TextEncoder();
 
@@ -36,7 +39,7 @@ export function peerApi({ identity, handlers, streams, clock }: PeerApiOptions):
       const message = messageIn(request);
       if (Object.hasOwn(handlers, message)) {
         const handler = handlers[message as keyof Handlers] as (body: unknown, signal: AbortSignal) => Promise<unknown>;
-        const body = await readJson(request);
+        const body = await readJson(request, clock);
         return await answer(request, (signal) => handler(body, signal), clock);
       }
       if (Object.hasOwn(streams, message)) {
@@ -44,11 +47,11 @@ export function peerApi({ identity, handlers, streams, clock }: PeerApiOptions):
           body: unknown,
           signal: AbortSignal,
         ) => Promise<ReadableStream<Uint8Array>>;
-        return new Response(await handler(await readJson(request), request.signal), {
-          headers: { "content-type": "application/octet-stream" },
-        });
+        const body = await readJson(request, clock);
+        return await answerInPieces(request, (signal) => handler(body, signal), clock);
       }
-      throw new ClessError("not_found", `cless ${VERSION} does not know the message ${message}`);
+      const remedy = "bring the cless of all machines to one version";
+      throw new ClessError("not_found", `cless ${VERSION} does not know the message ${message}; ${remedy}`);
     } catch (error) {
       const status = error instanceof ClessError ? error.status : 500;
       return Response.json(refusalOf(error), { status });
@@ -79,8 +82,19 @@ function messageIn({ method, url }: Request): string {
   return message;
 }
 
-/** @throws {ClessError} `too_large` or `invalid` */
-async function readJson(request: Request): Promise<unknown> {
+/** @throws {ClessError} `client_timeout`, `too_large` or `invalid` */
+async function readJson(request: Request, clock: Clock): Promise<unknown> {
+  const body = await within(bodyOf(request), clock, BODY_MS);
+  if (body === undefined) throw new ClessError("client_timeout", "The body does not come to its end");
+  try {
+    return JSON.parse(new TextDecoder().decode(body));
+  } catch {
+    throw new ClessError("invalid", "The body is not JSON");
+  }
+}
+
+/** @throws {ClessError} `too_large` */
+async function bodyOf(request: Request): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let length = 0;
   for await (const chunk of request.body ?? []) {
@@ -90,11 +104,7 @@ async function readJson(request: Request): Promise<unknown> {
     }
     chunks.push(chunk);
   }
-  try {
-    return JSON.parse(new TextDecoder().decode(concat(chunks)));
-  } catch {
-    throw new ClessError("invalid", "The body is not JSON");
-  }
+  return concat(chunks);
 }
 
 /**
@@ -109,12 +119,32 @@ async function answer(
   work: (signal: AbortSignal) => Promise<unknown>,
   clock: Clock,
 ): Promise<Response> {
-  const gone = new AbortController();
-  request.signal.addEventListener("abort", () => gone.abort(), { once: true });
+  const gone = goneWith(request);
   const outcome = outcomeOf(work, gone.signal);
   const soon = await within(outcome, clock, SIGN_OF_LIFE_MS);
   const body = soon === undefined ? later(outcome, gone, clock) : JSON.stringify(soon);
   return new Response(body, { headers: { "content-type": "application/json" } });
+}
+
+/** Answers with a stream, in pieces: at once if it does not begin soon, so that signs of life can be sent. */
+async function answerInPieces(
+  request: Request,
+  open: (signal: AbortSignal) => Promise<ReadableStream<Uint8Array>>,
+  clock: Clock,
+): Promise<Response> {
+  const gone = goneWith(request);
+  const opening = open(gone.signal);
+  await within(opening, clock, SIGN_OF_LIFE_MS);
+  return new Response(packed(opening, { gone, clock, refusalOf }), {
+    headers: { "content-type": "application/octet-stream" },
+  });
+}
+
+/** Is aborted when the peer no longer waits. */
+function goneWith({ signal }: Request): AbortController {
+  const gone = new AbortController();
+  signal.addEventListener("abort", () => gone.abort(), { once: true });
+  return gone;
 }
 
 /** The body of an answer that takes long. */

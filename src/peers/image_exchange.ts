@@ -38,8 +38,8 @@ export class ImageExchange {
   }
 
   /** What answers the other machines with archives. */
-  get streams(): Pick<StreamHandlers, "image-archive"> {
-    return { "image-archive": ({ image }, signal) => this.#archives.save(image, signal) };
+  get streams(): Pick<StreamHandlers, "image-pieces"> {
+    return { "image-pieces": ({ image }, signal) => this.#archives.save(image, signal) };
   }
 
   /**
@@ -67,7 +67,7 @@ export class ImageExchange {
   /** Gets an image from another machine, unless it is here. Returns whether it was missing. */
   async #get({ from, image, imageId }: ImageOffer, signal: AbortSignal): Promise<boolean> {
     if (await this.#archives.idOf(image) === imageId) return false;
-    await this.#archives.load(await this.#client.open(from, "image-archive", { image }, signal), signal);
+    await this.#archives.load(await this.#client.open(from, "image-pieces", { image }, signal), signal);
     return true;
   }
 }

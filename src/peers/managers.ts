@@ -30,7 +30,7 @@ export class Managers {
     request: Pick<EngineRequest, "path" | "kinds">,
     signal?: AbortSignal,
   ): Promise<ReadableStream<Uint8Array>> {
-    return await this.#try(true, (manager) => this.#client.openAt(manager, "engine-stream", request, signal));
+    return await this.#try(true, (manager) => this.#client.openAt(manager, "engine-pieces", request, signal));
   }
 
   async #try<T>(mayRepeat: boolean, ask: (manager: Endpoint) => Promise<T>): Promise<T> {

@@ -64,12 +64,15 @@ export interface Messages {
   readonly instance: { body: unknown; answer: unknown };
 }
 
-/** The messages whose answer is a stream of bytes, each with its body. */
+/**
+ * The messages whose answer is a stream of bytes, each with its body. It is sent in pieces, with signs of life: a message
+ * whose answer is packed otherwise needs another name, so that a cless of another version refuses it.
+ */
 export interface Streams {
   /** An answer of a manager's engine that goes on, such as events. */
-  readonly "engine-stream": Pick<EngineRequest, "path" | "kinds">;
+  readonly "engine-pieces": Pick<EngineRequest, "path" | "kinds">;
   /** The archive of an image. */
-  readonly "image-archive": Pick<ImageOffer, "image">;
+  readonly "image-pieces": Pick<ImageOffer, "image">;
 }
 
 /** The parts that answer messages. The signal is aborted when the peer no longer waits. */
@@ -82,7 +85,9 @@ export type StreamHandlers = {
   readonly [S in keyof Streams]: (body: Streams[S], signal: AbortSignal) => Promise<ReadableStream<Uint8Array>>;
 };
 
-/** How long a peer that works on an answer may be silent: it sends a blank this often until the answer is there, ms. */
+/**
+ * How long a peer may be silent that works on an answer, or whose stream is silent: it sends a sign of life this often, ms.
+ */
 export const SIGN_OF_LIFE_MS = 1000;
 
 /** Why a peer does not do what it was asked. */

@@ -1,15 +1,15 @@
 import type { Clock } from "../base/clock.ts";
-import { readText } from "../base/streams.ts";
 import type { Connection } from "../http/exact/connection.ts";
 import { type Endpoint, formatEndpoint } from "../model/host.ts";
 import type { PeerIdentity } from "./identity.ts";
 import { type Messages, type Outcome, pathOf, type Refusal, SIGN_OF_LIFE_MS, type Streams } from "./messages.ts";
 import { PeerAway, PeerRefused } from "./peer_error.ts";
 import { brokenOff, connectPeer, PeerExchange } from "./peer_exchange.ts";
+import { Unpacker } from "./pieces.ts";
 
 /** How long an answer may take by default. */
 const TIMEOUT_MS = 10_000;
-/** A peer that sends nothing for this long has gone: it would send blanks while it works. */
+/** A peer that sends nothing for this long has gone: it would give signs of life. */
 const SILENCE_MS = 3 * SIGN_OF_LIFE_MS;
 /** At most this many idle connections to one peer are kept. */
 const MAX_IDLE = 2;
@@ -93,7 +93,8 @@ export class PeerClient implements Disposable {
   }
 
   /**
-   * Sends a message whose answer is a stream; resolves when it begins. The signal ends the stream too.
+   * Sends a message whose answer is a stream; resolves when the peer has begun to work on it. The signal ends the stream
+   * too. The stream fails as this does, also if the peer has gone: it is silent no longer than a peer that works.
    *
    * @throws {PeerAway} @throws {PeerRefused} @throws The signal's reason.
    */
@@ -122,16 +123,28 @@ export class PeerClient implements Disposable {
       signal.removeEventListener("abort", close);
       close();
     };
-    try {
-      const status = await exchange.send(pathOf(message), this.#identity.secret, bytesOf(body));
-      const stream = streamOf(exchange, end);
-      if (status !== 200) throw refusalOf(endpoint, await readText(stream).catch(() => ""));
-      return stream;
-    } catch (error) {
+    const explain = (error: unknown) => {
       end();
-      signal.throwIfAborted();
-      throw error instanceof PeerRefused ? error : brokenOff(endpoint, error);
+      return signal.aborted ? signal.reason : error instanceof PeerRefused ? error : brokenOff(endpoint, error);
+    };
+    const read = () => this.#audible(endpoint, connection, exchange.read());
+    try {
+      const sent = exchange.send(pathOf(message), this.#identity.secret, bytesOf(body));
+      const status = await this.#audible(endpoint, connection, sent);
+      if (status !== 200) throw refusalOf(endpoint, await textOf(read));
+    } catch (error) {
+      throw explain(error);
     }
+    const unpacker = new Unpacker();
+    return streamOf({ end, explain }, async () => {
+      for (let bytes; (bytes = await read()) !== undefined;) {
+        const length = unpacker.unpack(bytes);
+        if (length > 0) return bytes.subarray(0, length);
+      }
+      if (unpacker.reason !== undefined) throw refusalOf(endpoint, unpacker.reason);
+      if (!unpacker.isWhole) throw new Error("its answer breaks off");
+      return undefined;
+    });
   }
 
   /** Closes the idle connections to a peer that has gone. */
@@ -170,11 +183,7 @@ export class PeerClient implements Disposable {
     try {
       const sent = exchange.send(pathOf(message), this.#identity.secret, bytesOf(body));
       const status = await this.#audible(endpoint, connection, sent);
-      const decoder = new TextDecoder();
-      let text = "";
-      for (let piece; (piece = await this.#audible(endpoint, connection, exchange.read())) !== undefined;) {
-        text += decoder.decode(piece, { stream: true });
-      }
+      const text = await textOf(() => this.#audible(endpoint, connection, exchange.read()));
       ended.removeEventListener("abort", close);
       isKept = this.#keep(endpoint, connection, exchange);
       if (status !== 200) throw refusalOf(endpoint, text);
@@ -193,10 +202,16 @@ export class PeerClient implements Disposable {
   /** Waits for a part of an answer, but closes the connection if the peer is silent. */
   async #audible<T>(endpoint: Endpoint, connection: Connection, part: Promise<T>): Promise<T> {
     let isSilent = false;
-    const cancel = this.#clock.after(SILENCE_MS, () => {
-      isSilent = true;
-      connection.close();
-    });
+    let cancel = () => {};
+    // In steps: if this process stood still meanwhile, that is one of them, and what has arrived is read before the next.
+    const wait = (leftMs: number) => {
+      cancel = this.#clock.after(SIGN_OF_LIFE_MS, () => {
+        if (leftMs > SIGN_OF_LIFE_MS) return wait(leftMs - SIGN_OF_LIFE_MS);
+        isSilent = true;
+        connection.close();
+      });
+    };
+    wait(SILENCE_MS);
     try {
       return await part;
     } catch (error) {
@@ -235,20 +250,36 @@ function bytesOf(body: unknown): Uint8Array {
   return encoder.encode(JSON.stringify(body));
 }
 
-/** The body of an answer. @param end Called when nobody reads it any more. */
-function streamOf(exchange: PeerExchange, end: () => void): ReadableStream<Uint8Array> {
+/** Reads pieces of text to their end. */
+async function textOf(read: () => Promise<Uint8Array | undefined>): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  for (let piece; (piece = await read()) !== undefined;) text += decoder.decode(piece, { stream: true });
+  return text;
+}
+
+/**
+ * A stream of what is read, which is not read ahead: nobody but a reader who waits may find that the peer is silent.
+ *
+ * @param read Resolves with the next bytes; `undefined` at the end.
+ * @param end Called when nobody reads any more.
+ * @param explain Called when reading has failed; the error that the reader gets.
+ */
+function streamOf(
+  { end, explain }: { readonly end: () => void; readonly explain: (error: unknown) => unknown },
+  read: () => Promise<Uint8Array | undefined>,
+): ReadableStream<Uint8Array> {
   return new ReadableStream({
     type: "bytes",
     async pull(controller) {
       try {
-        const piece = await exchange.read();
+        const piece = await read();
         if (piece !== undefined) return controller.enqueue(piece as Uint8Array<ArrayBuffer>);
         end();
         controller.close();
         controller.byobRequest?.respond(0);
       } catch (error) {
-        end();
-        controller.error(error);
+        controller.error(explain(error));
       }
     },
     cancel: end,

@@ -85,7 +85,7 @@ netTest("a stranger with another certificate is refused, and gets no secret", as
   using client = clientOf(peer.endpoint);
   const error = await assertRejects(() => client.ask(NODE, "status", null), PeerAway);
   assertStringIncludes(error.message, "cannot be reached: invalid peer certificate");
-  await assertRejects(() => client.open(NODE, "engine-stream", { path: "/events", kinds: {} }), PeerAway);
+  await assertRejects(() => client.open(NODE, "engine-pieces", { path: "/events", kinds: {} }), PeerAway);
   assertEquals(seen, []);
 });
 
@@ -158,11 +158,11 @@ peerTest("a body that is too large is refused", {
 
 peerTest("a refusal of an engine keeps its kind, for a message and for a stream", {
   handlers: { engine: () => Promise.reject(Object.assign(new Error("out of sequence"), { kind: "stale" })) },
-  streams: { "engine-stream": () => Promise.reject(Object.assign(new Error("no such thing"), { kind: "gone" })) },
+  streams: { "engine-pieces": () => Promise.reject(Object.assign(new Error("no such thing"), { kind: "gone" })) },
 }, async (client) => {
   const asking = () => client.ask(NODE, "engine", { method: "GET", path: "/nodes", kinds: {} });
   assertEquals((await assertRejects(asking, PeerRefused, "out of sequence")).kind, "stale");
-  const opening = () => client.open(NODE, "engine-stream", { path: "/events", kinds: {} });
+  const opening = () => client.open(NODE, "engine-pieces", { path: "/events", kinds: {} });
   assertEquals((await assertRejects(opening, PeerRefused, "no such thing")).kind, "gone");
 });
 
@@ -305,7 +305,7 @@ netTest("a stream is passed on as it comes, until its reader or its signal ends 
   const controllers: ReadableStreamDefaultController<Uint8Array>[] = [];
   await using peer = new TestPeer(identity, {
     streams: {
-      "engine-stream": ({ path }) =>
+      "engine-pieces": ({ path }) =>
         Promise.resolve(
           new ReadableStream<Uint8Array>({
             start: (controller) => {
@@ -318,18 +318,18 @@ netTest("a stream is passed on as it comes, until its reader or its signal ends 
     },
   });
   using client = clientOf(peer.endpoint);
-  const whole = await client.open(NODE, "engine-stream", { path: "/one", kinds: {} });
+  const whole = await client.open(NODE, "engine-pieces", { path: "/one", kinds: {} });
   controllers[0]!.enqueue(new TextEncoder().encode(" more"));
   controllers[0]!.close();
   assertEquals(await new Response(whole).text(), "/one more");
 
-  const left = (await client.open(NODE, "engine-stream", { path: "/two", kinds: {} })).getReader();
+  const left = (await client.open(NODE, "engine-pieces", { path: "/two", kinds: {} })).getReader();
   assertEquals(new TextDecoder().decode((await left.read()).value), "/two");
   await left.cancel();
   await until(() => ended === 1);
 
   const signal = new AbortController();
-  const cut = (await client.open(NODE, "engine-stream", { path: "/three", kinds: {} }, signal.signal)).getReader();
+  const cut = (await client.open(NODE, "engine-pieces", { path: "/three", kinds: {} }, signal.signal)).getReader();
   await cut.read();
   const next = cut.read();
   signal.abort();
@@ -342,10 +342,10 @@ Deno.test({
   ignore: noNet,
   fn: async () => {
     await using peer = new TestPeer(identity, {
-      streams: { "engine-stream": () => Promise.reject(new ClessError("forbidden", "Not that path")) },
+      streams: { "engine-pieces": () => Promise.reject(new ClessError("forbidden", "Not that path")) },
     });
     using client = clientOf(peer.endpoint);
-    const opening = () => client.open(NODE, "engine-stream", { path: "/x", kinds: {} });
+    const opening = () => client.open(NODE, "engine-pieces", { path: "/x", kinds: {} });
     await assertRejects(opening, PeerRefused, "Not that path");
   },
 });

@@ -87,7 +87,7 @@ class Peer implements AsyncDisposable {
     const client = new PeerClient(identity, addresses, systemClock);
     const remote = manager && new RemoteEngine({
       ask: (request, options) => client.askAt(manager, "engine", request, options),
-      open: (request, signal) => client.openAt(manager, "engine-stream", request, signal),
+      open: (request, signal) => client.openAt(manager, "engine-pieces", request, signal),
     });
     const { nodeId } = await new SwarmCalls(engine).info();
     const swarm = new SwarmCalls(remote ?? engine);
@@ -102,7 +102,7 @@ class Peer implements AsyncDisposable {
         status: () => Promise.resolve({ version: "1.0.0", instances: node.number, memoryBytes: 0 }),
         engine: (request, signal) => shared.ask(request, signal),
       },
-      streams: { "engine-stream": (request, signal) => shared.open(request, signal) },
+      streams: { "engine-pieces": (request, signal) => shared.open(request, signal) },
     });
     await members.start(formatEndpoint(server.endpoint));
     return new Peer(members, client, server, engine);
@@ -150,7 +150,7 @@ Deno.test({ name: "a worker uses the Swarm by a manager's cless, and is told of 
   const swarm = new SwarmCalls(
     new RemoteEngine({
       ask: (request, options) => client.askAt(manager.endpoint, "engine", request, options),
-      open: (request, signal) => client.openAt(manager.endpoint, "engine-stream", request, signal),
+      open: (request, signal) => client.openAt(manager.endpoint, "engine-pieces", request, signal),
     }),
   );
   assertEquals((await swarm.nodes()).map(({ hostname }) => hostname).sort(), [first.hostname, second.hostname]);
