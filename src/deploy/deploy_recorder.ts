@@ -4,7 +4,7 @@ import { ImageUnavailable, RevisionFailed } from "../control/deploy_error.ts";
 import { lastOutput } from "../control/deploy_record.ts";
 import type { DeployRecord } from "../control/records.ts";
 import type { RunningDeploy, RunningDeploys } from "../control/running_deploys.ts";
-import type { Store } from "../control/store.ts";
+import { type Store, StoreUnavailable } from "../control/store.ts";
 
 const log = logger("deployer");
 
@@ -29,7 +29,8 @@ export class DeployRecorder {
 
   /**
    * Runs a deploy, and stores how it ended, unless nothing was to be changed. If that cannot be stored, it is logged,
-   * and the deploy ends as it would have.
+   * and the deploy ends as it would have. It is not tried where the store did not take the change itself: a Swarm
+   * without a leader answers after 20 s.
    *
    * @param signal Aborted if the deploy is called off.
    * @param work Notes in `running` how far it is.
@@ -50,6 +51,10 @@ export class DeployRecorder {
       if (isChanged) await add({ revision: name, outcome: "deployed", reason: undefined, output: [] });
       return worked;
     } catch (error) {
+      if (error instanceof StoreUnavailable) {
+        warn(begun.service, error);
+        throw error;
+      }
       const isKnown = error instanceof RevisionFailed || error instanceof ImageUnavailable;
       const reason = error instanceof RevisionFailed ? error.reason : messageOf(error);
       const output = isKnown ? lastOutput(error.output) : [];
@@ -63,7 +68,11 @@ export class DeployRecorder {
     try {
       await this.#store.addDeploy(record);
     } catch (error) {
-      log.warning("cannot store how a deploy has ended", { service: record.service, reason: messageOf(error) });
+      warn(record.service, error);
     }
   }
+}
+
+function warn(service: string, error: unknown): void {
+  log.warning("cannot store how a deploy has ended", { service, reason: messageOf(error) });
 }

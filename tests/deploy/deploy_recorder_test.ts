@@ -123,6 +123,19 @@ Deno.test("a deploy ends as it would have if its record cannot be stored", async
   assertEquals([service.latestRevision, declared.has("app")], ["app-00002", true]);
 });
 
+Deno.test("a deploy that the store did not take fails at once, without another attempt to store something", async () => {
+  class AwayStore extends FakeStore {
+    override change(): Promise<void> {
+      return Promise.reject(new StoreUnavailable("there is no leader"));
+    }
+    override addDeploy(): Promise<void> {
+      return new Promise(() => {});
+    }
+  }
+  const { deployer } = newScene({ store: new AwayStore() });
+  await assertRejects(() => deployer.deploy("app", input("one"), AT_ONCE), StoreUnavailable, "there is no leader");
+});
+
 Deno.test("after a restart of cless, no revision gets the name of one that never worked", async () => {
   const first = newScene();
   const failing = first.deployer.deploy("app", input("one"), WAITING);

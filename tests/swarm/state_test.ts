@@ -143,8 +143,8 @@ Deno.test(
     await third.kill();
     await assertRejects(() => one.store.change(changeAfter(last)), StoreUnavailable, "more than half of its managers");
     assertEquals(one.store.service("golang")?.generation, 2);
-    await leader.restart();
-    await third.restart();
+    // Alone, an engine waits for the others before it answers.
+    await Promise.all([leader.restart(), third.restart()]);
     await whenPossible(() =>
       one.store.addDeploy({
         ...{ service: "golang", revision: undefined, image: "x", by: "ci", startedAt: 1, durationMs: 1 },
