@@ -100,7 +100,8 @@ export class InstanceSharing implements Sharing {
   async release(id: string): Promise<void> {
     const { clock, drainTimeoutMs: withinMs, peers } = this.#parts;
     if (peers.live.length > 1) await delay(clock, NEWS_MS);
-    await this.#askOthers({ release: id, withinMs }, { timeoutMs: withinMs + MORE_TIME_MS });
+    const limit = withinMs === Infinity ? {} : { withinMs };
+    await this.#askOthers({ release: id, ...limit }, { timeoutMs: withinMs + MORE_TIME_MS });
   }
 
   /** Has all other cless stop their instances of a service. Resolves with whether one of them knows it. */

@@ -9,8 +9,12 @@ export type PeerMessage =
   | { readonly resumed: string }
   /** Asks the home of a paused instance to resume it. @param from The id of the node that asks. */
   | { readonly resume: string; readonly from: string }
-  /** The home wants to end an instance at once: the answer comes when no requests are on it, or the time is over. */
-  | { readonly release: string; readonly withinMs: number }
+  /**
+   * The home wants to end an instance at once: the answer comes when no requests are on it, or the time is over.
+   *
+   * @param withinMs Missing if the requests may take as long as they like: JSON has no number for that.
+   */
+  | { readonly release: string; readonly withinMs?: number }
   /** An instance runs now. @param on The id of its node. @param origin Where all nodes reach it. */
   | { readonly started: string; readonly on: string; readonly origin: string }
   /** Asks the home of an instance for the processor time that it has used. */

@@ -67,7 +67,7 @@ export class SharedInstances {
       return { ok: true };
     }
     if ("resume" in message) return await this.#resume(message.resume, message.from);
-    if ("release" in message) return await this.#release(message.release, message.withinMs);
+    if ("release" in message) return await this.#release(message.release, message.withinMs ?? Infinity);
     if ("started" in message) {
       this.#launcher.startedElsewhere(message.started, message.on, message.origin);
       if (this.#fleet.get(message.started) === undefined) this.#lookForNew();

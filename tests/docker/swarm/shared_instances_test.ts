@@ -1,5 +1,7 @@
 import { assertEquals } from "@std/assert";
-import type { PeerMessage } from "../../../src/docker/swarm/peers.ts";
+import { Homes } from "../../../src/docker/swarm/homes.ts";
+import { InstanceSharing } from "../../../src/docker/swarm/instance_sharing.ts";
+import type { PeerMessage, Peers } from "../../../src/docker/swarm/peers.ts";
 import { SharedInstances } from "../../../src/docker/swarm/shared_instances.ts";
 import { Instance } from "../../../src/pool/instance.ts";
 import type { ContainerEvent } from "../../../src/pool/launcher.ts";
@@ -13,15 +15,17 @@ class Rig {
   readonly events: ContainerEvent[] = [];
   readonly done: string[] = [];
   refusal: Error | undefined;
+  /** How long requests may go on on instances that were let go of, ms. */
+  readonly letGo: number[] = [];
   readonly shared: SharedInstances;
 
   constructor() {
     this.instance.become("ready");
-    const { done, events, instance } = this;
+    const { done, events, instance, letGo } = this;
     this.shared = new SharedInstances(
       {
         get: (id) => id === "one" ? instance : undefined,
-        poolOf: () => undefined,
+        poolOf: () => ({ letGo: (_, withinMs) => Promise.resolve(void letGo.push(withinMs)) }),
         instances: () => [instance],
         apply: (event) => void events.push(event),
       },
@@ -128,4 +132,23 @@ Deno.test("questions about instances and images are answered, and a message of a
   assertEquals(await rig.answer({ asleep: true }), { ok: true, asleep: ["one"] });
   const unknown = { later: true } as unknown as PeerMessage;
   assertEquals(await rig.answer(unknown), { ok: false, reason: "it is of another version" });
+});
+
+Deno.test("requests on an instance that its home ends may go on for as long as the home lets its own", async () => {
+  const rig = new Rig();
+  const { clock, letGo } = rig;
+  for (const drainTimeoutMs of [30_000, Infinity]) {
+    const peers: Peers = {
+      live: ["here", "there"],
+      ask: (_, message, options) => {
+        assertEquals(options?.timeoutMs, drainTimeoutMs + 1000);
+        return rig.answer(JSON.parse(JSON.stringify(message)));
+      },
+    };
+    const homes = new Homes("here", peers);
+    const containers = { pause: () => Promise.resolve(), resume: () => Promise.resolve() };
+    const sharing = new InstanceSharing({ containers, homes, peers, clock, drainTimeoutMs });
+    await clock.until(sharing.release("one"));
+  }
+  assertEquals(letGo, [30_000, Infinity]);
 });
