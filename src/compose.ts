@@ -287,7 +287,7 @@ export function makeParts(
   const statistics = new Statistics(catalog, fleet, activator);
   const control = new InstanceControl(router, services, drainTimeoutMs, swarmEngine?.launcher.sharing);
   const tokens = new Tokens(store, dataDir.token);
-  const sharedToken = swarm && new SharedToken({ ...swarm, nodeId: swarm.info.nodeId, dataDir, tokens });
+  const sharedToken = swarm && new SharedToken({ ...swarm, nodeId: swarm.info.nodeId, dataDir, tokens, now: Date.now });
   const exec = new ExecSessions({ router, fleet, engine: engine.launcher, events, clock });
   const api = adminApi({
     ...{ config, clock, stopping: stopping.signal, catalog, deployer, store, dataDir, secrets, fleet, events },

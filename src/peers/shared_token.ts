@@ -1,4 +1,4 @@
-import { messageOf } from "../base/errors.ts";
+import { ClessError, messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import type { Tokens } from "../control/access/tokens.ts";
 import type { DataDir } from "../control/data_dir.ts";
@@ -9,6 +9,8 @@ import type { PeerClient } from "./peer_client.ts";
 const log = logger("peers");
 /** How long a peer may take to store the token. */
 const EXCHANGE = { timeoutMs: 3000 };
+/** By so much the clocks of two machines may differ. */
+const MAX_AHEAD_MS = 300_000;
 
 /** What a {@linkcode SharedToken} is made from. */
 export interface SharedTokenOptions {
@@ -18,6 +20,8 @@ export interface SharedTokenOptions {
   readonly tokens: Pick<Tokens, "setOwner">;
   readonly members: Pick<Members, "live" | "onChange">;
   readonly client: Pick<PeerClient, "ask">;
+  /** Wall-clock time, ms since 1970. */
+  readonly now: () => number;
 }
 
 /**
@@ -67,10 +71,18 @@ export class SharedToken {
     }
   }
 
+  /** @throws {ClessError} For a token from the future. */
   async #take({ madeAt, text }: OwnerToken): Promise<void> {
-    const { dataDir, tokens } = this.#options;
+    const { dataDir, now, tokens } = this.#options;
     const own = this.#own;
-    if (text === own.text || madeAt <= own.madeAt) return;
+    if (text === own.text) return;
+    const latest = now() + MAX_AHEAD_MS;
+    if (madeAt > latest) {
+      const minutes = Math.round((madeAt - now()) / 60_000);
+      const what = `The token was made ${minutes} minutes after the time of this machine's clock`;
+      throw new ClessError("invalid", `${what}; let NTP set the clocks of all machines, then run cless token rotate`);
+    }
+    if (own.madeAt <= latest && madeAt <= own.madeAt) return;
     dataDir.takeToken(text, madeAt);
     await tokens.setOwner(text);
     log.info("the owner's token was replaced on another machine", {});

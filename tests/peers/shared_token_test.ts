@@ -1,10 +1,15 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
+import { ClessError } from "../../src/base/errors.ts";
 import type { MembersListener } from "../../src/peers/members.ts";
 import type { OwnerToken } from "../../src/peers/messages.ts";
 import type { PeerClient } from "../../src/peers/peer_client.ts";
 import { PeerAway } from "../../src/peers/peer_error.ts";
 import { SharedToken } from "../../src/peers/shared_token.ts";
 import { settle } from "../support/fake_clock.ts";
+
+/** The time by a clock that is right, ms since 1970. */
+const NOW = 1_700_000_000_000;
+const DAY_MS = 86_400_000;
 
 /** A machine with a token of the owner. */
 class Machine {
@@ -13,6 +18,8 @@ class Machine {
   /** The texts that were accepted, the newest last. */
   readonly accepted: string[] = [];
   isAway = false;
+  /** By how much its clock is ahead of that of the others, ms. */
+  aheadMs = 0;
   #own: OwnerToken;
 
   constructor(nodeId: string, own: OwnerToken, all: Map<string, Machine>) {
@@ -20,6 +27,7 @@ class Machine {
     const present = () => this.#own;
     this.token = new SharedToken({
       nodeId,
+      now: () => NOW + this.aheadMs,
       dataDir: {
         get token() {
           return present().text;
@@ -97,4 +105,31 @@ Deno.test("an older token never replaces a newer one, and the same one is not wr
   await settle();
   assertEquals([a.text, b.text], ["second", "second"]);
   assertEquals([a.accepted, b.accepted], [[], ["second"]]);
+});
+
+Deno.test("a token from the future is refused, and says why: the machine whose clock is wrong does not win", async () => {
+  const [a, b, c] = machines();
+  a.aheadMs = DAY_MS;
+  a.rotate("second", NOW + DAY_MS);
+  await a.token.spread();
+  assertEquals([a.text, b.text, c.text], ["second", "first", "first"]);
+  const signal = new AbortController().signal;
+  const offering = () => b.token.handlers["owner-token"]({ text: "second", madeAt: NOW + DAY_MS }, signal);
+  await assertRejects(offering, ClessError, "1440 minutes after the time of this machine's clock");
+  // Clocks differ a little everywhere.
+  a.rotate("third", NOW + 60_000);
+  await a.token.spread();
+  assertEquals([a.text, b.text, c.text], ["third", "third", "third"]);
+});
+
+Deno.test("a token from the future is given up for the next one, on whichever machine that is made", async () => {
+  const [a, b, c] = machines();
+  // All had it when the clock was put right.
+  for (const machine of [a, b, c]) machine.rotate("first", NOW + DAY_MS);
+  b.listeners[0]!.came("a");
+  await settle();
+  assertEquals([a.accepted, b.accepted, c.accepted], [[], [], []]);
+  b.rotate("second", NOW);
+  await b.token.spread();
+  assertEquals([a.text, b.text, c.text], ["second", "second", "second"]);
 });
