@@ -166,11 +166,13 @@ export function makeParts(
 
   // Containers and the pools of instances.
   const counted = { ...choice, api: engineCalls.counting(choice.api) };
-  const swarmEngine = swarm && new SwarmEngine({ ...swarm, choice: counted }, config, dataDir, clock);
+  const hostPaths = new HostPaths(config.allowHostPaths, Deno.realPath);
+  const swarmEngine = swarm && new SwarmEngine({ ...swarm, choice: counted, hostPaths }, config, dataDir, clock);
   const engine = swarmEngine ?? new Engine(counted, config, dataDir, clock);
   const env = new RevisionEnv(secrets);
-  const hostPaths = new HostPaths(config.allowHostPaths, Deno.realPath);
-  const launcher = new RevisionLauncher(engine.launcher, env, hostPaths, clock);
+  // In a Swarm, the folders that count are those of the machine on which a container runs: its cless is asked.
+  const checkedPaths = swarm === undefined ? hostPaths : { problem: () => Promise.resolve(undefined) };
+  const launcher = new RevisionLauncher(engine.launcher, env, checkedPaths, clock);
   const adoption = new Adoption(launcher, clock, startTimeoutMs, predecessor);
   const executor = new Executor(launcher, clock, fleet, new Prober(clock, lag, choice.reserve));
   const wakes = new WakeCounts(Date.now);
@@ -257,7 +259,7 @@ export function makeParts(
     statusWatch,
     rules: {
       checkEnv: envProblem,
-      hostPaths,
+      hostPaths: checkedPaths,
       reservedHostnames: adminHostnames(config),
       baseDomains: baseDomains(config),
       signInAddresses,

@@ -84,7 +84,7 @@ function toClessError(thrown: unknown): ClessError {
 
 /** Shows the error's detail. Clients of the API may see why a start failed; clients of the proxy may not. */
 function withDetail(error: ClessError): ClessError {
-  const ofStart = error.code === "start_failed" || error.code === "start_timeout";
+  const ofStart = ["start_failed", "start_timeout", "volume_away"].includes(error.code);
   return ofStart ? new ClessError("revision_failed", error.detail ?? error.message, { cause: error }) : error;
 }
 

@@ -25,6 +25,7 @@ const STATUS = {
   draining: 503,
   maintenance: 503,
   store_unavailable: 503,
+  volume_away: 503,
   start_timeout: 504,
   upstream_timeout: 504,
   internal: 500,
@@ -78,6 +79,12 @@ export function couldNotStart(detail: string, cause?: unknown): ClessError {
     detail,
     cause,
   });
+}
+
+/** The error if the machine that has the volumes of a service is away. @param detail Which one, for the operator. */
+export function volumeAway(detail: string, cause?: unknown): ClessError {
+  const message = "The data of the service is on a machine that is away; the log of cless says more";
+  return new ClessError("volume_away", message, { detail, cause, retryAfterS: 10 });
 }
 
 /** The error for requests while cless ends. */

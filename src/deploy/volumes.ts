@@ -201,7 +201,7 @@ export function sharedVolume(a: readonly Volume[], b: readonly Volume[]): string
 }
 
 /** Whether two volumes overlap. So do two folders if one contains the other. */
-function overlaps(a: string, b: string): boolean {
+export function overlaps(a: string, b: string): boolean {
   return a === b || isIn(a, b) || isIn(b, a);
 }
 

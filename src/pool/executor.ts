@@ -1,7 +1,7 @@
 import { abortable } from "@std/async/abortable";
 import { atMost, delay, within } from "../base/async.ts";
 import type { Clock } from "../base/clock.ts";
-import { ClessError, couldNotStart, messageOf } from "../base/errors.ts";
+import { ClessError, couldNotStart, messageOf, volumeAway } from "../base/errors.ts";
 import { type Lag, NO_LAG } from "../base/lag.ts";
 import { logger } from "../base/log.ts";
 import { isAsleep } from "../model/instance_state.ts";
@@ -9,7 +9,7 @@ import { formatDuration } from "../model/time.ts";
 import type { Revision } from "../model/revision.ts";
 import { outOfMemory } from "./health.ts";
 import type { Instance } from "./instance.ts";
-import { ContainerGone, EngineAway, type Launcher, NotNow } from "./launcher.ts";
+import { ContainerGone, EngineAway, type Launcher, NotNow, VolumeAway } from "./launcher.ts";
 import { type Asking, askWithin, isWell, notInTime, NotReady } from "./probe.ts";
 import type { StopHow } from "./decide.ts";
 import type { Blame, PoolEvent } from "./state.ts";
@@ -30,6 +30,8 @@ const MORE_TIME_MS = 5000;
 /** The first delay between attempts while the engine does not answer. */
 const FIRST_RETRY_MS = 100;
 const MAX_RETRY_MS = 1000;
+/** A start that cannot succeed before an operator does something fails after this time, so that requests share one. */
+const LOST_MS = 1000;
 
 /**
  * The outcome of a start: an error, or two times. `createMs` is the time until the container ran, `readyMs` the time
@@ -242,7 +244,7 @@ export class Executor {
       instance.gone.throwIfAborted();
       return undefined;
     } catch (thrown) {
-      let error = couldNotStart(messageOf(thrown), thrown);
+      let error = (thrown instanceof VolumeAway ? volumeAway : couldNotStart)(messageOf(thrown), thrown);
       if (timeout.signal.aborted) {
         error = runs ? await this.#appLate(instance.revision, timeoutMs, thrown) : engineLate(instance, "start", away);
       }
@@ -387,8 +389,9 @@ export class Executor {
       } catch (error) {
         if (!(error instanceof EngineAway) || end.aborted) throw error;
         away?.(error);
-        await delay(this.#clock, waitMs, end);
-        if (end.aborted) throw error;
+        const isLost = error instanceof VolumeAway && error.isLost;
+        await delay(this.#clock, isLost ? LOST_MS : waitMs, end);
+        if (isLost || end.aborted) throw error;
       }
     }
   }
@@ -396,6 +399,7 @@ export class Executor {
 
 /** The error if the engine, not the app, took too long. @param away The last error, if the engine did not answer. */
 function engineLate({ revision }: Instance, what: "start" | "resume", away?: EngineAway): ClessError {
+  if (away instanceof VolumeAway) return volumeAway(messageOf(away), away);
   const detail = away === undefined
     ? `the engine did not ${what} the container within ${formatDuration(revision.startTimeoutMs)}`
     : `the engine does not answer: ${messageOf(away)}`;

@@ -34,7 +34,19 @@ export interface Usage {
 
 /** The engine of a {@linkcode Launcher} does not answer. The same call may succeed later. */
 export class EngineAway extends Error {
-  override readonly name = "EngineAway";
+  override readonly name: string = "EngineAway";
+}
+
+/** The machine that has the volumes of an instance is away, so that the instance cannot run now. */
+export class VolumeAway extends EngineAway {
+  override readonly name = "VolumeAway";
+  /** Whether the machine does not come back by itself: an operator has to do something. */
+  readonly isLost: boolean;
+
+  constructor(message: string, { isLost, ...options }: ErrorOptions & { readonly isLost: boolean }) {
+    super(message, options);
+    this.isLost = isLost;
+  }
 }
 
 /** The container no longer exists, or somebody ended it before its app was ready. */

@@ -538,7 +538,7 @@ export class InstancePool implements InstanceOwner {
       const mishap = this.#mishap(error.detail ?? "", instance);
       const isCancelled = this.#memberOf(id)?.phase === "stopped";
       if (!isCancelled && blame !== "somebody" && blame !== "nobody") {
-        this.#broke(error.code === "start_timeout" ? "start_timeout" : "start_failed");
+        this.#broke(error.code === "start_failed" ? "start_failed" : "start_timeout");
       }
       return this.#take({ type: "start failed", id, error, blame, mishap });
     }

@@ -15,7 +15,7 @@ const GRACE_MS = 100;
 /** A failed start is reported to new requests for this long, so that a reloaded page gets the failure. */
 const NEWS_MS = 4000;
 /** The failures of a service. All others are failures of one request. */
-const FAILURES: ReadonlySet<ErrorCode> = new Set(["start_failed", "start_timeout", "crash_loop"]);
+const FAILURES: ReadonlySet<ErrorCode> = new Set(["start_failed", "start_timeout", "crash_loop", "volume_away"]);
 /** An event stream gets a comment at this interval: proxies may cut silent connections. */
 const HEARTBEAT_MS = 15_000;
 /** If an event stream breaks off, the browser reconnects after this time. */

@@ -36,6 +36,7 @@ const STATUSES: Record<ErrorCode, number> = {
   asleep: 503,
   crash_loop: 503,
   store_unavailable: 503,
+  volume_away: 503,
   start_timeout: 504,
   upstream_timeout: 504,
 };

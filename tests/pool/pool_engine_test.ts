@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { ClessError } from "../../src/base/errors.ts";
-import { EngineAway } from "../../src/pool/launcher.ts";
+import { EngineAway, VolumeAway } from "../../src/pool/launcher.ts";
 import type { Probed } from "../../src/pool/probe.ts";
 import { settle } from "../support/fake_clock.ts";
 import { never, newKit, newRevision, started } from "../support/kit.ts";
@@ -43,6 +43,44 @@ Deno.test("a start fails after its timeout if the engine stays away, and that is
   }
   assertEquals(pool.failure, undefined);
   await kit.clock.advance(1000);
+  assertEquals(kit.clock.timers, 0);
+});
+
+Deno.test("while the machine of a volume is away its requests are held, and served once it is back", async () => {
+  const kit = newKit();
+  const pool = kit.newPool();
+  kit.launcher.on.launch = () => {
+    throw new VolumeAway("the volume data is on the machine second, which is down", { isLost: false });
+  };
+  const late = assertRejects(() => pool.hold(never()), ClessError);
+  await kit.clock.advance(30_000);
+  const { code, detail, retryAfterS, status } = await late;
+  const said = "the volume data is on the machine second, which is down";
+  assertEquals([code, status, retryAfterS, detail], ["volume_away", 503, 10, said]);
+  const held = pool.hold(never());
+  await kit.clock.advance(20_000);
+  kit.launcher.on.launch = () => ({ origin: ORIGIN });
+  await kit.clock.advance(1000);
+  (await held).lease.release();
+  await pool.retire(0);
+  assertEquals(kit.clock.timers, 0);
+});
+
+Deno.test("requests for a volume that is lost share one start a second, and that is no failure of the revision", async () => {
+  const kit = newKit();
+  const pool = kit.newPool();
+  let launches = 0;
+  kit.launcher.on.launch = () => {
+    launches++;
+    throw new VolumeAway("the volume data is lost", { isLost: true });
+  };
+  for (let n = 1; n <= 5; n++) {
+    const refused = Promise.all([1, 2, 3].map(() => assertRejects(() => pool.hold(never()), ClessError)));
+    await kit.clock.advance(1000);
+    assertEquals((await refused).map(({ code }) => code), Array(3).fill("volume_away"));
+    assertEquals([launches, pool.failure], [n, undefined]);
+  }
+  await kit.executor.settled();
   assertEquals(kit.clock.timers, 0);
 });
 

@@ -18,6 +18,8 @@ export class FakeNode implements EngineCaller {
   readonly calls: string[] = [];
   /** The ids of the images. */
   readonly images = new Set<string>();
+  /** The names of the volumes. */
+  readonly volumes = new Set<string>();
   /** Called before the engine does something: may wait, and may throw. */
   before: (call: string) => Promise<void> | void = () => {};
   readonly #swarm: FakeSwarm;
@@ -30,6 +32,7 @@ export class FakeNode implements EngineCaller {
       started: (task) => {
         if (task.nodeId !== nodeId) return;
         this.containers.set(task.containerId!, { task, state: "running" });
+        for (const source of task.labels["cless.volumes"]?.split("\n") ?? []) this.volumes.add(source);
         this.#tell("start", task);
       },
       removed: (task) => {
@@ -56,6 +59,7 @@ export class FakeNode implements EngineCaller {
     const api: Partial<EngineApi> = {
       via: "a test",
       version: () => Promise.resolve("26.1.5"),
+      info: () => Promise.resolve({ id: `engine of ${this.nodeId}`, dataFolder: "/var/lib/docker", runtime: "runc" }),
       conventionImages: () => Promise.resolve(new Map()),
       image: (id) => {
         if (!this.images.has(id)) return Promise.reject(new EngineError("no_such_image", "No such image"));
@@ -75,6 +79,12 @@ export class FakeNode implements EngineCaller {
   }
 
   ask(_method: string, path: string): Promise<string> {
+    const volume = /^\/volumes\/(.*)$/.exec(path)?.[1];
+    if (volume !== undefined) {
+      return this.volumes.has(volume)
+        ? Promise.resolve("{}")
+        : Promise.reject(new EngineError("gone", `get ${volume}: no such volume`));
+    }
     const { id: [wanted] = [] } = JSON.parse(new URL(path, "http://x").searchParams.get("filters")!);
     const listed = [...this.containers].filter(([id, { state }]) =>
       wanted === undefined || (id === wanted && state !== "exited")

@@ -29,7 +29,7 @@ export class SharingCless {
 
   /** @param share Its part in the requests; all if missing. */
   constructor(
-    access: Omit<SwarmAccess, "wall">,
+    access: Omit<SwarmAccess, "hostPaths" | "wall">,
     revision: Revision,
     clock: Clock,
     asking: Asking,
@@ -38,7 +38,7 @@ export class SharingCless {
     this.nodeId = access.info.nodeId;
     const wall = { admit: () => Promise.resolve(), remove: () => Promise.resolve(), repair: () => Promise.resolve() };
     this.engine = new SwarmEngine(
-      { ...access, wall },
+      { ...access, wall, hostPaths: { problem: () => Promise.resolve(undefined) } },
       {
         ...{ freezer: "docker", freezerSocket: "/none", swapBudgetBytes: undefined, noHostAccess: false },
         ...{ defaultCpus: undefined, defaultMemoryBytes: Infinity, drainTimeoutMs: 30_000 },

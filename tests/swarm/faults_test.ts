@@ -128,7 +128,7 @@ Deno.test(
       }));
     await cluster.node(3).partition();
     const during = await cluster.cless(1).get("app");
-    assert(during.status >= 500, during.text);
+    assertEquals([during.status, during.headers.get("cless-error")], [503, "volume_away"], during.text);
     assertEquals(await running(), [0, 0, 1]);
     await cluster.node(3).heal();
     // Swarm ends the container of the node that it had lost.

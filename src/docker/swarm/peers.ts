@@ -23,6 +23,8 @@ export type PeerMessage =
   | { readonly sleep: string }
   /** Asks a cless whether its node has an image. */
   | { readonly hasImage: string }
+  /** Asks a cless whether its node has a volume; of a folder, whether containers may use it there. */
+  | { readonly hasVolume: string }
   /** Asks a cless which instances sleep on its node. */
   | { readonly asleep: true };
 
@@ -36,6 +38,8 @@ export interface PeerAnswer {
   readonly reason?: string;
   readonly processorNs?: number;
   readonly asleep?: readonly string[];
+  /** The id of the engine that was asked. */
+  readonly engineId?: string;
 }
 
 /** The other cless processes of this owner, as a launcher needs them. */

@@ -29,9 +29,14 @@ export function placementOf(rules: NodeRules, bound?: string): SwarmPlacement {
   };
 }
 
+/** Whether a name or id is that of a node. */
+export function isNamed(name: string, { hostname, id }: Pick<SwarmNode, "hostname" | "id">): boolean {
+  return name === (NODE_ID.test(name) ? id : hostname);
+}
+
 /** Whether Swarm would place a new task on a node. */
 export function takesTasks({ labels = {}, node }: NodeRules, candidate: SwarmNode): boolean {
   return candidate.isReady && candidate.availability === "active" &&
-    (node === undefined || node === (NODE_ID.test(node) ? candidate.id : candidate.hostname)) &&
+    (node === undefined || isNamed(node, candidate)) &&
     Object.entries(labels).every(([name, value]) => candidate.labels[name] === value);
 }

@@ -2,8 +2,9 @@ import { delay } from "../../base/async.ts";
 import type { Clock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
+import { overlaps } from "../../deploy/volumes.ts";
 import type { Revision } from "../../model/revision.ts";
-import { ContainerGone } from "../../pool/launcher.ts";
+import { ContainerGone, VolumeAway } from "../../pool/launcher.ts";
 import { LABEL } from "../container_spec.ts";
 import { EngineError, kindOf, kindOfMessage } from "../engine_error.ts";
 import type { Sequence } from "../network/addresses.ts";
@@ -146,7 +147,7 @@ export class ServiceStarts {
         this.#parts.origins.forget(id); // of an earlier instance of this name
         const serviceId = await swarm.createService(body);
         this.#made.set(id, clock.now() + 2 * revision.startTimeoutMs);
-        if (await this.#isFirst(id, sources)) return true;
+        if (await this.#otherWith(id, sources) === undefined) return true;
         await swarm.removeService(serviceId); // another one with the volumes was created at the same time
       } catch (error) {
         if (kindOf(error) !== "conflict") throw error;
@@ -165,13 +166,8 @@ export class ServiceStarts {
     if (task.labels[LABEL.owner] !== owner) {
       throw new EngineError("refused", `the name ${id} is taken by a service of Swarm that is not of this cless`);
     }
-    const isReached = task.nodeId === undefined || await isHeard(task.nodeId, swarm);
-    if (mayRunUnheard(task, isReached)) {
-      throw new EngineError(
-        "away",
-        `Swarm does not hear from the node ${task.nodeId}, and the instance has a volume there`,
-      );
-    }
+    const isReached = task.nodeId === undefined || await isHeard(task.nodeId, this.#parts.volumes);
+    if (mayRunUnheard(task, isReached)) throw mayRunOn(task.nodeId!, id);
     if (hasEnded(task) || !isReached) {
       await swarm.removeService(task.serviceId);
       return false;
@@ -247,7 +243,8 @@ export class ServiceStarts {
     const { homes, swarm, volumes } = this.#parts;
     if (!byImage && revision.volumes.length === 0) return undefined;
     const { image, imageId, placement = {} } = revision;
-    const ids = (await swarm.nodes()).filter((node) => takesTasks(placement, node)).map(({ id }) => id);
+    const all = await swarm.nodes();
+    const ids = all.filter((node) => takesTasks(placement, node)).map(({ id }) => id);
     const nodes = ids.includes(homes.self) ? [homes.self, ...ids.filter((id) => id !== homes.self)] : ids;
     const having = byImage ? await this.#nodesWithImage(imageId, nodes) : nodes;
     if (having.length === 0 && nodes.length > 0) {
@@ -255,7 +252,7 @@ export class ServiceStarts {
       throw new EngineError("refused", `${what}: push it to one, or send it with cless image send`);
     }
     const [best] = having; // none if Swarm will say why no node takes it
-    const bound = await volumes.nodeOf(revision, best ?? homes.self);
+    const bound = await volumes.nodeOf(revision, all, best);
     return bound ?? (having.length < nodes.length ? best : undefined);
   }
 
@@ -277,7 +274,11 @@ export class ServiceStarts {
    */
   async #untilFree(id: string, service: string, sources: readonly string[], deadline: number): Promise<void> {
     const { clock } = this.#parts;
-    for (let asked = false; !await this.#isFirst(id, sources); asked = true) {
+    for (let asked = false;; asked = true) {
+      const other = await this.#otherWith(id, sources);
+      if (other === undefined) return;
+      const { nodeId } = other;
+      if (nodeId !== undefined && await isHeard(nodeId, this.#parts.volumes) === false) throw mayRunOn(nodeId, id);
       if (!asked) this.#parts.sharing.sleepElsewhere(service);
       if (clock.now() >= deadline) throw new Error(`another instance does not let go of a volume that ${id} needs`);
       await delay(clock, LOOK_MS);
@@ -285,25 +286,34 @@ export class ServiceStarts {
   }
 
   /**
-   * Whether no other instance has one of these volumes, or only one that was created later. Of two that are created at
-   * the same time, the first one stays.
+   * Another instance that has one of these volumes, unless it was created later: of two that are created at the same
+   * time, the first one stays.
    */
-  async #isFirst(id: string, sources: readonly string[]): Promise<boolean> {
-    if (sources.length === 0) return true;
-    const { owner, swarm } = this.#parts;
+  async #otherWith(id: string, sources: readonly string[]): Promise<LeavingTask | undefined> {
+    if (sources.length === 0) return undefined;
+    const { owner, swarm, volumes } = this.#parts;
     const [tasks, leaving] = await Promise.all([swarm.tasks({ owner }), swarm.leaving(owner)]);
-    const has = ({ labels }: LeavingTask) => volumesIn(labels).some((source) => sources.includes(source));
+    const has = ({ labels }: LeavingTask) =>
+      volumesIn(labels).some((one) => sources.some((other) => overlaps(one, other)));
     const { order = Infinity } = tasks.find(({ name }) => name === id) ?? {};
-    if (tasks.some((task) => task.order < order && !isOver(task) && has(task))) return false;
+    const other = tasks.find((task) => task.order < order && !isOver(task) && has(task));
+    if (other !== undefined) return other;
     const held = leaving.filter(has);
-    if (held.length === 0) return true;
-    const nodes = new Set((await swarm.nodes()).map(({ id }) => id));
-    return held.every(({ nodeId = "" }) => !nodes.has(nodeId)); // on a node that was removed from the Swarm, nothing runs
+    if (held.length === 0) return undefined;
+    const nodes = new Set((await volumes.nodes()).map(({ id }) => id));
+    return held.find(({ nodeId = "" }) => nodes.has(nodeId)); // on a node that was removed from the Swarm, nothing runs
   }
 }
 
 /** The node on which an instance was to start is lost. */
 class NodeLost extends ContainerGone {}
+
+/** The error if an instance of a node that is not heard may run with a volume that another one needs. */
+function mayRunOn(nodeId: string, id: string): VolumeAway {
+  const remedy = `start it, or if it is gone for good: docker node rm ${nodeId}`;
+  const reason = `an instance may still run with the volume of ${id} on the node ${nodeId}, which is down`;
+  return new VolumeAway(`${reason}: ${remedy}`, { isLost: false });
+}
 
 /** The error for a task that has ended before it ran. */
 function endOf({ error = "no reason", exitCode, state }: SwarmTask): Error {

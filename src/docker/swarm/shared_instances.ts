@@ -11,6 +11,7 @@ interface SharingLauncher {
   readonly sharing: { resumeFor(id: string, from: string): Promise<void> };
   processorTime(id: string): Promise<number | undefined>;
   hasImage(imageId: string): Promise<boolean>;
+  hasVolume(source: string): Promise<PeerAnswer>;
   startedElsewhere(id: string, nodeId: string, origin: string): void;
 }
 
@@ -82,6 +83,7 @@ export class SharedInstances {
       return { ok: await this.#control.sleepHere(message.sleep) };
     }
     if ("hasImage" in message) return { ok: await this.#launcher.hasImage(message.hasImage) };
+    if ("hasVolume" in message) return await this.#launcher.hasVolume(message.hasVolume);
     if ("asleep" in message) {
       const asleep = this.#fleet.instances().filter(({ isOurs, state }) => isOurs && isAsleep(state));
       return { ok: true, asleep: asleep.map(({ id }) => id) };

@@ -23,6 +23,8 @@ export interface SwarmNode {
   readonly isReady: boolean;
   /** Whether Swarm waits to hear from it, after a change of the leader. Until then it gets no tasks. */
   readonly isAwaited?: boolean;
+  /** When Swarm last noted a change of it, such as that it is down; ms since 1970. */
+  readonly changedAt?: number;
   readonly availability: "active" | "pause" | "drain";
   readonly labels: Readonly<Record<string, string>>;
   readonly engineVersion: string;

@@ -3,6 +3,7 @@ import type { Config } from "../../base/config.ts";
 import { messageOf, OperatorError } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
 import type { DataDir } from "../../control/data_dir.ts";
+import type { HostPaths } from "../../deploy/volumes.ts";
 import type { Revision } from "../../model/revision.ts";
 import type { ServiceEngine } from "../engine.ts";
 import type { EngineChoice } from "../engine_choice.ts";
@@ -47,6 +48,8 @@ export interface SwarmAccess {
   readonly peers: Peers;
   /** Closes the ports of instances on this node to all but the Swarm's nodes. */
   readonly wall: Pick<NodeWall, "admit" | "remove" | "repair">;
+  /** The folders of this node that containers may use. */
+  readonly hostPaths: Pick<HostPaths, "problem">;
 }
 
 /** A Swarm that runs the containers of this cless, and the engine of its node, which does the rest. */
@@ -58,10 +61,11 @@ export class SwarmEngine implements ServiceEngine {
   readonly #guard: PortGuard;
   readonly #config: SwarmConfig;
   readonly #owner: string;
+  readonly #volumes: VolumeNodes;
   #found = false;
 
   constructor(access: SwarmAccess, config: SwarmConfig, dataDir: DataDir, clock: Clock) {
-    const { caller, choice, info, peers, swarm, wall } = access;
+    const { caller, choice, hostPaths, info, peers, swarm, wall } = access;
     const { owner } = dataDir;
     this.#config = config;
     this.#owner = owner;
@@ -69,13 +73,23 @@ export class SwarmEngine implements ServiceEngine {
     this.#node = new NodeEngine({ ...choice, api: this.#engine }, config, dataDir, clock);
     this.#events = new EventStream(swarm, clock);
     this.#guard = new PortGuard(wall, swarm, config.portRange, clock);
+    const engine = this.#engine;
+    this.#volumes = new VolumeNodes({
+      ...{ swarm, owner, peers, now: Date.now },
+      here: {
+        nodeId: info.nodeId,
+        hasVolume: (name) => engine.hasVolume(name),
+        info: () => engine.info(),
+        folderProblem: (path) => hostPaths.problem(path),
+      },
+    });
     this.launcher = new SwarmLauncher({
       ...{ swarm, peers, owner, clock },
       ports: portsOf(config.portRange, info.nodeId),
       engine: this.#engine,
       containers: new OwnContainers(this.#engine, owner, this.#node, clock),
       homes: new Homes(info.nodeId, peers),
-      volumes: new VolumeNodes(swarm, owner),
+      volumes: this.#volumes,
       drainTimeoutMs: config.drainTimeoutMs,
       defaults: {
         memoryBytes: config.defaultMemoryBytes === Infinity ? undefined : config.defaultMemoryBytes,

@@ -22,6 +22,7 @@ export interface ApiInfo {
 /** `GET /nodes` */
 export interface ApiNode {
   readonly ID: string;
+  readonly UpdatedAt?: string;
   readonly Spec: { readonly Role: string; readonly Availability: string; readonly Labels?: Labels | null };
   readonly Description?: {
     readonly Hostname?: string;
@@ -83,7 +84,7 @@ export function infoOf({ Name = "", Swarm }: ApiInfo): SwarmInfo {
   };
 }
 
-export function nodeOf({ Description, ID, ManagerStatus, Spec, Status }: ApiNode): SwarmNode {
+export function nodeOf({ Description, ID, ManagerStatus, Spec, Status, UpdatedAt }: ApiNode): SwarmNode {
   const { Engine, Hostname = "", Resources } = Description ?? {};
   // Of a manager that was made with `--advertise-addr`, the status may have only the address that the leader sees.
   const managed = ManagerStatus?.Addr?.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1");
@@ -97,6 +98,7 @@ export function nodeOf({ Description, ID, ManagerStatus, Spec, Status }: ApiNode
     // After a change of the leader, all nodes are "unknown" until it hears from them, which takes some seconds.
     isReady: Status.State !== "down" && Status.State !== "disconnected",
     ...(Status.State === "unknown" ? { isAwaited: true } : {}),
+    ...(UpdatedAt === undefined ? {} : { changedAt: Date.parse(UpdatedAt) }),
     availability: Spec.Availability === "drain" || Spec.Availability === "pause" ? Spec.Availability : "active",
     labels: Spec.Labels ?? {},
     engineVersion: Engine?.EngineVersion ?? "",

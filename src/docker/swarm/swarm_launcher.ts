@@ -180,9 +180,9 @@ export class SwarmLauncher implements Launcher {
 
   /** Every instance of the owner, on whichever node. */
   async list(): Promise<Container[]> {
-    const { containers, homes, owner, swarm } = this.#parts;
+    const { containers, homes, owner, swarm, volumes } = this.#parts;
     try {
-      const [tasks, nodes, here] = await Promise.all([swarm.tasks({ owner }), swarm.nodes(), containers.all()]);
+      const [tasks, nodes, here] = await Promise.all([swarm.tasks({ owner }), volumes.nodes(), containers.all()]);
       await containers.findFrozen(here);
       this.#origins.know(nodes);
       const heard = new Map(nodes.map(({ id, isReady }) => [id, isReady]));
@@ -263,6 +263,11 @@ export class SwarmLauncher implements Launcher {
     return await this.#parts.engine.image(imageId).then(() => true, () => false);
   }
 
+  /** Whether this node has a volume, for another cless. */
+  hasVolume(source: string): Promise<PeerAnswer> {
+    return this.#parts.volumes.answer(source);
+  }
+
   /** Begins what the first pause needs. */
   prepare(): void {
     this.#parts.containers.prepare();
@@ -288,7 +293,7 @@ export class SwarmLauncher implements Launcher {
       if (engine.has(id)) await end();
       else {
         const [task] = await swarm.tasks({ service: id });
-        if (task !== undefined && mayRunUnheard(task, await isHeard(task.nodeId ?? "", swarm))) {
+        if (task !== undefined && mayRunUnheard(task, await isHeard(task.nodeId ?? "", this.#parts.volumes))) {
           log.warning("an instance is lost with its node and volume", { instance: id, node: task.nodeId });
           return;
         }

@@ -14,7 +14,7 @@ import type {
   LogOptions,
   NetworkSpec,
 } from "../engine_api.ts";
-import { EngineError } from "../engine_error.ts";
+import { EngineError, kindOf } from "../engine_error.ts";
 import { containerOf } from "../engine_json.ts";
 import { type EngineCaller, parseAnswer, queryJson } from "../socket_client.ts";
 import type { SwarmApi } from "./swarm_api.ts";
@@ -64,6 +64,17 @@ export class TaskEngine implements EngineApi {
     const path = `/containers/json?filters=${queryJson(wanted)}`;
     const [container] = parseAnswer<ApiContainer[]>(path, await this.#caller.ask("GET", path));
     return container && (this.#originOf(container) || undefined);
+  }
+
+  /** Whether this node has a named volume. */
+  async hasVolume(name: string): Promise<boolean> {
+    try {
+      await this.#caller.ask("GET", `/volumes/${encodeURIComponent(name)}`, { kinds: { 404: "gone" } });
+      return true;
+    } catch (error) {
+      if (kindOf(error) === "gone") return false;
+      throw error;
+    }
   }
 
   /** Forgets an instance that is gone. */

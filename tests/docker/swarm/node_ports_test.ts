@@ -3,10 +3,10 @@ import { Sequence } from "../../../src/docker/network/addresses.ts";
 import { Homes } from "../../../src/docker/swarm/homes.ts";
 import type { Peers } from "../../../src/docker/swarm/peers.ts";
 import { SwarmLauncher, type SwarmLauncherParts } from "../../../src/docker/swarm/swarm_launcher.ts";
-import { VolumeNodes } from "../../../src/docker/swarm/volume_nodes.ts";
 import type { Revision } from "../../../src/model/revision.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { FakeSwarm } from "../../support/fake_swarm.ts";
+import { volumeNodesOf } from "../../support/volume_nodes.ts";
 import { OWNER, REVISION } from "../launcher_kit.ts";
 
 /** A launcher on the only node of a Swarm. */
@@ -27,7 +27,7 @@ class Rig {
         ...{ swarm, peers, containers, engine, ports: this.ports, owner: OWNER, clock: this.clock },
         ...{
           homes: new Homes("node1", peers),
-          volumes: new VolumeNodes(swarm, OWNER),
+          volumes: volumeNodesOf(swarm, OWNER, "node1"),
           drainTimeoutMs: 0,
           defaults: {},
         },

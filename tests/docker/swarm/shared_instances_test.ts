@@ -38,6 +38,7 @@ class Rig {
         },
         processorTime: (id) => Promise.resolve(id === "one" ? 5 : undefined),
         hasImage: (imageId) => Promise.resolve(imageId === "here"),
+        hasVolume: (source) => Promise.resolve({ ok: source === "here", engineId: "engine" }),
         startedElsewhere: (id, on, origin) => void done.push(`${id} on ${on} at ${origin}`),
       },
       {
@@ -85,6 +86,7 @@ Deno.test("an instance that starts is not yielded, since it is about to be used"
       sharing: { resumeFor: () => Promise.resolve() },
       processorTime: () => Promise.resolve(undefined),
       hasImage: () => Promise.resolve(false),
+      hasVolume: () => Promise.resolve({ ok: false }),
       startedElsewhere() {},
     },
     { sleepHere: () => Promise.resolve(false) },
@@ -127,6 +129,7 @@ Deno.test("questions about instances and images are answered, and a message of a
   assertEquals(await rig.answer({ processorTime: "one" }), { ok: true, processorNs: 5 });
   assertEquals(await rig.answer({ processorTime: "two" }), { ok: false });
   assertEquals(await rig.answer({ hasImage: "here" }), { ok: true });
+  assertEquals(await rig.answer({ hasVolume: "here" }), { ok: true, engineId: "engine" });
   assertEquals(await rig.answer({ asleep: true }), { ok: true, asleep: [] });
   rig.instance.become("paused");
   assertEquals(await rig.answer({ asleep: true }), { ok: true, asleep: ["one"] });
