@@ -105,6 +105,16 @@ Deno.test("an adopted container holds its volumes, and so does one that cannot b
   await launched;
 });
 
+Deno.test("an engine that other cless use too decides itself when a volume is free", async () => {
+  const { launcher, engine } = newLauncher();
+  const sharing = { isOurs: () => true, mayEnd: () => Promise.resolve(), runsOn() {} };
+  Object.assign(engine, { sharing });
+  launcher.found("old", withVolumes("old", "data"));
+  const launched = launcher.launch({ id: "one", revision: withVolumes("one", "data") });
+  (await engine.nextLaunch()).succeed(ORIGIN);
+  await launched;
+});
+
 Deno.test("a container that could not be removed holds its volumes until the engine does not list it any more", async () => {
   const { launcher, engine } = newLauncher();
   const volume = (name: string) => withVolumes(name, "data");

@@ -117,7 +117,7 @@ Deno.test(
     await using cluster = await Cluster.start({ images: ["swarm-counter-docker"] });
     // A volume is made on the node of the cless that starts its service first.
     const volumes = [{ source: "data", path: "/data" }];
-    await deploy(cluster, "app", { image: "swarm-counter-docker", volumes, startTimeout: "5s" }, 3);
+    await deploy(cluster, "app", { image: "swarm-counter-docker", volumes, startTimeout: "6s" }, 3);
     await until(async () => (await nodesOf(cluster, 1, "app")).join() === "3");
     assertEquals((await cluster.cless(1).get("app")).text, "1");
     /** How many containers of the service run on each node. */

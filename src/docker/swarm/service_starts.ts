@@ -28,6 +28,8 @@ const LOOK_MS = 50;
 const MORE_TIME_MS = 1000;
 /** Whether Swarm still hears from the node of a task that does not run yet is asked at this interval. */
 const NODE_LOOK_MS = 1000;
+/** The home of an instance that is to be joined gets this long to answer; then the start is tried again. */
+const JOIN_MS = 2000;
 /** Once Swarm has heard from the nodes that it waited for, it gets this long to see that one of them will do. */
 const NO_NODE_MS = 1000;
 /** So often a start makes room for itself where an instance of the same name has ended, or takes another port. */
@@ -176,7 +178,12 @@ export class ServiceStarts {
     homes.found(id, task.nodeId);
     if (homes.isHere(id)) await this.#parts.containers.resume(id).catch(() => {}); // it may be paused
     else if (peers.live.includes(task.nodeId)) {
-      const { ok } = await peers.ask(task.nodeId, { resume: id, from: homes.self });
+      const { ok } = await peers.ask(task.nodeId, { resume: id, from: homes.self }, {
+        timeoutMs: JOIN_MS,
+      }).catch((error) => {
+        // Swarm may not know yet that the node is lost. If only the cless there is, its registration runs out.
+        throw new EngineError("away", `the cless of the node ${task.nodeId} does not answer: ${messageOf(error)}`);
+      });
       if (!ok) return false; // its home is ending it
     }
     return true;

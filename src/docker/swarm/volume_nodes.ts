@@ -139,7 +139,10 @@ export class VolumeNodes {
     for (const id of record?.former ?? []) this.#former.add(id);
     const node = recordedPlace({ nodes, record, rules });
     if (node !== undefined && !isFolder(source)) return { source, record, node, answers: [] };
-    const { answers, silent } = await this.#ask(source, node === undefined ? undefined : [node]);
+    const { answers, silent } = await this.#ask(
+      source,
+      nodes.filter(({ id, isReady }) => isReady && id === (node ?? id)),
+    );
     const place = placeOf({
       ...{ answers, nodes, record, rules, service, silent, source, patienceMs },
       nowMs: this.#parts.now(),
@@ -149,13 +152,10 @@ export class VolumeNodes {
     return { source, record, answers, node: place.node };
   }
 
-  /** Asks the machines on which cless runs for a volume. @param only These. */
-  async #ask(
-    source: string,
-    only: readonly string[] = this.#parts.peers.live,
-  ): Promise<Pick<VolumeFacts, "answers" | "silent">> {
+  /** Asks those of some machines on which cless runs for a volume. */
+  async #ask(source: string, nodes: readonly SwarmNode[]): Promise<Pick<VolumeFacts, "answers" | "silent">> {
     const { here, peers } = this.#parts;
-    const asked = peers.live.filter((id) => only.includes(id));
+    const asked = nodes.map(({ id }) => id).filter((id) => peers.live.includes(id));
     const answers = await Promise.all(asked.map(async (nodeId): Promise<VolumeAnswer | undefined> => {
       if (nodeId === here.nodeId) return await this.#answerHere(source);
       try {
