@@ -1,16 +1,12 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { ROOT } from "../support/sources.ts";
 import { until } from "../support/until.ts";
+import { askScript } from "./ask_script.ts";
 import { Cluster } from "./cluster.ts";
 import { noNodes } from "./no_nodes.ts";
 import { type Node, Nodes } from "./nodes.ts";
 
 const ignore = noNodes;
-
-/** A shell script that prints the status of an answer of each place; 000 for those that give none. */
-function ask(places: readonly string[]): string {
-  return places.map((place) => `curl -so /dev/null -m 2 -w '%{http_code} ' http://${place}/;`).join(" ") + " true";
-}
 
 /** Runs a shell script on the network of a container of a node; resolves with what it printed. */
 async function inApp(node: Node, script: string): Promise<string> {
@@ -49,16 +45,16 @@ Deno.test(
       const { address, address6 } = nodes.find(({ address }) => place.startsWith(`${address}:`))!;
       return place.replace(address, `[${address6}]`);
     });
-    assertEquals(await cluster.nodes.outside(ask([...places, ...places6])), "000 000 000 000");
-    for (const node of nodes) assertEquals(await node.exec("sh", "-c", ask(places)), "200 200");
+    assertEquals(await cluster.nodes.outside(askScript([...places, ...places6])), "000 000 000 000");
+    for (const node of nodes) assertEquals(await node.exec("sh", "-c", askScript(places)), "200 200");
     for (const number of [1, 2]) assertEquals((await cluster.cless(number).get("app")).status, 200);
     // Apps come to other nodes from the address of their own one, and yet do not get in; to cless they do.
     for (const [index, node] of nodes.entries()) {
-      assertEquals(await inApp(node, ask([...places, `${nodes[1 - index]!.address}:80`])), "000 000 400");
+      assertEquals(await inApp(node, askScript([...places, `${nodes[1 - index]!.address}:80`])), "000 000 400");
     }
     // The others still use the instances on the node of the first one that ends.
     assertEquals(await cluster.cless(2).end(), 0);
-    assertEquals(await cluster.nodes.outside(ask(places)), "000 000");
+    assertEquals(await cluster.nodes.outside(askScript(places)), "000 000");
     assertEquals(await cluster.cless(1).end(), 0);
     assertEquals(await ruleCount(nodes[0]!), 0);
   },

@@ -2,6 +2,7 @@ import { assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import type { Admission } from "../../src/docker/swarm/node_wall.ts";
 import { ROOT } from "../support/sources.ts";
 import { until } from "../support/until.ts";
+import { askScript } from "./ask_script.ts";
 import { noNodes } from "./no_nodes.ts";
 import { type Node, Nodes } from "./nodes.ts";
 import { createService } from "./services.ts";
@@ -13,12 +14,6 @@ const PROGRAM = new URL("tests/swarm/node_wall_program.ts", ROOT).pathname;
 function steps(node: Node, owner: string, ...all: (string | Admission)[]): Promise<string> {
   const words = all.map((step) => typeof step === "string" ? step : `admit ${JSON.stringify(step)}`);
   return node.exec("deno", "run", "-A", PROGRAM, owner, ...words);
-}
-
-/** A shell script that prints the status of an answer of each place; 000 for those that give none. */
-function ask(...places: string[]): string {
-  const one = (place: string) => `curl -so /dev/null -m 2 --connect-timeout 1 -w '%{http_code} ' http://${place}/`;
-  return places.map((place) => `${one(place)};`).join(" ") + " true";
 }
 
 /** The rules that name an owner, of both families. */
@@ -47,7 +42,7 @@ for (const backend of ["nft", "legacy"]) {
     const other = await createService(first, "other", second);
     await second.docker("run", "--detach", "--publish", "9000:8080", "golang-docker");
     const of = (port: number) => [`${second.address}:${port}`, `[${second.address6}]:${port}`];
-    const all = ask(...of(port), ...of(other.port), ...of(9000));
+    const all = askScript([...of(port), ...of(other.port), ...of(9000)]);
     const from = async () => {
       const [outside, ...inside] = await Promise.all([
         nodes.outside(all),
