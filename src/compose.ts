@@ -265,6 +265,7 @@ export function makeParts(
       signInAddresses,
     },
     volumeUsers: engine,
+    machines: engine,
     volumeAccess: engine.launcher.volumeAccess,
     events: {
       tell: (type, service, data) => events.tell(type, service, data),

@@ -2,6 +2,7 @@ import { logger } from "../base/log.ts";
 import { RevisionFailed } from "../control/deploy_error.ts";
 import type { EventLog } from "../control/events.ts";
 import type { RevisionRecord } from "../control/records.ts";
+import type { Revision } from "../model/revision.ts";
 import type { InstancePool } from "../pool/pool.ts";
 
 const log = logger("deployer");
@@ -15,6 +16,10 @@ export interface TrialsOptions {
   readonly volumeAccess: {
     /** What is wrong with the volumes of a revision, as its last instance has found them. Never rejects. */
     problemsOf(revision: string): Promise<readonly string[]>;
+  };
+  readonly machines: {
+    /** Why a revision runs on some machines only; `undefined` if there is nothing to say. Never rejects. */
+    boundsOf(revision: Revision): Promise<string | undefined>;
   };
   readonly events: Pick<EventLog, "emit">;
   /** Wall-clock time, ms since 1970. */
@@ -35,7 +40,7 @@ export class Trials {
    * @throws {RevisionFailed} If it does not become ready. @throws The signal's reason, if it is aborted first.
    */
   async run(pool: InstancePool, signal: AbortSignal): Promise<void> {
-    const { events, now, volumeAccess } = this.#options;
+    const { events, machines, now, volumeAccess } = this.#options;
     const { name, service } = pool.revision;
     const began = now();
     events.emit("revision.starting", service, { revision: name });
@@ -50,7 +55,8 @@ export class Trials {
       throw failed;
     }
     const ms = now() - began;
-    for (const warning of await volumeAccess.problemsOf(name)) {
+    const bounds = await machines.boundsOf(pool.revision);
+    for (const warning of [...await volumeAccess.problemsOf(name), ...bounds === undefined ? [] : [bounds]]) {
       events.emit("revision.warning", service, { revision: name, warning });
     }
     events.emit("revision.ready", service, { revision: name, ms });

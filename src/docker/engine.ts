@@ -4,6 +4,7 @@ import { messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import { type DataDir, isDataDirInUse } from "../control/data_dir.ts";
 import type { ExecCommand, ExecProcess } from "../control/exec/process.ts";
+import type { Revision } from "../model/revision.ts";
 import type { Launcher } from "../pool/launcher.ts";
 import type { EngineChoice } from "./engine_choice.ts";
 import type { ImageSource } from "./images/image_source.ts";
@@ -70,6 +71,8 @@ export interface ServiceEngine {
   answers(): Promise<boolean>;
   /** The services of other data-dirs that have a container with this named volume, each as `SERVICE of OWNER`. */
   othersWithVolume(volume: string): Promise<string[]>;
+  /** Why a revision runs on some machines only; `undefined` if it does not, or nobody knows. Never rejects. */
+  boundsOf(revision: Revision): Promise<string | undefined>;
 }
 
 /** The Docker engine of this machine, with this cless's network, containers and images, and its events. */
@@ -177,6 +180,9 @@ export class Engine implements ServiceEngine {
   answers(): Promise<boolean> {
     return this.#node.answers();
   }
+
+  /** There is no other machine. */
+  async boundsOf(): Promise<undefined> {}
 
   othersWithVolume(volume: string): Promise<string[]> {
     return this.#node.othersWithVolume(volume);

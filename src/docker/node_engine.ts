@@ -12,7 +12,7 @@ import { Freezer } from "./freezer/freezer.ts";
 import type { FreezerHelper } from "./freezer/helper.ts";
 import { findHelper, makeHelper } from "./freezer/helper_choice.ts";
 import { Hibernator } from "./freezer/hibernator.ts";
-import { ImageSource } from "./images/image_source.ts";
+import { ImageSource, type OtherMachines } from "./images/image_source.ts";
 import { LocalImages } from "./images/local_images.ts";
 import { NamedImages } from "./images/named_images.ts";
 import { ContainerOutputs } from "./logs/outputs.ts";
@@ -68,12 +68,13 @@ export class NodeEngine implements Disposable {
     config: NodeConfig,
     dataDir: DataDir,
     clock: Clock,
+    others?: OtherMachines,
   ) {
     this.#api = api;
     this.#owner = dataDir.owner;
     this.#clock = clock;
     this.#containerEvents = new ContainerEvents(clock);
-    this.source = new ImageSource(api, docker, clock);
+    this.source = new ImageSource(api, docker, clock, others);
     this.outputs = new ContainerOutputs(api, clock);
     const helperPlace = findHelper(config);
     this.#freezerHelper = makeHelper(helperPlace, config, dataDir, api, clock);

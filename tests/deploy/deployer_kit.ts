@@ -172,6 +172,7 @@ export function newScene(options: SceneOptions = {}): Scene {
     launcher: launcher!,
     volumeAccess: { problemsOf: () => Promise.resolve([]) },
     volumeUsers: { othersWithVolume: () => Promise.resolve([]) },
+    machines: { boundsOf: () => Promise.resolve(undefined) },
     drainTimeoutMs: 10_000,
     rules: {
       checkEnv: () => undefined,

@@ -184,6 +184,7 @@ export class Node {
 
   /** Copies images from this machine's engine into the node's. */
   async load(...images: string[]): Promise<void> {
+    if (images.length === 0) return;
     const script = 'socket=$1; shift; docker save "$@" | docker --host "unix://$socket" load --quiet';
     const { success, stderr } = await new Deno.Command("sh", {
       args: ["-c", script, "sh", this.engineSocket, ...images],

@@ -25,23 +25,37 @@ interface PullOptions extends Partial<ResolveOptions> {
 /** What is needed to pull a revision's image again. */
 type Wanted = Pick<Revision, "name" | "image" | "imageId" | "imageDigest" | "startTimeoutMs">;
 
+/** The other machines that instances can run on. */
+export interface OtherMachines {
+  /** The image that a name means on one of them; `undefined` if on none. Never rejects. */
+  find(reference: string): Promise<Pick<ResolvedImage, "imageId" | "hasHealthCheck"> | undefined>;
+}
+
 /** Finds the content behind an image's name, on this machine or in a registry; pulls and removes images. */
 export class ImageSource implements Images {
   readonly #api: Pick<EngineApi, "image" | "removeImage">;
   readonly #docker: DockerCommand;
   readonly #clock: Clock;
+  readonly #others: OtherMachines | undefined;
   readonly #restoring = new Map<string, Promise<ResolvedImage>>();
 
   /** @param docker For pulls: it has the logins and credential helpers. */
-  constructor(api: Pick<EngineApi, "image" | "removeImage">, docker: DockerCommand, clock: Clock = systemClock) {
+  constructor(
+    api: Pick<EngineApi, "image" | "removeImage">,
+    docker: DockerCommand,
+    clock: Clock = systemClock,
+    others?: OtherMachines,
+  ) {
     this.#api = api;
     this.#docker = docker;
     this.#clock = clock;
+    this.#others = others;
   }
 
   /**
    * Finds the content behind a name. `never` looks on this machine only. `missing` looks on this machine first, and
-   * then in the registry. `always` looks in the registry. An image id is searched on this machine only.
+   * then in the registry, and last on the other machines. `always` looks in the registry. An image id is searched on this
+   * machine, and unless with `never` on the others.
    *
    * @throws {ImageUnavailable} When there is none; the message is one line for the operator.
    */
@@ -52,9 +66,17 @@ export class ImageSource implements Images {
     if (byId || policy !== "always") {
       const local = await this.#inspect(reference, options.signal);
       if (local !== undefined) return { ...local, pulled: false };
-      if (byId || policy === "never") throw notHere(reference);
+      if (policy === "never") throw notHere(reference);
+      if (byId) return await this.#elsewhere(reference, notHere(reference));
     }
-    const { digest, upToDate } = await this.#pull(reference, options);
+    let pulled: Pick<PullTracker, "digest" | "upToDate">;
+    try {
+      pulled = await this.#pull(reference, options);
+    } catch (error) {
+      if (policy === "always" || options.signal?.aborted) throw error;
+      return await this.#elsewhere(reference, error);
+    }
+    const { digest, upToDate } = pulled;
     const image = await this.#inspect(reference, options.signal, digest);
     if (image === undefined) throw notHere(reference); // somebody has removed it already
     return { ...image, pulled: !upToDate };
@@ -137,6 +159,14 @@ export class ImageSource implements Images {
     );
     this.#restoring.set(digest, pulling);
     return pulling;
+  }
+
+  /** What a name means on another machine. @throws The failure, if there is no such image either. */
+  async #elsewhere(reference: string, failure: unknown): Promise<ResolvedImage> {
+    const found = await this.#others?.find(reference);
+    if (found === undefined) throw failure;
+    log.info("an image is on another machine", { image: reference });
+    return { ...found, pulled: false };
   }
 
   /** @returns What the registry reported. */

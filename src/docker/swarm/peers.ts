@@ -21,7 +21,7 @@ export type PeerMessage =
   | { readonly processorTime: string }
   /** An operator stops all instances of a service: the answer comes when no requests are on those of this cless. */
   | { readonly sleep: string }
-  /** Asks a cless whether its node has an image. */
+  /** Asks a cless whether its node has an image, by its id or name. */
   | { readonly hasImage: string }
   /** Asks a cless whether its node has a volume; of a folder, whether containers may use it there. */
   | { readonly hasVolume: string }
@@ -40,6 +40,15 @@ export interface PeerAnswer {
   readonly asleep?: readonly string[];
   /** The id of the engine that was asked. */
   readonly engineId?: string;
+  /** The image that it was asked for. */
+  readonly image?: PeerImage;
+}
+
+/** What a name means on another node. */
+export interface PeerImage {
+  readonly imageId: string;
+  /** Missing if it has no `HEALTHCHECK`. */
+  readonly hasHealthCheck?: true;
 }
 
 /** The other cless processes of this owner, as a launcher needs them. */

@@ -10,6 +10,7 @@ import { EngineError, kindOf, kindOfMessage } from "../engine_error.ts";
 import type { Sequence } from "../network/addresses.ts";
 import type { OwnContainers } from "../own_containers.ts";
 import type { Homes } from "./homes.ts";
+import type { ImageNodes } from "./image_nodes.ts";
 import type { InstanceSharing } from "./instance_sharing.ts";
 import { isHeard, mayRunUnheard } from "./lost_nodes.ts";
 import type { Origins } from "./origins.ts";
@@ -42,6 +43,7 @@ export interface ServiceStartsParts {
   readonly containers: Pick<OwnContainers, "resume">;
   readonly engine: Pick<TaskEngine, "has" | "image" | "origin">;
   readonly homes: Homes;
+  readonly images: ImageNodes;
   readonly origins: Origins;
   readonly peers: Peers;
   readonly sharing: Pick<InstanceSharing, "sleepElsewhere">;
@@ -247,13 +249,13 @@ export class ServiceStarts {
    * @throws {EngineError} If no node has the image.
    */
   async #boundTo(revision: Revision, byImage: boolean): Promise<string | undefined> {
-    const { homes, swarm, volumes } = this.#parts;
+    const { homes, images, swarm, volumes } = this.#parts;
     if (!byImage && revision.volumes.length === 0) return undefined;
     const { image, imageId, placement = {} } = revision;
     const all = await swarm.nodes();
     const ids = all.filter((node) => takesTasks(placement, node)).map(({ id }) => id);
     const nodes = ids.includes(homes.self) ? [homes.self, ...ids.filter((id) => id !== homes.self)] : ids;
-    const having = byImage ? await this.#nodesWithImage(imageId, nodes) : nodes;
+    const having = byImage ? await images.having(imageId, nodes) : nodes;
     if (having.length === 0 && nodes.length > 0) {
       const what = `the image ${image} is on no node of the Swarm, and in no registry`;
       throw new EngineError("refused", `${what}: push it to one, or send it with cless image send`);
@@ -261,18 +263,6 @@ export class ServiceStarts {
     const [best] = having; // none if Swarm will say why no node takes it
     const bound = await volumes.nodeOf(revision, all, best);
     return bound ?? (having.length < nodes.length ? best : undefined);
-  }
-
-  /** Those of some nodes that have an image; if none is known to, those of which nobody knows: no cless answers there. */
-  async #nodesWithImage(imageId: string, nodes: readonly string[]): Promise<string[]> {
-    const { engine, homes, peers } = this.#parts;
-    const has = await Promise.all(nodes.map(async (node) => {
-      if (node === homes.self) return await engine.image(imageId).then(() => true, () => false);
-      if (!peers.live.includes(node)) return undefined;
-      return await peers.ask(node, { hasImage: imageId }).then(({ ok }) => ok, () => undefined);
-    }));
-    const isKnown = has.includes(true);
-    return nodes.filter((_, index) => isKnown ? has[index] === true : has[index] === undefined);
   }
 
   /**

@@ -4,14 +4,17 @@ import { isAsleep } from "../../model/instance_state.ts";
 import type { Instance } from "../../pool/instance.ts";
 import type { ContainerEvent } from "../../pool/launcher.ts";
 import type { InstancePool } from "../../pool/pool.ts";
-import type { PeerAnswer, PeerMessage } from "./peers.ts";
+import type { PeerAnswer, PeerImage, PeerMessage } from "./peers.ts";
 
 /** What this cless does with the instances that it shares. */
 interface SharingLauncher {
   readonly sharing: { resumeFor(id: string, from: string): Promise<void> };
   processorTime(id: string): Promise<number | undefined>;
-  hasImage(imageId: string): Promise<boolean>;
   hasVolume(source: string): Promise<PeerAnswer>;
+  readonly images: {
+    /** The image of this node with a name or an id. */
+    here(image: string): Promise<PeerImage | undefined>;
+  };
   startedElsewhere(id: string, nodeId: string, origin: string): void;
 }
 
@@ -82,8 +85,11 @@ export class SharedInstances {
       await this.#lookForNew(); // one may have just been started
       return { ok: await this.#control.sleepHere(message.sleep) };
     }
-    if ("hasImage" in message) return { ok: await this.#launcher.hasImage(message.hasImage) };
     if ("hasVolume" in message) return await this.#launcher.hasVolume(message.hasVolume);
+    if ("hasImage" in message) {
+      const image = await this.#launcher.images.here(message.hasImage);
+      return image === undefined ? { ok: false } : { ok: true, image };
+    }
     if ("asleep" in message) {
       const asleep = this.#fleet.instances().filter(({ isOurs, state }) => isOurs && isAsleep(state));
       return { ok: true, asleep: asleep.map(({ id }) => id) };

@@ -16,8 +16,10 @@ import { type EngineListener, type NodeConfig, NodeEngine } from "../node_engine
 import { OwnContainers } from "../own_containers.ts";
 import type { EngineCaller } from "../socket_client.ts";
 import { Homes } from "./homes.ts";
+import { ImageNodes } from "./image_nodes.ts";
 import type { NodeWall } from "./node_wall.ts";
 import type { Peers } from "./peers.ts";
+import { takesTasks } from "./placement.ts";
 import { PortGuard } from "./port_guard.ts";
 import type { SwarmApi, SwarmEvent, SwarmInfo } from "./swarm_api.ts";
 import { SwarmLauncher } from "./swarm_launcher.ts";
@@ -62,6 +64,7 @@ export class SwarmEngine implements ServiceEngine {
   readonly #config: SwarmConfig;
   readonly #owner: string;
   readonly #volumes: VolumeNodes;
+  readonly #swarm: Pick<SwarmApi, "nodes">;
   #found = false;
 
   constructor(access: SwarmAccess, config: SwarmConfig, dataDir: DataDir, clock: Clock) {
@@ -70,7 +73,9 @@ export class SwarmEngine implements ServiceEngine {
     this.#config = config;
     this.#owner = owner;
     this.#engine = new TaskEngine(choice.api, caller, swarm, info.nodeAddress);
-    this.#node = new NodeEngine({ ...choice, api: this.#engine }, config, dataDir, clock);
+    const images = new ImageNodes(info.nodeId, this.#engine, peers);
+    this.#swarm = swarm;
+    this.#node = new NodeEngine({ ...choice, api: this.#engine }, config, dataDir, clock, images);
     this.#events = new EventStream(swarm, clock);
     this.#guard = new PortGuard(wall, swarm, config.portRange, clock);
     const engine = this.#engine;
@@ -90,6 +95,7 @@ export class SwarmEngine implements ServiceEngine {
       containers: new OwnContainers(this.#engine, owner, this.#node, clock),
       homes: new Homes(info.nodeId, peers),
       volumes: this.#volumes,
+      images,
       drainTimeoutMs: config.drainTimeoutMs,
       defaults: {
         memoryBytes: config.defaultMemoryBytes === Infinity ? undefined : config.defaultMemoryBytes,
@@ -185,6 +191,22 @@ export class SwarmEngine implements ServiceEngine {
 
   answers(): Promise<boolean> {
     return this.#node.answers();
+  }
+
+  async boundsOf({ image, imageDigest, imageId, placement = {} }: Revision): Promise<string | undefined> {
+    if (imageDigest !== undefined) return undefined; // a registry has it
+    try {
+      const nodes = (await this.#swarm.nodes()).filter((node) => takesTasks(placement, node));
+      const having = await this.launcher.images.having(imageId, nodes.map(({ id }) => id));
+      if (having.length === 0 || having.length === nodes.length) return undefined;
+      const names = nodes.filter(({ id }) => having.includes(id)).map(({ hostname }) => hostname).sort();
+      const has = `${names.join(" and ")} ${names.length === 1 ? "has" : "have"}`;
+      return `of the machines only ${has} the image, so it runs there; the others get it with: ` +
+        `cless image send ${image} (on ${names[0]})`;
+    } catch (error) {
+      log.debug("cannot tell who has an image", { image, reason: messageOf(error) });
+      return undefined;
+    }
   }
 
   othersWithVolume(volume: string): Promise<string[]> {

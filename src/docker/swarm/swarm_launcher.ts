@@ -9,6 +9,7 @@ import type { ListedContainer } from "../engine_api.ts";
 import { EngineError } from "../engine_error.ts";
 import type { AddressPosition } from "../network/addresses.ts";
 import { forPool, type OwnContainers } from "../own_containers.ts";
+import type { ImageNodes } from "./image_nodes.ts";
 import { InstanceSharing, type InstanceSharingParts } from "./instance_sharing.ts";
 import { isHeard, mayRunUnheard } from "./lost_nodes.ts";
 import { Origins } from "./origins.ts";
@@ -258,9 +259,9 @@ export class SwarmLauncher implements Launcher {
     this.#parts.containers.resumedByEngine(id);
   }
 
-  /** Whether this node has an image. */
-  async hasImage(imageId: string): Promise<boolean> {
-    return await this.#parts.engine.image(imageId).then(() => true, () => false);
+  /** Which nodes have an image. */
+  get images(): ImageNodes {
+    return this.#parts.images;
   }
 
   /** Whether this node has a volume, for another cless. */

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { systemClock } from "../../../src/base/clock.ts";
 import { ImageUnavailable } from "../../../src/control/deploy_error.ts";
 import { CommandApi } from "../../../src/docker/command_api.ts";
 import type { EngineApi } from "../../../src/docker/engine_api.ts";
@@ -89,6 +90,27 @@ dockerTest("an image that is not here is pulled with missing, and not found with
   assertEquals([error.reason, error.message], ["not_found", "the image app:1 is not on this machine"]);
   assertEquals(await source.resolve("app:1", "missing"), { imageId: ID, digest: `app@${NEWER}`, pulled: true });
   assertEquals(await docker.calls("image pull"), [["image", "pull", "app:1"]]);
+});
+
+dockerTest("an image that no registry has is taken from another machine, but only with missing", async (docker) => {
+  await docker.on("image inspect", MISSING);
+  await docker.on("image pull", { stderr: "Error response from daemon: manifest for app:1 not found\n", code: 1 });
+  const asked: string[] = [];
+  const others = {
+    find(reference: string) {
+      asked.push(reference);
+      return Promise.resolve(reference === "app:1" ? { imageId: OTHER } : undefined);
+    },
+  };
+  const source = new ImageSource(new CommandApi(docker.command), docker.command, systemClock, others);
+  assertEquals(await source.resolve("app:1", "missing"), { imageId: OTHER, pulled: false });
+  const error = await assertRejects(() => source.resolve("app:2", "missing"), ImageUnavailable);
+  assertEquals(error.reason, "not_found");
+  for (const policy of ["always", "never"] as const) {
+    await assertRejects(() => source.resolve("app:1", policy), ImageUnavailable);
+  }
+  await assertRejects(() => source.resolve(ID, "missing"), ImageUnavailable, "is not on this machine");
+  assertEquals(asked, ["app:1", "app:2", ID]);
 });
 
 dockerTest("with always the registry is asked though the image is here", async (docker) => {

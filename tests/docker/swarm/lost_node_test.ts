@@ -1,6 +1,8 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { Sequence } from "../../../src/docker/network/addresses.ts";
 import { Homes } from "../../../src/docker/swarm/homes.ts";
+import { ImageNodes } from "../../../src/docker/swarm/image_nodes.ts";
+import type { TaskEngine } from "../../../src/docker/swarm/task_engine.ts";
 import type { PeerMessage, Peers } from "../../../src/docker/swarm/peers.ts";
 import { type ApiNode, type ApiTask, leavingOf, nodeOf } from "../../../src/docker/swarm/swarm_json.ts";
 import { SwarmLauncher, type SwarmLauncherParts } from "../../../src/docker/swarm/swarm_launcher.ts";
@@ -41,9 +43,20 @@ class Rig {
     };
     const homes = new Homes("node1", peers);
     const engine = { has: () => false, image: () => Promise.resolve({}) };
+    const images = new ImageNodes("node1", engine as unknown as TaskEngine, peers);
     this.launcher = new SwarmLauncher(
       {
-        ...{ swarm: this.api, peers, containers, engine, homes, owner: OWNER, clock: this.clock, drainTimeoutMs: 0 },
+        ...{
+          swarm: this.api,
+          peers,
+          containers,
+          engine,
+          homes,
+          images,
+          owner: OWNER,
+          clock: this.clock,
+          drainTimeoutMs: 0,
+        },
         ...{ volumes: volumeNodesOf(this.api, OWNER, "node1"), ports: new Sequence(61_000, 65_535), defaults: {} },
       } as unknown as SwarmLauncherParts,
     );

@@ -1,6 +1,8 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { Sequence } from "../../../src/docker/network/addresses.ts";
 import { Homes } from "../../../src/docker/swarm/homes.ts";
+import { ImageNodes } from "../../../src/docker/swarm/image_nodes.ts";
+import type { TaskEngine } from "../../../src/docker/swarm/task_engine.ts";
 import type { Peers } from "../../../src/docker/swarm/peers.ts";
 import { SwarmLauncher, type SwarmLauncherParts } from "../../../src/docker/swarm/swarm_launcher.ts";
 import type { Revision } from "../../../src/model/revision.ts";
@@ -28,6 +30,7 @@ class Rig {
         ...{
           homes: new Homes("node1", peers),
           volumes: volumeNodesOf(swarm, OWNER, "node1"),
+          images: new ImageNodes("node1", engine as unknown as TaskEngine, peers),
           drainTimeoutMs: 0,
           defaults: {},
         },

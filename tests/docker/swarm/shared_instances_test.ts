@@ -37,8 +37,8 @@ class Rig {
           },
         },
         processorTime: (id) => Promise.resolve(id === "one" ? 5 : undefined),
-        hasImage: (imageId) => Promise.resolve(imageId === "here"),
         hasVolume: (source) => Promise.resolve({ ok: source === "here", engineId: "engine" }),
+        images: { here: (image) => Promise.resolve(image === "here" ? { imageId: "sha256:1" } : undefined) },
         startedElsewhere: (id, on, origin) => void done.push(`${id} on ${on} at ${origin}`),
       },
       {
@@ -85,8 +85,8 @@ Deno.test("an instance that starts is not yielded, since it is about to be used"
     {
       sharing: { resumeFor: () => Promise.resolve() },
       processorTime: () => Promise.resolve(undefined),
-      hasImage: () => Promise.resolve(false),
       hasVolume: () => Promise.resolve({ ok: false }),
+      images: { here: () => Promise.resolve(undefined) },
       startedElsewhere() {},
     },
     { sleepHere: () => Promise.resolve(false) },
@@ -128,8 +128,8 @@ Deno.test("questions about instances and images are answered, and a message of a
   const rig = new Rig();
   assertEquals(await rig.answer({ processorTime: "one" }), { ok: true, processorNs: 5 });
   assertEquals(await rig.answer({ processorTime: "two" }), { ok: false });
-  assertEquals(await rig.answer({ hasImage: "here" }), { ok: true });
   assertEquals(await rig.answer({ hasVolume: "here" }), { ok: true, engineId: "engine" });
+  assertEquals(await rig.answer({ hasImage: "here" }), { ok: true, image: { imageId: "sha256:1" } });
   assertEquals(await rig.answer({ asleep: true }), { ok: true, asleep: [] });
   rig.instance.become("paused");
   assertEquals(await rig.answer({ asleep: true }), { ok: true, asleep: ["one"] });
