@@ -319,10 +319,10 @@ export class Cless {
     const { swarm } = this.#parts;
     // Before the others are known, all instances may be theirs.
     const isShared = swarm !== undefined && (swarm.members.live.length > 1 || !swarm.members.hasStarted);
-    if (isShared && role.now.isOwner) await this.#wakeAll();
+    if (isShared && role.now.isOwner) await engine.launcher.handOver();
     if (config.onExit === "keep" || isShared || !role.now.isOwner) {
       await executor.settled(); // some containers may still be stopping
-      if (role.now.isOwner) await engine.launcher.handOver();
+      if (role.now.isOwner && !isShared) await engine.launcher.handOver();
       return await engine.leave();
     }
     // Pools with a minimum of instances are retired even if they have no instance now. Otherwise they would start some.
@@ -332,15 +332,5 @@ export class Cless {
     await executor.settled();
     await reconciler.sweep(); // removes what is left: no container has an instance any more
     await engine.stop();
-  }
-
-  /** Resumes the instances of this node that sleep: once this process has ended, nobody else could. */
-  async #wakeAll(): Promise<void> {
-    const { engine, fleet } = this.#parts;
-    await Promise.allSettled(
-      fleet.asleep().filter(({ instance }) => instance.isOurs).map(({ instance }) =>
-        engine.launcher.resume(instance.id)
-      ),
-    );
   }
 }

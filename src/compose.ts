@@ -336,7 +336,7 @@ export function makeParts(
     if (adoption.known) await reconciler.refresh();
   };
   const peerServer = swarmEngine && peerServerOf(swarm!, {
-    ...{ clock, control, fleet, reserve, reconcile, engine: swarmEngine },
+    ...{ clock, control, fleet, reserve, reconcile, role, engine: swarmEngine },
     sharedToken: sharedToken!,
   });
   // The home of instances may be another one from now on.
@@ -365,7 +365,7 @@ export function makeParts(
   const takeOver = new TakeOver<AddressPosition>({
     ...{ role, clock, config, stopping, dataDir, deployer, engine, fleet, adoption, predecessor, reconciler },
     store: database,
-    ...{ figures, supervision, servers: [...servers, admin, ...(peerServer ? [peerServer] : [])] },
+    ...{ figures, supervision, peerServer, servers: [...servers, admin, ...(peerServer ? [peerServer] : [])] },
   });
   const handoverServer = new HandoverServer<AddressPosition>(dataDir.path, clock);
 

@@ -9,6 +9,7 @@ import type { Cluster } from "./control/cluster.ts";
 import type { DataDir } from "./control/data_dir.ts";
 import type { InstanceControl } from "./control/instance_control.ts";
 import type { Replica } from "./control/replica.ts";
+import type { Role } from "./control/take_over.ts";
 import type { Deployer } from "./deploy/deployer.ts";
 import type { EngineChoice } from "./docker/engine_choice.ts";
 import { type EngineCaller, SocketClient } from "./docker/socket_client.ts";
@@ -171,18 +172,19 @@ function peersOf(members: Members, client: PeerClient): Peers {
 /** Makes the server at which the others reach this process. */
 export function peerServerOf(
   { endpoint, identity, images, members, shared }: SwarmLink,
-  { clock, control, engine, fleet, reconcile, reserve, sharedToken }: {
+  { clock, control, engine, fleet, reconcile, reserve, role, sharedToken }: {
     readonly clock: Clock;
     readonly control: Pick<InstanceControl, "sleepHere">;
     readonly engine: SwarmEngine;
     readonly fleet: Fleet;
     readonly reserve: FileReserve;
+    readonly role: { readonly now: Role };
     readonly sharedToken: SharedToken;
     /** Looks for instances that this process does not know. */
     readonly reconcile: () => Promise<void>;
   },
 ): Server {
-  const instances = new SharedInstances(fleet, engine.launcher, control, clock, reconcile);
+  const instances = new SharedInstances(fleet, engine.launcher, control, clock, reconcile, role);
   const handler = peerApi({
     ...{ identity, clock },
     handlers: {

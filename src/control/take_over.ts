@@ -71,7 +71,11 @@ export interface TakeOverOptions<Position> {
   /** Its launcher gives out the addresses of containers. */
   readonly engine: {
     readonly listening: boolean;
-    readonly launcher: { readonly position: Position; continueFrom(position: Position): void };
+    readonly launcher: {
+      readonly position: Position;
+      continueFrom(position: Position): void;
+      endPauses(): Promise<void>;
+    };
     stopHibernating(): void;
   };
   readonly fleet: Fleet;
@@ -80,6 +84,8 @@ export interface TakeOverOptions<Position> {
   readonly reconciler: Pick<Reconciler, "reconcile">;
   readonly supervision: Pick<Supervision, "start" | "stop">;
   readonly servers: readonly Server[];
+  /** One of the servers: that for the other cless of the owner, if there may be such. */
+  readonly peerServer?: Pick<Server, "shutdown"> | undefined;
 }
 
 /** A successor's connection to its predecessor. */
@@ -126,6 +132,8 @@ export class TakeOver<Position> implements RunningProcess<Position> {
     }
     role.now = ROLES.sealed;
     supervision.stop();
+    // The successor would take an instance for one that runs.
+    await atMost(engine.launcher.endPauses(), clock, config.drainTimeoutMs);
     dataDir.unlock();
     log.debug("sealed", { instances: fleet.size });
     await this.#notify({ RELOADING: 1 });
@@ -159,12 +167,13 @@ export class TakeOver<Position> implements RunningProcess<Position> {
   }
 
   async yield(knock: () => void): Promise<void> {
-    const { clock, dataDir, engine, role, servers, stopping } = this.#options;
+    const { clock, dataDir, engine, peerServer, role, servers, stopping } = this.#options;
     role.now = ROLES.superseded;
     engine.stopHibernating(); // the successor cannot break that off
     dataDir.leave();
     stopping.abort(); // ends event streams of the admin API, so that clients reconnect to the successor
     await stopAccepting(servers, clock, knock);
+    peerServer?.shutdown(); // what the others ask now, the successor must answer: only it knows how it uses instances
     this.#outcome?.resolve(true);
   }
 

@@ -33,6 +33,8 @@ export interface EngineLauncher extends Launcher, Pick<OwnContainers, "outputs" 
   exec(id: string, command: ExecCommand, signal: AbortSignal): Promise<ExecProcess>;
   /** Limits the grace time of all later stops to the time left, but to no less than a second. */
   hurry(leftMs: number): void;
+  /** Resolves when no pause is running. Those that other cless have not agreed to yet are broken off. */
+  endPauses(): Promise<void>;
   /** Lets the engine pause what is frozen, so that any later process can resume it. */
   handOver(): Promise<void>;
 }

@@ -67,6 +67,11 @@ export class OwnContainers {
     await pausing;
   }
 
+  /** Resolves when no pause is running. */
+  async endPauses(): Promise<void> {
+    await Promise.all(this.#pausing);
+  }
+
   async resume(id: string): Promise<void> {
     if (await this.#freezer.thaw(id)) return;
     if (this.#freezer.isFrozen(id)) throw new Error("the container is frozen, and no helper thaws it");

@@ -353,6 +353,7 @@ export class Executor {
    */
   async #resume(instance: Instance, end: AbortSignal): Promise<boolean> {
     const pausing = this.#pausing.get(instance);
+    if (pausing !== undefined) this.#launcher.sharing?.usesAgain(instance.id);
     if (pausing !== undefined && await this.#answersUnpaused(instance, pausing, end)) return true;
     // A draining instance must run so that its requests in flight can end.
     const isWanted = isAsleep(instance.state) || (instance.state === "draining" && instance.inFlight > 0);

@@ -121,6 +121,8 @@ export interface Sharing {
   mayEnd(id: string, idleMs: number): Promise<void>;
   /** Tells them that it runs on after all. */
   runsOn(id: string): void;
+  /** Breaks off a pause to which the others have not all agreed yet, since a request needs the container. */
+  usesAgain(id: string): void;
 }
 
 /** Something that happened to a container. */

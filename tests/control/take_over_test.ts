@@ -48,6 +48,7 @@ class Rig {
         },
       },
       ...{ adoption, clock, fleet, predecessor: this.predecessor, servers: [], stopping },
+      peerServer: { shutdown: () => Promise.resolve(step("peers")) },
       config: { drainTimeoutMs: DRAIN_TIMEOUT_MS, notifySocket: undefined },
       dataDir: {
         path: "",
@@ -71,7 +72,11 @@ class Rig {
       },
       engine: {
         listening: true,
-        launcher: { position: 7, continueFrom: (position) => step(`from ${position}`) },
+        launcher: {
+          position: 7,
+          continueFrom: (position) => step(`from ${position}`),
+          endPauses: () => Promise.resolve().then(() => step("no more pauses")),
+        },
         stopHibernating: () => step("no more hibernation"),
       },
       reconciler: { reconcile: () => Promise.resolve().then(() => step("reconcile")).then(() => true) },
@@ -124,7 +129,7 @@ class FakeLink {
   }
 }
 
-const SEAL = ["sealing", "pause", "close", "figures", "store.seal", "sealed", "stop", "unlock"];
+const SEAL = ["sealing", "pause", "close", "figures", "store.seal", "sealed", "stop", "no more pauses", "unlock"];
 
 Deno.test({
   name: "a process that hands over seals its store, unlocks the data-dir, and later leaves everything to its successor",
@@ -134,7 +139,9 @@ Deno.test({
     assertEquals(await rig.takeOver.seal(), 7);
     assertEquals(rig.taken(), SEAL);
     await rig.takeOver.yield(() => rig.steps.push("knock"));
-    assertEquals(rig.taken().slice(0, 4), ["superseded", "no more hibernation", "leave", "stopping"]);
+    const steps = rig.taken();
+    assertEquals(steps.slice(0, 4), ["superseded", "no more hibernation", "leave", "stopping"]);
+    assertEquals(steps.at(-1), "peers"); // from now on, only the successor answers them
     await assertRejects(() => rig.takeOver.seal(), OperatorError);
     assertEquals(rig.role, "superseded");
   },

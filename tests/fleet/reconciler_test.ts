@@ -268,6 +268,7 @@ Deno.test("a container without an instance stays while another cless uses it, an
       return Promise.reject(new NotNow("another cless starts it", { idleMs: 0 }));
     },
     runsOn() {},
+    usesAgain() {},
   };
   const reconciler = newReconciler(kit);
   await start(kit);

@@ -34,6 +34,7 @@ for await (const _ of Deno.stdin.readable) {
   }
   isFirst = false;
   await stopAccepting([server], systemClock, () => console.log("low"));
+  server.shutdown(); // as a process does that was taken over
   console.log("stopped");
 }
 await server.shutdown();

@@ -25,6 +25,7 @@ async function sharedPool(revision: Partial<Revision> = {}) {
       if (others.idleMs !== undefined) throw new NotNow("no", { idleMs: others.idleMs });
     },
     runsOn: (id) => void others.told.push(id),
+    usesAgain() {},
   };
   const pool = kit.newPool({ ...TIERED, ...revision });
   const { lease } = await started(kit, pool);

@@ -1,3 +1,4 @@
+import { abortable } from "@std/async/abortable";
 import { delay } from "../../base/async.ts";
 import type { Clock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
@@ -25,16 +26,28 @@ export interface InstanceSharingParts {
   readonly drainTimeoutMs: number;
 }
 
+/** What is being done with an instance that nobody uses. */
+interface Rest {
+  readonly isPausing: boolean;
+  /** Aborted once somebody uses it again. */
+  readonly again: AbortController;
+  /** Resolves when it is done, or has been broken off. */
+  readonly ended: Promise<void>;
+}
+
 /**
  * Agrees with the other cless of the owner when an instance sleeps and ends, and has it woken. What is done with a
  * container is done by the cless on its node.
  */
 export class InstanceSharing implements Sharing {
   readonly #parts: InstanceSharingParts;
-  /** Of the instances that are being paused, or may be about to end, whether somebody uses each again. */
-  readonly #unused = new Map<string, { again: boolean; readonly isPausing: boolean }>();
+  /** The instances that are being paused, and those whose end is being agreed. */
+  readonly #resting = new Map<string, Rest>();
+  /** The instances about which not all others have answered yet. */
+  readonly #asking = new Set<string>();
   /** The paused instances whose home did not answer when it was last asked to resume them. */
   readonly #unanswered = new Set<string>();
+  #isClosed = false;
 
   constructor(parts: InstanceSharingParts) {
     this.#parts = parts;
@@ -45,7 +58,7 @@ export class InstanceSharing implements Sharing {
   }
 
   async mayEnd(id: string, idleMs: number): Promise<void> {
-    await this.#whileUnused(id, false, () => this.#askToYield(id, "ended", idleMs));
+    await this.#whileUnused(id, false, (again) => this.#askToYield(id, "ended", idleMs, again));
   }
 
   runsOn(id: string): void {
@@ -61,9 +74,9 @@ export class InstanceSharing implements Sharing {
   async pause(id: string, idleMs: number): Promise<void> {
     const { containers, homes } = this.#parts;
     if (!homes.isHere(id)) throw new NotNow("no cless runs on the node of the container");
-    await this.#whileUnused(id, true, async (use) => {
-      await this.#askToYield(id, "paused", idleMs);
-      if (use.again) return;
+    await this.#whileUnused(id, true, async (again) => {
+      await this.#askToYield(id, "paused", idleMs, again);
+      if (again.aborted) return;
       try {
         await containers.pause(id);
       } catch (error) {
@@ -71,7 +84,7 @@ export class InstanceSharing implements Sharing {
         if (error instanceof NotNow) this.#tell({ resumed: id });
         throw error;
       }
-      if (use.again) await containers.resume(id);
+      if (again.aborted) await containers.resume(id);
     });
   }
 
@@ -79,18 +92,40 @@ export class InstanceSharing implements Sharing {
   async resume(id: string): Promise<void> {
     const { homes } = this.#parts;
     if (homes.isHere(id)) {
-      await this.#parts.containers.resume(id);
+      await this.wake(id);
       this.#tell({ resumed: id });
     } else await this.#askToResume(id);
   }
 
   /** Resumes an instance of this node for another cless, which is told by the answer. */
   async resumeFor(id: string, from: string): Promise<void> {
-    const use = this.#unused.get(id);
-    if (use !== undefined) use.again = true;
-    // One that is being paused is resumed by who pauses it; one that may be about to end may be asleep.
-    if (use?.isPausing !== true) await this.#parts.containers.resume(id);
+    await this.wake(id);
     this.#tell({ resumed: id }, from);
+  }
+
+  /** Lets an instance of this node run, and tells nobody. One that is being paused is resumed by who pauses it. */
+  async wake(id: string): Promise<void> {
+    const rest = this.#resting.get(id);
+    rest?.again.abort();
+    if (rest?.isPausing === true) await rest.ended;
+    else await this.#parts.containers.resume(id);
+  }
+
+  usesAgain(id: string): void {
+    this.#resting.get(id)?.again.abort();
+  }
+
+  /** Breaks off every pause, and every question whether an instance may end. Resolves when none is under way. */
+  async breakOff(): Promise<void> {
+    const resting = [...this.#resting.values()];
+    for (const { again } of resting) again.abort();
+    await Promise.all(resting.map(({ ended }) => ended));
+  }
+
+  /** Does what {@linkcode breakOff} does. From now on no instance is paused from here, and none may end. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.breakOff();
   }
 
   /**
@@ -115,27 +150,30 @@ export class InstanceSharing implements Sharing {
     this.#unanswered.delete(id);
   }
 
-  /** Does something with an instance that nobody uses. @throws {NotNow} When another cless uses it meanwhile. */
-  async #whileUnused(
-    id: string,
-    isPausing: boolean,
-    work: (use: { readonly again: boolean }) => Promise<void>,
-  ): Promise<void> {
-    const use = { again: false, isPausing };
-    this.#unused.set(id, use);
+  /** Does something with an instance that nobody uses. @throws {NotNow} When somebody uses it meanwhile. */
+  async #whileUnused(id: string, isPausing: boolean, work: (again: AbortSignal) => Promise<void>): Promise<void> {
+    if (this.#isClosed) throw new NotNow("this cless is ending");
+    // What is said after the last answer to an earlier question would undo this one.
+    if (this.#asking.has(id)) throw new NotNow("not all other cless have answered the last question");
+    const again = new AbortController();
+    const working = work(again.signal);
+    this.#resting.set(id, { isPausing, again, ended: working.catch(() => {}) });
     try {
-      await work(use);
-      if (!use.again) return;
+      await working;
+      if (!again.signal.aborted) return;
     } finally {
-      this.#unused.delete(id);
+      this.#resting.delete(id);
     }
     this.#tell({ resumed: id });
-    throw new NotNow("another cless uses the container again", { idleMs: 0 });
+    throw new NotNow("the container is used again", { idleMs: 0 });
   }
 
   /** Asks all others to leave an instance alone. If one does not, takes it back from those that did. */
-  async #askToYield(id: string, to: "paused" | "ended", afterMs: number): Promise<void> {
-    const answers = await this.#askOthers({ yield: id, to, afterMs });
+  async #askToYield(id: string, to: "paused" | "ended", afterMs: number, again: AbortSignal): Promise<void> {
+    this.#asking.add(id);
+    const asked = this.#askOthers({ yield: id, to, afterMs }).finally(() => this.#asking.delete(id));
+    const answers = await abortable(asked, again).catch(() => undefined);
+    if (answers === undefined) return void asked.then(() => this.#tell({ resumed: id })); // to those that agree later
     const refusals = answers.filter(({ ok }) => !ok);
     if (refusals.length === 0) return;
     this.#tell({ resumed: id });

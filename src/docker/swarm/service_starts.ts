@@ -8,7 +8,6 @@ import { ContainerGone, VolumeAway } from "../../pool/launcher.ts";
 import { LABEL } from "../container_spec.ts";
 import { EngineError, kindOf, kindOfMessage } from "../engine_error.ts";
 import type { Sequence } from "../network/addresses.ts";
-import type { OwnContainers } from "../own_containers.ts";
 import type { Homes } from "./homes.ts";
 import type { ImageNodes } from "./image_nodes.ts";
 import type { InstanceSharing } from "./instance_sharing.ts";
@@ -39,14 +38,12 @@ const MAX_TRIES = 5;
 /** What {@linkcode ServiceStarts} are made of. */
 export interface ServiceStartsParts {
   readonly swarm: SwarmApi;
-  /** The containers of this node. */
-  readonly containers: Pick<OwnContainers, "resume">;
   readonly engine: Pick<TaskEngine, "has" | "image" | "origin">;
   readonly homes: Homes;
   readonly images: ImageNodes;
   readonly origins: Origins;
   readonly peers: Peers;
-  readonly sharing: Pick<InstanceSharing, "sleepElsewhere">;
+  readonly sharing: Pick<InstanceSharing, "sleepElsewhere" | "wake">;
   readonly volumes: VolumeNodes;
   /** The ports of nodes that instances get: those that each node's {@linkcode PortGuard} keeps closed to others. */
   readonly ports: Sequence;
@@ -164,7 +161,7 @@ export class ServiceStarts {
 
   /** Whether the service of this name can be used, now or soon. Removes one that has ended. */
   async #join(id: string): Promise<boolean> {
-    const { homes, owner, peers, swarm } = this.#parts;
+    const { homes, owner, peers, sharing, swarm } = this.#parts;
     const [task] = await swarm.tasks({ service: id });
     if (task === undefined) return false;
     if (task.labels[LABEL.owner] !== owner) {
@@ -178,7 +175,7 @@ export class ServiceStarts {
     }
     if (task.nodeId === undefined || task.state !== "running") return true;
     homes.found(id, task.nodeId);
-    if (homes.isHere(id)) await this.#parts.containers.resume(id).catch(() => {}); // it may be paused
+    if (homes.isHere(id)) await sharing.wake(id).catch(() => {}); // it may be paused
     else if (peers.live.includes(task.nodeId)) {
       const { ok } = await peers.ask(task.nodeId, { resume: id, from: homes.self }, {
         timeoutMs: JOIN_MS,

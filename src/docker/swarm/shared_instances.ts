@@ -1,6 +1,7 @@
 import type { Clock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import { isAsleep } from "../../model/instance_state.ts";
+import type { Tenure } from "../../pool/decide.ts";
 import type { Instance } from "../../pool/instance.ts";
 import type { ContainerEvent } from "../../pool/launcher.ts";
 import type { InstancePool } from "../../pool/pool.ts";
@@ -39,15 +40,22 @@ export class SharedInstances {
   readonly #control: SharedControl;
   readonly #clock: Clock;
   readonly #lookForNew: () => Promise<void>;
+  readonly #role: { readonly now: { readonly tenure: Tenure } };
 
-  /** @param lookForNew Adopts the instances that this cless does not know. */
+  /**
+   * @param lookForNew Adopts the instances that this cless does not know.
+   * @param role What this process may do. Unless its tenure is `all`, it yields nothing: a successor or predecessor uses
+   * the instances too.
+   */
   constructor(
     fleet: SharedFleet,
     launcher: SharingLauncher,
     control: SharedControl,
     clock: Clock,
     lookForNew: () => Promise<void>,
+    role: { readonly now: { readonly tenure: Tenure } } = { now: { tenure: "all" } },
   ) {
+    this.#role = role;
     this.#control = control;
     this.#fleet = fleet;
     this.#launcher = launcher;
@@ -98,6 +106,7 @@ export class SharedInstances {
   }
 
   #yield(id: string, afterMs: number): PeerAnswer {
+    if (this.#role.now.tenure !== "all") return { ok: false };
     const instance = this.#fleet.get(id);
     if (instance === undefined) return { ok: true };
     if (instance.state === "starting" || instance.inFlight > 0) return { ok: false, idleMs: 0 };

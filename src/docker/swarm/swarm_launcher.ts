@@ -279,9 +279,23 @@ export class SwarmLauncher implements Launcher {
     this.#parts.containers.hurry(leftMs);
   }
 
-  /** See {@linkcode OwnContainers.handOver}. */
-  handOver(): Promise<void> {
-    return this.#parts.containers.handOver();
+  endPauses(): Promise<void> {
+    return this.sharing.breakOff();
+  }
+
+  /** Lets what sleeps on this node run, if there are others: once this process has ended, nobody could wake it. */
+  async handOver(): Promise<void> {
+    const { containers, peers } = this.#parts;
+    if (peers.live.length === 1) return await containers.handOver();
+    await this.sharing.close();
+    try {
+      const here = await containers.all();
+      await containers.findFrozen(here);
+      const asleep = here.filter((container) => this.#stateOf(container) === "paused");
+      await Promise.all(asleep.map(({ id }) => this.resume(id)));
+    } catch (error) {
+      log.warning("cannot resume all instances for the other cless", { reason: messageOf(error) });
+    }
   }
 
   /**

@@ -3,6 +3,7 @@ import { Homes } from "../../../src/docker/swarm/homes.ts";
 import { InstanceSharing } from "../../../src/docker/swarm/instance_sharing.ts";
 import type { PeerMessage, Peers } from "../../../src/docker/swarm/peers.ts";
 import { SharedInstances } from "../../../src/docker/swarm/shared_instances.ts";
+import type { Tenure } from "../../../src/pool/decide.ts";
 import { Instance } from "../../../src/pool/instance.ts";
 import type { ContainerEvent } from "../../../src/pool/launcher.ts";
 import { FakeClock, settle } from "../../support/fake_clock.ts";
@@ -17,6 +18,7 @@ class Rig {
   refusal: Error | undefined;
   /** How long requests may go on on instances that were let go of, ms. */
   readonly letGo: number[] = [];
+  role: { now: { tenure: Tenure } } = { now: { tenure: "all" } };
   readonly shared: SharedInstances;
 
   constructor() {
@@ -52,6 +54,7 @@ class Rig {
         await settle();
         done.push("look");
       },
+      this.role,
     );
   }
 
@@ -71,6 +74,16 @@ Deno.test("an instance is yielded once it has been idle long enough, and taken f
   assertEquals(await ask(), { ok: false, idleMs: 400 });
   await clock.advance(600);
   assertEquals([await ask(), events], [{ ok: true }, [{ id: "one", what: "paused" }]]);
+});
+
+Deno.test("nothing is yielded during a take-over, since another process uses the instances too", async () => {
+  const rig = new Rig();
+  for (const tenure of ["serve", "finish"] as const) {
+    rig.role.now = { tenure };
+    assertEquals(await rig.answer({ yield: "one", to: "paused", afterMs: 0 }), { ok: false });
+    assertEquals(await rig.answer({ yield: "two", to: "ended", afterMs: 0 }), { ok: false });
+  }
+  assertEquals(rig.events, []);
 });
 
 Deno.test("an instance that a cless does not know is yielded at once", async () => {
