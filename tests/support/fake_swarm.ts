@@ -178,6 +178,11 @@ export class FakeSwarm {
     };
   }
 
+  /** How many streams of events are open. */
+  get followers(): number {
+    return this.#listeners.size;
+  }
+
   /** Ends every stream of events, as if the managers had been started anew. */
   breakEvents(): void {
     for (const end of [...this.#ends]) end();

@@ -91,8 +91,11 @@ export class Follower implements Disposable {
   async follow(onReady: () => void): Promise<void> {
     const { signal } = this.#stopping;
     while (!signal.aborted) {
+      const following = new AbortController();
+      const end = () => following.abort();
+      signal.addEventListener("abort", end, { once: true });
       try {
-        const events = await this.#configs.events(signal);
+        const events = await this.#configs.events(following.signal);
         await sowReplica(this.#configs, this.#claims, this.#replica);
         await this.compare();
         if (this.#isAway) log.info("the Swarm answers again");
@@ -107,6 +110,9 @@ export class Follower implements Disposable {
           });
         }
         this.#isAway = true;
+      } finally {
+        end(); // or the events, which nobody has read, would stay open
+        signal.removeEventListener("abort", end);
       }
       onReady();
       await delay(this.#clock, RETRY_MS, signal);

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ClessError } from "../../../../src/base/errors.ts";
 import type { DeployRecord, TokenRecord } from "../../../../src/control/records.ts";
 import { DomainTakenError, StaleError, StoreUnavailable } from "../../../../src/control/store.ts";
+import { EngineError } from "../../../../src/docker/engine_error.ts";
 import { changeAfter, creationOf, entryOf, revisionOf } from "../../../sqlite/kit.ts";
 import { SqliteStore } from "../../../../src/sqlite/store.ts";
 import { until } from "../../../support/until.ts";
@@ -285,6 +286,20 @@ swarmTest("after a gap in the events, everything is compared", async (world) => 
   await world.clock.advance(2000);
   await untilThere(b.replica, "golang", 1);
   assertEquals(b.store.tokens(), [TOKEN]);
+});
+
+swarmTest("while the Swarm tells events, and answers nothing else, no stream of them is left open", async (world) => {
+  const a = await world.open("a");
+  assertEquals(world.swarm.followers, 1);
+  a.api.before = (call) => {
+    if (call === "configs") throw new EngineError("away", "the swarm does not have a leader");
+  };
+  world.swarm.breakEvents();
+  await world.clock.advance(60_000);
+  assertEquals(world.swarm.followers, 0);
+  a.api.before = () => {};
+  await world.clock.advance(2000);
+  await until(() => world.swarm.followers === 1);
 });
 
 swarmTest("what no event has told is found when old history is removed", async (world) => {
