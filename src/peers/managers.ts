@@ -2,19 +2,22 @@ import { messageOf } from "../base/errors.ts";
 import type { Endpoint } from "../model/host.ts";
 import type { EngineRequest } from "./messages.ts";
 import type { AskOptions, PeerClient } from "./peer_client.ts";
-import { PeerAway } from "./peer_error.ts";
+import { PeerAway, PeerRefused } from "./peer_error.ts";
 
 /**
  * Asks the engines of managers by the cless there: one manager after the other, beginning with the one that has answered
  * last. A request that may have changed something is not sent to another one.
+ *
+ * A manager is passed over if its cless or its engine does not answer, or if it has lost the majority. Its cless may well
+ * give signs of life then, so its streams are ended once another manager has answered: they would tell nothing any more.
  */
 export class Managers {
   readonly #managers: readonly Endpoint[];
-  readonly #client: Pick<PeerClient, "askAt" | "openAt">;
+  readonly #client: Pick<PeerClient, "askAt" | "openAt" | "endStreams">;
   #first = 0;
 
   /** @param managers Where the cless processes of managers listen for their peers; at least one. */
-  constructor(managers: readonly Endpoint[], client: Pick<PeerClient, "askAt" | "openAt">) {
+  constructor(managers: readonly Endpoint[], client: Pick<PeerClient, "askAt" | "openAt" | "endStreams">) {
     this.#managers = managers;
     this.#client = client;
   }
@@ -35,18 +38,27 @@ export class Managers {
 
   async #try<T>(mayRepeat: boolean, ask: (manager: Endpoint) => Promise<T>): Promise<T> {
     const { length } = this.#managers;
+    const passed: Endpoint[] = [];
     const reasons: string[] = [];
     for (let at = this.#first; at < this.#first + length; at++) {
       const place = at % length;
+      const manager = this.#managers[place]!;
       try {
-        const answer = await ask(this.#managers[place]!);
+        const answer = await ask(manager);
         this.#first = place;
+        for (const other of passed) this.#client.endStreams(other, "engine-pieces");
         return answer;
       } catch (error) {
-        if (!(error instanceof PeerAway) || !(mayRepeat || error.isUnsent)) throw error;
+        if (!isAway(error) || !(mayRepeat || (error instanceof PeerAway && error.isUnsent))) throw error;
+        passed.push(manager);
         reasons.push(messageOf(error));
       }
     }
     throw new PeerAway(reasons.join("; "));
   }
+}
+
+/** Whether a manager does not answer, or its engine, or the other managers. */
+function isAway(error: unknown): boolean {
+  return error instanceof PeerAway || (error instanceof PeerRefused && error.kind === "away");
 }

@@ -38,6 +38,8 @@ export class PeerClient implements Disposable {
   readonly #clock: Clock;
   /** The connections that no message uses, by `HOST:PORT`; the last used one is the last. */
   readonly #idle = new Map<string, Connection[]>();
+  /** What ends each stream that is open, by message and `HOST:PORT`. */
+  readonly #streams = new Map<string, Set<() => void>>();
   #isClosed = false;
 
   constructor(identity: PeerIdentity, addresses: PeerAddresses, clock: Clock) {
@@ -119,13 +121,25 @@ export class PeerClient implements Disposable {
     const exchange = new PeerExchange(connection);
     const close = () => connection.close();
     signal.addEventListener("abort", close, { once: true });
+    const where = formatEndpoint(endpoint);
+    const source = `${message} ${where}`;
+    const streams = this.#streams.get(source) ?? new Set();
+    let isLeft = false;
+    const leave = () => {
+      isLeft = true;
+      close();
+    };
+    this.#streams.set(source, streams.add(leave));
     const end = () => {
+      streams.delete(leave);
       signal.removeEventListener("abort", close);
       close();
     };
     const explain = (error: unknown) => {
       end();
-      return signal.aborted ? signal.reason : error instanceof PeerRefused ? error : brokenOff(endpoint, error);
+      if (signal.aborted) return signal.reason;
+      if (isLeft) return new PeerAway(`the cless at ${where} is not asked any more: another machine answers`);
+      return error instanceof PeerRefused ? error : brokenOff(endpoint, error);
     };
     const read = () => this.#audible(endpoint, connection, exchange.read());
     try {
@@ -152,6 +166,11 @@ export class PeerClient implements Disposable {
     const where = formatEndpoint(endpoint);
     for (const connection of this.#idle.get(where) ?? []) connection.close();
     this.#idle.delete(where);
+  }
+
+  /** Ends the streams with which a peer answers a message, since another one has answered what it did not. */
+  endStreams(endpoint: Endpoint, message: keyof Streams): void {
+    for (const leave of this.#streams.get(`${message} ${formatEndpoint(endpoint)}`) ?? []) leave();
   }
 
   /** Closes all idle connections; those in use are closed after their answer. */

@@ -15,9 +15,13 @@ function three(errors: Record<string, Error>) {
     const error = errors[manager.hostname];
     return error === undefined ? Promise.resolve(manager.hostname) : Promise.reject(error);
   };
-  const client = { askAt: answer, openAt: answer } as unknown as Pick<PeerClient, "askAt" | "openAt">;
+  const left: string[] = [];
+  const client = {
+    ...{ askAt: answer, openAt: answer },
+    endStreams: ({ hostname }: Endpoint) => void left.push(hostname),
+  } as unknown as Pick<PeerClient, "askAt" | "openAt" | "endStreams">;
   const managers = new Managers(["a", "b", "c"].map((hostname) => ({ hostname, port: 1324 })), client);
-  return { asked, errors, managers };
+  return { asked, errors, left, managers };
 }
 
 const unsent = (who: string) => new PeerAway(`${who} cannot be reached`, { isUnsent: true });
@@ -48,4 +52,24 @@ Deno.test("a refusal is an answer, and if nobody answers all reasons are told", 
   const { managers } = three({ a: unsent("a"), b: unsent("b"), c: unsent("c") });
   const reasons = "a cannot be reached; b cannot be reached; c cannot be reached";
   await assertRejects(() => managers.ask(POST, {}), PeerAway, reasons);
+});
+
+Deno.test("a manager without the majority is passed over for questions, and a change is not sent again", async () => {
+  const { asked, managers } = three({ a: new PeerRefused("the swarm does not have a leader", "away") });
+  await assertRejects(() => managers.ask(POST, {}), PeerRefused, "does not have a leader");
+  assertEquals(asked, ["a"]);
+  assertEquals(await managers.ask(GET, {}), "b");
+  assertEquals(await managers.ask(POST, {}), "b");
+});
+
+Deno.test("the streams of a manager that is passed over are ended, once another one has answered", async () => {
+  const { errors, left, managers } = three({});
+  assertEquals(await managers.ask(GET, {}), "a");
+  errors.a = new PeerAway("a does not answer in time");
+  errors.b = errors.c = new PeerRefused("the swarm does not have a leader", "away");
+  await assertRejects(() => managers.ask(GET, {}), PeerAway, "a does not answer in time; the swarm does not");
+  assertEquals(left, []);
+  delete errors.c;
+  assertEquals(await managers.ask(GET, {}), "c");
+  assertEquals(left, ["a", "b"]);
 });

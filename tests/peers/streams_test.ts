@@ -227,6 +227,20 @@ netTest("a stream that begins after its reader has left is closed, and no timer 
   assertEquals(clock.timers, 0);
 });
 
+netTest("the streams from a machine can be ended, and the next one is as ever", async () => {
+  await using flow = new Flow({});
+  const ended = (await flow.open()).getReader();
+  const next = ended.read();
+  next.catch(() => {});
+  flow.client.endStreams(flow.peer.endpoint, "engine-pieces");
+  await assertRejects(() => next, PeerAway, "another machine answers");
+  await until(() => flow.isLeft);
+  const reader = (await flow.open()).getReader();
+  flow.source.enqueue(encoder.encode("here"));
+  assertEquals(await textOf(reader), "here");
+  await reader.cancel();
+});
+
 netTest("a message whose body does not come to its end is given up", async () => {
   const clock = new FakeClock();
   await using peer = new TestPeer(identity, { clock, handlers: { instance: () => Promise.resolve(null) } });
