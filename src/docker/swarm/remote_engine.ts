@@ -62,8 +62,9 @@ const ALLOWED: readonly RegExp[] = [
   /^GET \/swarm$/,
   /^GET \/tasks(\?|$)/,
   /^GET \/(services|configs)(\?|$)/,
-  /^POST \/(services|configs)\/create$/,
+  /^POST \/(services|configs|networks)\/create$/,
   new RegExp(`^(GET|DELETE) /(services|configs)/${ID}$`),
+  new RegExp(`^DELETE /networks/${ID}$`),
   new RegExp(`^POST /(services|configs)/${ID}/update\\?version=\\d+$`),
 ];
 

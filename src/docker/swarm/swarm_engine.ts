@@ -15,6 +15,7 @@ import { Sequence } from "../network/addresses.ts";
 import { type EngineListener, type NodeConfig, NodeEngine } from "../node_engine.ts";
 import { OwnContainers } from "../own_containers.ts";
 import type { EngineCaller } from "../socket_client.ts";
+import { AppNetwork } from "./app_network.ts";
 import { Homes } from "./homes.ts";
 import { ImageNodes } from "./image_nodes.ts";
 import type { NodeWall } from "./node_wall.ts";
@@ -61,6 +62,8 @@ export class SwarmEngine implements ServiceEngine {
   readonly #node: NodeEngine;
   readonly #events: EventStream<SwarmEvent>;
   readonly #guard: PortGuard;
+  readonly #network: AppNetwork;
+  readonly #peers: Peers;
   readonly #config: SwarmConfig;
   readonly #owner: string;
   readonly #volumes: VolumeNodes;
@@ -88,10 +91,12 @@ export class SwarmEngine implements ServiceEngine {
         folderProblem: (path) => hostPaths.problem(path),
       },
     });
+    this.#network = new AppNetwork(caller, swarm, owner, clock);
+    this.#peers = peers;
     this.launcher = new SwarmLauncher({
       ...{ swarm, peers, owner, clock },
       ports: portsOf(config.portRange, info.nodeId),
-      engine: this.#engine,
+      ...{ engine: this.#engine, network: this.#network },
       containers: new OwnContainers(this.#engine, owner, this.#node, clock),
       homes: new Homes(info.nodeId, peers),
       volumes: this.#volumes,
@@ -141,7 +146,7 @@ export class SwarmEngine implements ServiceEngine {
     // The events are read from the time when this object was made, so they report every change after this list.
     const listed = this.images.changed();
     try {
-      await this.#closePorts();
+      await Promise.all([this.#closePorts(), this.#network.prepare()]);
     } catch (error) {
       await listed;
       this.images.stop();
@@ -175,6 +180,7 @@ export class SwarmEngine implements ServiceEngine {
   async stop(): Promise<void> {
     await this.leave();
     await this.#guard.stop();
+    await this.#network.remove(this.#peers.live.length === 1);
   }
 
   async leave(): Promise<void> {

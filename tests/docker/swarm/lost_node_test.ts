@@ -42,6 +42,7 @@ class Rig {
       volumeAccess: { check() {} },
     };
     const homes = new Homes("node1", peers);
+    this.swarm.networks.set("apps", "template");
     const engine = { has: () => false, image: () => Promise.resolve({}) };
     const images = new ImageNodes("node1", engine as unknown as TaskEngine, peers);
     this.launcher = new SwarmLauncher(
@@ -58,6 +59,7 @@ class Rig {
           drainTimeoutMs: 0,
         },
         ...{ volumes: volumeNodesOf(this.api, OWNER, "node1"), ports: new Sequence(61_000, 65_535), defaults: {} },
+        network: { name: "apps" },
       } as unknown as SwarmLauncherParts,
     );
   }
