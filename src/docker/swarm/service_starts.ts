@@ -161,7 +161,7 @@ export class ServiceStarts {
     });
     const sources = volumes.map(({ source }) => source);
     for (;;) {
-      await this.#untilFree(id, revision.service, sources, deadline);
+      await this.#untilFree(id, revision, sources, deadline);
       try {
         this.#parts.origins.forget(id); // of an earlier instance of this name
         const serviceId = await swarm.createService(body);
@@ -283,17 +283,25 @@ export class ServiceStarts {
   }
 
   /**
-   * Waits until no other instance has one of these volumes. If one has, it is of another revision of the service, and a
-   * deploy has ended it here already: the others are asked to do so too.
+   * Waits until no other instance has one of these volumes. If one of another revision has, a deploy has ended it here
+   * already: the others are asked to do so too. One of the same revision may serve: this cless adopts it meanwhile.
    */
-  async #untilFree(id: string, service: string, sources: readonly string[], deadline: number): Promise<void> {
+  async #untilFree(
+    id: string,
+    { name, service }: Revision,
+    sources: readonly string[],
+    deadline: number,
+  ): Promise<void> {
     const { clock } = this.#parts;
-    for (let asked = false;; asked = true) {
+    for (let asked = false;;) {
       const other = await this.#otherWith(id, sources);
       if (other === undefined) return;
-      const { nodeId } = other;
+      const { labels, nodeId } = other;
       if (nodeId !== undefined && await isHeard(nodeId, this.#parts.volumes) === false) throw mayRunOn(nodeId, id);
-      if (!asked) this.#parts.sharing.sleepElsewhere(service);
+      if (!asked && labels[LABEL.revision] !== name) {
+        this.#parts.sharing.sleepElsewhere(service);
+        asked = true;
+      }
       if (clock.now() >= deadline) throw new Error(`another instance does not let go of a volume that ${id} needs`);
       await delay(clock, LOOK_MS);
     }

@@ -64,11 +64,17 @@ export class SwarmLauncher implements Launcher {
     this.#parts.ports.skipTo(port);
   }
 
-  /** The id for another instance of a revision: the lowest slot that is free. @param isTaken By this process. */
+  /**
+   * The id for another instance of a revision: the lowest slot that is free. One that has volumes gets its slot again, so
+   * that all cless mean the same instance: of two, the second one would wait for the first one to end.
+   *
+   * @param isTaken By this process.
+   */
   newId(revision: Revision, isTaken: (id: string) => boolean): string {
+    const isFree = (id: string) => revision.volumes.length > 0 || !this.#letGo.has(id);
     for (let slot = 0;; slot++) {
       const id = slotName(this.#parts.owner, revision, slot);
-      if (!isTaken(id) && !this.#letGo.has(id)) return id;
+      if (!isTaken(id) && isFree(id)) return id;
     }
   }
 

@@ -430,6 +430,32 @@ clusterTest("a new revision gets the volume of the old one, whichever cless deci
   assertEquals(cluster.swarm.tasks.map(({ name, nodeId }) => [name, nodeId]), [["cless-app-00002-s0", "node2"]]);
 });
 
+clusterTest("who wants a volume does not end the instance of the same revision that has it", 2, async (cluster) => {
+  const [one, two] = cluster.all;
+  const revision = { ...SHARED, volumes: [{ source: "data", path: "/data", readOnly: false }] };
+  for (const cless of cluster.all) cless.usePool(revision);
+  assertEquals(await two!.serve(), FIRST);
+  const launched = one!.engine.launcher.launch({ id: SECOND, revision });
+  launched.catch(() => {});
+  await cluster.clock.advance(5000);
+  assertEquals([cluster.swarm.tasks.map(({ name }) => name), two!.states], [[FIRST], { [FIRST]: "ready" }]);
+  await assertRejects(() => cluster.clock.until(launched), Error, "does not let go of a volume");
+});
+
+clusterTest(
+  "all cless give the instance that has a volume the same name, also once they let go of it",
+  2,
+  async (cluster) => {
+    const [one, two] = cluster.all;
+    const { launcher } = one!.engine;
+    const revision = { ...SHARED, volumes: [{ source: "data", path: "/data", readOnly: false }] };
+    await cluster.clock.until(two!.engine.launcher.launch({ id: FIRST, revision }));
+    await cluster.clock.advance(100);
+    await cluster.clock.until(launcher.stop(FIRST)); // its home is another one
+    assertEquals([launcher.newId(SHARED, () => false), launcher.newId(revision, () => false)], [SECOND, FIRST]);
+  },
+);
+
 clusterTest(
   "a command in an instance of another machine is refused with the name of that machine",
   2,
