@@ -31,7 +31,9 @@ export type Holder = Pick<TokenRecord, "name" | "scope">;
 /** The tokens of the admin API. They are kept in memory, so that a check does not need the store. */
 export class Tokens {
   readonly #store: Store;
-  #owner: Promise<Omit<TokenRecord, "createdAt">>;
+  #ownerText: string;
+  /** The owner's token, once a token has been looked for. */
+  #owner: Promise<Omit<TokenRecord, "createdAt">> | undefined;
   readonly #now: () => number;
   /** The same as in the store. */
   #tokens: Map<string, TokenRecord>;
@@ -46,11 +48,12 @@ export class Tokens {
     this.#store = store;
     this.#now = now;
     this.#tokens = this.#stored();
-    this.#owner = ownerOf(owner);
+    this.#ownerText = owner;
   }
 
   /** Replaces the text of the owner's token. The old text is no longer accepted; resolves when the new one is known. */
   async setOwner(text: string): Promise<void> {
+    this.#ownerText = text;
     this.#owner = ownerOf(text);
     await this.#owner;
   }
@@ -101,7 +104,7 @@ export class Tokens {
 
   /** The holder of the token with this hash; `undefined` if it is unknown or expired. */
   async holderOf(shown: Uint8Array): Promise<Holder | undefined> {
-    const owner = await this.#owner;
+    const owner = await (this.#owner ??= ownerOf(this.#ownerText));
     const now = this.#now();
     let holder: Holder | undefined;
     // Compares with all tokens, so that the time taken reveals nothing.
