@@ -70,9 +70,11 @@ import { Loopback } from "./http/loopback.ts";
 import { Server } from "./http/server.ts";
 import { SlowClients } from "./http/slow_clients.ts";
 import { StreamBudget } from "./http/stream_budget.ts";
+import { ClusterLogs } from "./logs/cluster_logs.ts";
 import { ServiceLogs } from "./logs/service_logs.ts";
 import { DROPPED } from "./model/isolation.ts";
 import type { Revision } from "./model/revision.ts";
+import { PeerLogs } from "./peers/peer_logs.ts";
 import { SharedToken } from "./peers/shared_token.ts";
 import { Executor } from "./pool/executor.ts";
 import type { PoolObserver } from "./pool/observer.ts";
@@ -291,6 +293,11 @@ export function makeParts(
   const control = new InstanceControl(router, services, drainTimeoutMs, swarmEngine?.launcher.sharing);
   const tokens = new Tokens(store, dataDir.token);
   const sharedToken = swarm && new SharedToken({ ...swarm, nodeId: swarm.info.nodeId, dataDir, tokens, now: Date.now });
+  const ownLogs = new ServiceLogs(engine.launcher.outputs);
+  const peerLogs = swarm && new PeerLogs({
+    ...{ ...swarm, nodeId: swarm.info.nodeId, own: ownLogs },
+    nodes: () => swarm.swarm.nodes(),
+  });
   const exec = new ExecSessions({ router, fleet, engine: engine.launcher, events, clock });
   const api = adminApi({
     ...{ config, clock, stopping: stopping.signal, catalog, deployer, store, dataDir, secrets, fleet, events },
@@ -304,7 +311,7 @@ export function makeParts(
     imageNames: engine.names,
     volumeAccess: engine.launcher.volumeAccess,
     noRobots: config.wakeExceptRobots ? config.sources.get("wake-except-robots") : undefined,
-    logs: new ServiceLogs(engine.launcher.outputs),
+    logs: peerLogs === undefined ? ownLogs : new ClusterLogs(ownLogs, peerLogs, clock),
     estimates: new Estimates({ now: Date.now, store, gaps, costs }),
     cluster: swarm && clusterOf(swarm, { config, dataDir, engine: swarmEngine!, sharedToken: sharedToken! }),
   });
@@ -337,7 +344,7 @@ export function makeParts(
   };
   const peerServer = swarmEngine && peerServerOf(swarm!, {
     ...{ clock, control, fleet, reserve, reconcile, role, engine: swarmEngine },
-    sharedToken: sharedToken!,
+    ...{ logs: peerLogs!, sharedToken: sharedToken! },
   });
   // The home of instances may be another one from now on.
   swarm?.members.onChange({

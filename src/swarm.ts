@@ -36,6 +36,7 @@ import { Managers } from "./peers/managers.ts";
 import { Members } from "./peers/members.ts";
 import type { NodeStatus } from "./peers/messages.ts";
 import { PeerClient } from "./peers/peer_client.ts";
+import type { PeerLogs } from "./peers/peer_logs.ts";
 import type { SharedToken } from "./peers/shared_token.ts";
 
 const log = logger("swarm");
@@ -172,11 +173,12 @@ function peersOf(members: Members, client: PeerClient): Peers {
 /** Makes the server at which the others reach this process. */
 export function peerServerOf(
   { endpoint, identity, images, members, shared }: SwarmLink,
-  { clock, control, engine, fleet, reconcile, reserve, role, sharedToken }: {
+  { clock, control, engine, fleet, logs, reconcile, reserve, role, sharedToken }: {
     readonly clock: Clock;
     readonly control: Pick<InstanceControl, "sleepHere">;
     readonly engine: SwarmEngine;
     readonly fleet: Fleet;
+    readonly logs: PeerLogs;
     readonly reserve: FileReserve;
     readonly role: { readonly now: Role };
     readonly sharedToken: SharedToken;
@@ -195,7 +197,7 @@ export function peerServerOf(
       engine: (request, signal) => shared.ask(request, signal),
       instance: (message) => instances.answer(message as PeerMessage),
     },
-    streams: { ...images.streams, "engine-pieces": (request, signal) => shared.open(request, signal) },
+    streams: { ...images.streams, ...logs.streams, "engine-pieces": (request, signal) => shared.open(request, signal) },
   });
   return new Server(endpoint, handler, clock, reserve, { cert: identity.certificate, key: identity.key });
 }

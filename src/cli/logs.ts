@@ -2,6 +2,7 @@ import type { InstanceJson } from "../admin/operations/instances.ts";
 import type { RevisionSummaryJson } from "../admin/operations/revisions.ts";
 import { messageOf, OperatorError } from "../base/errors.ts";
 import { linesOf } from "../base/streams.ts";
+import { NOTE } from "../logs/cluster_logs.ts";
 import type { ServiceLogLine } from "../logs/instance_output.ts";
 import { ApiError, servicePath } from "./client.ts";
 import { deploysOf, endOf, failedSince, failureText, hasFailed } from "./deploys.ts";
@@ -50,8 +51,13 @@ export const logs = clientVerb({
         try {
           for await (const line of linesOf(body!, signal)) {
             if (line === "") continue;
+            const parsed = parseLine(line);
+            if (parsed.instance === NOTE) {
+              console.error(parsed.text);
+              continue;
+            }
             isEmpty = false;
-            if (!await writeLine(show(parseLine(line)))) return 0; // nobody reads any more
+            if (!await writeLine(show(parsed))) return 0; // nobody reads any more
           }
         } catch (error) {
           if (error instanceof OperatorError || signal.aborted) throw error;

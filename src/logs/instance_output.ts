@@ -37,6 +37,8 @@ export interface OutputOptions {
   readonly tail?: number;
   /** Only lines from this time on, RFC 3339. */
   readonly since?: string;
+  /** Of several instances of one id, the one that ended then, ms since 1970; missing for the last one. */
+  readonly endedAt?: number;
   /** Ends the iteration without an error. */
   readonly signal: AbortSignal;
 }
@@ -81,7 +83,7 @@ export class InstanceOutput {
   }
 
   /** The lines so far, ordered by time. If they cannot be read to the end, it gives those before and logs why; it never rejects. */
-  async *past(options: Omit<OutputOptions, "follow">): AsyncGenerator<ServiceLogLine, void, void> {
+  async *past(options: Omit<OutputOptions, "follow" | "endedAt">): AsyncGenerator<ServiceLogLine, void, void> {
     const window: ServiceLogLine[] = [];
     let bytes = 0;
     for await (const line of this.#read({ ...options, follow: false })) {
@@ -102,7 +104,7 @@ export class InstanceOutput {
   }
 
   /** The lines after the past ones, until the instance ends. It never rejects. */
-  async *live(options: Omit<OutputOptions, "follow">): AsyncGenerator<ServiceLogLine, void, void> {
+  async *live(options: Omit<OutputOptions, "follow" | "endedAt">): AsyncGenerator<ServiceLogLine, void, void> {
     yield* this.#read({ ...this.#onward(options), follow: true });
     // When a container is removed, its readers miss the last lines. These may have been retained.
     if (!options.signal.aborted && this.#places.size > 0) {
@@ -111,7 +113,9 @@ export class InstanceOutput {
   }
 
   /** The options for the next pass, which begins a little before the last line. */
-  #onward({ signal, since, tail }: Omit<OutputOptions, "follow">): Omit<OutputOptions, "follow"> {
+  #onward(
+    { signal, since, tail }: Omit<OutputOptions, "follow" | "endedAt">,
+  ): Omit<OutputOptions, "follow" | "endedAt"> {
     let last = "";
     for (const { time } of this.#places.values()) if (time > last) last = time;
     if (last === "") {
@@ -122,10 +126,10 @@ export class InstanceOutput {
   }
 
   async *#read(options: OutputOptions): AsyncGenerator<ServiceLogLine, void, void> {
-    const { id, revision } = this.owner;
+    const { endedAt, id, revision } = this.owner;
     const seen = new Map([...this.#places].map(([stream, place]) => [stream, { ...place }]));
     try {
-      for await (const { stream, time: written, text } of this.#outputs.read(id, options)) {
+      for await (const { stream, time: written, text } of this.#outputs.read(id, defined({ ...options, endedAt }))) {
         const time = written === undefined ? undefined : canonicalTime(written) ?? written;
         if (time !== undefined) {
           const before = seen.get(stream);

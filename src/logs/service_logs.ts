@@ -2,6 +2,7 @@ import { canonicalTime, parseDuration } from "../model/time.ts";
 import { defined } from "../model/defined.ts";
 import { InvalidError } from "../control/schema/invalid.ts";
 import { InstanceOutput, type InstanceOutputs, type OutputOwner, type ServiceLogLine } from "./instance_output.ts";
+import { Merge } from "./merge.ts";
 
 /** Which lines are read. */
 export interface ServiceLogOptions {
@@ -53,29 +54,40 @@ export class ServiceLogs {
     const onward = defined({ since, signal });
     const isWanted = (owner: OutputOwner) => revision === undefined || owner.revision === revision;
     const live = new Merge<ServiceLogLine>(signal);
-    const known = new Set<string>();
-    const unwatch = follow
-      ? this.#outputs.watch(service, (owner) => {
-        if (!isWanted(owner) || known.has(owner.id)) return;
-        known.add(owner.id);
-        live.add(new InstanceOutput(owner, this.#outputs).live(onward));
-      })
-      : undefined;
+    const known = new Map<string, Followed>();
+    const onwards = async function* (followed: Followed, options: typeof past) {
+      followed.isRead = true;
+      do {
+        followed.hasRestarted = false;
+        yield* followed.output.live(options);
+        options = onward;
+      } while (followed.hasRestarted && !signal.aborted);
+      followed.isRead = false;
+    };
+    const started = (owner: OutputOwner) => {
+      if (!isWanted(owner)) return;
+      const followed = known.get(owner.id) ?? newFollowed(new InstanceOutput(owner, this.#outputs));
+      known.set(owner.id, followed);
+      if (followed.isRead) followed.hasRestarted = true;
+      else live.add(onwards(followed, onward));
+    };
+    const unwatch = follow ? this.#outputs.watch(service, started) : undefined;
     try {
       const outputs = this.#outputs.list(service).filter(isWanted)
         .map((owner) => new InstanceOutput(owner, this.#outputs));
-      for (const { owner } of outputs) known.add(owner.id);
+      const running = outputs.filter(({ owner }) => owner.endedAt === undefined);
+      for (const output of running) known.set(output.owner.id, { ...newFollowed(output), isRead: true });
       for (const output of outputs) {
         if (tail !== 0) yield* output.past(past);
         if (signal.aborted) return;
         // Its container may not exist yet: then it is followed once it runs.
-        if (output.failure !== undefined) known.delete(output.owner.id);
+        if (output.failure !== undefined && running.includes(output)) known.delete(output.owner.id);
       }
       const readable = outputs.filter(({ failure }) => failure === undefined);
       if (!follow && outputs.length > 0 && readable.length === 0) throw outputs[0]!.failure;
       if (!follow) return;
-      for (const output of readable) {
-        if (output.owner.endedAt === undefined) live.add(output.live(tail === 0 ? past : onward));
+      for (const { owner } of readable.filter((output) => running.includes(output))) {
+        live.add(onwards(known.get(owner.id)!, tail === 0 ? past : onward));
       }
       yield* live;
     } finally {
@@ -86,48 +98,17 @@ export class ServiceLogs {
   }
 }
 
-/** Merges several iterators in the order in which their values arrive. It ends only when the signal is aborted. */
-class Merge<T> {
-  readonly #signal: AbortSignal;
-  readonly #sources = new Set<AsyncIterator<T>>();
-  readonly #ready: { readonly source: AsyncIterator<T>; readonly value: T }[] = [];
-  #news = Promise.withResolvers<void>();
+/** An instance that is followed, or was. Another one may start under its id: its output continues this one's. */
+interface Followed {
+  readonly output: InstanceOutput;
+  /** Whether its lines are being read, or will be soon. */
+  isRead: boolean;
+  /** Whether one has started since they are read. */
+  hasRestarted: boolean;
+}
 
-  constructor(signal: AbortSignal) {
-    this.#signal = signal;
-    signal.addEventListener("abort", () => this.#news.resolve(), { once: true });
-  }
-
-  /** Adds an iterator, which must not reject; reads one value ahead. */
-  add(source: AsyncIterator<T>): void {
-    this.#sources.add(source);
-    this.#pull(source);
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<T, void, void> {
-    while (!this.#signal.aborted) {
-      const next = this.#ready.shift();
-      if (next === undefined) {
-        await this.#news.promise;
-        this.#news = Promise.withResolvers();
-      } else {
-        yield next.value;
-        this.#pull(next.source);
-      }
-    }
-  }
-
-  /** Ends all iterators, and resolves when they have ended. The signal must be aborted before. */
-  async close(): Promise<void> {
-    await Promise.all([...this.#sources].map((source) => source.return?.()));
-  }
-
-  async #pull(source: AsyncIterator<T>): Promise<void> {
-    const { done, value } = await source.next();
-    if (done) this.#sources.delete(source);
-    else this.#ready.push({ source, value });
-    this.#news.resolve();
-  }
+function newFollowed(output: InstanceOutput): Followed {
+  return { output, isRead: false, hasRestarted: false };
 }
 
 /** The moment that `since` means. */

@@ -103,6 +103,11 @@ export class Members {
     return this.#live;
   }
 
+  /** The nodes with a cless that is not heard any more, though it has not ended: its machine is lost, say. */
+  get lost(): readonly string[] {
+    return [...this.#known.values()].filter((peer) => !isLive(peer)).map(({ nodeId }) => nodeId).sort();
+  }
+
   /** The part of this process in the requests that all take; `now` is always the present one. */
   get share(): { readonly now: Share } {
     return this.#share;

@@ -1,3 +1,5 @@
+import type { ServiceLogOptions } from "../logs/service_logs.ts";
+
 /** What one cless tells of itself to the others. */
 export interface PeerFacts {
   /** Of the Swarm's node that it runs on. */
@@ -71,6 +73,8 @@ export interface Messages {
 export interface Streams {
   /** An answer of a manager's engine that goes on, such as events. */
   readonly "engine-pieces": Pick<EngineRequest, "path" | "kinds">;
+  /** What the instances of a service have written on this machine, a line each as JSON. */
+  readonly "log-lines": Omit<ServiceLogOptions, "signal"> & { readonly service: string };
   /** The archive of an image. */
   readonly "image-pieces": Pick<ImageOffer, "image">;
 }

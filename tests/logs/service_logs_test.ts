@@ -344,3 +344,32 @@ Deno.test("one line of each instance is read in advance for a follower that does
   await lines.return();
   assertOver();
 });
+
+Deno.test("an instance that starts again under the same id is followed again, and no line comes twice", async () => {
+  const { outputs, read, take, assertOver } = newLogs();
+  outputs.add("a", [[1, "a1"]]);
+  const lines = read({ follow: true });
+  assertEquals(await take(lines, 1), ["a1"]);
+  const next = take(lines, 4);
+  await settle();
+  outputs.end("a", NOW);
+  await settle();
+  outputs.start("a");
+  await settle();
+  outputs.write("a", 2, "a2");
+  await settle();
+  outputs.tell("a"); // the third one, before the end of the second one is known
+  outputs.write("a", 3, "a3");
+  outputs.end("a", NOW);
+  outputs.add("a", []);
+  await settle();
+  outputs.write("a", 4, "a4");
+  await settle();
+  outputs.end("a", NOW);
+  await settle();
+  outputs.add("a", [[5, "a5"]]);
+  outputs.tell("a");
+  assertEquals(await next, ["a2", "a3", "a4", "a5"]);
+  await lines.return();
+  assertOver();
+});

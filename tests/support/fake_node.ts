@@ -100,7 +100,7 @@ export class FakeNode implements EngineCaller {
     }
     const { id: [wanted] = [] } = JSON.parse(new URL(path, "http://x").searchParams.get("filters")!);
     const listed = [...this.containers].filter(([id, { state }]) =>
-      wanted === undefined || (id === wanted && state !== "exited")
+      wanted === undefined || (id === wanted && (state !== "exited" || path.includes("all=true")))
     );
     return Promise.resolve(JSON.stringify(listed.map(([Id, { state, task }]) => ({
       Id,

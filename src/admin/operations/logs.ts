@@ -34,7 +34,8 @@ export function logOperations({ catalog, logs, running, stopping }: Collaborator
         "Each line has its instance. The instances come one after the other, first those that ended within the last " +
         "hour; with `follow`, new lines come as they are written. " +
         `As text, \`INSTANCE | [TIME ]TEXT\`, or, where the client accepts ${JSON_LINES}, an object a line with ` +
-        "`instance`, `revision`, `stream`, `time` and `text`.",
+        "`instance`, `revision`, `stream`, `time` and `text`. A line of the instance `cless` says of which other machine " +
+        "the lines are missing, and why.",
       params: { name: serviceParam },
       query: {
         follow: flag(false, "Whether to go on with what is written from now on"),

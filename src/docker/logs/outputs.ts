@@ -3,6 +3,7 @@ import { delay } from "../../base/async.ts";
 import { messageOf } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
 import type { InstanceOutputs, OutputOwner } from "../../logs/instance_output.ts";
+import { kindOf } from "../engine_error.ts";
 import { LastLines } from "./last_lines.ts";
 import { canonicalTime } from "../../model/time.ts";
 import type { EngineApi, LogLine, LogOptions } from "../engine_api.ts";
@@ -45,9 +46,13 @@ export class ContainerOutputs implements InstanceOutputs {
     this.#ended = new EndedLogs(now);
   }
 
-  /** Notes a running container, and calls the watchers of its service. */
+  /**
+   * Notes a running container, and calls the watchers of its service. It may have the name of one that is being removed,
+   * or was.
+   */
   started(id: string, { service, revision }: Owner): void {
-    if (this.#running.has(id)) return;
+    const before = this.#running.get(id);
+    if (before !== undefined && before.retaining === undefined) return;
     this.#running.set(id, { service, revision });
     for (const watcher of this.#watchers) watcher(service, { id, revision });
   }
@@ -81,22 +86,28 @@ export class ContainerOutputs implements InstanceOutputs {
   /**
    * The lines of a container, or the retained ones if it is gone.
    *
+   * @param options.endedAt Of several containers of this name, the one that ended then; missing for the last one.
    * @throws {EngineError} When there is no such container and no retained lines, or the engine refuses.
    */
-  async *read(id: string, options: LogOptions = {}): AsyncGenerator<LogLine, void, void> {
+  async *read(
+    id: string,
+    { endedAt, ...options }: LogOptions & { readonly endedAt?: number } = {},
+  ): AsyncGenerator<LogLine, void, void> {
     let had = false;
-    try {
-      if (!this.#ended.has(id)) {
+    if (endedAt === undefined) {
+      try {
         for await (const line of this.#api.logs(id, options)) {
           had = true;
           yield line;
         }
         return;
+      } catch (error) {
+        // If it has just been removed, its lines are retained.
+        if (kindOf(error) !== "gone" || this.#ended.last(id) === undefined) throw error;
+        if (had) return;
       }
-    } catch (error) {
-      if (!this.#ended.has(id)) throw error; // otherwise it has just been removed, and its lines are retained
     }
-    if (!had) yield* this.#ended.read(id, options);
+    yield* this.#ended.read(id, endedAt, options);
   }
 
   /** The last lines of a container as one text, ordered by time. @throws As {@linkcode read} does. */
@@ -124,7 +135,7 @@ export class ContainerOutputs implements InstanceOutputs {
       log.debug("cannot retain the last lines of a container", { instance: id, reason: messageOf(error) });
     } finally {
       cancelTimeout();
-      this.#running.delete(id);
+      if (this.#running.get(id) === owner) this.#running.delete(id);
       this.#ended.retain(id, owner, lines);
     }
   }
@@ -140,8 +151,8 @@ interface Entry extends OutputOwner {
 /** The last lines of removed containers. */
 class EndedLogs {
   readonly #now: () => number;
-  /** In the order in which they ended. */
-  readonly #entries = new Map<string, Entry>();
+  /** In the order in which they ended. Several may have had the same name. */
+  readonly #entries = new Set<Entry>();
   #bytes = 0;
 
   constructor(now: () => number) {
@@ -152,28 +163,38 @@ class EndedLogs {
   retain(id: string, { service, revision }: Owner, last: LastLines<LogLine>): void {
     const lines = sorted(last.list());
     if (lines.length === 0) return;
-    this.#drop(id);
-    this.#entries.set(id, { id, service, revision, endedAt: this.#now(), lines, bytes: last.bytes });
+    const before = this.last(id);
+    // Another container of the name has written nothing yet when this one has ended.
+    const isSame = before !== undefined && lines[0]!.time! <= before.lines.at(-1)!.time!;
+    if (isSame) this.#drop(before);
+    this.#entries.add({ id, service, revision, endedAt: this.#now(), lines, bytes: last.bytes });
     this.#bytes += last.bytes;
     this.#tidy();
   }
 
-  has(id: string): boolean {
+  /** What is retained of the last container of a name that has ended. */
+  last(id: string): Entry | undefined {
     this.#tidy();
-    return this.#entries.has(id);
+    return [...this.#entries].findLast((entry) => entry.id === id);
   }
 
   list(service: string): OutputOwner[] {
     this.#tidy();
-    return [...this.#entries.values()].filter((entry) => entry.service === service)
+    return [...this.#entries].filter((entry) => entry.service === service)
       .map(({ id, revision, endedAt }) => ({ id, revision, endedAt }));
   }
 
   /** A container's retained lines, as the engine would return them; empty if there are none. */
-  async *read(id: string, { signal, since, tail }: LogOptions): AsyncGenerator<LogLine, void, void> {
+  async *read(
+    id: string,
+    endedAt: number | undefined,
+    { signal, since, tail }: LogOptions,
+  ): AsyncGenerator<LogLine, void, void> {
     const from = since === undefined ? "" : canonicalTime(since) ?? since;
-    const all = this.#entries.get(id)?.lines ?? [];
-    const lines = all.filter(({ time = "" }) => time >= from);
+    const entry = endedAt === undefined
+      ? this.last(id)
+      : [...this.#entries].find((entry) => entry.id === id && entry.endedAt === endedAt);
+    const lines = (entry?.lines ?? []).filter(({ time = "" }) => time >= from);
     const last = lines.slice(Math.max(0, lines.length - (tail ?? Infinity)));
     for (const [n, line] of last.entries()) {
       if (n % LINES_AT_ONCE === LINES_AT_ONCE - 1) await delay(systemClock, 0);
@@ -184,15 +205,15 @@ class EndedLogs {
 
   #tidy(): void {
     const oldest = this.#now() - MAX_AGE_MS;
-    for (const { id, endedAt } of this.#entries.values()) {
-      if (endedAt > oldest && this.#bytes <= MAX_BYTES_IN_ALL) return;
-      this.#drop(id);
+    for (const entry of this.#entries) {
+      if (entry.endedAt > oldest && this.#bytes <= MAX_BYTES_IN_ALL) return;
+      this.#drop(entry);
     }
   }
 
-  #drop(id: string): void {
-    this.#bytes -= this.#entries.get(id)?.bytes ?? 0;
-    this.#entries.delete(id);
+  #drop(entry: Entry): void {
+    this.#entries.delete(entry);
+    this.#bytes -= entry.bytes;
   }
 }
 

@@ -3,7 +3,8 @@ import { delay } from "../../base/async.ts";
 import type { Clock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
-import { ContainerGone, EngineAway, NotNow, type Sharing } from "../../pool/launcher.ts";
+import { defined } from "../../model/defined.ts";
+import { type ContainerEvent, ContainerGone, EngineAway, NotNow, type Sharing } from "../../pool/launcher.ts";
 import type { OwnContainers } from "../own_containers.ts";
 import type { Homes } from "./homes.ts";
 import type { PeerAnswer, PeerMessage, Peers } from "./peers.ts";
@@ -68,6 +69,11 @@ export class InstanceSharing implements Sharing {
   /** Says where an instance of this node runs. */
   runsHere(id: string, origin: string): void {
     this.#tell({ started: id, on: this.#parts.homes.self, origin });
+  }
+
+  /** Says that the app of an instance of this node has ended by itself. */
+  endedHere({ exitCode, id, oom }: Omit<ContainerEvent, "what" | "byHand">): void {
+    this.#tell({ ended: id, ...defined({ exitCode, oom }) });
   }
 
   /** Pauses an instance of this node once nobody uses it. */

@@ -17,6 +17,8 @@ export type PeerMessage =
   | { readonly release: string; readonly withinMs?: number }
   /** An instance runs now. @param on The id of its node. @param origin Where all nodes reach it. */
   | { readonly started: string; readonly on: string; readonly origin: string }
+  /** An app has ended by itself. Who starts its instance may not know: Swarm tells it later, and not by an event. */
+  | { readonly ended: string; readonly exitCode?: number; readonly oom?: boolean }
   /** Asks the home of an instance for the processor time that it has used. */
   | { readonly processorTime: string }
   /** An operator stops all instances of a service: the answer comes when no requests are on those of this cless. */
@@ -25,6 +27,8 @@ export type PeerMessage =
   | { readonly hasImage: string }
   /** Asks a cless whether its node has a volume; of a folder, whether containers may use it there. */
   | { readonly hasVolume: string }
+  /** Asks the home of an instance to keep the last lines of its output: it is about to be removed. */
+  | { readonly keep: string }
   /** Asks a cless which instances sleep on its node. */
   | { readonly asleep: true };
 

@@ -1,5 +1,6 @@
 import type { Clock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
+import { defined } from "../../model/defined.ts";
 import { isAsleep } from "../../model/instance_state.ts";
 import type { Tenure } from "../../pool/decide.ts";
 import type { Instance } from "../../pool/instance.ts";
@@ -16,6 +17,9 @@ interface SharingLauncher {
     /** The image of this node with a name or an id. */
     here(image: string): Promise<PeerImage | undefined>;
   };
+  /** Whether its start has not got as far as that its container runs. */
+  isLaunching(id: string): boolean;
+  readonly outputs: { retain(id: string): Promise<void> };
   startedElsewhere(id: string, nodeId: string, origin: string): void;
 }
 
@@ -85,6 +89,13 @@ export class SharedInstances {
       if (this.#fleet.get(message.started) === undefined) this.#lookForNew();
       return { ok: true };
     }
+    if ("ended" in message) {
+      const { ended: id, exitCode, oom } = message;
+      // Of one that serves, its home tells operators why it ended.
+      const isAwaited = this.#fleet.get(id)?.state === "starting" && !this.#launcher.isLaunching(id);
+      if (isAwaited) this.#fleet.apply({ id, what: "ended", ...defined({ exitCode, oom }) });
+      return { ok: true };
+    }
     if ("processorTime" in message) {
       const processorNs = await this.#launcher.processorTime(message.processorTime);
       return processorNs === undefined ? { ok: false } : { ok: true, processorNs };
@@ -97,6 +108,10 @@ export class SharedInstances {
     if ("hasImage" in message) {
       const image = await this.#launcher.images.here(message.hasImage);
       return image === undefined ? { ok: false } : { ok: true, image };
+    }
+    if ("keep" in message) {
+      await this.#launcher.outputs.retain(message.keep);
+      return { ok: true };
     }
     if ("asleep" in message) {
       const asleep = this.#fleet.instances().filter(({ isOurs, state }) => isOurs && isAsleep(state));

@@ -157,7 +157,10 @@ export class SwarmEngine implements ServiceEngine {
       log.warning("containers from before this machine was in a Swarm are left", { reason: messageOf(error) });
     });
     this.#node.start(this.launcher, {
-      apply: (event) => listener.apply(event),
+      apply: (event) => {
+        if (event.what === "ended" && event.byHand !== true) this.launcher.sharing.endedHere(event);
+        listener.apply(event);
+      },
       started: (id) => {
         if (!this.launcher.isLaunching(id)) listener.gap(); // another cless has made it
       },

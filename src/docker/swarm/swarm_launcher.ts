@@ -21,12 +21,14 @@ import { hasEnded } from "./swarm_json.ts";
 import type { TaskEngine } from "./task_engine.ts";
 
 const log = logger("launcher");
+/** Another cless may take this long to keep the output of an instance that is about to be removed. */
+const KEEP_MS = 3000;
 
 /** What a {@linkcode SwarmLauncher} is made of. */
 export interface SwarmLauncherParts extends InstanceSharingParts, Omit<ServiceStartsParts, "origins" | "sharing"> {
   /** The containers of this node. */
   readonly containers: OwnContainers;
-  readonly engine: Pick<TaskEngine, "forget" | "has" | "image" | "origin">;
+  readonly engine: Pick<TaskEngine, "forget" | "has" | "image" | "origin" | "owner">;
 }
 
 /**
@@ -103,8 +105,10 @@ export class SwarmLauncher implements Launcher {
     homes.found(id, homes.self);
     containers.started(id, engineId);
     this.#starts.started(id);
-    this.#parts.engine.origin(id).then((origin) => {
-      if (origin !== undefined) this.sharing.runsHere(id, origin);
+    this.#parts.engine.owner(id).then((owner) => {
+      if (owner === undefined) return;
+      this.outputs.started(id, owner);
+      if (owner.origin !== undefined) this.sharing.runsHere(id, owner.origin);
     }, (error) => log.debug("cannot tell where an instance runs", { instance: id, reason: messageOf(error) }));
   }
 
@@ -205,13 +209,15 @@ export class SwarmLauncher implements Launcher {
         const origin = own?.origin || this.#origins.of(task);
         const isOver = isLost || hasEnded(task);
         const state = isOver ? "ended" : own === undefined ? stateOf(id, origin, asleep) : this.#stateOf(own);
-        if (own !== undefined && state !== "ended") {
-          this.outputs.started(id, { service: own.service, revision: own.revision });
-        }
+        const { revision, service } = ownerOf(task);
+        // The output of an instance is at its home; that of another machine's comes from Swarm.
+        if (state !== "ended" && (own !== undefined || this.sharing.isOurs(id))) {
+          this.outputs.started(id, { service, revision });
+        } else if (nodeId !== homes.self) this.outputs.forget(id);
         return {
           id,
-          service: labels[LABEL.service] ?? "",
-          revision: labels[LABEL.revision] ?? "",
+          service,
+          revision,
           imageId: labels[LABEL.image] ?? "",
           state,
           upFor: task.startedAt === undefined ? undefined : Math.max(0, Date.now() - task.startedAt),
@@ -314,14 +320,30 @@ export class SwarmLauncher implements Launcher {
       if (engine.has(id)) await end();
       else {
         const [task] = await swarm.tasks({ service: id });
-        if (task !== undefined && mayRunUnheard(task, await isHeard(task.nodeId ?? "", this.#parts.volumes))) {
+        const isNodeHeard = task && await isHeard(task.nodeId ?? "", this.#parts.volumes);
+        if (task !== undefined && mayRunUnheard(task, isNodeHeard)) {
           log.warning("an instance is lost with its node and volume", { instance: id, node: task.nodeId });
           return;
         }
+        if (task !== undefined && isNodeHeard) await this.#keepOutput(task);
       }
       await swarm.removeService(id);
     } catch (error) {
       throw forPool(error);
+    }
+  }
+
+  /** Has the last lines of an instance on another node kept there; here if no cless lives there. */
+  async #keepOutput(task: SwarmTask): Promise<void> {
+    const { homes, peers } = this.#parts;
+    const { name: id, nodeId = "" } = task;
+    if (nodeId === homes.self || !peers.live.includes(nodeId)) {
+      this.outputs.started(id, ownerOf(task));
+      await this.outputs.retain(id);
+    } else {
+      await peers.ask(nodeId, { keep: id }, { timeoutMs: KEEP_MS }).catch((error) => {
+        log.debug("the output of an instance is not kept", { instance: id, reason: messageOf(error) });
+      });
     }
   }
 
@@ -346,6 +368,10 @@ export class SwarmLauncher implements Launcher {
   #stateOf({ id, state }: ListedContainer): Container["state"] {
     return state === "running" && this.#parts.containers.isFrozen(id) ? "paused" : state;
   }
+}
+
+function ownerOf({ labels }: SwarmTask): { service: string; revision: string } {
+  return { service: labels[LABEL.service] ?? "", revision: labels[LABEL.revision] ?? "" };
 }
 
 /** @param origin Missing while it does not run. */

@@ -60,10 +60,17 @@ export class TaskEngine implements EngineApi {
 
   /** Where all nodes reach an instance of this node that runs; `undefined` if it does not. */
   async origin(id: string): Promise<string | undefined> {
+    return (await this.owner(id))?.origin;
+  }
+
+  /** Whose an instance of this node is, and where all nodes reach it while it runs; `undefined` if it is gone. */
+  async owner(id: string): Promise<{ service: string; revision: string; origin: string | undefined } | undefined> {
     const wanted = { id: [this.#known(id)] };
-    const path = `/containers/json?filters=${queryJson(wanted)}`;
+    const path = `/containers/json?all=true&filters=${queryJson(wanted)}`;
     const [container] = parseAnswer<ApiContainer[]>(path, await this.#caller.ask("GET", path));
-    return container && (this.#originOf(container) || undefined);
+    if (container === undefined) return undefined;
+    const { [LABEL.service]: service = "", [LABEL.revision]: revision = "" } = container.Labels;
+    return { service, revision, origin: this.#originOf(container) || undefined };
   }
 
   /** Whether this node has a named volume. */

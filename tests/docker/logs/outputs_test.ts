@@ -30,12 +30,12 @@ dockerTest("what a container has written before its removal can be read after it
   assertEquals(outputs.list("app"), [{ id: "one", revision: "app-00001" }]);
   await outputs.retain("one");
   assertEquals(outputs.list("app"), [{ id: "one", revision: "app-00001", endedAt: NOW }]);
-  assertEquals(await Array.fromAsync(outputs.read("one", { tail: 2 })), [
+  assertEquals(await Array.fromAsync(outputs.read("one", { endedAt: NOW, tail: 2 })), [
     { stream: "stderr", time: time(2), text: "err" },
     { stream: "stdout", time: time(3), text: "more" },
   ]);
-  assertEquals(await outputs.lastLines("one", 1), "more");
   assertEquals(await docker.calls(), [["logs", "--timestamps", "--tail=1000", "one"]]);
+  assertEquals(await outputs.lastLines("one", 1), "more");
 });
 
 dockerTest("a container that runs is read from the engine", async (docker) => {
@@ -123,7 +123,7 @@ Deno.test("lines that take too long keep nothing from being removed, and those t
   assertEquals(retained, false);
   await clock.advance(1);
   await retaining;
-  assertEquals(await texts(outputs.read("one", {})), ["out"]);
+  assertEquals(await texts(outputs.read("one", { endedAt: NOW })), ["out"]);
   assertEquals(clock.timers, 0);
 });
 
@@ -159,9 +159,10 @@ function line(ms: number, text = `${ms}`, stream: LogLine["stream"] = "stdout"):
 /** Outputs with a time that a test sets, and ways to fill and read them. */
 function newLogs() {
   let now = START + 10_000;
-  let written: readonly LogLine[] = [];
+  let written: readonly LogLine[] | undefined;
   const api = {
     logs: async function* (): AsyncGenerator<LogLine, void, void> {
+      if (written === undefined) throw new EngineError("gone", "No such container");
       yield* written;
     },
   };
@@ -170,17 +171,22 @@ function newLogs() {
     written = lines;
     logs.started(id, of);
     await logs.retain(id);
-    written = [];
+    written = undefined;
   };
-  const textsOf = async (id: string, options: LogOptions = {}) => await texts(logs.read(id, options));
-  return { logs, retain, textsOf, pass: (ms: number) => now += ms };
+  const run = (id: string, lines: readonly LogLine[]) => {
+    written = lines;
+    logs.started(id, OWNER);
+  };
+  const textsOf = async (id: string, options: LogOptions & { readonly endedAt?: number } = {}) =>
+    await texts(logs.read(id, options));
+  return { logs, retain, run, textsOf, pass: (ms: number) => now += ms };
 }
 
 Deno.test("the lines of a removed container are retained in the order of their times", async () => {
   const { retain, logs, textsOf } = newLogs();
   await retain("a", [line(1), line(4), line(2, "2", "stderr"), line(3, "3", "stderr")]);
   assertEquals(await textsOf("a"), ["1", "2", "3", "4"]);
-  assertEquals(await textsOf("b"), []);
+  await assertRejects(() => textsOf("b"), EngineError, "No such container");
   assertEquals(await Array.fromAsync(logs.read("a", { tail: 1 })), [line(4)]);
 });
 
@@ -212,7 +218,8 @@ Deno.test("after an hour nothing is left", async () => {
   assertEquals(logs.list("app").map(({ id }) => id), ["a", "b"]);
   pass(1);
   assertEquals(logs.list("app").map(({ id }) => id), ["b"]);
-  assertEquals([await textsOf("a"), await textsOf("b")], [[], ["1"]]);
+  await assertRejects(() => textsOf("a"), EngineError);
+  assertEquals(await textsOf("b"), ["1"]);
 });
 
 Deno.test("of each container the last thousand lines are kept, and 256 KiB", async () => {
@@ -236,6 +243,30 @@ Deno.test("of all containers the last 16 MiB are kept", async () => {
 Deno.test("lines that are retained again replace the earlier ones of the same container", async () => {
   const { retain, logs, textsOf } = newLogs();
   await retain("a", [line(1)]);
+  await retain("a", [line(1), line(2)]);
+  assertEquals([await textsOf("a"), logs.list("app").length], [["1", "2"], 1]);
+});
+
+Deno.test("several containers that had the same name one after the other are kept apart", async () => {
+  const { retain, run, logs, textsOf, pass } = newLogs();
+  const started: string[] = [];
+  logs.watch("app", ({ id }) => started.push(id));
+  await retain("a", [line(1)]);
+  pass(1);
   await retain("a", [line(2)]);
-  assertEquals([await textsOf("a"), logs.list("app").length], [["2"], 1]);
+  run("a", [line(3)]);
+  const [first, second, third] = logs.list("app");
+  assertEquals([first!.endedAt, second!.endedAt, third!.endedAt], [START + 10_000, START + 10_001, undefined]);
+  const read = [await textsOf("a", first), await textsOf("a", second), await textsOf("a", third)];
+  assertEquals(read, [["1"], ["2"], ["3"]]);
+  const retaining = logs.retain("a");
+  run("a", [line(3)]); // another one, before the lines of this one are retained
+  await retaining;
+  assertEquals(logs.list("app").map(({ endedAt }) => endedAt), [
+    START + 10_000,
+    START + 10_001,
+    START + 10_001,
+    undefined,
+  ]);
+  assertEquals(started, ["a", "a", "a", "a"]);
 });

@@ -38,7 +38,7 @@ class Rig {
       findFrozen: () => Promise.resolve(),
       isStuck: () => false,
       remove: () => Promise.resolve(),
-      outputs: { started() {} },
+      outputs: { started() {}, forget() {}, retain: () => Promise.resolve() },
       volumeAccess: { check() {} },
     };
     const homes = new Homes("node1", peers);

@@ -19,10 +19,11 @@ class Rig {
   /** How long requests may go on on instances that were let go of, ms. */
   readonly letGo: number[] = [];
   role: { now: { tenure: Tenure } } = { now: { tenure: "all" } };
+  isLaunching = false;
   readonly shared: SharedInstances;
 
-  constructor() {
-    this.instance.become("ready");
+  constructor(state: "starting" | "ready" = "ready") {
+    if (state === "ready") this.instance.become("ready");
     const { done, events, instance, letGo } = this;
     this.shared = new SharedInstances(
       {
@@ -42,6 +43,13 @@ class Rig {
         hasVolume: (source) => Promise.resolve({ ok: source === "here", engineId: "engine" }),
         images: { here: (image) => Promise.resolve(image === "here" ? { imageId: "sha256:1" } : undefined) },
         startedElsewhere: (id, on, origin) => void done.push(`${id} on ${on} at ${origin}`),
+        isLaunching: () => this.isLaunching,
+        outputs: {
+          retain: async (id) => {
+            await settle();
+            done.push(`keep ${id}`);
+          },
+        },
       },
       {
         sleepHere: (service) => {
@@ -101,6 +109,8 @@ Deno.test("an instance that starts is not yielded, since it is about to be used"
       hasVolume: () => Promise.resolve({ ok: false }),
       images: { here: () => Promise.resolve(undefined) },
       startedElsewhere() {},
+      isLaunching: () => false,
+      outputs: { retain: () => Promise.resolve() },
     },
     { sleepHere: () => Promise.resolve(false) },
     rig.clock,
@@ -167,4 +177,24 @@ Deno.test("requests on an instance that its home ends may go on for as long as t
     await clock.until(sharing.release("one"));
   }
   assertEquals(letGo, [30_000, Infinity]);
+});
+
+Deno.test("the output of an instance is kept before the answer says so", async () => {
+  const rig = new Rig();
+  assertEquals(await rig.answer({ keep: "one" }), { ok: true });
+  assertEquals(rig.done, ["keep one"]);
+});
+
+Deno.test("an app that ends by itself is taken for ended where its instance starts, and nowhere else", async () => {
+  const rig = new Rig();
+  const ended = { ended: "one", exitCode: 3 } as const;
+  await rig.answer(ended); // its home sees to it
+  assertEquals(rig.events, []);
+  const starting = new Rig("starting");
+  starting.isLaunching = true;
+  await starting.answer(ended); // the launch finds it out itself
+  assertEquals(starting.events, []);
+  starting.isLaunching = false;
+  assertEquals(await starting.answer(ended), { ok: true });
+  assertEquals(starting.events, [{ id: "one", what: "ended", exitCode: 3 }]);
 });

@@ -492,3 +492,40 @@ clusterTest("a machine whose cless does not answer may have the image that no ot
   const { origin } = await cluster.clock.until(one!.engine.launcher.launch({ id: FIRST, revision: local }));
   assert(origin.startsWith("http://10.0.0.2:"), origin);
 });
+
+clusterTest("what an instance has written is kept at its home, whoever removes it", 2, async (cluster) => {
+  const [one, two] = cluster.all;
+  const line = { stream: "stdout", time: "2026-01-02T03:04:05.000000001Z", text: "cannot start" } as const;
+  cluster.swarm.output.set(FIRST, [line]);
+  cluster.swarm.setNode("node1", { availability: "drain" });
+  await cluster.clock.until(one!.engine.launcher.launch({ id: FIRST, revision: SHARED }));
+  const outputs = cluster.all.map(({ engine }) => engine.launcher.outputs);
+  const listed = () =>
+    outputs.map((outputs) => outputs.list(SHARED.service).map(({ endedAt }) => endedAt !== undefined));
+  assertEquals(listed(), [[], [false]]);
+  assertEquals(await one!.engine.launcher.output(FIRST, 10), "cannot start");
+  await cluster.clock.until(one!.engine.launcher.remove(FIRST)); // its start has failed
+  await settle();
+  assertEquals(listed(), [[], [true]]);
+  assertEquals((await Array.fromAsync(outputs[1]!.read(FIRST))).map(({ text }) => text), ["cannot start"]);
+  assertEquals(two!.states, {});
+});
+
+clusterTest("where no cless lives on the node of an instance, its output is at its home", 3, async (cluster) => {
+  const [one, two] = cluster.all;
+  const line = { stream: "stdout", time: "2026-01-02T03:04:05.000000001Z", text: "hello" } as const;
+  cluster.swarm.output.set(FIRST, [line]);
+  for (const node of ["node1", "node2"]) cluster.swarm.setNode(node, { availability: "drain" });
+  await cluster.clock.until(one!.engine.launcher.launch({ id: FIRST, revision: SHARED }));
+  await Promise.all(cluster.all.map(({ reconciler }) => reconciler.refresh()));
+  const [first, second, third] = cluster.all.map(({ engine }) => engine.launcher.outputs);
+  const listed = () => [first, second, third].map((outputs) => outputs!.list(SHARED.service).length);
+  assertEquals(listed(), [0, 0, 1]);
+  cluster.dead.add("node3");
+  for (const cless of [one!, two!]) await cless.engine.launcher.list();
+  assertEquals(listed().slice(0, 2), [1, 0]);
+  assertEquals((await Array.fromAsync(first!.read(FIRST))).map(({ text }) => text), ["hello"]);
+  cluster.dead.delete("node3");
+  await one!.engine.launcher.list();
+  assertEquals(listed(), [0, 0, 1]);
+});
