@@ -1,8 +1,12 @@
 // Usage: deno task test:coverage
 import { type Command, runSideBySide } from "./support/side_by_side.ts";
 
-/** Folders whose tests mostly wait: for containers, for nodes, and for time to pass. */
-const WAITING = ["tests/e2e", "tests/swarm"];
+/** With browsers, which break off requests when a container starts on this machine. */
+const BROWSERS = ["tests/access", "tests/admin", "tests/proxy"];
+/** With containers, for which they mostly wait. */
+const CONTAINERS = ["tests/chaos", "tests/docker", "tests/e2e"];
+/** With nodes, which are containers too. */
+const NODES = ["tests/swarm"];
 
 /** Types are not checked: `deno task check` does that. @param name Of the folder for what they reach. */
 function test(name: string, ...which: string[]): Command {
@@ -10,16 +14,24 @@ function test(name: string, ...which: string[]): Command {
   return [Deno.execPath(), "test", "-A", "--no-check", ...coverage, ...which];
 }
 
+const apart = [...BROWSERS, ...CONTAINERS, ...NODES];
 await Deno.remove("coverage", { recursive: true }).catch(() => {});
-console.log(`The tests of ${WAITING.join(" and of ")} run beside all others; what they print follows`);
-const beside = WAITING.map((folder) => ({ title: folder, command: test(folder.replace("/", "-"), folder) }));
-const code = await runSideBySide(test("others", `--ignore=${WAITING.join()}`), beside, (bytes) => {
+console.log(`Running all tests but those of ${apart.join(", ")}; these run beside them and after them`);
+// The others take longer than those with browsers, so that nodes come when these are over.
+const rows = [
+  [test("others", `--ignore=${apart.join()}`), test("nodes", ...NODES)],
+  [test("browsers", ...BROWSERS), test("containers", ...CONTAINERS)],
+];
+const code = await runSideBySide(rows, (bytes) => {
   for (let rest = bytes; rest.length > 0;) rest = rest.subarray(Deno.stdout.writeSync(rest));
 });
 // From 128 on, a signal has ended them.
 if (code < 128) {
-  const folders = [...Deno.readDirSync("coverage")].map(({ name }) => `coverage/${name}`);
-  const args = ["coverage", "--include=/src/", ...folders];
+  const args = [
+    "coverage",
+    "--include=/src/",
+    ...["others", "nodes", "browsers", "containers"].map((name) => `coverage/${name}`),
+  ];
   await new Deno.Command(Deno.execPath(), { args, stdin: "null" }).spawn().status;
 }
 Deno.exit(code);

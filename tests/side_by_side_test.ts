@@ -10,46 +10,44 @@ function sh(script: string, ...args: string[]): Command {
   return ["sh", "-c", script, "sh", ...args];
 }
 
-/** Runs commands, and resolves with the exit code and what was printed. */
-async function run(first: Command, ...others: Command[]): Promise<[number, string]> {
+/** Runs rows of commands, and resolves with the exit code and with what all but the first row printed. */
+async function run(...rows: Command[][]): Promise<[number, string]> {
   const decoder = new TextDecoder();
   let text = "";
-  const named = others.map((command, index) => ({ title: `Number ${index + 2}`, command }));
-  const code = await runSideBySide(first, named, (bytes) => text += decoder.decode(bytes, { stream: true }));
+  const code = await runSideBySide(rows, (bytes) => text += decoder.decode(bytes, { stream: true }));
   return [code, text];
 }
 
-Deno.test({ name: "what is printed beside the first command comes whole and in order", ignore }, async () => {
+Deno.test({ name: "what is printed beside the first row comes whole and in order", ignore }, async () => {
   const folder = await Deno.makeTempDir();
   try {
     const wait = 'until [ -e "$1/over" ]; do sleep 0.01; done';
     const printed = await run(
-      sh(wait, folder),
-      sh(`echo a; echo b >&2; ${wait}; echo c`, folder),
-      sh('echo d; : >"$1/over"', folder),
+      [sh(wait, folder)],
+      [sh(`echo a; echo b >&2; ${wait}; echo c`, folder), sh("echo d")],
+      [sh('echo e; : >"$1/over"', folder)],
     );
-    assertEquals(printed, [0, "\nNumber 2:\na\nb\nc\n\nNumber 3:\nd\n"]);
+    assertEquals(printed, [0, "a\nb\nc\nd\ne\n"]);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
 });
 
-Deno.test(
-  { name: "commands that run side by side fail if one of them does, and all run to their end", ignore },
-  async () => {
-    assertEquals(await run(sh("exit 3"), sh("echo a"), sh("exit 4")), [3, "\nNumber 2:\na\n\nNumber 3:\n"]);
-    assertEquals(await run(sh("exit 0"), sh("echo a; exit 4")), [4, "\nNumber 2:\na\n"]);
-  },
-);
+Deno.test({ name: "rows of commands fail if one of these does, and all run to their end", ignore }, async () => {
+  assertEquals(await run([sh("exit 3"), sh("exit 5")], [sh("echo a")], [sh("exit 4")]), [3, "a\n"]);
+  assertEquals(await run([sh("exit 0")], [sh("echo a; exit 4"), sh("echo b")]), [4, "a\nb\n"]);
+  assertEquals(await run([sh("exit 0"), sh("exit 6")], [sh("echo a")]), [6, "a\n"]);
+});
 
-Deno.test({ name: "a signal ends all commands that run side by side", ignore }, async () => {
+Deno.test({ name: "a signal ends all rows, and what they have not begun is not run", ignore }, async () => {
   const folder = await Deno.makeTempDir();
   try {
     const ready = (name: string) => sh(': >"$1"; exec sleep 60', `${folder}/${name}`);
-    const ended = run(ready("a"), ready("b"));
+    const ended = run([ready("a"), ready("never")], [ready("b"), sh("echo never")]);
     await until(() => [...Deno.readDirSync(folder)].length === 2);
     Deno.kill(Deno.pid, "SIGTERM");
-    assertEquals(await ended, [143, "\nNumber 2:\n"]);
+    assertEquals(await ended, [143, ""]);
+    assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name).sort(), ["a", "b"]);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
