@@ -28,6 +28,7 @@ import { LastHour } from "./control/figures/last_hour.ts";
 import { Past } from "./control/figures/past.ts";
 import { RequestCounts } from "./control/figures/request_counts.ts";
 import { SpellLog } from "./control/figures/spell_log.ts";
+import { OtherUsages } from "./control/figures/other_usages.ts";
 import { UsageMeter } from "./control/figures/usage_meter.ts";
 import { WakeCounts } from "./control/figures/wake_counts.ts";
 import { WakeLog } from "./control/figures/wake_log.ts";
@@ -92,7 +93,7 @@ import { adminHostnames, baseDomains, Hosts } from "./routing/hosts.ts";
 import { Router } from "./routing/router.ts";
 import { ServiceMap } from "./routing/service_map.ts";
 import type { SqliteStore } from "./sqlite/store.ts";
-import { clusterOf, peerServerOf, type SwarmLink } from "./swarm.ts";
+import { clusterOf, otherMachinesOf, peerServerOf, type SwarmLink } from "./swarm.ts";
 
 /** This many file descriptors are reserved for connections to apps, for when clients use all others. */
 const RESERVED_FILES = 32;
@@ -183,7 +184,8 @@ export function makeParts(
   const costs = new Costs(Date.now);
   const requests = new RequestCounts(Date.now, services);
   const lastHour = new LastHour({ now: Date.now, store, requests, wakes });
-  const meter = new UsageMeter({ clock, launcher, fleet, costs });
+  const others = swarm && new OtherUsages(otherMachinesOf(swarm), clock);
+  const meter = new UsageMeter({ clock, launcher, fleet, costs, others });
   const figures = new Figures({
     ...{ clock, meter, store, wakes, wakeLog, gaps, costs, requests, lastHour, spells, statusWatch },
     now: Date.now,
@@ -344,7 +346,7 @@ export function makeParts(
   };
   const peerServer = swarmEngine && peerServerOf(swarm!, {
     ...{ clock, control, fleet, reserve, reconcile, role, engine: swarmEngine },
-    ...{ logs: peerLogs!, sharedToken: sharedToken! },
+    ...{ logs: peerLogs!, sharedToken: sharedToken!, usages: () => meter.usages() },
   });
   // The home of instances may be another one from now on.
   swarm?.members.onChange({

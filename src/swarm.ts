@@ -8,6 +8,7 @@ import type { Tokens } from "./control/access/tokens.ts";
 import type { Cluster } from "./control/cluster.ts";
 import type { DataDir } from "./control/data_dir.ts";
 import type { InstanceControl } from "./control/instance_control.ts";
+import type { OtherMachines } from "./control/figures/other_usages.ts";
 import type { Replica } from "./control/replica.ts";
 import type { Role } from "./control/take_over.ts";
 import type { Deployer } from "./deploy/deployer.ts";
@@ -28,6 +29,7 @@ import type { Fleet } from "./fleet/fleet.ts";
 import type { Listening } from "./http/listening.ts";
 import { Server } from "./http/server.ts";
 import { type Endpoint, formatEndpoint, isAnyAddress } from "./model/host.ts";
+import type { Usage } from "./pool/launcher.ts";
 import { peerApi } from "./peers/api.ts";
 import { PeerCluster } from "./peers/cluster.ts";
 import { openIdentity, type PeerIdentity } from "./peers/identity.ts";
@@ -40,6 +42,8 @@ import type { PeerLogs } from "./peers/peer_logs.ts";
 import type { SharedToken } from "./peers/shared_token.ts";
 
 const log = logger("swarm");
+/** A machine may take this long to say what its instances use. */
+const USAGES_MS = 5000;
 
 /** The Swarm that this machine is a node of, and the other cless processes of the owner, as this one reaches them. */
 export interface SwarmLink extends Disposable {
@@ -170,10 +174,20 @@ function peersOf(members: Members, client: PeerClient): Peers {
   };
 }
 
+/** The other machines, as far as what their instances use is asked. */
+export function otherMachinesOf({ client, info, members }: SwarmLink): OtherMachines {
+  return {
+    get others() {
+      return members.live.filter((nodeId) => nodeId !== info.nodeId);
+    },
+    usages: async (nodeId) => new Map(await client.ask(nodeId, "usages", null, { timeoutMs: USAGES_MS })),
+  };
+}
+
 /** Makes the server at which the others reach this process. */
 export function peerServerOf(
   { endpoint, identity, images, members, shared }: SwarmLink,
-  { clock, control, engine, fleet, logs, reconcile, reserve, role, sharedToken }: {
+  { clock, control, engine, fleet, logs, reconcile, reserve, role, sharedToken, usages }: {
     readonly clock: Clock;
     readonly control: Pick<InstanceControl, "sleepHere">;
     readonly engine: SwarmEngine;
@@ -182,6 +196,8 @@ export function peerServerOf(
     readonly reserve: FileReserve;
     readonly role: { readonly now: Role };
     readonly sharedToken: SharedToken;
+    /** What the instances of this machine use. */
+    readonly usages: () => Promise<ReadonlyMap<string, Usage>>;
     /** Looks for instances that this process does not know. */
     readonly reconcile: () => Promise<void>;
   },
@@ -194,6 +210,7 @@ export function peerServerOf(
       ...sharedToken.handlers,
       ...images.handlers,
       status: () => nodeStatus(engine),
+      usages: async () => [...await usages()],
       engine: (request, signal) => shared.ask(request, signal),
       instance: (message) => instances.answer(message as PeerMessage),
     },

@@ -55,7 +55,7 @@ export interface Collaborators {
   readonly logs: { read(service: string, options: ServiceLogOptions): AsyncIterable<ServiceLogLine> };
   readonly activity: Pick<Activity, "now">;
   readonly past: Pick<Past, "hours" | "minutes" | "timelines" | "wakeLog" | "wakes">;
-  readonly meter: Pick<UsageMeter, "costs" | "usages">;
+  readonly meter: Pick<UsageMeter, "allUsages" | "costs" | "usages">;
   readonly metrics: Metrics;
   readonly estimates: Pick<Estimates, "basisOf">;
   readonly engine: {

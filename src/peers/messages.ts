@@ -1,4 +1,5 @@
 import type { ServiceLogOptions } from "../logs/service_logs.ts";
+import type { Usage } from "../pool/launcher.ts";
 
 /** What one cless tells of itself to the others. */
 export interface PeerFacts {
@@ -56,6 +57,8 @@ export interface Messages {
   /** A cless is about to end, and uses no instance any more. */
   readonly bye: { body: Pick<PeerFacts, "nodeId">; answer: null };
   readonly status: { body: null; answer: NodeStatus };
+  /** The answer is what each instance of its node uses, by its id. */
+  readonly usages: { body: null; answer: readonly (readonly [id: string, usage: Usage])[] };
   /** Each side takes the token that was made later. */
   readonly "owner-token": { body: OwnerToken; answer: OwnerToken };
   /** The answer is the text of the engine's; a refusal has the engine's kind of failure. */

@@ -153,6 +153,7 @@ export async function newAdmin(
     meter: {
       costs: () => Promise.resolve(costs),
       usages: () => kit.launcher.usage(),
+      allUsages: () => kit.launcher.usage(),
     },
     activity: {
       now(minutes) {

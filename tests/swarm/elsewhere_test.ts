@@ -66,6 +66,11 @@ Deno.test({ name: "what is asked of an instance on another machine works from an
       assertEquals(both, ["asked for /first", "asked for /second"]);
       assertEquals(followed.length, 2, followed.join("\n"));
     });
+    await t.step("its memory is shown on every machine, and its service has it too", async () => {
+      await until(async () => (await cluster.cless(1).api("/v1/instances"))[0]?.memoryBytes > 0);
+      await until(async () => (await cluster.cless(2).api("/v1/services/shop")).cost?.memoryBytes > 0);
+      await until(async () => (await cluster.cless(2).api("/v1/activity"))[0]?.memoryBytes > 0);
+    });
     await t.step("a deploy that fails there says what the app wrote, which is kept there", async () => {
       const { json, status } = await cluster.cless(1).send("PUT", "/v1/services/shop", {
         ...shop,

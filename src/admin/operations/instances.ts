@@ -65,7 +65,7 @@ export function instanceOperations({ control, fleet, meter }: Collaborators) {
       query: { service: z.string().max(100).optional().meta({ description: "Only those of this service" }) },
       answers: { 200: { description: "All instances that have not ended", schema: z.array(instanceView) } },
       run: async ({ query: { service } }) => {
-        const usages = await meter.usages();
+        const usages = await meter.allUsages();
         return json(
           fleet.instances().filter(({ revision }) => service === undefined || revision.service === service)
             .map((instance) => showInstance(instance, usages.get(instance.id))),

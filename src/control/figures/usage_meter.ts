@@ -7,6 +7,7 @@ import { isAsleep } from "../../model/instance_state.ts";
 import type { Instance } from "../../pool/instance.ts";
 import type { Launcher, Usage } from "../../pool/launcher.ts";
 import type { Cost, Costs } from "./costs.ts";
+import type { OtherUsages } from "./other_usages.ts";
 
 const log = logger("figures");
 /** After a change, containers are measured soon, but not more often than this. */
@@ -22,6 +23,8 @@ export interface UsageMeterOptions {
   readonly launcher: Pick<Launcher, "usage">;
   readonly fleet: Pick<Fleet, "instances">;
   readonly costs: Pick<Costs, "changed" | "measured" | "of">;
+  /** Those on other machines, if there may be some. */
+  readonly others?: Pick<OtherUsages, "read"> | undefined;
 }
 
 /** Measures what instances use: for all who look together, and for the costs of services while something is awake. */
@@ -72,19 +75,41 @@ export class UsageMeter {
     this.#changes = changes;
   }
 
-  /** What services cost now, by a measurement of the last second that has all ready instances; without those that have never started. */
+  /**
+   * What services cost now, by a measurement of the last second that has all ready instances; without those that have
+   * never started. Of other machines, it has what their instances use now.
+   */
   async costs(services: readonly string[]): Promise<Map<string, Cost>> {
-    await this.#look();
+    const [others] = await Promise.all([this.#lookElsewhere(), this.#look()]);
+    const { costs, fleet } = this.#options;
+    const elsewhere = Map.groupBy(
+      others.size === 0 ? [] : fleet.instances().filter(({ id }) => others.has(id) && !this.#usages.has(id)),
+      ({ revision }) => revision.service,
+    );
     return new Map(services.flatMap((service) => {
-      const cost = this.#options.costs.of(service);
-      return cost === undefined ? [] : [[service, cost]];
+      const cost = costs.of(service);
+      if (cost === undefined) return [];
+      const more = (elsewhere.get(service) ?? []).map(({ id }) => others.get(id)!);
+      const memoryBytes = more.reduce((sum, { bytes }) => sum + bytes, cost.memoryBytes);
+      const swapBytes = more.reduce((sum, { swapBytes = 0 }) => sum + swapBytes, cost.swapBytes);
+      return [[service, { ...cost, memoryBytes, swapBytes }]];
     }));
   }
 
-  /** What each instance uses now, by its id; by the same measurement as {@linkcode costs}. */
+  /** What each instance of this machine uses now, by its id; by the same measurement as {@linkcode costs}. */
   async usages(): Promise<ReadonlyMap<string, Usage>> {
     await this.#look();
     return this.#usages;
+  }
+
+  /** What each instance uses now, on whichever machine, by its id; without those of machines that do not answer. */
+  async allUsages(): Promise<ReadonlyMap<string, Usage>> {
+    const [others, own] = await Promise.all([this.#lookElsewhere(), this.usages()]);
+    return new Map([...others, ...own]);
+  }
+
+  async #lookElsewhere(): Promise<ReadonlyMap<string, Usage>> {
+    return await this.#options.others?.read() ?? new Map<string, Usage>();
   }
 
   /** Measures for those who look, unless the last measurement is good enough. */

@@ -246,9 +246,14 @@ export class SwarmLauncher implements Launcher {
   async exec(id: string, command: ExecCommand, signal: AbortSignal): Promise<ExecProcess> {
     const { containers, homes, swarm } = this.#parts;
     if (homes.isHere(id)) return await containers.exec(id, command, signal);
-    const nodes = await swarm.nodes().catch(() => []);
-    const { hostname } = nodes.find((node) => node.id === homes.nodeOf(id)) ?? { hostname: "another machine" };
-    throw new ExecError(`the instance runs on ${hostname}: run the command there, or with --server of the cless there`);
+    const [nodes, [task]] = await Promise.all([swarm.nodes(), swarm.tasks({ service: id })]).catch(() => [[], []]);
+    const { hostname } = nodes.find((node) => node.id === homes.nodeOf(id)) ?? {};
+    const there = hostname === undefined || task === undefined
+      ? "the instance runs on another machine: run the command there"
+      : `the instance runs on ${hostname}: run the command there, such as with ssh -t ${hostname} sudo cless exec ${
+        ownerOf(task).service
+      }`;
+    throw new ExecError(`${there}, or name the cless there with --server`);
   }
 
   /** Lets a frozen container run, so that it can take a signal. Resolves with false if it was not frozen. */

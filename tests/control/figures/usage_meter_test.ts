@@ -110,3 +110,28 @@ Deno.test("what sleeps and has not changed is measured no more, and nothing is a
   await clock.advance(10_000);
   assertEquals(engine.asked, 0);
 });
+
+Deno.test("those who look see the memory of instances on other machines too, and who measures costs does not", async () => {
+  const { clock, engine, kit, meter: own, pool } = newScene();
+  own.start();
+  const { lease } = await started(kit, pool);
+  engine.usage = { bytes: 7, swapBytes: 3 };
+  await clock.advance(1000);
+  const elsewhere = new Map([["elsewhere", { bytes: 5, swapBytes: 1 }], ["unknown", { bytes: 1 }]]);
+  const instances = () => [...kit.fleet.instances(), { ...lease.instance, id: "elsewhere", revision: pool.revision }];
+  const costs = new Costs(() => clock.now());
+  const meter = new UsageMeter({
+    ...{ clock, costs, fleet: { instances: instances as typeof kit.fleet.instances } },
+    launcher: { usage: () => Promise.resolve(new Map([[lease.instance.id, engine.usage]])) },
+    others: { read: () => Promise.resolve(elsewhere) },
+  });
+  meter.start();
+  costs.changed({ id: lease.instance.id, revision: pool.revision, state: "starting" });
+  const { memoryBytes, swapBytes } = (await meter.costs(["app"])).get("app")!;
+  assertEquals([memoryBytes, swapBytes, costs.of("app")!.memoryBytes], [12, 4, 7]);
+  assertEquals([...(await meter.allUsages()).keys()].sort(), [lease.instance.id, "elsewhere", "unknown"].sort());
+  assertEquals([...(await meter.usages()).keys()], [lease.instance.id]);
+  meter.stop();
+  lease.release();
+  own.stop();
+});

@@ -466,7 +466,9 @@ clusterTest(
     const { signal } = new AbortController();
     const run = () =>
       one!.engine.launcher.exec(FIRST, { command: ["ls"], terminal: undefined, user: undefined }, signal);
-    await assertRejects(run, ExecError, "the instance runs on host-node2: run the command there");
+    const said =
+      "the instance runs on host-node2: run the command there, such as with ssh -t host-node2 sudo cless exec app";
+    await assertRejects(run, ExecError, said);
   },
 );
 
