@@ -48,12 +48,24 @@ export interface Act extends Theatre {
 }
 
 /** Notes something that has to be so. */
-export function expect({ findings }: Act, what: string, value: string | number, bar: string, met: boolean): void {
+export function expect(
+  { findings }: Pick<Act, "findings">,
+  what: string,
+  value: string | number,
+  bar: string,
+  met: boolean,
+): void {
   findings.push({ what, value: `${value}`, bar, met, correctness: true });
 }
 
 /** Notes how fast or large something is; a short run tells it only. */
-export function measure({ findings }: Act, what: string, value: string, bar: string, met: boolean): void {
+export function measure(
+  { findings }: Pick<Act, "findings">,
+  what: string,
+  value: string,
+  bar: string,
+  met: boolean,
+): void {
   findings.push({ what, value, bar, met });
 }
 

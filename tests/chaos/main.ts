@@ -2,15 +2,15 @@
 import { parseArgs } from "node:util";
 import { messageOf, OperatorError } from "../../src/base/errors.ts";
 import { BenchError } from "../bench/support/errors.ts";
-import { chaos, DISRUPTIONS } from "./run.ts";
+import { chaos, NAMES } from "./run.ts";
+import { SWARM } from "./swarm/swarm.ts";
 
-const NAMES = DISRUPTIONS.map(({ name }) => name);
 const HELP = `usage: deno task chaos [flags]
 
 Disrupts cless while requests come, and prints what became of them. It runs cless from source, or the executable
 that CLESS_BIN names.
 
-  --quick       within four minutes: less often, and not as long
+  --quick       within four minutes: less often, not as long, and ${SWARM} only if --only names it
   --seed S      for when requests are due, and for everything else that is left to chance
   --only LIST   some of ${NAMES.join(",")}
   --source      from source, whatever CLESS_BIN names
@@ -38,7 +38,8 @@ if (given.help) {
   console.log(HELP);
   Deno.exit(0);
 }
-const only = given.only === undefined ? NAMES : given.only.split(",").map((name) => name.trim());
+const usual = given.quick ? NAMES.filter((name) => name !== SWARM) : NAMES;
+const only = given.only === undefined ? usual : given.only.split(",").map((name) => name.trim());
 const unknown = only.find((name) => !NAMES.includes(name));
 if (unknown !== undefined) refuse(`--only: "${unknown}" is not allowed: expected some of ${NAMES.join(",")}`);
 const seed = given.seed === undefined ? Date.now() % 1e9 : Number(given.seed);

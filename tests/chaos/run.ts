@@ -17,14 +17,18 @@ import { STORE } from "./disruptions/store.ts";
 import { Engine, mayStartEngine, pause } from "./engine.ts";
 import { broken, findingsTable, judge, type Line, linesTable } from "./judge.ts";
 import { buildImage, Stage, type Theatre } from "./stage.ts";
+import { SWARM, swarmLine } from "./swarm/swarm.ts";
 import { buildSender, Traffic } from "./traffic.ts";
 
 /** All of them, in the order in which they happen. */
-export const DISRUPTIONS: readonly Disruption[] = [...CHANGES, ...PROCESS, ...CONTAINERS, ...ENGINE, ...STORE, ...LOAD];
+const DISRUPTIONS: readonly Disruption[] = [...CHANGES, ...PROCESS, ...CONTAINERS, ...ENGINE, ...STORE, ...LOAD];
+
+/** The names of everything that can be done. */
+export const NAMES: readonly string[] = [...DISRUPTIONS.map(({ name }) => name), SWARM];
 
 /** What is to be done. */
 export interface ChaosOptions {
-  /** Names of {@linkcode DISRUPTIONS}. */
+  /** Some of {@linkcode NAMES}. */
   readonly only: readonly string[];
   readonly quick: boolean;
   readonly seed: number;
@@ -52,23 +56,51 @@ const MORE_MS = 90_000;
 
 /** Does one thing after the other, prints, and takes away what it has made; resolves with whether all was as required. */
 export async function chaos(options: ChaosOptions, signal: AbortSignal): Promise<boolean> {
-  const { executable, log, note } = options;
+  const { executable, only, quick, seed } = options;
   if (await versionOf(TOOLS.go) === undefined) throw new BenchError(howToInstall(TOOLS.go));
   const folder = await Deno.makeTempDir({ prefix: "cless-chaos-" });
   await using made = new AsyncDisposableStack();
   made.defer(() => Deno.remove(folder, { recursive: true }));
+  options.note("building the sender");
+  const sender = await buildSender(folder, signal);
+  const work = { folder, sender, signal };
+  const lines: Line[] = [];
+  const leftOut: string[] = [];
+  if (only.some((name) => name !== SWARM)) await onOneMachine(work, options, lines, leftOut);
+  if (only.includes(SWARM)) await onSwarm(work, options, lines, leftOut);
+  const from = executable === undefined ? "cless from source" : "the executable of cless";
+  console.log(linesTable(lines));
+  if (lines.some(({ findings }) => findings.length > 0)) console.log(`\n${findingsTable(lines)}`);
+  for (const line of leftOut) console.log(`\n${line}`);
+  const machine = await describeMachine(new DockerCommand("docker"));
+  console.log(`\n${machine}; ${from}; seed ${seed}${quick ? "; --quick" : ""}`);
+  return lines.every(({ unmet }) => unmet.length === 0);
+}
+
+/** What a run is made with. */
+interface Work {
+  readonly folder: string;
+  /** The sender's executable. */
+  readonly sender: string;
+  readonly signal: AbortSignal;
+}
+
+/** Disrupts one cless, its apps and its engine. */
+async function onOneMachine(work: Work, options: ChaosOptions, lines: Line[], leftOut: string[]): Promise<void> {
+  const { executable, log, note } = options;
+  const { folder, sender, signal } = work;
+  await using made = new AsyncDisposableStack();
   const engine = made.use(await startEngine(folder, note));
+  const before = Deno.env.get("DOCKER_HOST");
   Deno.env.set("DOCKER_HOST", `unix://${engine.socket}`);
+  made.defer(() => before === undefined ? Deno.env.delete("DOCKER_HOST") : Deno.env.set("DOCKER_HOST", before));
   const docker = new DockerCommand("docker");
   const theatre: Theatre = { engine, docker, folder, executable, log, signal, images: new Set() };
   made.defer(() => removeImages(theatre));
-  note("building the sender and the app");
-  const sender = await buildSender(folder, signal);
+  note("building the app");
   await buildImage(theatre);
   const chosen = DISRUPTIONS.filter(({ name }) => options.only.includes(name));
   await using house = new House(theatre);
-  const lines: Line[] = [];
-  const leftOut: string[] = [];
   for (const disruption of chosen) {
     signal.throwIfAborted();
     const missing = await whatIsMissing(disruption.needs ?? [], engine);
@@ -79,16 +111,31 @@ export async function chaos(options: ChaosOptions, signal: AbortSignal): Promise
     const began = performance.now();
     const line = await perform(disruption, house, sender, options);
     lines.push(line);
-    const verdict = line.unmet.length === 0 ? "met" : `MISSED: ${line.unmet.join("; ")}`;
-    note(`${line.name}: ${((performance.now() - began) / 1000).toFixed(0)} s, ${line.sent} sent, ${verdict}`);
+    tell(line, began, note);
     if (line.unmet.length > 0) await house.leave();
   }
-  const from = executable === undefined ? "cless from source" : "the executable of cless";
-  console.log(linesTable(lines));
-  if (lines.some(({ findings }) => findings.length > 0)) console.log(`\n${findingsTable(lines)}`);
-  for (const line of leftOut) console.log(`\n${line}`);
-  console.log(`\n${await describeMachine(docker)}; ${from}; seed ${options.seed}${options.quick ? "; --quick" : ""}`);
-  return lines.every(({ unmet }) => unmet.length === 0);
+}
+
+/** Disrupts three nodes of a Swarm. Their containers are the machine's engine's. */
+async function onSwarm(work: Work, options: ChaosOptions, lines: Line[], leftOut: string[]): Promise<void> {
+  if (Deno.uid() !== 0) {
+    leftOut.push(`Left out: ${SWARM}, only root may have nodes.`);
+    return;
+  }
+  const images = new Set<string>();
+  const began = performance.now();
+  try {
+    const line = await swarmLine({ ...work, images }, options);
+    lines.push(line);
+    tell(line, began, options.note);
+  } finally {
+    await removeImages({ images });
+  }
+}
+
+function tell({ name, sent, unmet }: Line, began: number, note: (line: string) => void): void {
+  const verdict = unmet.length === 0 ? "met" : `MISSED: ${unmet.join("; ")}`;
+  note(`${name}: ${((performance.now() - began) / 1000).toFixed(0)} s, ${sent} sent, ${verdict}`);
 }
 
 /** The cless that most disruptions share, as long as it is well. */
@@ -203,6 +250,6 @@ async function hasCommand(name: string): Promise<boolean> {
   return (await new Deno.Command("sh", { args: ["-c", `command -v ${name}`], stdout: "null" }).output()).success;
 }
 
-async function removeImages({ images }: Theatre): Promise<void> {
+async function removeImages({ images }: Pick<Theatre, "images">): Promise<void> {
   for (const id of images) await docker("rmi", "--force", id).catch(() => {}); // a container of another run may need it
 }

@@ -53,7 +53,11 @@ export interface Instance {
 }
 
 /** Makes the app's image in the engine. @param greeting What it says where no environment says otherwise. */
-export async function buildImage({ folder, images, signal }: Theatre, name = IMAGE, greeting = "found"): Promise<void> {
+export async function buildImage(
+  { folder, images, signal }: Pick<Theatre, "folder" | "images" | "signal">,
+  name = IMAGE,
+  greeting = "found",
+): Promise<void> {
   const context = `${folder}/app`;
   const isMade = await Deno.stat(`${context}/app`).then(() => true, () => false);
   if (!isMade) {

@@ -91,9 +91,10 @@ export class Traffic implements AsyncDisposable {
     this.#reading = this.#read();
   }
 
-  /** Begins. @param url The proxy's loopback address. */
+  /** Begins. @param url The proxy's address. */
   static start(executable: string, url: string, flows: readonly Flow[], seed: number): Traffic {
-    const args = [`-address=${new URL(url).host}`, `-plan=${JSON.stringify(flows)}`, `-seed=${seed}`];
+    const { hostname, port } = new URL(url);
+    const args = [`-address=${hostname}:${port || 80}`, `-plan=${JSON.stringify(flows)}`, `-seed=${seed}`];
     return new Traffic(
       new Deno.Command(executable, { args, stdin: "piped", stdout: "piped", stderr: "inherit", detached: true })
         .spawn(),

@@ -90,8 +90,9 @@ export class Node {
   readonly folder: string;
   /** Where this machine reaches the node's engine. */
   readonly engineSocket: string;
+  /** Every cless that was started in it. */
+  readonly programs: NodeProgram[] = [];
   readonly #network: Network;
-  readonly #programs: NodeProgram[] = [];
 
   constructor(network: Network, number: number, folder: string) {
     this.#network = network;
@@ -137,8 +138,8 @@ export class Node {
 
   /** Starts cless in the node, and resolves when it serves. It listens on ports 80 and 1323 of the node's address. */
   async startCless(flags: readonly string[] = []): Promise<NodeProgram> {
-    const program = new NodeProgram(this, this.#programs.length + 1, flags);
-    this.#programs.push(program);
+    const program = new NodeProgram(this, this.programs.length + 1, flags);
+    this.programs.push(program);
     await program.logged("serving");
     return program;
   }
@@ -228,7 +229,7 @@ export class Node {
 
   /** Resolves when the programs have ended whose node has. */
   async ended(): Promise<void> {
-    await Promise.all(this.#programs.map((program) => program.exit()));
+    await Promise.all(this.programs.map((program) => program.exit()));
   }
 
   async #started(): Promise<void> {

@@ -1,0 +1,130 @@
+import { messageOf } from "../../../src/base/errors.ts";
+import { BenchError } from "../../bench/support/errors.ts";
+import { Harms } from "../../support/harms.ts";
+import { Random } from "../../support/random.ts";
+import { Cluster } from "../../swarm/cluster.ts";
+import { expect, measure } from "../disruption.ts";
+import { pause } from "../engine.ts";
+import { broken, judge, type Line } from "../judge.ts";
+import type { ChaosOptions } from "../run.ts";
+import { buildImage, IMAGE } from "../stage.ts";
+import { compareAll, endAll } from "./ending.ts";
+import { sequence } from "./events.ts";
+import { type Probe, Probes, SLOW_MS } from "./probes.ts";
+import { Requests } from "./requests.ts";
+import { appOf, type SwarmStage, templateOf, untilWell } from "./stage.ts";
+import { VolumeWatch } from "./volume_watch.ts";
+
+/** The name of this line. */
+export const SWARM = "swarm";
+const LONGEST_WAIT_MS = 30_000;
+/** How many good answers of each node show that everything is at work. */
+const WARM = 100;
+const WARM_MS = 30_000;
+/** `seldom` sleeps and wakes all the time, and `store` has a volume. */
+const SERVICES = {
+  app: appOf("first"),
+  other: templateOf("other"),
+  seldom: templateOf("seldom", { pauseAfter: "1s", stopAfter: "4s" }),
+  store: templateOf("store", { volumes: [{ source: "data", path: "/data" }], pauseAfter: "1s", startTimeout: "10s" }),
+};
+const PROBES: readonly Probe[] = [
+  { service: "app", perSecond: 20, must: "be fast" },
+  { service: "other", perSecond: 10, must: "be fast" },
+  { service: "seldom", perSecond: 0.19, must: "be answered" },
+  { service: "store", perSecond: 0.7, must: undefined },
+];
+
+/** What it is made with. */
+interface SwarmWork {
+  readonly folder: string;
+  /** The sender's executable. */
+  readonly sender: string;
+  readonly signal: AbortSignal;
+  /** The ids of all images that were made. */
+  readonly images: Set<string>;
+}
+
+/** Has nodes, their engines and their cless fail at random while requests come, changes services, and judges. */
+export async function swarmLine(work: SwarmWork, options: ChaosOptions): Promise<Line> {
+  const { quick, seed } = options;
+  const { sender, signal } = work;
+  const note = (line: string) => options.note(`${SWARM}: ${line}`);
+  const requirement = {
+    text: "nodes, leaders, networks, engines and cless of three nodes fail: only what was in flight there",
+    longestWaitMs: LONGEST_WAIT_MS,
+  };
+  const harms = new Harms(); // all the time: the requests themselves know what was harmed
+  harms.harming();
+  try {
+    note("starting three nodes");
+    await buildImage(work);
+    await using cluster = await Cluster.start({ managers: 3, images: [IMAGE], flags: ["--log-level", "info"] });
+    await using _log = { [Symbol.asyncDispose]: () => writeLog(cluster, options.log) };
+    for (const [name, template] of Object.entries(SERVICES)) {
+      const { status, text } = await cluster.cless(1).send("PUT", `/v1/services/${name}`, template);
+      if (status !== 201) throw new BenchError(`cannot deploy ${name}: status ${status}, ${text}`);
+    }
+    const { status } = await cluster.cless(1).send("PUT", "/v1/services/app", appOf("second"));
+    if (status !== 200) throw new BenchError(`cannot deploy app again: status ${status}`); // for a rollback
+    const numbers = cluster.nodes.all.map(({ number }) => number);
+    await using requests = new Requests(cluster, sender, { seed, share: quick ? 0.5 : 1 });
+    await using probes = new Probes(PROBES, numbers, (number) => cluster.node(number).address);
+    const stage: SwarmStage = { cluster, requests, probes, random: new Random(seed), findings: [], signal, note };
+    await untilWell(stage);
+    for (const number of numbers) requests.begin(number);
+    await requests.untilGood(WARM, WARM_MS);
+    await perform(stage, quick);
+    const sent = await requests.finish();
+    await compareAll(stage);
+    await endAll(stage);
+    return judge(SWARM, sent, {
+      ...{ harms, findings: stage.findings, planned: false, quick },
+      requirement: { ...requirement, excuse: (failed) => requests.mayFail(failed) },
+      leastSent: quick ? 500 : 10_000,
+    });
+  } catch (error) {
+    signal.throwIfAborted();
+    return broken(SWARM, { planned: false, requirement }, messageOf(error));
+  }
+}
+
+/** Adds to a file what all cless have logged. */
+async function writeLog({ nodes }: Cluster, file: string | undefined): Promise<void> {
+  if (file === undefined) return;
+  const lines = nodes.all.flatMap(({ hostname, programs }) =>
+    programs.flatMap(({ log }) => log.map((line) => `${JSON.stringify({ hostname, ...line })}\n`))
+  );
+  await Deno.writeTextFile(file, lines.join(""), { append: true });
+}
+
+/** Lets one thing happen after the other, and notes what the probes met. */
+async function perform(stage: SwarmStage, quick: boolean): Promise<void> {
+  const { cluster, note, probes, random, signal } = stage;
+  const happened: { readonly name: string; readonly atMs: number; readonly slowMs: number }[] = [];
+  await using watch = new VolumeWatch(cluster, "store");
+  for (const { name, run } of sequence(random, quick)) {
+    signal.throwIfAborted();
+    const atMs = probes.nowMs;
+    try {
+      happened.push({ name, atMs, slowMs: await run(stage) });
+    } catch (error) {
+      throw new BenchError(`${name}: ${messageOf(error)}`);
+    }
+    note(`${name}: ${((probes.nowMs - atMs) / 1000).toFixed(1)} s`);
+    await pause(random.between(500, 2000));
+  }
+  await probes.stop();
+  const what = `containers with one volume at a time (looked ${watch.looks} times)`;
+  expect(stage, what, watch.most, "1", watch.most === 1);
+  const { outcomes } = probes;
+  const failed = outcomes.filter(({ answer }) => answer !== 200);
+  const causes = failed.map(({ answer, text = "" }) => `${answer} ${text}`).join("; ");
+  const value = failed.length === 0 ? `${outcomes.length}, 0 failed` : causes;
+  expect(stage, "probes of all cless that live", value, "0 failed", failed.length === 0);
+  for (const [index, { atMs, name, slowMs }] of happened.entries()) {
+    const ms = probes.slowFor(atMs, happened[index + 1]?.atMs ?? Infinity);
+    const what = `${index + 1}, ${name}: until no request takes ${SLOW_MS / 1000} s`;
+    measure(stage, what, `${(ms / 1000).toFixed(1)} s`, `≤ ${slowMs / 1000} s`, ms <= slowMs);
+  }
+}
