@@ -312,6 +312,7 @@ export function makeParts(
     revisionLimits: new RevisionLimits(limits, defaults, config.sources),
     imageNames: engine.names,
     volumeAccess: engine.launcher.volumeAccess,
+    volumeNodes: swarmEngine?.volumes,
     noRobots: config.wakeExceptRobots ? config.sources.get("wake-except-robots") : undefined,
     logs: peerLogs === undefined ? ownLogs : new ClusterLogs(ownLogs, peerLogs, clock),
     estimates: new Estimates({ now: Date.now, store, gaps, costs }),

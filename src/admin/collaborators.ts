@@ -24,6 +24,7 @@ import type { Deployer } from "../deploy/deployer.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import type { ServiceLogLine } from "../logs/instance_output.ts";
 import type { ServiceLogOptions } from "../logs/service_logs.ts";
+import type { Volume } from "../model/template.ts";
 import type { Activator } from "../routing/activator.ts";
 import type { Hosts } from "../routing/hosts.ts";
 import type { Metrics } from "./metrics.ts";
@@ -71,6 +72,13 @@ export interface Collaborators {
     /** What is wrong with the volumes of a revision, as its last instance has found them. Never rejects. */
     problemsOf(revision: string): Promise<readonly string[]>;
   };
+  /** Missing if cless uses the engine of one machine. */
+  readonly volumeNodes?: {
+    /** On which machine each volume is, and why that is of no use now; leaves out those not yet used. Never rejects. */
+    seen(service: string, volumes: readonly Volume[]): Promise<
+      readonly { readonly source: string; readonly node: string; readonly problem?: string }[]
+    >;
+  } | undefined;
   readonly revisionLimits: Pick<RevisionLimits, "of">;
   /** The flag or variable by which no known robot wakes a service, if there is one. */
   readonly noRobots?: string | undefined;

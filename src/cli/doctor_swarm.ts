@@ -5,11 +5,12 @@ import { readIfThere } from "../base/atomic_file.ts";
 import { VERSION } from "../base/version.ts";
 import type { Finding } from "../docker/checks.ts";
 import { SocketClient } from "../docker/socket_client.ts";
-import { checkSwarm, checkWall } from "../docker/swarm/checks.ts";
+import { checkSwarm, checkWall, volumeFindings } from "../docker/swarm/checks.ts";
 import { NodeWall } from "../docker/swarm/node_wall.ts";
 import { SwarmRegistrations } from "../docker/swarm/registrations.ts";
 import { RemoteEngine } from "../docker/swarm/remote_engine.ts";
 import { SwarmCalls } from "../docker/swarm/swarm_calls.ts";
+import { VolumeRecords } from "../docker/swarm/volume_records.ts";
 import { type Endpoint, parseEndpoint } from "../model/host.ts";
 import { identityOf, type PeerIdentity } from "../peers/identity.ts";
 import { Managers } from "../peers/managers.ts";
@@ -45,7 +46,9 @@ export async function examineSwarm(config: Config, socket: string, isRunning: bo
   const { isManager, nodeId } = await new SwarmCalls(engine).info();
   const swarm = new SwarmCalls(isManager || manager === undefined ? engine : manager);
   const registered = (await new SwarmRegistrations(swarm, owner).list()).filter((other) => other.nodeId !== nodeId);
-  const names = new Map((await swarm.nodes()).map(({ hostname, id }) => [id, hostname]));
+  const nodes = await swarm.nodes();
+  findings.push(...volumeFindings(await new VolumeRecords(swarm, owner).all(), nodes, Date.now()));
+  const names = new Map(nodes.map(({ hostname, id }) => [id, hostname]));
   const checked = await Promise.all(registered.map(async ({ address, nodeId, seenAt, version }) => {
     const name = names.get(nodeId) ?? nodeId;
     try {

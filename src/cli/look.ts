@@ -257,6 +257,7 @@ export const describe = clientVerb({
         revisions,
         template: shown,
         limits: latest.limits,
+        volumeNodes: latest.volumeNodes,
         instances: own,
         wakes,
         deploys,
@@ -403,7 +404,7 @@ function costFacts(cost: NonNullable<ServiceJson["cost"]>): Fact[] {
   ];
 }
 
-function templateFacts({ limits = {}, template }: Limited, showEnv: boolean): (Fact | false)[] {
+function templateFacts({ limits = {}, template, volumeNodes = [] }: Limited, showEnv: boolean): (Fact | false)[] {
   const { env, secretEnv = {}, volumes = [], command = [], readiness, liveness, capabilities, placement, ...fields } =
     template;
   const names = Object.keys(env).join(", ");
@@ -421,7 +422,11 @@ function templateFacts({ limits = {}, template }: Limited, showEnv: boolean): (F
     !showEnv && names !== "" && ["env", names],
     ...Object.entries(showEnv ? env : {}).map(([name, value]): Fact => [`env ${name}`, valueText(value)]),
     ...Object.entries(secretEnv).map(([name, secret]): Fact => [`env ${name}`, `the secret ${secret}`]),
-    ...volumes.map(({ source, path, readOnly }): Fact => [`volume ${path}`, source + (readOnly ? ", read-only" : "")]),
+    ...volumes.map(({ source, path, readOnly }): Fact => {
+      const node = volumeNodes.find((volume) => volume.source === source)?.node;
+      const text = source + (readOnly ? ", read-only" : "") + (node === undefined ? "" : `, on the machine ${node}`);
+      return [`volume ${path}`, text];
+    }),
   ];
 }
 
@@ -437,6 +442,7 @@ function placementFacts({ labels = {}, node, spread }: TemplateJson["placement"]
 interface Limited {
   readonly template: TemplateJson;
   readonly limits?: Partial<RevisionJson["limits"]>;
+  readonly volumeNodes?: RevisionJson["volumeNodes"];
 }
 
 /** The limits that hold, with where each comes from. */

@@ -570,6 +570,23 @@ apiTest("describe has the warnings of the latest revision", {
   assertStringIncludes(out, "\n\nWarnings\n  web-00002: its user 1000 cannot write to /data\n\n");
 });
 
+apiTest("describe names the machines of volumes", {
+  ...ANSWERS,
+  "GET /v1/services/web/revisions/web-00002": {
+    ...REVISIONS[0],
+    template: {
+      ...TEMPLATE,
+      volumes: [{ source: "data", path: "/data", readOnly: true }, { source: "new", path: "/new", readOnly: false }],
+    },
+    volumeNodes: [{ source: "data", node: "second" }],
+    warnings: [],
+  },
+}, async (api) => {
+  const { out } = await api.run("describe", "web");
+  const volumes = [...out.matchAll(/^ +volume (.+?): +(.+)$/gm)].map(([, path, text]) => [path, text]);
+  assertEquals(volumes, [["/data", "data, read-only, on the machine second"], ["/new", "new"]]);
+});
+
 apiTest("describe leaves out what an older cless does not know", {
   ...ANSWERS,
   "GET /v1/services/web/wakes": problem(404, "There is no such resource"),

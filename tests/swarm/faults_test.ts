@@ -108,7 +108,10 @@ http.server.ThreadingHTTPServer(("", 8080), App).serve_forever()
 `;
 
 Deno.test(
-  { name: "an instance with a volume stays on its node when that is cut off, and never runs twice", ignore },
+  {
+    name: "an instance with a volume stays on its node when that is cut off or joins again, and never runs twice",
+    ignore,
+  },
   async () => {
     await using _image = await build(
       "swarm-counter-docker",
@@ -138,5 +141,19 @@ Deno.test(
       return (await cluster.cless(1).get("app")).status === 200;
     });
     assertEquals(await running(), [0, 0, 1]);
+
+    // The machine leaves the Swarm, and joins it again as another node.
+    const starts = Number((await cluster.cless(1).get("app")).text);
+    const token = await cluster.node(1).cless("nodes", "--join-token");
+    await cluster.cless(3).end("SIGKILL");
+    await cluster.node(3).docker("swarm", "leave");
+    const { flags } = cluster.cless(3);
+    await cluster.node(3).cless("join", token);
+    await cluster.restartCless(3, flags);
+    await until(async () => (await cluster.cless(1).get("app")).status === 200);
+    assertEquals(await running(), [0, 0, 1]);
+    assert(Number((await cluster.cless(2).get("app")).text) > starts, "it has the data that it had");
+    const { volumeNodes } = await cluster.cless(1).api("/v1/services/app/revisions/app-00001");
+    assertEquals(volumeNodes, [{ source: "data", node: "node-3" }]);
   },
 );

@@ -100,6 +100,10 @@ const revisionSchema = z.strictObject({
     description: "What may keep it from working, such as a volume that its user cannot write to; known once it has " +
       "started since cless was started",
   }),
+  volumeNodes: z.array(z.strictObject({
+    source: z.string().meta({ description: "The volume, as in the template" }),
+    node: z.string().meta({ description: "The machine that has it, by its hostname" }),
+  })).optional().meta({ description: "In a Swarm: on which machine each volume is, once it has been used" }),
   failure: failureSchema.optional(),
 }).meta({ id: "Revision" });
 
@@ -107,7 +111,7 @@ const revisionSchema = z.strictObject({
 export type RevisionJson = z.output<typeof revisionSchema>;
 
 /** The operations on the revisions of a service. */
-export function revisionOperations({ catalog, deployer, revisionLimits, volumeAccess }: Collaborators) {
+export function revisionOperations({ catalog, deployer, revisionLimits, volumeAccess, volumeNodes }: Collaborators) {
   const revisionsOf = (name: string): readonly RevisionView[] => {
     serviceOf(catalog, name);
     return catalog.revisions(name) ?? [];
@@ -140,8 +144,11 @@ export function revisionOperations({ catalog, deployer, revisionLimits, volumeAc
           throw new ClessError("not_found", `The service ${name} has no revision ${shown(revision)}`);
         }
         const view = show(found, !allows(holder.scope, "deploy"));
-        const warnings = [...await volumeAccess.problemsOf(revision)];
-        return json({ ...view, limits: showLimits(revisionLimits.of(found)), warnings });
+        const seen = await volumeNodes?.seen(name, found.template.volumes);
+        const problems = seen?.flatMap(({ problem }) => problem ?? []) ?? [];
+        const warnings = [...problems, ...await volumeAccess.problemsOf(revision)];
+        const placed = seen?.map(({ node, source }) => ({ source, node }));
+        return json({ ...view, limits: showLimits(revisionLimits.of(found)), warnings, volumeNodes: placed });
       },
     }),
     operation({
@@ -172,7 +179,10 @@ function summarize(revision: RevisionView, masked: boolean): z.input<typeof revi
 }
 
 /** @param masked Whether to hide the values of its variables, and the words of its command. */
-function show(revision: RevisionView, masked: boolean): Omit<z.input<typeof revisionSchema>, "limits" | "warnings"> {
+function show(
+  revision: RevisionView,
+  masked: boolean,
+): Omit<z.input<typeof revisionSchema>, "limits" | "volumeNodes" | "warnings"> {
   const { failure } = revision;
   return {
     ...showFields(revision),

@@ -5,6 +5,8 @@ import { type EngineCaller, parseAnswer } from "../socket_client.ts";
 import type { NodeWall, PortRange } from "./node_wall.ts";
 import type { SwarmNode } from "./swarm_api.ts";
 import { SwarmCalls } from "./swarm_calls.ts";
+import { absenceOf } from "./volume_place.ts";
+import type { VolumeRecord } from "./volume_records.ts";
 import { type Membership, membershipOf, swarmInvitation } from "./swarm_join.ts";
 
 const NANO_PER_MS = 1e6;
@@ -118,6 +120,22 @@ export function swarmFindings({ heartbeatMs, nodes }: SwarmFacts): Finding[] {
       remedy: "bring them to one",
     }],
   ];
+}
+
+/** Whether the machines that have the volumes of services are there. @param nowMs Wall-clock time, ms since 1970. */
+export function volumeFindings(
+  records: ReadonlyMap<string, VolumeRecord>,
+  nodes: readonly SwarmNode[],
+  nowMs: number,
+): Finding[] {
+  const check = "volumes";
+  const service = "NAME";
+  const findings = [...records].flatMap(([source, record]): Finding[] => {
+    const absence = absenceOf({ source, record, nodes, nowMs, patienceMs: 0, service });
+    return absence === undefined ? [] : [{ check, state: "warning", fact: absence.fact, remedy: absence.remedy }];
+  });
+  if (findings.length > 0 || records.size === 0) return findings;
+  return [{ check, state: "ok", fact: `the machines of all volumes are there (${records.size})` }];
 }
 
 /** Whether this machine reaches the others where Swarm needs it. */

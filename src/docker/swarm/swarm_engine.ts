@@ -58,6 +58,8 @@ export interface SwarmAccess {
 /** A Swarm that runs the containers of this cless, and the engine of its node, which does the rest. */
 export class SwarmEngine implements ServiceEngine {
   readonly launcher: SwarmLauncher;
+  /** Where volumes are. */
+  readonly volumes: VolumeNodes;
   readonly #engine: TaskEngine;
   readonly #node: NodeEngine;
   readonly #events: EventStream<SwarmEvent>;
@@ -66,7 +68,6 @@ export class SwarmEngine implements ServiceEngine {
   readonly #peers: Peers;
   readonly #config: SwarmConfig;
   readonly #owner: string;
-  readonly #volumes: VolumeNodes;
   readonly #swarm: Pick<SwarmApi, "nodes">;
   #found = false;
 
@@ -82,7 +83,7 @@ export class SwarmEngine implements ServiceEngine {
     this.#events = new EventStream(swarm, clock);
     this.#guard = new PortGuard(wall, swarm, config.portRange, clock);
     const engine = this.#engine;
-    this.#volumes = new VolumeNodes({
+    this.volumes = new VolumeNodes({
       ...{ swarm, owner, peers, now: Date.now },
       here: {
         nodeId: info.nodeId,
@@ -99,7 +100,7 @@ export class SwarmEngine implements ServiceEngine {
       ...{ engine: this.#engine, network: this.#network },
       containers: new OwnContainers(this.#engine, owner, this.#node, clock),
       homes: new Homes(info.nodeId, peers),
-      volumes: this.#volumes,
+      volumes: this.volumes,
       images,
       drainTimeoutMs: config.drainTimeoutMs,
       defaults: {

@@ -6,7 +6,7 @@ import { VolumeAway } from "../../pool/launcher.ts";
 import { EngineError } from "../engine_error.ts";
 import type { PeerAnswer, Peers } from "./peers.ts";
 import type { SwarmApi, SwarmNode } from "./swarm_api.ts";
-import { isFolder, placeOf, recordedPlace, type VolumeAnswer, type VolumeFacts, whyAway } from "./volume_place.ts";
+import { absenceOf, isFolder, placeOf, recordedPlace, type VolumeAnswer, type VolumeFacts } from "./volume_place.ts";
 import { type ReadRecord, type VolumeRecord, VolumeRecords } from "./volume_records.ts";
 
 const log = logger("volumes");
@@ -108,9 +108,24 @@ export class VolumeNodes {
     }
   }
 
-  /** Where the volumes of a service are, as far as that is on record. @throws {EngineError} */
+  /** Where the volumes of a service are, as far as that is on record, for operators. Never rejects. */
   async seen(service: string, volumes: readonly Volume[]): Promise<VolumeSeen[]> {
     if (volumes.length === 0) return [];
+    try {
+      return await this.#seen(service, volumes);
+    } catch (error) {
+      log.debug("cannot read where volumes are", { service, reason: messageOf(error) });
+      return [];
+    }
+  }
+
+  /** What this cless answers to another one that looks for a volume. */
+  async answer(source: string): Promise<PeerAnswer> {
+    const { has, engineId, reason } = await this.#answerHere(source);
+    return { ok: has, engineId, ...(reason === undefined ? {} : { reason }) };
+  }
+
+  async #seen(service: string, volumes: readonly Volume[]): Promise<VolumeSeen[]> {
     const [nodes, ...records] = await Promise.all([
       this.#parts.swarm.nodes(),
       ...volumes.map(({ source }) => this.#records.read(source)),
@@ -118,16 +133,10 @@ export class VolumeNodes {
     return volumes.flatMap(({ source }, at) => {
       const record = records[at];
       if (record === undefined || record.nodeId === "") return [];
-      const why = whyAway({ service, source, nodes, record, patienceMs: 0, nowMs: this.#parts.now() });
+      const absence = absenceOf({ service, source, nodes, record, patienceMs: 0, nowMs: this.#parts.now() });
       const node = nodes.find(({ id }) => id === record.nodeId)?.hostname ?? (record.hostname || record.nodeId);
-      return { source, node, ...(why === undefined ? {} : { problem: why.away }) };
+      return { source, node, ...(absence === undefined ? {} : { problem: `${absence.fact}: ${absence.remedy}` }) };
     });
-  }
-
-  /** What this cless answers to another one that looks for a volume. */
-  async answer(source: string): Promise<PeerAnswer> {
-    const { has, engineId, reason } = await this.#answerHere(source);
-    return { ok: has, engineId, ...(reason === undefined ? {} : { reason }) };
   }
 
   async #place(

@@ -71,42 +71,47 @@ export function placeOf(facts: VolumeFacts): VolumePlace {
   return checked(facts, node.id === record?.nodeId ? found(facts) : atNamed(facts, node));
 }
 
-/** In a sentence why the machine of a volume is away; `undefined` if it is there. */
-export function whyAway(
+/** Why the machine of a volume is away, and what to do. */
+export interface Absence {
+  readonly fact: string;
+  readonly remedy: string;
+  /** Whether it does not come back by itself. */
+  readonly isLost: boolean;
+}
+
+/** Whether the machine that has a volume on record is away; `undefined` if it takes instances. */
+export function absenceOf(
   { nodes, nowMs, patienceMs, record, service, source }: Pick<
     VolumeFacts,
     "nodes" | "nowMs" | "patienceMs" | "record" | "service" | "source"
   >,
-): { readonly away: string; readonly isLost: boolean } | undefined {
+): Absence | undefined {
   if (record === undefined) return undefined;
-  const node = nodes.find(({ id }) => id === record.nodeId);
-  const what = `the volume ${source} is on the machine ${node?.hostname ?? nameIn(record)}`;
   const elsewhere = `bring its data to another machine, and name that one: cless deploy ${service} --node MACHINE`;
   if (record.nodeId === "") {
-    return {
-      away:
-        `the volume ${source} was in use before, and no machine of the Swarm has it: let the one that has it join, or ` +
-        elsewhere,
-      isLost: true,
-    };
+    const fact = `the volume ${source} was in use before, and no machine of the Swarm has it`;
+    return { fact, remedy: `let the one that has it join, or ${elsewhere}`, isLost: true };
   }
+  const node = nodes.find(({ id }) => id === record.nodeId);
+  const where = `the volume ${source} is on the machine ${node?.hostname ?? nameIn(record)} (${record.nodeId}), which`;
   if (node === undefined) {
+    return { fact: `${where} is not in the Swarm`, remedy: `let it join again, or ${elsewhere}`, isLost: true };
+  }
+  const { availability, changedAt, hostname, id, isReady } = node;
+  if (!isReady) {
+    const since = changedAt === undefined ? "" : ` since ${new Date(changedAt).toISOString().replace(/\.\d+/, "")}`;
     return {
-      away: `${what} (${record.nodeId}), which is not in the Swarm: let it join again, or ${elsewhere}`,
-      isLost: true,
+      fact: `${where} is down${since}`,
+      remedy: `start it; if it is gone for good, docker node rm ${id}, then ${elsewhere}`,
+      isLost: changedAt !== undefined && nowMs - changedAt > patienceMs,
     };
   }
-  if (!node.isReady) {
-    const { changedAt, id } = node;
-    const since = changedAt === undefined ? "" : ` since ${new Date(changedAt).toISOString().replace(/\.\d+/, "")}`;
-    const remedy = `start it; if it is gone for good, docker node rm ${id}, then ${elsewhere}`;
-    const isLost = changedAt !== undefined && nowMs - changedAt > patienceMs;
-    return { away: `${what} (${id}), which is down${since}: ${remedy}`, isLost };
-  }
-  if (node.availability === "active") return undefined;
-  const how = node.availability === "drain" ? "drained" : "paused";
-  const remedy = `docker node update --availability active ${node.hostname}`;
-  return { away: `${what}, which takes no instances while it is ${how}: ${remedy}`, isLost: true };
+  if (availability === "active") return undefined;
+  return {
+    fact: `${where} takes no instances while it is ${availability === "drain" ? "drained" : "paused"}`,
+    remedy: `docker node update --availability active ${hostname}`,
+    isLost: true,
+  };
 }
 
 /** Where a volume is on record, or where it is found. */
@@ -127,13 +132,15 @@ function found(facts: VolumeFacts): VolumePlace {
         isLost: true,
       };
     }
-    return whyAway(facts)!;
+    return awayBy(absenceOf(facts)!);
   }
   const [one, ...others] = having;
   if (others.length > 0) return several(facts, having);
   if (one !== undefined) return { node: one.nodeId };
   if (silent.length > 0) return unknown(facts, silent);
-  return whyAway(facts) ?? (isFolder(source) ? nowhere(facts) : { node: undefined });
+  const absence = absenceOf(facts);
+  if (absence !== undefined) return awayBy(absence);
+  return isFolder(source) ? nowhere(facts) : { node: undefined };
 }
 
 /** On the machine that the operator has named, which is not the one on record. */
@@ -157,8 +164,9 @@ function checked(facts: VolumeFacts, place: VolumePlace): VolumePlace {
   if (!("node" in place) || place.node === undefined) return place;
   const { node: id } = place;
   const node = nodes.find((node) => node.id === id);
-  const away = whyAway({ ...facts, record: { nodeId: id, hostname: node?.hostname ?? "", engineId: "", former: [] } });
-  if (away !== undefined) return away;
+  const record = { nodeId: id, hostname: node?.hostname ?? "", engineId: "", former: [] };
+  const absence = absenceOf({ ...facts, record });
+  if (absence !== undefined) return awayBy(absence);
   const { hostname } = node!;
   const { node: _, ...others } = rules;
   if (!takesTasks(others, node!)) {
@@ -169,6 +177,10 @@ function checked(facts: VolumeFacts, place: VolumePlace): VolumePlace {
   const { has, reason } = answers.find(({ nodeId }) => nodeId === id) ??
     { has: false, reason: "is allowed by nobody, since no cless runs there" };
   return has ? place : { problem: `on the machine ${hostname}, the volume ${source} ${reason}` };
+}
+
+function awayBy({ fact, isLost, remedy }: Absence): VolumePlace {
+  return { away: `${fact}: ${remedy}`, isLost };
 }
 
 function several({ nodes, service, source }: VolumeFacts, having: readonly VolumeAnswer[]): VolumePlace {

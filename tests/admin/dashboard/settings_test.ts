@@ -19,11 +19,12 @@ Deno.test("settings tell where volumes are, and where each limit comes from, but
     concurrency: { value: 0, from: "default" },
     droppedCapabilities: { value: ["CHOWN", "KILL"], from: "default" },
   };
-  assertEquals(settingsOf({ template, limits }).map(({ name, text, from }) => [name, text, from]), [
+  const volumeNodes = [{ source: "shop-data", node: "second" }];
+  assertEquals(settingsOf({ template, limits, volumeNodes }).map(({ name, text, from }) => [name, text, from]), [
     ["image", "shop:1", undefined],
     ["port", "3000", undefined],
     ["command", "run -v", undefined],
-    ["volume", "/data, from shop-data", undefined],
+    ["volume", "/data, from shop-data on the machine second", undefined],
     ["volume", "/x, from /etc/x, read only", undefined],
     ["memory", "128m", "service"],
     ["stopAfter", "never", "--stop-after"],

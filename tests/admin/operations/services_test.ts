@@ -430,6 +430,24 @@ Deno.test("a revision has the limits that hold, with where each comes from", asy
   ]);
 });
 
+Deno.test("a revision names the machines of its volumes, and warns if one is away", async () => {
+  const asked: string[] = [];
+  const volumeNodes = {
+    seen(service: string, volumes: readonly { readonly source: string }[]) {
+      asked.push(`${service}: ${volumes.map(({ source }) => source)}`);
+      const problem = "the volume data is on the machine second, which is down";
+      return Promise.resolve([{ source: "data", node: "second", problem }, { source: "more", node: "second" }]);
+    },
+  };
+  const { ask } = await newAdmin({ volumeNodes });
+  const volumes = ["data", "more", "new"].map((source) => ({ source, path: `/${source}` }));
+  await good(ask("PUT", "/v1/services/web", { body: { image: "web:1", volumes } }), 201);
+  const revision = await good(ask("GET", "/v1/services/web/revisions/web-00001"));
+  assertEquals(revision.volumeNodes, [{ source: "data", node: "second" }, { source: "more", node: "second" }]);
+  assertEquals(revision.warnings, ["the volume data is on the machine second, which is down"]);
+  assertEquals(asked, ["web: data,more,new"]);
+});
+
 Deno.test("a service says by which flag no known robot wakes it", async () => {
   const noRobots = async (parts: { readonly noRobots?: string }) => {
     const { ask } = await newAdmin(parts);

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import type { EngineCaller } from "../../../src/docker/socket_client.ts";
-import { checkSwarm, checkWall, swarmFindings } from "../../../src/docker/swarm/checks.ts";
+import { checkSwarm, checkWall, swarmFindings, volumeFindings } from "../../../src/docker/swarm/checks.ts";
 import type { SwarmNode } from "../../../src/docker/swarm/swarm_api.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { FakeSwarm } from "../../support/fake_swarm.ts";
@@ -37,6 +37,20 @@ Deno.test("each thing that makes a Swarm slower to mend itself, or less sure, is
   assertEquals(bad({ nodes: nodes({}, { role: "worker", isReady: false, engineVersion: "28.0" }) }), [
     "warning nodes: the managers do not hear from host-b",
     "warning engines: the nodes have several versions of Docker: 26.1.5, 28.0",
+  ]);
+});
+
+Deno.test("a volume whose machine is away is a warning that says which one", () => {
+  const record = (nodeId: string) => ({ nodeId, hostname: "host-c", engineId: "e", former: [] });
+  const all = nodes({}, { isReady: false, changedAt: 0 });
+  assertEquals(volumeFindings(new Map(), all, 0), []);
+  assertEquals(volumeFindings(new Map([["data", record("a")]]), all, 0), [
+    { check: "volumes", state: "ok", fact: "the machines of all volumes are there (1)" },
+  ]);
+  const found = volumeFindings(new Map([["data", record("b")], ["old", record("c")]]), all, 0);
+  assertEquals(found.map(({ fact, state }) => `${state}: ${fact}`), [
+    "warning: the volume data is on the machine host-b (b), which is down since 1970-01-01T00:00:00Z",
+    "warning: the volume old is on the machine host-c (c), which is not in the Swarm",
   ]);
 });
 

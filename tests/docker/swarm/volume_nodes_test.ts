@@ -1,5 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import type { VolumeNodes } from "../../../src/docker/swarm/volume_nodes.ts";
+import { VolumeRecords } from "../../../src/docker/swarm/volume_records.ts";
 import type { NodeRules } from "../../../src/model/node_rules.ts";
 import type { Revision } from "../../../src/model/revision.ts";
 import { VolumeAway } from "../../../src/pool/launcher.ts";
@@ -175,7 +176,8 @@ Deno.test("a machine that takes no instances, or that placement does not admit, 
   const message = "on the machine host-node2, which placement does not admit";
   await assertRejects(() => rig.start("data", "node1", { labels: { disk: "fast" } }), Error, message);
   rig.swarm.setNode("node2", { availability: "drain" });
-  const drained = "which takes no instances while it is drained: docker node update --availability active host-node2";
+  const drained =
+    "(node2), which takes no instances while it is drained: docker node update --availability active host-node2";
   assertEquals(await lost(rig.start("data"), drained), true);
 });
 
@@ -201,6 +203,19 @@ Deno.test("a folder is used where the cless of that machine allows it, and only 
   assertEquals(await rig.start("/srv/data", "node1", { node: "host-node3" }), "node3");
   rig.machines.delete("node3"); // its cless has ended
   await assertRejects(() => rig.start("/srv/data"), Error, "since no cless runs there");
+});
+
+Deno.test("a volume from before the Swarm is used where it is, and is not begun anew if no machine has it", async () => {
+  const rig = new Rig();
+  const unknown = { nodeId: "", hostname: "", engineId: "", former: [] };
+  await new VolumeRecords(rig.swarm.api("node1"), OWNER).write("data", unknown);
+  const message = "the volume data was in use before, and no machine of the Swarm has it: let the one that has it join";
+  assertEquals(await lost(rig.start("data"), message), true);
+  await assertRejects(() => rig.start("data", "node1", { node: "host-node3" }), Error, "which does not have it");
+  rig.has("node2").add("data");
+  assertEquals(await rig.start("data"), "node2");
+  rig.has("node2").delete("data");
+  assertEquals(await rig.start("data"), "node2");
 });
 
 Deno.test("operators see where the volumes are, and what is wrong", async () => {

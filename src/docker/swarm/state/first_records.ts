@@ -20,11 +20,13 @@ export async function sowReplica(configs: SharedConfigs, claims: DomainClaims, r
   const { owner } = configs;
   const names = replica.known();
   const needed = new Set<string>();
+  const volumes = new Set<string>();
   for (const name of names) {
     const service = replica.service(name);
     const revisions = replica.revisions(name);
     for (const revision of revisions) {
       for (const secret of Object.keys(revision.secretVersions)) needed.add(secret);
+      for (const { source } of revision.template.volumes) volumes.add(source);
       await configs.create(
         "revision",
         revision.name,
@@ -42,6 +44,7 @@ export async function sowReplica(configs: SharedConfigs, claims: DomainClaims, r
   for (const name of needed.union(new Set(replica.secretVersions().map(({ name }) => name)))) {
     await sowSecret(configs, replica, name);
   }
+  for (const source of volumes) await configs.noteVolume(source);
   for (const token of replica.tokens()) await configs.create("token", token.name, tokenLabels(owner, token));
   await configs.create("store", FORMAT, labelsOf(owner, "store", FORMAT), FORMAT_DATA);
   log.info("the Swarm has the services of this node now", { services: names.length });

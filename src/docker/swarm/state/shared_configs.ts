@@ -2,6 +2,7 @@ import { messageOf } from "../../../base/errors.ts";
 import { StoreUnavailable } from "../../../control/store.ts";
 import { kindOf } from "../../engine_error.ts";
 import type { SwarmApi, SwarmConfig } from "../swarm_api.ts";
+import { VolumeRecords } from "../volume_records.ts";
 import { configName, type Kind, kindOfConfig, type Labels, labelsOf, listLabel, NO_DATA } from "./shared_records.ts";
 
 /** What of a Swarm the store uses. */
@@ -52,6 +53,15 @@ export class SharedConfigs {
       if (other !== undefined && kindOfConfig(other) !== "closed") return false;
       if (other !== undefined) await this.remove(other); // whoever has closed it did not come to that
     }
+  }
+
+  /**
+   * Records that a volume was in use before this Swarm was made, nobody knows on which machine. A record that is there
+   * already stays.
+   */
+  async noteVolume(source: string): Promise<void> {
+    const record = { nodeId: "", hostname: "", engineId: "", former: [] };
+    await stored(() => new VolumeRecords(this.#api, this.owner).write(source, record));
   }
 
   /** Replaces the labels of a config; resolves with `false` if it has changed since it was read, or is gone. */

@@ -3,6 +3,7 @@ import { ClessError } from "../../../../src/base/errors.ts";
 import type { DeployRecord, TokenRecord } from "../../../../src/control/records.ts";
 import { DomainTakenError, StaleError, StoreUnavailable } from "../../../../src/control/store.ts";
 import { EngineError } from "../../../../src/docker/engine_error.ts";
+import { VolumeRecords } from "../../../../src/docker/swarm/volume_records.ts";
 import { changeAfter, creationOf, entryOf, revisionOf } from "../../../sqlite/kit.ts";
 import { SqliteStore } from "../../../../src/sqlite/store.ts";
 import { until } from "../../../support/until.ts";
@@ -53,6 +54,25 @@ swarmTest("a node that comes later, or was away, gets everything at its start", 
   assertEquals(sharedIn(again.replica), sharedIn(a.replica));
   assertEquals([again.store.service("app1"), again.store.history("app1", 9).length], [undefined, 2]);
 });
+
+swarmTest(
+  "volumes of services from before the Swarm are on record, so that nobody begins with empty ones",
+  async (world) => {
+    await Deno.mkdir(world.folderOf("a"));
+    const replica = SqliteStore.open(world.folderOf("a"));
+    const volumes = ["data", "logs"].map((source) => ({ source, path: `/${source}`, readOnly: false }));
+    await replica.change({ ...creationOf("golang"), addRevision: revisionOf("golang", 1, { volumes }) });
+    await world.open("a", { replica });
+    const records = new VolumeRecords(world.swarm.api("a"), OWNER);
+    assertEquals([...await records.all()].map(([source, { nodeId }]) => [source, nodeId]), [["data", ""], [
+      "logs",
+      "",
+    ]]);
+    await records.write("data", { nodeId: "b", hostname: "", engineId: "", former: [] }, await records.read("data"));
+    await world.open("b");
+    assertEquals((await records.read("data"))!.nodeId, "b");
+  },
+);
 
 swarmTest("of two changes at the same time one wins, and the other one is stale and leaves nothing", async (world) => {
   const [a, b] = [await world.open("a"), await world.open("b")];

@@ -10,18 +10,23 @@ import { flat } from "./template_diff.js";
  * The fields of the template, volumes with their paths, and the limits with where each comes from. Variables have a
  * screen of their own.
  *
- * @param {{ template: Record<string, any>, limits: Record<string, { value: unknown, from: string }> }} revision
+ * @param {{
+ *   template: Record<string, any>,
+ *   limits: Record<string, { value: unknown, from: string }>,
+ *   volumeNodes?: readonly { source: string, node: string }[] | undefined,
+ * }} revision
  * @returns {Setting[]}
  */
-export function settingsOf({ template, limits }) {
+export function settingsOf({ template, limits, volumeNodes = [] }) {
   const { env: _, secretEnv: __, volumes = [], ...others } = template;
   const rest = Object.fromEntries(Object.entries(others).filter(([name]) => !Object.hasOwn(limits, name)));
   return [
     ...[...flat(rest)].map(([name, text]) => ({ name, text })),
-    ...volumes.map((/** @type {any} */ { source, path, readOnly }) => ({
-      name: "volume",
-      text: `${path}, from ${source}${readOnly ? ", read only" : ""}`,
-    })),
+    ...volumes.map((/** @type {any} */ { source, path, readOnly }) => {
+      const node = volumeNodes.find((volume) => volume.source === source)?.node;
+      const where = node === undefined ? "" : ` on the machine ${node}`;
+      return { name: "volume", text: `${path}, from ${source}${where}${readOnly ? ", read only" : ""}` };
+    }),
     ...Object.entries(limits).map(([name, { value, from }]) => ({ name, text: limitText(name, value), from })),
   ];
 }
