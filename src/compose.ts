@@ -294,7 +294,8 @@ export function makeParts(
   const statistics = new Statistics(catalog, fleet, activator);
   const control = new InstanceControl(router, services, drainTimeoutMs, swarmEngine?.launcher.sharing);
   const tokens = new Tokens(store, dataDir.token);
-  const sharedToken = swarm && new SharedToken({ ...swarm, nodeId: swarm.info.nodeId, dataDir, tokens, now: Date.now });
+  const sharedToken = swarm &&
+    new SharedToken({ ...swarm, nodeId: swarm.info.nodeId, dataDir, tokens, clock, now: Date.now });
   const ownLogs = new ServiceLogs(engine.launcher.outputs);
   const peerLogs = swarm && new PeerLogs({
     ...{ ...swarm, nodeId: swarm.info.nodeId, own: ownLogs },

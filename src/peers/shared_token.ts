@@ -1,3 +1,4 @@
+import type { Clock } from "../base/clock.ts";
 import { ClessError, messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import type { Tokens } from "../control/access/tokens.ts";
@@ -5,10 +6,13 @@ import type { DataDir } from "../control/data_dir.ts";
 import type { Members } from "./members.ts";
 import type { Handlers, OwnerToken } from "./messages.ts";
 import type { PeerClient } from "./peer_client.ts";
+import { PeerAway } from "./peer_error.ts";
 
 const log = logger("peers");
 /** How long a peer may take to store the token. */
 const EXCHANGE = { timeoutMs: 3000 };
+/** The time until a machine that has not answered is asked again. */
+const RETRY_MS = 10_000;
 /** By so much the clocks of two machines may differ. */
 const MAX_AHEAD_MS = 300_000;
 
@@ -20,6 +24,7 @@ export interface SharedTokenOptions {
   readonly tokens: Pick<Tokens, "setOwner">;
   readonly members: Pick<Members, "live" | "onChange">;
   readonly client: Pick<PeerClient, "ask">;
+  readonly clock: Clock;
   /** Wall-clock time, ms since 1970. */
   readonly now: () => number;
 }
@@ -30,12 +35,14 @@ export interface SharedTokenOptions {
  */
 export class SharedToken {
   readonly #options: SharedTokenOptions;
+  /** What cancels the next attempt with each machine that has not answered. */
+  readonly #retries = new Map<string, () => void>();
 
   constructor(options: SharedTokenOptions) {
     this.#options = options;
     options.members.onChange({
       came: (nodeId) => void this.#exchange(nodeId),
-      went: () => {},
+      went: (nodeId) => this.#cancelRetry(nodeId),
     });
   }
 
@@ -49,7 +56,10 @@ export class SharedToken {
     };
   }
 
-  /** Lets all others take the token, after it was replaced here. Those that are away take it when they are back. */
+  /**
+   * Lets all others take the token, after it was replaced here. Those that are away take it when they are back, and those
+   * that only do not answer are asked again.
+   */
   async spread(): Promise<void> {
     const { members, nodeId: own } = this.#options;
     await Promise.all(members.live.filter((nodeId) => nodeId !== own).map((nodeId) => this.#exchange(nodeId)));
@@ -61,14 +71,24 @@ export class SharedToken {
   }
 
   async #exchange(nodeId: string): Promise<void> {
+    const { client, clock, members } = this.#options;
     try {
-      await this.#take(await this.#options.client.ask(nodeId, "owner-token", this.#own, EXCHANGE));
+      await this.#take(await client.ask(nodeId, "owner-token", this.#own, EXCHANGE));
+      this.#cancelRetry(nodeId);
     } catch (error) {
       log.warning("a machine may still have an older token of the admin API", {
         node: nodeId,
         reason: messageOf(error),
       });
+      this.#cancelRetry(nodeId);
+      if (!(error instanceof PeerAway) || !members.live.includes(nodeId)) return;
+      this.#retries.set(nodeId, clock.after(RETRY_MS, () => void this.#exchange(nodeId)));
     }
+  }
+
+  #cancelRetry(nodeId: string): void {
+    this.#retries.get(nodeId)?.();
+    this.#retries.delete(nodeId);
   }
 
   /** @throws {ClessError} For a token from the future. */

@@ -5,7 +5,7 @@ import type { OwnerToken } from "../../src/peers/messages.ts";
 import type { PeerClient } from "../../src/peers/peer_client.ts";
 import { PeerAway } from "../../src/peers/peer_error.ts";
 import { SharedToken } from "../../src/peers/shared_token.ts";
-import { settle } from "../support/fake_clock.ts";
+import { FakeClock, settle } from "../support/fake_clock.ts";
 
 /** The time by a clock that is right, ms since 1970. */
 const NOW = 1_700_000_000_000;
@@ -22,11 +22,11 @@ class Machine {
   aheadMs = 0;
   #own: OwnerToken;
 
-  constructor(nodeId: string, own: OwnerToken, all: Map<string, Machine>) {
+  constructor(nodeId: string, own: OwnerToken, all: Map<string, Machine>, clock: FakeClock) {
     this.#own = own;
     const present = () => this.#own;
     this.token = new SharedToken({
-      nodeId,
+      ...{ nodeId, clock },
       now: () => NOW + this.aheadMs,
       dataDir: {
         get token() {
@@ -65,9 +65,9 @@ class Machine {
 }
 
 /** Three machines with one token. */
-function machines(): [a: Machine, b: Machine, c: Machine] {
+function machines(clock = new FakeClock()): [a: Machine, b: Machine, c: Machine] {
   const all = new Map<string, Machine>();
-  const make = (nodeId: string) => new Machine(nodeId, { text: "first", madeAt: 1 }, all);
+  const make = (nodeId: string) => new Machine(nodeId, { text: "first", madeAt: 1 }, all, clock);
   return [make("a"), make("b"), make("c")];
 }
 
@@ -132,4 +132,19 @@ Deno.test("a token from the future is given up for the next one, on whichever ma
   b.rotate("second", NOW);
   await b.token.spread();
   assertEquals([a.text, b.text, c.text], ["second", "second", "second"]);
+});
+
+Deno.test("a machine that lives and does not answer gets a new token as soon as it does, or leaves", async () => {
+  const clock = new FakeClock();
+  const [a, b, c] = machines(clock);
+  b.isAway = c.isAway = true;
+  a.rotate("second", 2);
+  await a.token.spread();
+  await clock.advance(60_000);
+  assertEquals([b.text, c.text], ["first", "first"]);
+  b.isAway = false;
+  a.listeners[0]!.went("c");
+  await clock.advance(10_000);
+  assertEquals([b.text, c.text], ["second", "first"]);
+  assertEquals(clock.timers, 0);
 });
