@@ -227,6 +227,37 @@ netTest("a stream that begins after its reader has left is closed, and no timer 
   assertEquals(clock.timers, 0);
 });
 
+netTest("a stream whose reader has left before its peer could answer is closed, and no timer stays", async () => {
+  for (const isSoon of [true, false]) {
+    const clock = new FakeClock();
+    const opening = Promise.withResolvers<ReadableStream<Uint8Array>>();
+    const isAsked = Promise.withResolvers<void>();
+    const isGone = Promise.withResolvers<void>();
+    await using peer = new TestPeer(identity, {
+      clock,
+      streams: {
+        "engine-pieces": (_, signal) => {
+          isAsked.resolve();
+          signal.addEventListener("abort", () => isGone.resolve());
+          return opening.promise;
+        },
+      },
+    });
+    using client = new PeerClient(identity, new Map([[NODE, peer.endpoint]]), systemClock);
+    const leaving = new AbortController();
+    const opened = client.open(NODE, "engine-pieces", MESSAGE, leaving.signal);
+    await isAsked.promise;
+    leaving.abort(new Error("not needed"));
+    await assertRejects(() => opened, Error, "not needed");
+    await isGone.promise;
+    if (!isSoon) await clock.advance(1000);
+    let isClosed = false;
+    opening.resolve(new ReadableStream({ cancel: () => void (isClosed = true) }));
+    await until(() => isClosed);
+    await until(() => clock.timers === 0);
+  }
+});
+
 netTest("the streams from a machine can be ended, and the next one is as ever", async () => {
   await using flow = new Flow({});
   const ended = (await flow.open()).getReader();
