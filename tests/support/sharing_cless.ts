@@ -29,7 +29,7 @@ export class SharingCless {
 
   /** @param share Its part in the requests; all if missing. */
   constructor(
-    access: Omit<SwarmAccess, "hostPaths" | "wall">,
+    access: Omit<SwarmAccess, "hostPaths" | "hostWall" | "wall">,
     revision: Revision,
     clock: Clock,
     asking: Asking,
@@ -37,10 +37,12 @@ export class SharingCless {
   ) {
     this.nodeId = access.info.nodeId;
     const wall = { admit: () => Promise.resolve(), remove: () => Promise.resolve(), repair: () => Promise.resolve() };
+    const nothing = () => Promise.resolve();
+    const hostWall = { ...wall, keepFrom: nothing, letThrough: nothing, raiseOn: nothing };
     this.engine = new SwarmEngine(
-      { ...access, wall, hostPaths: { problem: () => Promise.resolve(undefined) } },
+      { ...access, hostWall, wall, hostPaths: { problem: () => Promise.resolve(undefined) } },
       {
-        ...{ freezer: "docker", freezerSocket: "/none", swapBudgetBytes: undefined, noHostAccess: false },
+        ...{ freezer: "docker", freezerSocket: "/none", swapBudgetBytes: undefined, noHostAccess: false, listen: [] },
         ...{ defaultCpus: undefined, defaultMemoryBytes: Infinity, drainTimeoutMs: 30_000 },
         portRange: { first: 20_000, last: 20_999 },
         openPorts: true,
