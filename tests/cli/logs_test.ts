@@ -17,6 +17,18 @@ apiTest("each line of the logs begins with its instance", { [LOGS]: new Response
   assertEquals((await api.run("logs", "web", "-t")).out, "web-1 | 2027-01-31T12:00:00Z one\nweb-2 | two | é");
 });
 
+apiTest("a machine whose lines are missing is named on standard error", {
+  [LOGS]: new Response([
+    LINES[0],
+    JSON.stringify({ instance: "cless", revision: "", stream: "stderr", text: "the output of second is missing: why" }),
+    "\n",
+    LINES[1],
+  ].join("")),
+}, async (api) => {
+  const err = "the output of second is missing: why";
+  assertEquals(await api.run("logs", "web"), { code: 0, out: "web-1 | one\nweb-2 | two | é", err });
+});
+
 apiTest("logs say which deploy failed since, and what serves in its place", {
   [LOGS]: new Response(LINES.join("")),
   "GET /v1/services/web/revisions": REVISIONS,
