@@ -247,13 +247,14 @@ export class Cless {
       // The reconciler must not run before the adoption knows the containers: it would remove them, since they have no
       // instances yet.
       gap: () => void (adoption.known && reconciler.refresh()),
+      appeared: (id) => void reconciler.discover(id),
     });
     deployer.load();
     await swarm?.follow({
       refresh: async (service) => {
         await deployer.refresh(service);
         // A new revision may have an instance here already, which was of no known revision when it started.
-        if (adoption.known) await reconciler.refresh();
+        if (adoption.hasStrangers) await reconciler.refresh();
       },
     }, tokens);
     const { isSuccessor } = takeOver;

@@ -347,7 +347,8 @@ export function makeParts(
     if (adoption.known) await reconciler.refresh();
   };
   const peerServer = swarmEngine && peerServerOf(swarm!, {
-    ...{ clock, control, fleet, reserve, reconcile, role, engine: swarmEngine },
+    ...{ clock, control, fleet, reserve, role, engine: swarmEngine },
+    reconciler: { refresh: reconcile, discover: (id) => reconciler.discover(id) },
     ...{ logs: peerLogs!, sharedToken: sharedToken!, usages: () => meter.usages() },
   });
   // The home of instances may be another one from now on.

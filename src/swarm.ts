@@ -27,6 +27,7 @@ import { SwarmCalls } from "./docker/swarm/swarm_calls.ts";
 import type { SwarmEngine } from "./docker/swarm/swarm_engine.ts";
 import { type SwarmInvitation, swarmInvitation } from "./docker/swarm/swarm_join.ts";
 import type { Fleet } from "./fleet/fleet.ts";
+import type { Reconciler } from "./fleet/reconciler.ts";
 import type { Listening } from "./http/listening.ts";
 import { Server } from "./http/server.ts";
 import { type Endpoint, formatEndpoint, isAnyAddress } from "./model/host.ts";
@@ -191,7 +192,7 @@ export function otherMachinesOf({ client, info, members }: SwarmLink): OtherMach
 /** Makes the server at which the others reach this process. */
 export function peerServerOf(
   { endpoint, identity, images, members, shared }: SwarmLink,
-  { clock, control, engine, fleet, logs, reconcile, reserve, role, sharedToken, usages }: {
+  { clock, control, engine, fleet, logs, reconciler, reserve, role, sharedToken, usages }: {
     readonly clock: Clock;
     readonly control: Pick<InstanceControl, "sleepHere">;
     readonly engine: SwarmEngine;
@@ -203,10 +204,10 @@ export function peerServerOf(
     /** What the instances of this machine use. */
     readonly usages: () => Promise<ReadonlyMap<string, Usage>>;
     /** Looks for instances that this process does not know. */
-    readonly reconcile: () => Promise<void>;
+    readonly reconciler: Pick<Reconciler, "discover" | "refresh">;
   },
 ): Server {
-  const instances = new SharedInstances(fleet, engine.launcher, control, clock, reconcile, role);
+  const instances = new SharedInstances(fleet, engine.launcher, control, clock, reconciler, role);
   const handler = peerApi({
     ...{ identity, clock },
     handlers: {

@@ -29,6 +29,8 @@ export interface EngineListener {
   gap(): void;
   /** Called when a container has started. */
   started?(id: string): void;
+  /** Called when another cless has started a container here. */
+  appeared?(id: string): void;
 }
 
 /** What starts the containers whose events a {@linkcode NodeEngine} takes. */

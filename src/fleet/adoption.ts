@@ -72,6 +72,11 @@ export class Adoption {
     return this.#finder !== undefined;
   }
 
+  /** Whether containers that other cless may use have belonged to no pool here. */
+  get hasStrangers(): boolean {
+    return this.#strangers.size > 0;
+  }
+
   /** Suspends a new pool until the list of containers is known. */
   hold(pool: InstancePool): void {
     if (this.known) return;

@@ -75,6 +75,17 @@ export class Reconciler {
     await this.reconcile();
   }
 
+  /** Takes notice of one container that another process has started, without a list of all. */
+  async discover(id: string): Promise<void> {
+    if (this.#fleet.get(id) !== undefined) return;
+    try {
+      const container = await this.#launcher.sharing?.find(id);
+      if (container !== undefined && this.#fleet.get(id) === undefined) this.#adoption.stays(container);
+    } catch (error) {
+      log.warning("cannot look at a container", { id, reason: messageOf(error) }); // the next list has it
+    }
+  }
+
   /** Reconciles until the engine answers, but only a limited number of times. */
   async sweep(): Promise<void> {
     for (let tries = 0; tries < MAX_SWEEPS && !await this.reconcile(); tries++);

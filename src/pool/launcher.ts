@@ -114,6 +114,8 @@ export interface Launcher {
 export interface Sharing {
   /** Whether this process decides when a container sleeps and ends. One decides for each. */
   isOurs(id: string): boolean;
+  /** A container that another process has just started; `undefined` if there is none, or none any more. */
+  find(id: string): Promise<Container | undefined>;
   /**
    * Asks the others whether a container may end. They agree if they have not used it for `idleMs`, and leave it alone
    * from then on. @throws {NotNow} When one does not agree.

@@ -338,7 +338,13 @@ Deno.test("an adoption lets each pool go once, and undoes nobody else's suspensi
 
 /** Another cless uses the containers too, and decides about some of them. */
 function shareAll(kit: Kit, isOurs: (id: string) => boolean = () => true): void {
-  kit.launcher.sharing = { isOurs, mayEnd: () => Promise.resolve(), runsOn: () => {}, usesAgain: () => {} };
+  kit.launcher.sharing = {
+    isOurs,
+    find: () => Promise.resolve(undefined),
+    mayEnd: () => Promise.resolve(),
+    runsOn: () => {},
+    usesAgain: () => {},
+  };
 }
 
 Deno.test("a container that another cless starts is adopted whenever it is found", async () => {

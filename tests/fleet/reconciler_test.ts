@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { Reconciler } from "../../src/fleet/reconciler.ts";
 import type { Tenure } from "../../src/pool/decide.ts";
-import { NotNow } from "../../src/pool/launcher.ts";
+import { type Container, NotNow } from "../../src/pool/launcher.ts";
 import { settle } from "../support/fake_clock.ts";
 import { never, newKit } from "../support/kit.ts";
 
@@ -258,11 +258,41 @@ Deno.test("news that comes while the containers are listed is not missed: they a
   assertEquals(lists.length, 2);
 });
 
+Deno.test("a container that another cless has started is adopted alone, and only if it is not known yet", async () => {
+  const kit = newKit();
+  const found: string[] = [];
+  const known: string[] = [];
+  const there: Container[] = [];
+  kit.launcher.sharing = {
+    isOurs: () => true,
+    find: (id) => {
+      found.push(id);
+      return there.length === 0 ? Promise.reject(new Error("the Swarm is away")) : Promise.resolve(there[0]);
+    },
+    mayEnd: () => Promise.resolve(),
+    runsOn() {},
+    usesAgain() {},
+  };
+  const stays = ({ id }: Container) => {
+    known.push(id);
+    return true;
+  };
+  const reconciler = new Reconciler(kit.launcher, kit.fleet, { stays }, kit.clock);
+  await start(kit);
+  await reconciler.discover("one");
+  assertEquals(found, []);
+  await reconciler.discover("two");
+  there.push({ ...kit.launcher.containers.get("one")!, id: "two" });
+  await reconciler.discover("two");
+  assertEquals([found, known, kit.launcher.calls.map(({ method }) => method)], [["two", "two"], ["two"], ["launch"]]);
+});
+
 Deno.test("a container without an instance stays while another cless uses it, and one that has ended does not", async () => {
   const kit = newKit();
   const asked: string[] = [];
   kit.launcher.sharing = {
     isOurs: () => true,
+    find: () => Promise.resolve(undefined),
     mayEnd: (id) => {
       asked.push(id);
       return Promise.reject(new NotNow("another cless starts it", { idleMs: 0 }));

@@ -244,7 +244,13 @@ Deno.test("a start that is repeated since the engine was away first removes the 
 
 Deno.test("a start of a shared container that is repeated removes nothing: another cless may use what there is", async () => {
   const { clock, executor, instance, launcher, ready } = newExecutor();
-  launcher.sharing = { isOurs: () => true, mayEnd: () => Promise.resolve(), runsOn() {}, usesAgain() {} };
+  launcher.sharing = {
+    isOurs: () => true,
+    find: () => Promise.resolve(undefined),
+    mayEnd: () => Promise.resolve(),
+    runsOn() {},
+    usesAgain() {},
+  };
   let attempts = 0;
   launcher.on.launch = () => {
     if (attempts++ < 2) throw new EngineAway("no leader");

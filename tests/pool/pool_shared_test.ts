@@ -19,6 +19,7 @@ async function sharedPool(revision: Partial<Revision> = {}) {
   };
   kit.launcher.sharing = {
     isOurs: () => others.isOurs,
+    find: () => Promise.resolve(undefined),
     async mayEnd(_id, idleMs) {
       others.asked.push(idleMs);
       await others.answer;

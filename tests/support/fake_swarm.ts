@@ -67,6 +67,8 @@ export class FakeSwarm {
     started(task: SwarmTask): void;
     removed(task: SwarmTask): void;
   }[] = [];
+  /** How often all instances of an owner were listed. */
+  lists = 0;
   /** What services have written, by name. */
   readonly output = new Map<string, LogLine[]>();
   #made = 0;
@@ -281,6 +283,7 @@ export class FakeSwarm {
 
   #list(filter: TaskFilter): SwarmTask[] {
     if ("service" in filter) return [this.#service(filter.service) ?? []].flat().map(taskOf);
+    this.lists++;
     return this.tasks.filter(({ labels }) => labels["cless.owner"] === filter.owner);
   }
 

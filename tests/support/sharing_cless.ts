@@ -55,7 +55,7 @@ export class SharingCless {
     this.executor = new Executor(launcher, clock, fleet, asking);
     this.adoption = new Adoption(Object.assign(launcher, { found() {} }), clock, 1000);
     this.reconciler = new Reconciler(launcher, fleet, this.adoption, clock);
-    this.shared = new SharedInstances(fleet, launcher, this, clock, () => this.reconciler.refresh());
+    this.shared = new SharedInstances(fleet, launcher, this, clock, this.reconciler);
     this.#clock = clock;
     this.#share = share;
     this.pool = this.#newPool(revision);
@@ -70,6 +70,7 @@ export class SharingCless {
     await this.engine.start(Promise.resolve(), {
       apply: (event) => this.fleet.apply(event),
       gap: () => void (this.adoption.known && this.reconciler.refresh()),
+      appeared: (id) => void this.reconciler.discover(id),
     });
     await this.adoption.run(({ revision }) => revision === this.pool.revision.name ? this.pool : undefined);
   }

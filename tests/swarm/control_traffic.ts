@@ -20,6 +20,8 @@ const IDLE = { pauseS: 60, stopS: 600 };
 const WRITES = { start: 8, stop: 4 };
 /** So many events about an instance reach every cless: its service is created and removed. */
 const EVENTS_PER_LIFE = 2;
+/** How often a cless looks at an instance that it starts, until that runs: every 50 ms of 0.9 s. */
+const LOOKS_PER_START = 18;
 /** How often services get a request, s: each one has a mean between these, all magnitudes alike. */
 const BETWEEN = { leastS: 10, mostS: 30 * 86_400 };
 const HOUR_S = 3600;
@@ -49,9 +51,9 @@ export interface Traffic {
   readonly events: number;
   /** Messages between cless. */
   readonly messages: number;
-  /** Bytes of lists of instances and of registrations that all cless read from the managers together. */
-  readonly listedBytes: number;
-  /** Processors of the managers that make these lists. */
+  /** Bytes of instances and of registrations that all cless read from the managers together. */
+  readonly readBytes: number;
+  /** Processors of the managers that make these answers. */
   readonly managerCpus: number;
   /** What every manager has in memory for what is declared, bytes. */
   readonly storeBytes: number;
@@ -93,19 +95,18 @@ export function trafficOf({ nodes, services }: Size, life: Life): Traffic {
   const { instances, pauses, resumes, starts, stops } = life;
   const others = nodes - 1;
   const renewals = nodes / EVERY.renewS;
-  // A cless lists when it is time, and once for each start elsewhere; while it lists, further ones wait together.
-  const bytesOfList = instances * instanceBytes;
-  const mostLists = MEASURED.bytesPerCpuSecond / Math.max(1, bytesOfList);
-  const lists = nodes * Math.min(1 / EVERY.listS + starts * others / nodes, mostLists);
+  const lists = nodes / EVERY.listS;
+  // One cless starts an instance, and each other one looks at it once.
+  const looks = starts * (LOOKS_PER_START + others);
   // The others are asked before each pause and each end, and told of each start and resumption; a list asks who sleeps.
   const messages = others * (pauses + 2 * stops + starts + resumes) + resumes * others / nodes + lists * others;
-  const listedBytes = lists * bytesOfList + renewals * nodes * registrationBytes;
+  const readBytes = (lists * instances + looks) * instanceBytes + renewals * nodes * registrationBytes;
   return {
     writes: renewals + WRITES.start * starts + WRITES.stop * stops,
     events: nodes * (renewals + EVENTS_PER_LIFE * starts) * 2, // each cless listens twice: for its store, and for its engine
     messages,
-    listedBytes,
-    managerCpus: listedBytes / MEASURED.bytesPerCpuSecond,
+    readBytes,
+    managerCpus: readBytes / MEASURED.bytesPerCpuSecond,
     storeBytes: services * (serviceBytes + 2 * revisionBytes),
   };
 }
@@ -135,8 +136,8 @@ export function trafficTable(): string {
       row("changes of Swarm's store/s", ({ traffic }) => traffic.writes, 1),
       row("events/s, to all cless", ({ traffic }) => traffic.events),
       row("messages/s between cless", ({ traffic }) => traffic.messages),
-      row("lists from the managers, MB/s", ({ traffic }) => traffic.listedBytes / 1e6, 1),
-      row("processors of the managers for these", ({ traffic }) => traffic.managerCpus, 2),
+      row("read from the managers, MB/s", ({ traffic }) => traffic.readBytes / 1e6, 1),
+      row("processors of the managers for that", ({ traffic }) => traffic.managerCpus, 2),
       row("what is declared, MB in every manager", ({ traffic }) => traffic.storeBytes / 1e6),
     ],
   );

@@ -4,10 +4,22 @@ import type { Clock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
 import { defined } from "../../model/defined.ts";
-import { type ContainerEvent, ContainerGone, EngineAway, NotNow, type Sharing } from "../../pool/launcher.ts";
-import type { OwnContainers } from "../own_containers.ts";
+import {
+  type Container,
+  type ContainerEvent,
+  ContainerGone,
+  EngineAway,
+  NotNow,
+  type Sharing,
+} from "../../pool/launcher.ts";
+import { LABEL } from "../container_spec.ts";
+import { forPool, type OwnContainers } from "../own_containers.ts";
 import type { Homes } from "./homes.ts";
+import type { Origins } from "./origins.ts";
 import type { PeerAnswer, PeerMessage, Peers } from "./peers.ts";
+import type { SwarmApi } from "./swarm_api.ts";
+import { containerOf, hasEnded } from "./swarm_json.ts";
+import type { TaskEngine } from "./task_engine.ts";
 
 const log = logger("launcher");
 /** A change of what is declared is known to all within this time, as a rule. */
@@ -20,9 +32,13 @@ const STOP_MS = 15_000;
 /** What {@linkcode InstanceSharing} is made of. */
 export interface InstanceSharingParts {
   /** The containers of this node. */
-  readonly containers: Pick<OwnContainers, "pause" | "resume">;
+  readonly containers: Pick<OwnContainers, "outputs" | "pause" | "resume">;
+  readonly engine: Pick<TaskEngine, "has" | "origin">;
   readonly homes: Homes;
+  readonly origins: Origins;
   readonly peers: Peers;
+  readonly swarm: SwarmApi;
+  readonly owner: string;
   readonly clock: Clock;
   readonly drainTimeoutMs: number;
 }
@@ -56,6 +72,23 @@ export class InstanceSharing implements Sharing {
 
   isOurs(id: string): boolean {
     return this.#parts.homes.isOurs(id);
+  }
+
+  async find(id: string): Promise<Container | undefined> {
+    const { containers, engine, homes, origins, owner, swarm } = this.#parts;
+    try {
+      const [task] = await swarm.tasks({ service: id });
+      if (task?.labels[LABEL.owner] !== owner || hasEnded(task)) return undefined;
+      // Swarm itself may not know yet that it runs.
+      const isHere = homes.isHere(id) && engine.has(id);
+      const origin = isHere ? await engine.origin(id) : origins.saidOf(id) ?? origins.of(task);
+      const state = origin === undefined ? "created" : "running";
+      const container = containerOf(task, { state, origin, isOurs: this.isOurs(id) });
+      if (isHere) containers.outputs.started(id, container);
+      return container;
+    } catch (error) {
+      throw forPool(error);
+    }
   }
 
   async mayEnd(id: string, idleMs: number): Promise<void> {

@@ -37,17 +37,25 @@ interface SharedFleet {
   apply(event: ContainerEvent): void;
 }
 
+/** Adopts the instances that this cless does not know. */
+interface SharedReconciler {
+  /** Looks at all instances. */
+  refresh(): Promise<void>;
+  /** Looks at one that has just started. Never rejects. */
+  discover(id: string): Promise<void>;
+}
+
 /** Answers what the other cless of the owner ask and say about the instances that all of them use. */
 export class SharedInstances {
   readonly #fleet: SharedFleet;
   readonly #launcher: SharingLauncher;
   readonly #control: SharedControl;
   readonly #clock: Clock;
-  readonly #lookForNew: () => Promise<void>;
+  readonly #reconciler: SharedReconciler;
   readonly #role: { readonly now: { readonly tenure: Tenure } };
 
   /**
-   * @param lookForNew Adopts the instances that this cless does not know.
+   * @param reconciler Adopts the instances that this cless does not know.
    * @param role What this process may do. Unless its tenure is `all`, it yields nothing: a successor or predecessor uses
    * the instances too.
    */
@@ -56,7 +64,7 @@ export class SharedInstances {
     launcher: SharingLauncher,
     control: SharedControl,
     clock: Clock,
-    lookForNew: () => Promise<void>,
+    reconciler: SharedReconciler,
     role: { readonly now: { readonly tenure: Tenure } } = { now: { tenure: "all" } },
   ) {
     this.#role = role;
@@ -64,7 +72,7 @@ export class SharedInstances {
     this.#fleet = fleet;
     this.#launcher = launcher;
     this.#clock = clock;
-    this.#lookForNew = lookForNew;
+    this.#reconciler = reconciler;
   }
 
   /** The answer to a message. Never rejects. */
@@ -86,7 +94,7 @@ export class SharedInstances {
     if ("release" in message) return await this.#release(message.release, message.withinMs ?? Infinity);
     if ("started" in message) {
       this.#launcher.startedElsewhere(message.started, message.on, message.origin);
-      if (this.#fleet.get(message.started) === undefined) this.#lookForNew();
+      this.#reconciler.discover(message.started);
       return { ok: true };
     }
     if ("ended" in message) {
@@ -101,7 +109,7 @@ export class SharedInstances {
       return processorNs === undefined ? { ok: false } : { ok: true, processorNs };
     }
     if ("sleep" in message) {
-      await this.#lookForNew(); // one may have just been started
+      await this.#reconciler.refresh(); // one may have just been started
       return { ok: await this.#control.sleepHere(message.sleep) };
     }
     if ("hasVolume" in message) return await this.#launcher.hasVolume(message.hasVolume);

@@ -167,7 +167,7 @@ export class SwarmEngine implements ServiceEngine {
         listener.apply(event);
       },
       started: (id) => {
-        if (!this.launcher.isLaunching(id)) listener.gap(); // another cless has made it
+        if (!this.launcher.isLaunching(id)) listener.appeared?.(id);
       },
       gap: () => listener.gap(),
     });

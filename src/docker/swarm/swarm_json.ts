@@ -1,3 +1,5 @@
+import type { Container } from "../../pool/launcher.ts";
+import { LABEL } from "../container_spec.ts";
 import type { LeavingTask, SwarmConfig, SwarmEvent, SwarmInfo, SwarmNode, SwarmTask } from "./swarm_api.ts";
 
 // The parts of Swarm's JSON that cless uses.
@@ -124,6 +126,21 @@ export function taskOf({ ID, Spec, Version }: ApiService, task: ApiTask | undefi
     error: Err || (ENDED.includes(State) ? Message : undefined) || undefined,
     exitCode: ENDED.includes(State) && State !== "rejected" ? ContainerStatus?.ExitCode : undefined,
     startedAt: State === "running" && Timestamp !== undefined ? Date.parse(Timestamp) : undefined,
+  };
+}
+
+/** A task as pools see it. */
+export function containerOf(
+  { labels, name, startedAt }: SwarmTask,
+  seen: Pick<Container, "isOurs" | "origin" | "state">,
+): Container {
+  return {
+    ...seen,
+    id: name,
+    service: labels[LABEL.service] ?? "",
+    revision: labels[LABEL.revision] ?? "",
+    imageId: labels[LABEL.image] ?? "",
+    upFor: startedAt === undefined ? undefined : Math.max(0, Date.now() - startedAt),
   };
 }
 

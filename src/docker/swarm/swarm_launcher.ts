@@ -17,7 +17,7 @@ import type { PeerAnswer } from "./peers.ts";
 import { ServiceStarts, type ServiceStartsParts } from "./service_starts.ts";
 import { slotName, swarmProblem } from "./service_spec.ts";
 import type { SwarmTask } from "./swarm_api.ts";
-import { hasEnded } from "./swarm_json.ts";
+import { containerOf, hasEnded } from "./swarm_json.ts";
 import type { TaskEngine } from "./task_engine.ts";
 
 const log = logger("launcher");
@@ -25,7 +25,8 @@ const log = logger("launcher");
 const KEEP_MS = 3000;
 
 /** What a {@linkcode SwarmLauncher} is made of. */
-export interface SwarmLauncherParts extends InstanceSharingParts, Omit<ServiceStartsParts, "origins" | "sharing"> {
+export interface SwarmLauncherParts
+  extends Omit<InstanceSharingParts, "origins">, Omit<ServiceStartsParts, "origins" | "sharing"> {
   /** The containers of this node. */
   readonly containers: OwnContainers;
   readonly engine: Pick<TaskEngine, "forget" | "has" | "image" | "origin" | "owner">;
@@ -45,7 +46,7 @@ export class SwarmLauncher implements Launcher {
 
   constructor(parts: SwarmLauncherParts) {
     this.#parts = parts;
-    this.sharing = new InstanceSharing(parts);
+    this.sharing = new InstanceSharing({ ...parts, origins: this.#origins });
     this.#starts = new ServiceStarts({ ...parts, origins: this.#origins, sharing: this.sharing });
   }
 
@@ -202,7 +203,7 @@ export class SwarmLauncher implements Launcher {
       const names = new Set(tasks.map(({ name }) => name));
       for (const id of this.#letGo) if (!names.has(id)) this.gone(id);
       return tasks.filter((task) => !mayRunUnheard(task, heard.get(task.nodeId ?? ""))).map((task) => {
-        const { labels, name: id, nodeId } = task;
+        const { name: id, nodeId } = task;
         if (nodeId !== undefined) homes.found(id, nodeId);
         const isLost = nodeId !== undefined && !heard.get(nodeId);
         const own = nodeId === homes.self ? byId.get(id) : undefined;
@@ -214,16 +215,8 @@ export class SwarmLauncher implements Launcher {
         if (state !== "ended" && (own !== undefined || this.sharing.isOurs(id))) {
           this.outputs.started(id, { service, revision });
         } else if (nodeId !== homes.self) this.outputs.forget(id);
-        return {
-          id,
-          service,
-          revision,
-          imageId: labels[LABEL.image] ?? "",
-          state,
-          upFor: task.startedAt === undefined ? undefined : Math.max(0, Date.now() - task.startedAt),
-          origin: containers.isStuck(id) ? undefined : origin,
-          isOurs: this.sharing.isOurs(id),
-        };
+        const isOurs = this.sharing.isOurs(id);
+        return containerOf(task, { state, origin: containers.isStuck(id) ? undefined : origin, isOurs });
       });
     } catch (error) {
       throw forPool(error);

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { Homes } from "../../../src/docker/swarm/homes.ts";
-import { InstanceSharing } from "../../../src/docker/swarm/instance_sharing.ts";
+import { InstanceSharing, type InstanceSharingParts } from "../../../src/docker/swarm/instance_sharing.ts";
 import type { PeerMessage, Peers } from "../../../src/docker/swarm/peers.ts";
 import { SharedInstances } from "../../../src/docker/swarm/shared_instances.ts";
 import type { Tenure } from "../../../src/pool/decide.ts";
@@ -58,9 +58,12 @@ class Rig {
         },
       },
       this.clock,
-      async () => {
-        await settle();
-        done.push("look");
+      {
+        refresh: async () => {
+          await settle();
+          done.push("look at all");
+        },
+        discover: (id) => Promise.resolve(void done.push(`look at ${id}`)),
       },
       this.role,
     );
@@ -114,7 +117,7 @@ Deno.test("an instance that starts is not yielded, since it is about to be used"
     },
     { sleepHere: () => Promise.resolve(false) },
     rig.clock,
-    () => Promise.resolve(),
+    { refresh: () => Promise.resolve(), discover: () => Promise.resolve() },
   );
   assertEquals(await shared.answer({ yield: "two", to: "ended", afterMs: 0 }), { ok: false, idleMs: 0 });
 });
@@ -135,16 +138,14 @@ Deno.test("what has just been started is looked for before a service is put to s
   const rig = new Rig();
   assertEquals(await rig.answer({ sleep: "app" }), { ok: true });
   assertEquals(await rig.answer({ sleep: "other" }), { ok: false });
-  assertEquals(rig.done, ["look", "sleep app", "look", "sleep other"]);
+  assertEquals(rig.done, ["look at all", "sleep app", "look at all", "sleep other"]);
 });
 
-Deno.test("news of an instance are noted, and looked at if it is not known", async () => {
+Deno.test("news of an instance are noted, and that instance alone is looked at", async () => {
   const rig = new Rig();
-  const news = (started: string): PeerMessage => ({ started, on: "node2", origin: "http://10.0.0.2:1" });
-  await rig.answer(news("one"));
-  await rig.answer(news("two"));
+  await rig.answer({ started: "two", on: "node2", origin: "http://10.0.0.2:1" });
   await settle();
-  assertEquals(rig.done, ["one on node2 at http://10.0.0.2:1", "two on node2 at http://10.0.0.2:1", "look"]);
+  assertEquals(rig.done, ["two on node2 at http://10.0.0.2:1", "look at two"]);
 });
 
 Deno.test("questions about instances and images are answered, and a message of another version is refused", async () => {
@@ -173,7 +174,9 @@ Deno.test("requests on an instance that its home ends may go on for as long as t
     };
     const homes = new Homes("here", peers);
     const containers = { pause: () => Promise.resolve(), resume: () => Promise.resolve() };
-    const sharing = new InstanceSharing({ containers, homes, peers, clock, drainTimeoutMs });
+    const sharing = new InstanceSharing(
+      { containers, homes, peers, clock, drainTimeoutMs } as unknown as InstanceSharingParts,
+    );
     await clock.until(sharing.release("one"));
   }
   assertEquals(letGo, [30_000, Infinity]);

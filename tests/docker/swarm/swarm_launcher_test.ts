@@ -61,6 +61,22 @@ clusterTest(
   },
 );
 
+clusterTest("an instance that starts is looked at by each cless, and nobody lists all for it", 3, async (cluster) => {
+  const { clock, swarm } = cluster;
+  await clock.advance(100);
+  swarm.lists = 0;
+  const ids = cluster.all.map((_, slot) => FIRST.replace(/0$/, String(slot)));
+  const started = await Promise.all(
+    cluster.all.map(({ engine }, slot) => clock.until(engine.launcher.launch({ id: ids[slot]!, revision: SHARED }))),
+  );
+  await clock.advance(100);
+  assertEquals(new Set(started.map(({ origin }) => new URL(origin).hostname)).size, 3);
+  // Each has adopted what the others have started, on whichever node.
+  const others = ids.map((own) => ids.filter((id) => id !== own));
+  assertEquals([cluster.all.map(({ states }) => Object.keys(states).sort()), swarm.lists], [others, 0]);
+  assertEquals(await cluster.all[2]!.serve(), FIRST);
+});
+
 clusterTest("a service that has ended makes room for another one of its name", 1, async (cluster) => {
   const [one] = cluster.all;
   const { launcher } = one!.engine;
