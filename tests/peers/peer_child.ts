@@ -8,6 +8,9 @@ import { peerApi } from "../../src/peers/api.ts";
 import { openIdentity } from "../../src/peers/identity.ts";
 import type { Handlers, StreamHandlers } from "../../src/peers/messages.ts";
 
+// As the program does: the platform makes what it needs for signals once, and ends the process if no file can be opened.
+const onSignal = () => {};
+Deno.addSignalListener("SIGHUP", onSignal);
 const identity = await openIdentity(Deno.args[0]!);
 const released = Promise.withResolvers<void>();
 const handlers: Partial<Handlers> = {
@@ -38,3 +41,4 @@ for await (const _ of Deno.stdin.readable) {
   console.log("stopped");
 }
 await server.shutdown();
+Deno.removeSignalListener("SIGHUP", onSignal);
