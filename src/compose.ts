@@ -170,7 +170,13 @@ export function makeParts(
   // Containers and the pools of instances.
   const counted = { ...choice, api: engineCalls.counting(choice.api) };
   const hostPaths = new HostPaths(config.allowHostPaths, Deno.realPath);
-  const swarmEngine = swarm && new SwarmEngine({ ...swarm, choice: counted, hostPaths }, config, dataDir, clock);
+  const swarmEngine = swarm && new SwarmEngine(
+    { ...swarm, choice: counted, hostPaths },
+    config,
+    dataDir,
+    clock,
+    { role, predecessor },
+  );
   const engine = swarmEngine ?? new Engine(counted, config, dataDir, clock);
   const env = new RevisionEnv(secrets);
   // In a Swarm, the folders that count are those of the machine on which a container runs: its cless is asked.
@@ -218,7 +224,7 @@ export function makeParts(
         fleet,
         observer,
         maxPending: config.maxPending,
-        ...{ role, share },
+        role,
         visits: gaps.of(revision.service),
         ...(swarmEngine && { newId: (revision) => swarmEngine.newId(revision, fleet) }),
       });
@@ -354,7 +360,8 @@ export function makeParts(
   // The home of instances may be another one from now on.
   swarm?.members.onChange({
     came() {},
-    went() {
+    went(nodeId) {
+      swarmEngine?.launcher.sharing.slots.went(nodeId);
       reconcile();
       for (const pool of fleet.pools()) pool.look();
     },

@@ -167,13 +167,14 @@ export class TakeOver<Position> implements RunningProcess<Position> {
   }
 
   async yield(knock: () => void): Promise<void> {
-    const { clock, dataDir, engine, peerServer, role, servers, stopping } = this.#options;
+    const { clock, dataDir, engine, fleet, peerServer, role, servers, stopping } = this.#options;
     role.now = ROLES.superseded;
     engine.stopHibernating(); // the successor cannot break that off
     dataDir.leave();
     stopping.abort(); // ends event streams of the admin API, so that clients reconnect to the successor
     await stopAccepting(servers, clock, knock);
     peerServer?.shutdown(); // what the others ask now, the successor must answer: only it knows how it uses instances
+    for (const pool of fleet.pools()) pool.leave();
     this.#outcome?.resolve(true);
   }
 

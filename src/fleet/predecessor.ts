@@ -1,4 +1,5 @@
 import { type InstanceState, isAsleep } from "../model/instance_state.ts";
+import type { SlotCounts } from "../pool/held_slots.ts";
 import type { Instance, Lease } from "../pool/instance.ts";
 import type { Fleet } from "./fleet.ts";
 
@@ -14,12 +15,22 @@ export interface InstanceUse {
   readonly inFlight: number;
   /** How many of these claims keep the instance awake. */
   readonly inUse: number;
+  /** Those of its slots that the process holds; missing if no other cless uses the instance. */
+  readonly slots?: SlotCounts | undefined;
 }
 
 /** How this process uses its instances. */
 export function usesOf(fleet: Fleet): InstanceUse[] {
-  return fleet.instances().map(({ id, inFlight, inUse, origin, revision, state }) => ({
-    ...{ id, revision: revision.name, state, placed: origin !== "", inFlight, inUse },
+  return fleet.instances().map(({ held, id, inFlight, inUse, origin, revision, state }) => ({
+    ...{
+      id,
+      revision: revision.name,
+      state,
+      placed: origin !== "",
+      inFlight,
+      inUse,
+      ...(held && { slots: held.counts }),
+    },
   }));
 }
 
@@ -55,6 +66,11 @@ export class Predecessor {
   isStarting(revision: string): boolean {
     return this.#uses?.values().some((use) => use.revision === revision && use.state === "starting" && !use.placed) ??
       false;
+  }
+
+  /** What the predecessor holds at most of an instance's slots, if other cless use it too. */
+  slotsOf(id: string): SlotCounts | undefined {
+    return this.#uses?.get(id)?.slots;
   }
 
   /** Takes the predecessor's latest report. */

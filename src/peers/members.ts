@@ -165,6 +165,8 @@ export class Members {
   async start(address: string): Promise<void> {
     const { clock, registrations } = this.#options;
     const own = this.#own = { ...this.#own, address };
+    // During a take-over, another process of this node may be the one that answers there.
+    this.#options.addresses.set(own.nodeId, parseEndpoint(address));
     await registrations.put(own);
     this.#know(observe(this.#known, await registrations.list(), own.nodeId));
     this.#hasStarted = true;
@@ -219,7 +221,7 @@ export class Members {
     const live = [...known.values()].filter(isLive);
     this.#known = known;
     this.#live = [own, ...live.map(({ nodeId }) => nodeId)].sort();
-    this.#share.now = { place: this.#live.indexOf(own), of: this.#live.length };
+    this.#share.now = { of: this.#live.length };
     for (const [nodeId, endpoint] of addresses) {
       if (this.#live.includes(nodeId)) continue;
       addresses.delete(nodeId);

@@ -1,7 +1,6 @@
 import { ClessError } from "../base/errors.ts";
 import { isAsleep } from "../model/instance_state.ts";
 import type { Revision } from "../model/revision.ts";
-import { type Share, slotsOf, WHOLE } from "../model/share.ts";
 import { backgroundBackoffMs, crashLoop, HEALTHY_MS, requestBackoffMs } from "./start_backoff.ts";
 import {
   comingCount,
@@ -40,8 +39,6 @@ export interface Means {
   readonly tenure: Tenure;
   /** Whether memory can be moved to disk now. */
   readonly canHibernate: boolean;
-  /** The share of this process in every instance; all if missing. */
-  readonly share?: Share;
 }
 
 const ALL_MEANS: Means = { tenure: "all", canHibernate: true };
@@ -49,7 +46,7 @@ const ALL_MEANS: Means = { tenure: "all", canHibernate: true };
 /** One action of a pool. */
 export type Action =
   | { readonly do: "launch" }
-  | { readonly do: "resume" | "pause" | "hibernate" | "reclaim" | "probe"; readonly id: string }
+  | { readonly do: "resume" | "pause" | "hibernate" | "reclaim" | "probe" | "get slots"; readonly id: string }
   /** Gives an instance no more requests, and lets those in flight continue until `by`, clock ms. */
   | { readonly do: "drain"; readonly id: string; readonly by: number; readonly why: "idle" | "surplus" }
   | { readonly do: "stop"; readonly id: string; readonly how: StopHow }
@@ -73,14 +70,12 @@ export interface Decision {
 class Moment {
   readonly now: number;
   readonly canHibernate: boolean;
-  readonly share: Share;
   /** The earliest noted time, clock ms. */
   next = Infinity;
 
-  constructor(now: number, { canHibernate, share = WHOLE }: Means) {
+  constructor(now: number, { canHibernate }: Means) {
     this.now = now;
     this.canHibernate = canHibernate;
-    this.share = share;
   }
 
   note(time: number): void {
@@ -96,11 +91,11 @@ class Moment {
 
 // In order of priority: the first rule that wants an action wins. A suspended or retired pool starts nothing.
 const WHILE_SUSPENDED = [stopDrained, resumeBusy, probe];
-const ONCE_RETIRED = [refuseFailed, ...WHILE_SUSPENDED, refuseIfRetired];
+const ONCE_RETIRED = [refuseFailed, ...WHILE_SUSPENDED, getSlots, refuseIfRetired];
 const STARTING = [startForWaiting, startForWoken, keepUp];
-const SERVING = [refuseFailed, stopDrained, resumeBusy, startForWaiting];
-const FINISHING = [refuseFailed, stopDrained, resumeBusy, startToFinish];
-const RULES = [refuseFailed, ...WHILE_SUSPENDED, ...STARTING, endIdle, shrink, awaitHealth];
+const SERVING = [refuseFailed, stopDrained, resumeBusy, getSlots, startForWaiting];
+const FINISHING = [refuseFailed, stopDrained, resumeBusy, getSlots, startToFinish];
+const RULES = [refuseFailed, ...WHILE_SUSPENDED, getSlots, ...STARTING, endIdle, shrink, awaitHealth];
 
 /**
  * Decides what a pool does at the time `now`, clock ms. Call it again once the actions have begun, until there are
@@ -167,6 +162,22 @@ function probe({ members }: PoolState, moment: Moment): Action[] {
 }
 
 /**
+ * Asks for slots of ready instances that other cless use too, for as many instances as the waiting requests may need.
+ * Only if others use them all, another instance is started.
+ */
+function getSlots({ members, queue, revision: { concurrency } }: PoolState, moment: Moment): Action[] {
+  if (queue.size === 0) return [];
+  const ready = members.filter(({ phase, use }) => phase === "ready" && use.slots < concurrency);
+  const sought = (members: readonly Member[]) => members.reduce((sum, { use }) => sum + concurrency - use.slots, 0);
+  let wanted = queue.size - sought(ready.filter(({ getting }) => getting));
+  return ready.flatMap((member): Action[] => {
+    if (member.getting || wanted <= 0 || !moment.isAt(member.getAt)) return [];
+    wanted -= sought([member]);
+    return [{ do: "get slots", id: member.id }];
+  });
+}
+
+/**
  * Refuses the waiting requests of a pool that starts no instances, unless an instance is ready or coming up. The pool
  * is retired, or has volumes and another process serves.
  */
@@ -187,7 +198,7 @@ function startForWaiting(state: PoolState, moment: Moment): Action[] {
   const isLikelyToFail = members.some(({ coming, countBefore, phase }) =>
     coming && phase === "starting" && countBefore < backoff.count
   );
-  const actions = start(state, missingCount(state, moment.share), isAllowed && !isLikelyToFail);
+  const actions = start(state, missingCount(state), isAllowed && !isLikelyToFail);
   if (actions.length > 0 || isServing(state)) return actions;
   return [{ do: "refuse", error: crashLoop(backoff, now) }];
 }
@@ -319,7 +330,7 @@ function shrink(state: PoolState, moment: Moment): Action[] {
   if (first === undefined || first.at > now - stableForMs(stopAfterMs) || last!.at <= shrunkAt) return [];
   const peak = Math.max(demandOf(state), ...window.map(({ peak }) => peak));
   // The last instance is never surplus: its idle time decides when it stops.
-  const enough = Math.max(enoughFor(peak, state, moment.share), minInstances, 1);
+  const enough = Math.max(enoughFor(peak, state), minInstances, 1);
   if (comingCount(state) > 0 || readyCount(state) <= enough) return [];
   if (members.some(({ asking }) => asking)) return [];
   const [leastUsed] = members.filter(({ askAt, phase, use }) => phase === "ready" && use.isOurs && askAt <= now)
@@ -342,15 +353,17 @@ function demandOf({ members, queue }: PoolState): number {
 }
 
 /** How many more instances the present demand needs than are ready or coming up. */
-function missingCount(state: PoolState, share: Share): number {
+function missingCount(state: PoolState): number {
   const { members, revision: { concurrency } } = state;
   if (concurrency === 0) return 1 - readyCount(state) - comingCount(state);
   const present = members.filter((member) => member.phase === "ready" || isComing(member));
-  const slots = present.reduce((sum, { use: { turn } }) => sum + slotsOf(share, turn, concurrency), 0);
-  return enoughFor(demandOf(state) - slots, state, share);
+  const slots = present.reduce((sum, { isShort, phase, use }) => {
+    return sum + (phase === "ready" && isShort ? use.slots : concurrency); // it may get all that others do not use
+  }, 0);
+  return enoughFor(demandOf(state) - slots, state);
 }
 
-/** So many instances are enough for `demand` simultaneous requests, whatever the shares in each of them. */
-function enoughFor(demand: number, { revision: { concurrency } }: PoolState, { of }: Share): number {
-  return concurrency === 0 ? 1 : Math.ceil(demand / Math.max(1, Math.floor(concurrency / of)));
+/** So many instances are enough for `demand` simultaneous requests. */
+function enoughFor(demand: number, { revision: { concurrency } }: PoolState): number {
+  return concurrency === 0 ? 1 : Math.ceil(demand / concurrency);
 }

@@ -8,6 +8,7 @@ import { isAsleep } from "../model/instance_state.ts";
 import { formatDuration } from "../model/time.ts";
 import type { Revision } from "../model/revision.ts";
 import { outOfMemory } from "./health.ts";
+import type { HeldSlots, SlotUser } from "./held_slots.ts";
 import type { Instance } from "./instance.ts";
 import { ContainerGone, EngineAway, type Launcher, NotNow, VolumeAway } from "./launcher.ts";
 import { type Asking, askWithin, isWell, notInTime, NotReady } from "./probe.ts";
@@ -131,6 +132,23 @@ export class Executor {
   /** Tells the others that an instance runs on, though they have agreed to its end. */
   runsOn({ id }: Instance): void {
     this.#launcher.sharing?.runsOn(id);
+  }
+
+  /**
+   * The slots of an instance that this process holds, if other cless use the instance too and its requests are limited.
+   */
+  slotsOf({ id, revision }: Instance, user: SlotUser): HeldSlots | undefined {
+    return revision.concurrency === 0 ? undefined : this.#launcher.sharing?.slots.hold(id, revision.concurrency, user);
+  }
+
+  /** Asks for slots for the waiting requests. Returns the event of the outcome. */
+  async getSlots({ held, id }: Instance): Promise<PoolEvent> {
+    return { type: "got slots", id, isShort: await this.#launcher.sharing!.slots.get(held!) };
+  }
+
+  /** Gives back slots that are due. Returns whether there were any. */
+  giveBack(held: HeldSlots): boolean {
+    return this.#launcher.sharing!.slots.giveBack(held);
   }
 
   /** Pauses an instance. Returns the event of the outcome. */

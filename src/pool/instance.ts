@@ -1,9 +1,9 @@
 import type { InstanceState } from "../model/instance_state.ts";
 import type { Revision, RevisionName } from "../model/revision.ts";
-import { turnOf } from "../model/share.ts";
 import type { Waker } from "../model/waker.ts";
 import type { Clock } from "../base/clock.ts";
 import { SwapList, type Swappable } from "../base/swap_list.ts";
+import type { HeldSlots } from "./held_slots.ts";
 import type { ContainerEvent } from "./launcher.ts";
 import type { Probed } from "./probe.ts";
 
@@ -24,7 +24,7 @@ export interface InstanceOwner {
   /** Called if no request is left after a wake, and none was answered. */
   unansweredAfterWake(instance: Instance): void;
   /** Called for each slot that is given back. */
-  freed(): void;
+  freed(instance: Instance): void;
 }
 
 /** Counts the requests of a service, except those that keep no instance awake. */
@@ -40,8 +40,8 @@ export class Instance {
   /** Also the container's name. */
   readonly id: string;
   readonly revision: Revision;
-  /** See {@linkcode turnOf}. */
-  readonly turn: number;
+  /** Those of its slots that this process holds; `undefined` if all are. */
+  held: HeldSlots | undefined;
   /** When it was started, as far as known; wall-clock time. */
   startedAt: Date = new Date();
   /** Where the host reaches the app, such as `http://172.18.0.2:8080`; empty until the container runs. */
@@ -96,7 +96,6 @@ export class Instance {
   constructor(id: string, revision: Revision, clock: Clock, owner?: InstanceOwner) {
     this.id = id;
     this.revision = revision;
-    this.turn = turnOf(id);
     this.#clock = clock;
     this.#owner = owner;
     this.idleSince = clock.now();
@@ -119,6 +118,11 @@ export class Instance {
   /** How many requests it serves. */
   get requests(): number {
     return this.#leases.size - this.#sessions;
+  }
+
+  /** How many requests this process may have on it now; Infinity for no limit. */
+  get slots(): number {
+    return this.held?.count ?? (this.revision.concurrency || Infinity);
   }
 
   /** How many sessions of operators are open in it. */
@@ -242,7 +246,7 @@ export class Instance {
       this.#idle?.resolve();
       this.#idle = undefined;
     }
-    if (lease.session === undefined) this.#owner?.freed();
+    if (lease.session === undefined) this.#owner?.freed(this);
   }
 }
 

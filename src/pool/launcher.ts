@@ -1,4 +1,5 @@
 import type { Revision } from "../model/revision.ts";
+import type { HeldSlots, SlotUser } from "./held_slots.ts";
 
 /** The container to start. */
 export interface Launch {
@@ -125,6 +126,17 @@ export interface Sharing {
   runsOn(id: string): void;
   /** Breaks off a pause to which the others have not all agreed yet, since a request needs the container. */
   usesAgain(id: string): void;
+  readonly slots: SharedSlots;
+}
+
+/** The slots of containers that several cless use: each slot is at one of them. */
+export interface SharedSlots {
+  /** The slots of a container that this process uses from now on. It holds none yet. */
+  hold(id: string, concurrency: number, user: SlotUser): HeldSlots;
+  /** Asks for slots for the waiting requests. Resolves with whether others use them all. Never rejects. */
+  get(held: HeldSlots): Promise<boolean>;
+  /** Gives back what others wait for and is free. Returns whether there was any. */
+  giveBack(held: HeldSlots): boolean;
 }
 
 /** Something that happened to a container. */

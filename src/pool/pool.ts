@@ -6,11 +6,11 @@ import { ClessError } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import { type InstanceState, isAsleep } from "../model/instance_state.ts";
 import type { Revision } from "../model/revision.ts";
-import { type Share, WHOLE } from "../model/share.ts";
 import type { Asker, Waker } from "../model/waker.ts";
 import { type Action, decide, mayEvict, type Means, retiredError, type Tenure } from "./decide.ts";
 import type { Executor, Started } from "./executor.ts";
 import { endOf, Health } from "./health.ts";
+import type { HeldSlots, SlotUser } from "./held_slots.ts";
 import { HoldQueue, tooMany } from "./hold_queue.ts";
 import { Instance, type InstanceOwner, type Lease, newInstanceId, type Suspicion, type Visits } from "./instance.ts";
 import type { Container, ContainerEvent } from "./launcher.ts";
@@ -52,8 +52,6 @@ export interface PoolContext {
   readonly visits?: Visits;
   /** What this process may do; all if missing. Call {@linkcode InstancePool.look} after a change. */
   readonly role?: { readonly now: { readonly tenure: Tenure } };
-  /** The share of this process in every instance; all if missing. Call {@linkcode InstancePool.look} after a change. */
-  readonly share?: { readonly now: Share } | undefined;
   readonly newId?: (revision: Revision) => string;
   /** From 0 to below 1, evenly. */
   readonly random?: () => number;
@@ -92,7 +90,7 @@ export class InstancePool implements InstanceOwner {
     this.#executor = executor;
     this.#random = random;
     this.#queue = new HoldQueue(maxPending);
-    this.#slots = new Slots(revision.concurrency, this.#queue, random, context.share);
+    this.#slots = new Slots(revision.concurrency, this.#queue, random);
     this.#pace = new Pace(clock);
     this.#alarm = new Alarm(clock);
     this.#wakeTimes = new WakeTimes(clock, this.#queue, context.observer);
@@ -347,6 +345,15 @@ export class InstancePool implements InstanceOwner {
     await Promise.all([drained, atMost(this.settled(), this.#clock, drainTimeoutMs)]);
   }
 
+  /** Gives back the slots that others may use too, each once it is free: another process of this node gets requests. */
+  leave(): void {
+    for (const member of this.#state.members) {
+      const instance = instanceOf(member);
+      instance.held?.leave();
+      if (instance.held?.isDue) this.#giveBack(instance, instance.held);
+    }
+  }
+
   /** Undoes one {@linkcode suspend}. The pool serves again when all suspensions are undone. */
   unsuspend(): void {
     this.#take({ type: "unsuspended" });
@@ -373,10 +380,11 @@ export class InstancePool implements InstanceOwner {
     this.#wakeTimes.unanswered(instance);
   }
 
-  freed(): void {
+  freed(instance: Instance): void {
     if (this.revision.concurrency === 0) return; // slots are not limited
     this.#slots.freed();
     this.#pace.freed();
+    if (instance.held?.isDue) this.#giveBack(instance, instance.held);
     if (this.#queue.size > 0) this.#take({ type: "released" });
   }
 
@@ -436,9 +444,7 @@ export class InstancePool implements InstanceOwner {
   }
 
   #means(): Means {
-    const { role, share } = this.#context;
-    const tenure = role?.now.tenure ?? "all";
-    return { tenure, canHibernate: this.#executor.canHibernate, share: share?.now ?? WHOLE };
+    return { tenure: this.#context.role?.now.tenure ?? "all", canHibernate: this.#executor.canHibernate };
   }
 
   #apply(event: PoolEvent): void {
@@ -496,6 +502,9 @@ export class InstancePool implements InstanceOwner {
         const type = action.do === "hibernate" ? "hibernated" : "reclaimed";
         return void this.#order(instance, this.#executor.hibernate(instance, this.#memberOf(id)!.attempt, type));
       }
+      case "get slots":
+        this.#apply({ type: "getting slots", id });
+        return void this.#executor.getSlots(instance).then((event) => this.#take(event));
       case "probe":
         this.#apply({ type: "probing", id });
         return void this.#probe(instance);
@@ -524,9 +533,32 @@ export class InstancePool implements InstanceOwner {
 
   #newInstance(id: string): Instance {
     const instance = new Instance(id, this.revision, this.#clock, this);
+    instance.held = this.#executor.slotsOf(instance, this.#userOf(instance));
     this.#context.fleet.add(instance, this);
     this.#context.observer?.changed?.(instance, undefined);
     return instance;
+  }
+
+  /** How this pool uses the slots of an instance. */
+  #userOf(instance: Instance): SlotUser {
+    const queue = this.#queue;
+    return {
+      get requests() {
+        return instance.requests;
+      },
+      get waiting() {
+        return queue.size;
+      },
+      get isGone() {
+        return instance.gone.aborted;
+      },
+      came: () => this.waiting > 0 && this.look(),
+    };
+  }
+
+  /** Gives back slots that others wait for. They come back when it is this process's turn again. */
+  #giveBack({ id }: Instance, held: HeldSlots): void {
+    if (this.#executor.giveBack(held) && this.waiting > 0) this.#take({ type: "got slots", id, isShort: true });
   }
 
   async #follow(instance: Instance, starting: Promise<Started>): Promise<void> {

@@ -1,4 +1,3 @@
-import { type Share, slotsOf, WHOLE } from "../model/share.ts";
 import type { Asker, Waker } from "../model/waker.ts";
 import type { HoldQueue } from "./hold_queue.ts";
 import type { Instance, Lease } from "./instance.ts";
@@ -11,28 +10,18 @@ const MANY = 9;
  * no request overtakes a waiting one.
  */
 export class Slots {
-  readonly #limit: number;
+  readonly #isLimited: boolean;
   readonly #random: () => number;
   readonly #queue: HoldQueue<Lease>;
-  readonly #share: { readonly now: Share };
   readonly #ready: Instance[] = [];
   #open = 0;
   #peak = 0;
 
-  /**
-   * @param concurrency How many requests an instance serves at once; 0 for no limit.
-   * @param share The share of this process in every instance. After a change, call {@linkcode serve}.
-   */
-  constructor(
-    concurrency: number,
-    queue: HoldQueue<Lease>,
-    random: () => number,
-    share: { readonly now: Share } = { now: WHOLE },
-  ) {
-    this.#limit = concurrency === 0 ? Infinity : concurrency;
+  /** @param concurrency How many requests an instance serves at once; 0 for no limit. */
+  constructor(concurrency: number, queue: HoldQueue<Lease>, random: () => number) {
+    this.#isLimited = concurrency > 0;
     this.#queue = queue;
     this.#random = random;
-    this.#share = share;
   }
 
   /** Claims a slot if one is free and no request waits. @param quiet See {@linkcode Lease.quiet}. */
@@ -87,9 +76,8 @@ export class Slots {
   }
 
   #claim(quiet: boolean): Lease | undefined {
-    const share = this.#share.now;
-    const lease = choose(this.#ready, ({ turn }) => slotsOf(share, turn, this.#limit), this.#random)?.claim(quiet);
-    if (lease !== undefined && this.#limit < Infinity) {
+    const lease = choose(this.#ready, ({ slots }) => slots, this.#random)?.claim(quiet);
+    if (lease !== undefined && this.#isLimited) {
       this.#open++;
       this.#note();
     }

@@ -38,7 +38,7 @@ import {
 
 /** How an instance is used. The instance counts this itself, since requests do not go through {@linkcode reduce}. */
 export type Use = Readonly<
-  Pick<Instance, "inFlight" | "inUse" | "requests" | "idleSince" | "hasServed" | "isOurs" | "turn">
+  Pick<Instance, "inFlight" | "inUse" | "requests" | "slots" | "idleSince" | "hasServed" | "isOurs">
 >;
 
 /** An instance in its pool's state. Times are clock ms. */
@@ -61,6 +61,12 @@ export interface Member {
   readonly asking: boolean;
   /** The earliest time to ask them again, after one has not agreed. */
   readonly askAt: number;
+  /** Whether the others who use it are being asked for slots. */
+  readonly getting: boolean;
+  /** The earliest time to ask them again, after they have not given all that were wanted. */
+  readonly getAt: number;
+  /** Whether they use all slots that this process does not hold, as far as it knows. */
+  readonly isShort: boolean;
   /** Whether its memory is being moved to disk. It is still paused meanwhile. */
   readonly hibernating: boolean;
   /** Whether memory is short, so that it hibernates before its time. */
@@ -144,9 +150,20 @@ export type PoolEvent =
   // Actions that have begun.
   | Of<"launched"> & { readonly use: Use }
   | Of<"found"> & { readonly use: Use; readonly phase: "starting" | "paused" }
-  | Of<"resuming" | "pausing" | "asking" | "pressed" | "hibernating" | "memory back" | "probing" | "stopping">
+  | Of<
+    | "resuming"
+    | "pausing"
+    | "asking"
+    | "pressed"
+    | "hibernating"
+    | "memory back"
+    | "probing"
+    | "stopping"
+    | "getting slots"
+  >
   | Of<"draining"> & { readonly by: number; readonly isSurplus?: boolean }
   // The outcomes of actions.
+  | Of<"got slots"> & { /** Whether others use those that are missing. */ readonly isShort: boolean }
   | Of<"ready" | "paused" | "disagreed" | "hibernate failed" | "well" | "gone">
   | Of<"resumed" | "answers" | "hibernated" | "reclaimed"> & { readonly attempt: number }
   | Of<"start failed"> & { readonly error: ClessError; readonly blame: Blame; readonly mishap: Mishap }
@@ -166,6 +183,8 @@ const PAUSE_RETRY_MS = 5000;
 const SHARED_PAUSE_RETRY_MS = 1000;
 /** After a failed attempt to hibernate an instance, the next one must wait this long. */
 const HIBERNATE_RETRY_MS = 15_000;
+/** If slots are missing that others use, they are asked again after this time: what they had to say may be lost. */
+const SLOTS_RETRY_MS = 1000;
 const MAX_WINDOW_MS = 60_000;
 
 const NEW_MEMBER: Omit<Member, "id" | "use"> = {
@@ -178,6 +197,9 @@ const NEW_MEMBER: Omit<Member, "id" | "use"> = {
   pauseAt: -Infinity,
   asking: false,
   askAt: -Infinity,
+  getting: false,
+  getAt: -Infinity,
+  isShort: false,
   hibernating: false,
   pressed: false,
   hibernateAt: -Infinity,
@@ -318,6 +340,14 @@ export function reduce(before: PoolState, event: PoolEvent, now: number): PoolSt
       return set(state, member, { asking: true });
     case "disagreed":
       return set(state, member, { asking: false, askAt: now + PAUSE_RETRY_MS });
+    case "getting slots": // what was known before is out of date, unless this repeats it
+      return set(state, member, { getting: true, isShort: member.isShort && now < member.getAt + SLOTS_RETRY_MS });
+    case "got slots":
+      return set(state, member, {
+        getting: false,
+        isShort: event.isShort,
+        getAt: event.isShort ? now + SLOTS_RETRY_MS : member.getAt,
+      });
     case "hibernating":
       return set(state, member, { hibernating: true });
     case "probing":

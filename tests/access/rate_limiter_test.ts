@@ -90,13 +90,13 @@ Deno.test("several processes admit their parts of the rate and of the burst, eac
 
 Deno.test("when processes come and go, what was counted stays, and what may come changes", async () => {
   const clock = new FakeClock();
-  const share = { now: { place: 0, of: 1 } };
+  const share = { now: { of: 1 } };
   const limiter = new RateLimiter(clock, share);
   const rate = { requestsPerSecond: 1, burst: 8 };
   for (let n = 0; n < 4; n++) assertEquals(take(limiter, rate), true);
-  share.now = { place: 0, of: 2 };
+  share.now = { of: 2 };
   assertEquals(burstOf(limiter, rate), 2); // half of the burst is left, and half of that is another one's
-  share.now = { place: 0, of: 1 };
+  share.now = { of: 1 };
   assertEquals(take(limiter, rate), 1);
   await clock.advance(8000);
   assertEquals(burstOf(limiter, rate), 8);

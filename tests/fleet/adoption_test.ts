@@ -6,7 +6,7 @@ import type { InstancePool } from "../../src/pool/pool.ts";
 import type { Container } from "../../src/pool/launcher.ts";
 import { Reconciler } from "../../src/fleet/reconciler.ts";
 import { settle } from "../support/fake_clock.ts";
-import { type Kit, never, newKit, newRevision } from "../support/kit.ts";
+import { type Kit, never, newKit, newRevision, NO_SLOTS } from "../support/kit.ts";
 
 const ORIGIN = "http://10.0.0.9:8080";
 
@@ -344,6 +344,7 @@ function shareAll(kit: Kit, isOurs: (id: string) => boolean = () => true): void 
     mayEnd: () => Promise.resolve(),
     runsOn: () => {},
     usesAgain: () => {},
+    slots: NO_SLOTS,
   };
 }
 

@@ -3,7 +3,7 @@ import { Reconciler } from "../../src/fleet/reconciler.ts";
 import type { Tenure } from "../../src/pool/decide.ts";
 import { type Container, NotNow } from "../../src/pool/launcher.ts";
 import { settle } from "../support/fake_clock.ts";
-import { never, newKit } from "../support/kit.ts";
+import { never, newKit, NO_SLOTS } from "../support/kit.ts";
 
 const ORIGIN = "http://10.0.0.2:8080";
 
@@ -299,6 +299,7 @@ Deno.test("a container without an instance stays while another cless uses it, an
     },
     runsOn() {},
     usesAgain() {},
+    slots: NO_SLOTS,
   };
   const reconciler = newReconciler(kit);
   await start(kit);

@@ -1,9 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { ClessError } from "../../src/base/errors.ts";
 import { type Action, decide, mayEvict, retiredError } from "../../src/pool/decide.ts";
-import type { Share } from "../../src/model/share.ts";
 import { NO_FAILURES } from "../../src/pool/start_backoff.ts";
-import type { PoolState } from "../../src/pool/state.ts";
+import type { Member, PoolState } from "../../src/pool/state.ts";
 import { memberOf, NOW, stateOf } from "../support/pool_state.ts";
 
 type Changes = Parameters<typeof stateOf>[0];
@@ -463,14 +462,31 @@ Deno.test("during a take-over, a pool starts what requests need, but pauses, dra
   }
 });
 
-Deno.test("the instances that requests need depend on the share of this process in each", () => {
-  const members = [memberOf("ready", { use: { inFlight: 2, inUse: 2, turn: 0 } }), memberOf("coming", STARTING)];
-  const state = stateOf({ waiting: 2, members, revision: { concurrency: 4, maxInstances: 9 } });
-  const launched = (share: Share) => decide(state, NOW, { tenure: "all", canHibernate: true, share }).actions.length;
-  assertEquals(launched({ place: 0, of: 1 }), 0);
-  assertEquals(launched({ place: 0, of: 2 }), 0); // two of each
-  assertEquals(launched({ place: 0, of: 3 }), 0); // two of each that has its turn
-  assertEquals(launched({ place: 1, of: 3 }), 2); // one of each, and only one can be counted on in another one
+Deno.test("slots that others may use too are asked for, of as many instances as the waiting requests may need", () => {
+  const some = { use: { inFlight: 1, inUse: 1, slots: 1 } };
+  const asked = (waiting: number, ...members: Member[]) =>
+    decide(stateOf({ waiting, members, revision: { concurrency: 4, maxInstances: 9 } }), NOW).actions;
+  const get = (id: string): Action => ({ do: "get slots", id });
+  assertEquals(asked(0, memberOf("one", some)), []);
+  assertEquals(asked(3, memberOf("one", some), memberOf("two", some)), [get("one")]);
+  assertEquals(asked(4, memberOf("one", some), memberOf("two", some)), [get("one"), get("two")]);
+  assertEquals(asked(4, memberOf("one", { ...some, getting: true }), memberOf("two", some)), [get("two")]);
+  assertEquals(asked(3, memberOf("one", { ...some, getting: true }), memberOf("two", some)), []);
+  assertEquals(asked(1, memberOf("all", { use: { inFlight: 4, inUse: 4, slots: 4 } })), [LAUNCH]);
+  assertEquals(asked(1, memberOf("asleep", { phase: "paused", use: { slots: 0 } })), [{ do: "resume", id: "asleep" }]);
+});
+
+Deno.test("another instance is started only if others use the slots of those that are there", () => {
+  const decided = (changes: Partial<Member>) => {
+    const members = [memberOf("one", { use: { inFlight: 1, inUse: 1, slots: 1 }, ...changes })];
+    return decide(stateOf({ waiting: 1, members, revision: { concurrency: 2, maxInstances: 9 } }), NOW);
+  };
+  assertEquals(decided({ getting: true }).actions, []);
+  assertEquals(decided({ getting: true, isShort: true }).actions, [LAUNCH]);
+  assertEquals(decided({ getAt: NOW + 1000, isShort: true }).actions, [LAUNCH]);
+  const full = memberOf("one", { use: { slots: 0 }, getAt: NOW + 1000, isShort: true });
+  const state = stateOf({ waiting: 1, members: [full], revision: { concurrency: 2, maxInstances: 1 } });
+  assertEquals(decide(state, NOW), { actions: [], lookAgainAt: NOW + 1000 });
 });
 
 Deno.test("a superseded process starts nothing with a volume, since its successor may be using the volume", () => {

@@ -6,7 +6,7 @@ import { EngineAway } from "../../src/pool/launcher.ts";
 import { NotReady, type Probed } from "../../src/pool/probe.ts";
 import { FakeClock, settle } from "../support/fake_clock.ts";
 import { FakeLauncher } from "../support/fake_launcher.ts";
-import { newRevision, untilAborted } from "../support/kit.ts";
+import { newRevision, NO_SLOTS, untilAborted } from "../support/kit.ts";
 
 const ORIGIN = "http://10.0.0.2:8080";
 
@@ -250,6 +250,7 @@ Deno.test("a start of a shared container that is repeated removes nothing: anoth
     mayEnd: () => Promise.resolve(),
     runsOn() {},
     usesAgain() {},
+    slots: NO_SLOTS,
   };
   let attempts = 0;
   launcher.on.launch = () => {

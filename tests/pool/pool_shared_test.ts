@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import type { Revision } from "../../src/model/revision.ts";
 import { NotNow } from "../../src/pool/launcher.ts";
 import { settle } from "../support/fake_clock.ts";
-import { newKit, newRevision, started } from "../support/kit.ts";
+import { newKit, newRevision, NO_SLOTS, started } from "../support/kit.ts";
 
 const TIERED: Revision = { ...newRevision(), pauseAfterMs: 10_000, stopAfterMs: 60_000 };
 
@@ -27,6 +27,7 @@ async function sharedPool(revision: Partial<Revision> = {}) {
     },
     runsOn: (id) => void others.told.push(id),
     usesAgain() {},
+    slots: NO_SLOTS,
   };
   const pool = kit.newPool({ ...TIERED, ...revision });
   const { lease } = await started(kit, pool);

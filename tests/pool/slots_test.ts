@@ -16,6 +16,12 @@ function busy(...requests: number[]): Instance[] {
   });
 }
 
+/** Instances that serve so many requests at once. */
+function limited(count: number, concurrency: number): Instance[] {
+  const clock = new FakeClock();
+  return Array.from({ length: count }, (_, n) => new Instance(`${n}`, { ...newRevision(), concurrency }, clock));
+}
+
 function noChance(): number {
   throw new Error("nothing is left to chance");
 }
@@ -56,7 +62,7 @@ Deno.test("two choices share out 10,000 requests among 100 instances nearly even
 Deno.test("no request claims a free slot while another one waits for it", async () => {
   const slots = new Slots(1, new HoldQueue(10), noChance);
   const waiting = slots.wait(never());
-  const [first, second] = busy(0, 0);
+  const [first, second] = limited(2, 1);
   slots.add(first!);
   slots.add(second!);
   assertEquals(slots.claim(false), undefined);
@@ -67,7 +73,7 @@ Deno.test("no request claims a free slot while another one waits for it", async 
 
 Deno.test("the peak is the most requests at once, in flight and waiting, since it was last taken", async () => {
   const slots = new Slots(2, new HoldQueue(10), noChance);
-  const [instance] = busy(0);
+  const [instance] = limited(1, 2);
   slots.add(instance!);
   const leases = [slots.claim(false)!, slots.claim(true)!];
   assertEquals(slots.takePeak(), 2);
@@ -95,24 +101,9 @@ Deno.test("slots without a limit are not counted, since nobody tells that they a
   assertEquals([slots.takePeak(), slots.takePeak()], [0, 0]);
 });
 
-Deno.test("each process uses its share of every instance, and more once another one has gone", async () => {
-  const share = { now: { place: 1, of: 3 } };
-  const slots = new Slots(4, new HoldQueue(10), noChance, share);
-  const [zero, one] = busy(0, 0); // the slot that is left over is that of process 0 and of process 1
-  for (const instance of [zero!, one!]) slots.add(instance);
-  const claimed = Array.from({ length: 4 }, () => slots.claim(false)?.instance.id);
-  assertEquals(claimed, ["0", "1", "1", undefined]);
-  const waiting = slots.wait(never());
-  share.now = { place: 0, of: 1 };
-  slots.serve();
-  assertEquals((await waiting).instance, zero);
-  for (let n = 4; n < 8; n++) assert(slots.claim(false) !== undefined);
-  assertEquals([slots.claim(false), zero!.requests, one!.requests], [undefined, 4, 4]);
-});
-
 Deno.test("an instance that is ready no more gets no requests, and one that never was changes nothing", () => {
   const slots = new Slots(1, new HoldQueue(10), noChance);
-  const [one, two, stranger] = busy(0, 0, 0);
+  const [one, two, stranger] = limited(3, 1);
   slots.add(one!);
   slots.add(two!);
   slots.delete(stranger!);

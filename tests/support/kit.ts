@@ -8,7 +8,7 @@ import { Fleet } from "../../src/fleet/fleet.ts";
 import type { PoolObserver } from "../../src/pool/observer.ts";
 import { type Grant, InstancePool } from "../../src/pool/pool.ts";
 import type { Visits } from "../../src/pool/instance.ts";
-import type { Launcher } from "../../src/pool/launcher.ts";
+import type { Launcher, SharedSlots } from "../../src/pool/launcher.ts";
 import { Router } from "../../src/routing/router.ts";
 import { Service } from "../../src/routing/service.ts";
 import { ServiceMap } from "../../src/routing/service_map.ts";
@@ -141,6 +141,17 @@ export function newRevision(imageId = "sha256:0123456789abcdef", service = "app"
     stopAfterMs: 60_000,
     stopHibernatedAfterMs: 60_000,
   });
+}
+
+/** The slots of instances that others use too, for revisions without a limit: nobody asks for any. */
+export const NO_SLOTS: SharedSlots = {
+  hold: unlimited,
+  get: unlimited,
+  giveBack: unlimited,
+};
+
+function unlimited(): never {
+  throw new Error("The requests of the revision are not limited");
 }
 
 /** A signal that is never aborted. */

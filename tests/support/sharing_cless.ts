@@ -6,7 +6,6 @@ import { Adoption } from "../../src/fleet/adoption.ts";
 import { Fleet } from "../../src/fleet/fleet.ts";
 import { Reconciler } from "../../src/fleet/reconciler.ts";
 import type { Revision } from "../../src/model/revision.ts";
-import type { Share } from "../../src/model/share.ts";
 import { Executor } from "../../src/pool/executor.ts";
 import { InstancePool } from "../../src/pool/pool.ts";
 import type { Asking } from "../../src/pool/probe.ts";
@@ -24,16 +23,14 @@ export class SharingCless {
   readonly adoption: Adoption;
   readonly reconciler: Reconciler;
   pool: InstancePool;
+  readonly role = { now: { isOwner: true } };
   readonly #clock: Clock;
-  readonly #share: { readonly now: Share } | undefined;
 
-  /** @param share Its part in the requests; all if missing. */
   constructor(
     access: Omit<SwarmAccess, "hostPaths" | "hostWall" | "wall">,
     revision: Revision,
     clock: Clock,
     asking: Asking,
-    share?: { readonly now: Share },
   ) {
     this.nodeId = access.info.nodeId;
     const wall = { admit: () => Promise.resolve(), remove: () => Promise.resolve(), repair: () => Promise.resolve() };
@@ -49,6 +46,7 @@ export class SharingCless {
       },
       { owner: OWNER, path: "/data" } as DataDir,
       clock,
+      { role: this.role, predecessor: { slotsOf: () => undefined } },
     );
     const { engine, fleet } = this;
     const { launcher } = engine;
@@ -57,7 +55,6 @@ export class SharingCless {
     this.reconciler = new Reconciler(launcher, fleet, this.adoption, clock);
     this.shared = new SharedInstances(fleet, launcher, this, clock, this.reconciler);
     this.#clock = clock;
-    this.#share = share;
     this.pool = this.#newPool(revision);
   }
 
@@ -102,7 +99,7 @@ export class SharingCless {
   #newPool(revision: Revision): InstancePool {
     const { engine, executor, fleet } = this;
     const newId = (revision: Revision) => engine.newId(revision, fleet);
-    const shared = { clock: this.#clock, share: this.#share, executor, fleet };
+    const shared = { clock: this.#clock, executor, fleet };
     return new InstancePool(revision, { ...shared, maxPending: 100, newId });
   }
 }

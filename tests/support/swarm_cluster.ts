@@ -1,5 +1,4 @@
 import type { Revision } from "../../src/model/revision.ts";
-import type { Share } from "../../src/model/share.ts";
 import type { EngineChoice } from "../../src/docker/engine_choice.ts";
 import type { PeerAnswer, PeerMessage, Peers } from "../../src/docker/swarm/peers.ts";
 import { FakeClock, settle } from "./fake_clock.ts";
@@ -60,14 +59,10 @@ export class SwarmCluster implements AsyncDisposable {
     };
   }
 
-  /** The part of a node's cless in the requests. */
-  shareOf(nodeId: string): { readonly now: Share } {
-    const peers = this.peersOf(nodeId);
-    return {
-      get now() {
-        return { place: peers.live.indexOf(nodeId), of: peers.live.length };
-      },
-    };
+  /** Lets the cless of a node be gone, as the others know at once. */
+  die(nodeId: string): void {
+    this.dead.add(nodeId);
+    for (const { engine, nodeId: other } of this.all) if (other !== nodeId) engine.launcher.sharing.slots.went(nodeId);
   }
 
   /** What was said since the last call. */
@@ -109,7 +104,6 @@ export class FakeSharingCless extends SharingCless {
       revision,
       clock,
       { ask: (url) => Promise.resolve(deaf.has(new URL(url).origin) ? "silent" : 200), untilReady },
-      cluster.shareOf(nodeId),
     );
     this.node = node;
     this.deaf = deaf;

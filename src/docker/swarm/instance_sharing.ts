@@ -17,6 +17,7 @@ import { forPool, type OwnContainers } from "../own_containers.ts";
 import type { Homes } from "./homes.ts";
 import type { Origins } from "./origins.ts";
 import type { PeerAnswer, PeerMessage, Peers } from "./peers.ts";
+import type { SlotExchange } from "./slot_exchange.ts";
 import type { SwarmApi } from "./swarm_api.ts";
 import { containerOf, hasEnded } from "./swarm_json.ts";
 import type { TaskEngine } from "./task_engine.ts";
@@ -37,6 +38,7 @@ export interface InstanceSharingParts {
   readonly homes: Homes;
   readonly origins: Origins;
   readonly peers: Peers;
+  readonly slots: SlotExchange;
   readonly swarm: SwarmApi;
   readonly owner: string;
   readonly clock: Clock;
@@ -57,6 +59,7 @@ interface Rest {
  * container is done by the cless on its node.
  */
 export class InstanceSharing implements Sharing {
+  readonly slots: SlotExchange;
   readonly #parts: InstanceSharingParts;
   /** The instances that are being paused, and those whose end is being agreed. */
   readonly #resting = new Map<string, Rest>();
@@ -68,6 +71,7 @@ export class InstanceSharing implements Sharing {
 
   constructor(parts: InstanceSharingParts) {
     this.#parts = parts;
+    this.slots = parts.slots;
   }
 
   isOurs(id: string): boolean {

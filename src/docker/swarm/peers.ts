@@ -1,3 +1,6 @@
+import type { SlotGrant } from "../../pool/held_slots.ts";
+import type { SlotReport } from "./slot_ledger.ts";
+
 /** What one cless says to another about the instances that they share. */
 export type PeerMessage =
   /**
@@ -30,7 +33,15 @@ export type PeerMessage =
   /** Asks the home of an instance to keep the last lines of its output: it is about to be removed. */
   | { readonly keep: string }
   /** Asks a cless which instances sleep on its node. */
-  | { readonly asleep: true };
+  | { readonly asleep: true }
+  /** Tells the home of an instance what a process holds of its slots, and wants. @param node Of the process. */
+  | { readonly slots: string; readonly concurrency: number; readonly node: string; readonly report: SlotReport }
+  /**
+   * Tells a process what the home of an instance has given to it and wants back, and asks what it holds.
+   *
+   * @param key Of the process; missing if it is not known. @param wanted How many others want.
+   */
+  | { readonly recall: string; readonly key?: string; readonly grant: SlotGrant; readonly wanted: number };
 
 /** What a cless answers. */
 export interface PeerAnswer {
@@ -46,6 +57,12 @@ export interface PeerAnswer {
   readonly engineId?: string;
   /** The image that it was asked for. */
   readonly image?: PeerImage;
+  /** What the home has given. @param isShort Whether others use the rest of what is wanted. */
+  readonly slots?: SlotGrant & { readonly isShort: boolean };
+  /** What the processes of the node hold, as far as they are meant. */
+  readonly held?: readonly SlotReport[];
+  /** That what is held belongs to the count of a later home: its number. */
+  readonly later?: number;
 }
 
 /** What a name means on another node. */

@@ -7,10 +7,14 @@ import type { Instance } from "../../pool/instance.ts";
 import type { ContainerEvent } from "../../pool/launcher.ts";
 import type { InstancePool } from "../../pool/pool.ts";
 import type { PeerAnswer, PeerImage, PeerMessage } from "./peers.ts";
+import type { SlotExchange } from "./slot_exchange.ts";
 
 /** What this cless does with the instances that it shares. */
 interface SharingLauncher {
-  readonly sharing: { resumeFor(id: string, from: string): Promise<void> };
+  readonly sharing: {
+    resumeFor(id: string, from: string): Promise<void>;
+    readonly slots: Pick<SlotExchange, "answerAsk" | "answerRecall">;
+  };
   processorTime(id: string): Promise<number | undefined>;
   hasVolume(source: string): Promise<PeerAnswer>;
   readonly images: {
@@ -121,6 +125,8 @@ export class SharedInstances {
       await this.#launcher.outputs.retain(message.keep);
       return { ok: true };
     }
+    if ("slots" in message) return await this.#launcher.sharing.slots.answerAsk(message);
+    if ("recall" in message) return this.#launcher.sharing.slots.answerRecall(message);
     if ("asleep" in message) {
       const asleep = this.#fleet.instances().filter(({ isOurs, state }) => isOurs && isAsleep(state));
       return { ok: true, asleep: asleep.map(({ id }) => id) };

@@ -23,6 +23,7 @@ import type { NodeWall } from "./node_wall.ts";
 import type { Peers } from "./peers.ts";
 import { takesTasks } from "./placement.ts";
 import { PortGuard } from "./port_guard.ts";
+import { SlotExchange, type SlotExchangeParts } from "./slot_exchange.ts";
 import type { SwarmApi, SwarmEvent, SwarmInfo } from "./swarm_api.ts";
 import { SwarmLauncher } from "./swarm_launcher.ts";
 import { TaskEngine } from "./task_engine.ts";
@@ -75,8 +76,16 @@ export class SwarmEngine implements ServiceEngine {
   readonly #swarm: Pick<SwarmApi, "nodes">;
   #found = false;
 
-  constructor(access: SwarmAccess, config: SwarmConfig, dataDir: DataDir, clock: Clock) {
+  /** @param handover The take-over that this process may be in. */
+  constructor(
+    access: SwarmAccess,
+    config: SwarmConfig,
+    dataDir: DataDir,
+    clock: Clock,
+    handover: Pick<SlotExchangeParts, "role" | "predecessor">,
+  ) {
     const { caller, choice, hostPaths, hostWall, info, peers, swarm, wall } = access;
+    const homes = new Homes(info.nodeId, peers);
     const { owner } = dataDir;
     this.#config = config;
     this.#owner = owner;
@@ -105,7 +114,8 @@ export class SwarmEngine implements ServiceEngine {
       ports: portsOf(config.portRange, info.nodeId),
       ...{ engine: this.#engine, network: this.#network },
       containers: new OwnContainers(this.#engine, owner, this.#node, clock),
-      homes: new Homes(info.nodeId, peers),
+      homes,
+      slots: new SlotExchange({ homes, peers, clock, now: Date.now, ...handover }),
       volumes: this.volumes,
       images,
       drainTimeoutMs: config.drainTimeoutMs,

@@ -102,8 +102,9 @@ export class SwarmLauncher implements Launcher {
 
   /** Notes that a container of this node has started, and says so to the others. */
   started(id: string, engineId: string): void {
-    const { containers, homes } = this.#parts;
+    const { containers, homes, slots } = this.#parts;
     homes.found(id, homes.self);
+    slots.started(id);
     containers.started(id, engineId);
     this.#starts.started(id);
     this.#parts.engine.owner(id).then((owner) => {
@@ -166,8 +167,9 @@ export class SwarmLauncher implements Launcher {
   }
 
   forget(id: string): void {
-    const { containers, engine, homes } = this.#parts;
+    const { containers, engine, homes, slots } = this.#parts;
     containers.forget(id);
+    slots.forget(id);
     if (this.#starts.isStarting(id)) return; // another one of this name is being started
     engine.forget(id);
     homes.forget(id);
@@ -176,6 +178,7 @@ export class SwarmLauncher implements Launcher {
 
   /** Notes that a service is gone: its name is free. */
   gone(id: string): void {
+    this.#parts.slots.gone(id);
     this.#letGo.delete(id);
     this.#starts.forget(id);
     this.sharing.forget(id);
@@ -192,7 +195,7 @@ export class SwarmLauncher implements Launcher {
 
   /** Every instance of the owner, on whichever node. */
   async list(): Promise<Container[]> {
-    const { containers, homes, owner, swarm, volumes } = this.#parts;
+    const { containers, homes, owner, slots, swarm, volumes } = this.#parts;
     try {
       const [tasks, nodes, here] = await Promise.all([swarm.tasks({ owner }), volumes.nodes(), containers.all()]);
       await containers.findFrozen(here);
@@ -202,6 +205,7 @@ export class SwarmLauncher implements Launcher {
       const asleep = await this.#asleepElsewhere(tasks.filter(({ nodeId = "" }) => heard.get(nodeId)));
       const names = new Set(tasks.map(({ name }) => name));
       for (const id of this.#letGo) if (!names.has(id)) this.gone(id);
+      slots.keep(names);
       return tasks.filter((task) => !mayRunUnheard(task, heard.get(task.nodeId ?? ""))).map((task) => {
         const { name: id, nodeId } = task;
         if (nodeId !== undefined) homes.found(id, nodeId);

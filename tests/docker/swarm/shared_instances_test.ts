@@ -3,6 +3,7 @@ import { Homes } from "../../../src/docker/swarm/homes.ts";
 import { InstanceSharing, type InstanceSharingParts } from "../../../src/docker/swarm/instance_sharing.ts";
 import type { PeerMessage, Peers } from "../../../src/docker/swarm/peers.ts";
 import { SharedInstances } from "../../../src/docker/swarm/shared_instances.ts";
+import { SlotExchange } from "../../../src/docker/swarm/slot_exchange.ts";
 import type { Tenure } from "../../../src/pool/decide.ts";
 import { Instance } from "../../../src/pool/instance.ts";
 import type { ContainerEvent } from "../../../src/pool/launcher.ts";
@@ -37,6 +38,16 @@ class Rig {
           resumeFor: (id, from) => {
             done.push(`resume ${id} for ${from}`);
             return this.refusal === undefined ? Promise.resolve() : Promise.reject(this.refusal);
+          },
+          slots: {
+            answerAsk: ({ report, slots }) => {
+              done.push(`${report.key} wants ${report.wants} of ${slots}`);
+              return Promise.resolve({ ok: true });
+            },
+            answerRecall: ({ recall, wanted }) => {
+              done.push(`${wanted} of ${recall} wanted`);
+              return { ok: true, held: [] };
+            },
           },
         },
         processorTime: (id) => Promise.resolve(id === "one" ? 5 : undefined),
@@ -107,7 +118,10 @@ Deno.test("an instance that starts is not yielded, since it is about to be used"
   const shared = new SharedInstances(
     { get: () => starting, poolOf: () => undefined, instances: () => [], apply() {} },
     {
-      sharing: { resumeFor: () => Promise.resolve() },
+      sharing: {
+        resumeFor: () => Promise.resolve(),
+        slots: { answerAsk: () => Promise.reject(new Error("no")), answerRecall: () => ({ ok: false }) },
+      },
       processorTime: () => Promise.resolve(undefined),
       hasVolume: () => Promise.resolve({ ok: false }),
       images: { here: () => Promise.resolve(undefined) },
@@ -173,9 +187,10 @@ Deno.test("requests on an instance that its home ends may go on for as long as t
       },
     };
     const homes = new Homes("here", peers);
+    const slots = newExchange(homes, peers, clock);
     const containers = { pause: () => Promise.resolve(), resume: () => Promise.resolve() };
     const sharing = new InstanceSharing(
-      { containers, homes, peers, clock, drainTimeoutMs } as unknown as InstanceSharingParts,
+      { containers, homes, peers, slots, clock, drainTimeoutMs } as unknown as InstanceSharingParts,
     );
     await clock.until(sharing.release("one"));
   }
@@ -200,4 +215,19 @@ Deno.test("an app that ends by itself is taken for ended where its instance star
   starting.isLaunching = false;
   assertEquals(await starting.answer(ended), { ok: true });
   assertEquals(starting.events, [{ id: "one", what: "ended", exitCode: 3 }]);
+});
+
+/** What counts slots in a cless that is alone on its node. */
+function newExchange(homes: Homes, peers: Peers, clock: FakeClock): SlotExchange {
+  const role = { now: { isOwner: true } };
+  return new SlotExchange({ homes, peers, clock, role, now: Date.now, predecessor: { slotsOf: () => undefined } });
+}
+
+Deno.test("what is said of slots reaches who counts them", async () => {
+  const rig = new Rig();
+  const report = { key: "a", received: 0, returned: 0, ledger: 0, wants: 2 };
+  assertEquals(await rig.answer({ slots: "one", concurrency: 4, node: "node2", report }), { ok: true });
+  const grant = { ledger: 1, granted: 0 };
+  assertEquals(await rig.answer({ recall: "one", grant, wanted: 3 }), { ok: true, held: [] });
+  assertEquals(rig.done, ["a wants 2 of one", "3 of one wanted"]);
 });
