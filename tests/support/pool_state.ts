@@ -16,7 +16,7 @@ export function memberOf(id: string, { use, ...changes }: Partial<Omit<Member, "
       idleSince: NOW,
       hasServed: false,
       isOurs: true,
-      slots: 1,
+      slots: Infinity,
       ...use,
     },
     phase: "ready",

@@ -60,6 +60,7 @@ class Rig {
         },
         ...{ volumes: volumeNodesOf(this.api, OWNER, "node1"), ports: new Sequence(61_000, 65_535), defaults: {} },
         network: { name: "apps" },
+        slots: { gone() {}, keep() {} },
       } as unknown as SwarmLauncherParts,
     );
   }
