@@ -1,8 +1,9 @@
 import { assertEquals } from "@std/assert";
 import type { Revision } from "../../src/model/revision.ts";
+import { HeldSlots } from "../../src/pool/held_slots.ts";
 import { NotNow } from "../../src/pool/launcher.ts";
 import { settle } from "../support/fake_clock.ts";
-import { newKit, newRevision, NO_SLOTS, started } from "../support/kit.ts";
+import { never, newKit, newRevision, NO_SLOTS, started } from "../support/kit.ts";
 
 const TIERED: Revision = { ...newRevision(), pauseAfterMs: 10_000, stopAfterMs: 60_000 };
 
@@ -103,4 +104,78 @@ Deno.test("a cless that decides to end an instance waits for the requests of thi
   lease.release();
   await settle();
   assertEquals([instance.state, isOver], ["stopped", true]);
+});
+
+/** A pool whose one instance has two slots; the test decides how many of them others have. */
+async function limitedPool() {
+  const kit = newKit();
+  const slots = {
+    held: undefined as HeldSlots | undefined,
+    asked: 0,
+    returned: 0,
+    answer: Promise.resolve(false),
+    grant: (granted: number, due = 0) => slots.held!.take({ ledger: 1, granted, due }, kit.clock.now()),
+  };
+  kit.launcher.sharing = {
+    isOurs: () => true,
+    mayEnd: () => Promise.resolve(),
+    runsOn() {},
+    slots: {
+      hold: (id, concurrency, user) => slots.held = new HeldSlots(id, concurrency, user),
+      async get() {
+        slots.asked++;
+        if (slots.held!.count === 0) slots.grant(slots.held!.counts.received + 1);
+        return await slots.answer;
+      },
+      giveBack(held) {
+        const isGiven = held.giveBack(kit.clock.now());
+        if (isGiven) slots.returned++;
+        return isGiven;
+      },
+    },
+  };
+  const pool = kit.newPool({ ...newRevision(), concurrency: 2, maxInstances: 2 });
+  const { lease } = await started(kit, pool);
+  return { kit, pool, slots, lease };
+}
+
+Deno.test("a pool asks for slots when a request waits, and uses those that come until others want them", async () => {
+  const { kit, lease, pool, slots } = await limitedPool();
+  assertEquals([slots.asked, pool.claim()], [1, undefined]);
+  slots.answer = new Promise(() => {}); // nobody answers
+  const waiting = pool.hold(never());
+  await settle();
+  assertEquals([slots.asked, pool.waiting, kit.launcher.called("launch").length], [2, 1, 1]);
+  slots.grant(2);
+  slots.held!.user.came();
+  const second = (await waiting).lease;
+  slots.grant(2, 1);
+  second.release();
+  assertEquals([slots.returned, slots.held!.count, pool.claim()], [1, 1, undefined]);
+  lease.release();
+  assertEquals([slots.returned, pool.claim()?.instance], [1, lease.instance]);
+});
+
+Deno.test("if others use all slots of an instance, another one is started, and they are asked again each second", async () => {
+  const { kit, lease, pool, slots } = await limitedPool();
+  slots.answer = Promise.resolve(true);
+  pool.hold(never()).catch(() => {});
+  await settle();
+  assertEquals([slots.asked, kit.launcher.called("launch").length], [2, 2]);
+  await kit.clock.advance(2999);
+  assertEquals(slots.asked, 4);
+  lease.release();
+  await settle();
+  assertEquals(pool.waiting, 0);
+  await kit.clock.advance(5000);
+  assertEquals(slots.asked, 4);
+});
+
+Deno.test("a process that is superseded gives back its slots, each once its request has ended", async () => {
+  const { lease, pool, slots } = await limitedPool();
+  slots.grant(2);
+  pool.leave();
+  assertEquals([slots.returned, slots.held!.count], [1, 1]);
+  lease.release();
+  assertEquals([slots.returned, slots.held!.count], [2, 0]);
 });

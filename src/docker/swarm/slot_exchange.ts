@@ -10,13 +10,14 @@ import { type SlotAccount, SlotLedger, type SlotReport } from "./slot_ledger.ts"
 const log = logger("slots");
 /** Whoever does not know yet that it is the home, or does not answer, is asked again after this time, ms. */
 const RETRY_MS = 200;
-/** After so many of these, the slots of an instance count as used by others. */
-const MAX_TRIES = 5;
+/** If it has said nothing for this time, the slots of an instance count as used by others, ms. */
+const GIVE_UP_MS = 1000;
+/** So often a process says at once what it holds, as it hears of another home. */
+const MAX_HOMES = 5;
 /** The home answers within this time, as it waits no longer for others itself, ms. */
 const ASK_MS = 3000;
 /** How long a process may take to say what it holds, ms. */
 const HEAR_MS = 1000;
-
 /** The numbers of counts are ms times this, so that no two nodes choose the same one. */
 const NODES = 1000;
 
@@ -71,13 +72,15 @@ export class SlotExchange {
 
   /** Asks for slots for the waiting requests. Resolves with whether others use them all. Never rejects. */
   async get(held: HeldSlots): Promise<boolean> {
-    for (let tries = 0; tries < MAX_TRIES; tries++) {
-      if (wantedBy(held) === 0) return false;
+    const { clock } = this.#parts;
+    const deadline = clock.now() + GIVE_UP_MS;
+    while (wantedBy(held) > 0) {
       const slots = await this.#ask(held);
       if (slots !== undefined) return slots.isShort;
-      await delay(this.#parts.clock, RETRY_MS);
+      if (clock.now() >= deadline) return true;
+      await delay(clock, RETRY_MS);
     }
-    return true;
+    return false;
   }
 
   /** Gives back what is due. Returns whether there was any. */
@@ -180,7 +183,7 @@ export class SlotExchange {
    * `undefined` if the home is not known, or does not answer.
    */
   async #ask(held: HeldSlots): Promise<PeerAnswer["slots"]> {
-    for (let tries = 0; tries < MAX_TRIES; tries++) {
+    for (let homes = 0; homes < MAX_HOMES; homes++) {
       const { ok, slots } = await this.#askOnce(held);
       if (slots === undefined) return undefined;
       if (ok) {
