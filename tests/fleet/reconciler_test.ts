@@ -272,6 +272,7 @@ Deno.test("a container that another cless has started is adopted alone, and only
     mayEnd: () => Promise.resolve(),
     runsOn() {},
     usesAgain() {},
+    slots: NO_SLOTS,
   };
   const stays = ({ id }: Container) => {
     known.push(id);

@@ -118,8 +118,10 @@ async function limitedPool() {
   };
   kit.launcher.sharing = {
     isOurs: () => true,
+    find: () => Promise.resolve(undefined),
     mayEnd: () => Promise.resolve(),
     runsOn() {},
+    usesAgain() {},
     slots: {
       hold: (id, concurrency, user) => slots.held = new HeldSlots(id, concurrency, user),
       async get() {

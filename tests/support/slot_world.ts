@@ -108,8 +108,15 @@ export class SlotWorld {
     const next = this.begin(node, before);
     await delay(clock, random.below(500));
     if (before.isDead) return;
+    for (const other of before.live) next.live.add(other);
+    for (const other of next.live) if (!before.live.has(other)) next.went(other);
+    next.listensUntil = Infinity;
+    await delay(clock, random.below(50));
+    if (before.isDead) return;
+    for (const other of before.live) next.live.add(other);
     next.role.now = { tenure: "all", isOwner: true };
     processes.set(node, next);
+    before.listensUntil = clock.now() + random.below(500);
     before.role.now = { tenure: "finish", isOwner: false };
     for (const pool of before.fleet.pools()) pool.leave();
     const deadline = clock.now() + DRAIN_MS;
@@ -122,6 +129,15 @@ export class SlotWorld {
     return this.all.filter((process) => process.node === node && !process.isDead);
   }
 
+  /** Who gets a message: at the end of a take-over, both processes of a node take some. */
+  #listener(node: string): SlotProcess | undefined {
+    const { clock, options: { random }, processes } = this;
+    const all = this.on(node).filter((process) =>
+      process === processes.get(node) || clock.now() < process.listensUntil
+    );
+    return all.length < 2 ? all[0] : random.pick(all);
+  }
+
   /** Delivers a message. @throws {Error} When it, or its answer, does not arrive. */
   async send(from: SlotProcess, to: string, message: PeerMessage, timeoutMs: number): Promise<PeerAnswer> {
     const { clock, options: { loss, random } } = this;
@@ -131,7 +147,7 @@ export class SlotWorld {
     late.catch(() => {});
     const deliver = async () => {
       await delay(clock, random.below(random.chance(0.02) ? 2000 : 3));
-      const process = this.processes.get(to);
+      const process = this.#listener(to);
       if (process === undefined || random.chance(loss) || from.isDead) return await late;
       const text = JSON.stringify(await process.answer(JSON.parse(JSON.stringify(message))));
       await delay(clock, random.below(random.chance(0.02) ? 2000 : 3));
@@ -184,6 +200,8 @@ export class SlotProcess {
   open = 0;
   isDead = false;
   isLeaving = false;
+  /** Until when it takes messages though it is not the one of its node, clock ms. */
+  listensUntil = -Infinity;
   readonly #world: SlotWorld;
 
   constructor(world: SlotWorld, node: string, before?: SlotProcess) {
@@ -205,7 +223,9 @@ export class SlotProcess {
     this.slots = new SlotExchange({ homes, peers, clock, now, role: this.role, predecessor });
     const launcher = new FakeLauncher();
     const isOurs = (id: string) => homes.isOurs(id);
-    launcher.sharing = { isOurs, mayEnd: () => Promise.resolve(), runsOn() {}, slots: this.slots };
+    const find = () => Promise.resolve(undefined);
+    const others = { find, mayEnd: () => Promise.resolve(), runsOn() {}, usesAgain() {} };
+    launcher.sharing = { isOurs, ...others, slots: this.slots };
     const asking = { untilReady: () => Promise.resolve(), ask: () => Promise.resolve(200), lag: NO_LAG };
     const executor = new Executor(launcher, clock, this.fleet, asking);
     this.pool = new InstancePool(revision, {

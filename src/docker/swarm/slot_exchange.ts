@@ -112,7 +112,9 @@ export class SlotExchange {
 
   /** Answers what the home of an instance says to this process. */
   answerRecall({ grant, key, recall: id, wanted }: RecallMessage): PeerAnswer {
-    const { clock, predecessor } = this.#parts;
+    const { clock, predecessor, role } = this.#parts;
+    // During a take-over, one process of the node does not know what the other one holds: the owner is asked again.
+    if (!role.now.isOwner && this.#held.get(id)?.key !== key) return { ok: false };
     const counts = predecessor.slotsOf(id);
     const earlier = counts === undefined ? [] : [{ ...counts, ledger: grant.ledger, wants: 0 }];
     if ((this.#ledgers.get(id)?.id ?? Infinity) < grant.ledger) this.#ledgers.delete(id); // another one is the home
