@@ -112,7 +112,7 @@ export class SwarmEngine implements ServiceEngine {
     this.launcher = new SwarmLauncher({
       ...{ swarm, peers, owner, clock },
       ports: portsOf(config.portRange, info.nodeId),
-      ...{ engine: this.#engine, network: this.#network },
+      ...{ engine: this.#engine, network: this.#network, mustBeApart: config.noHostAccess },
       containers: new OwnContainers(this.#engine, owner, this.#node, clock),
       homes,
       slots: new SlotExchange({ homes, peers, clock, now: Date.now, ...handover }),
