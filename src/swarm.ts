@@ -14,7 +14,6 @@ import type { Role } from "./control/take_over.ts";
 import type { Deployer } from "./deploy/deployer.ts";
 import type { EngineChoice } from "./docker/engine_choice.ts";
 import { type EngineCaller, SocketClient } from "./docker/socket_client.ts";
-import { HostWall } from "./docker/network/host_wall.ts";
 import { NodeWall } from "./docker/swarm/node_wall.ts";
 import type { PeerAnswer, PeerMessage, Peers } from "./docker/swarm/peers.ts";
 import { SwarmRegistrations } from "./docker/swarm/registrations.ts";
@@ -73,8 +72,6 @@ export interface SwarmLink extends Disposable {
   readonly peers: Peers;
   /** Keeps the ports of instances on this node closed to all but the Swarm's nodes. */
   readonly wall: NodeWall;
-  /** Keeps instances from the ports of machines. */
-  readonly hostWall: HostWall;
   /** This node's engine, for the cless processes of workers. */
   readonly shared: SharedEngine;
   readonly images: ImageExchange;
@@ -130,7 +127,6 @@ export async function openSwarm(
         formatEndpoint({ hostname: isAnyAddress(hostname) ? info.nodeAddress : hostname, port }),
       peers: peersOf(members, client),
       wall: new NodeWall(dataDir.owner),
-      hostWall: new HostWall(dataDir.owner, []),
       shared: new SharedEngine(caller),
       images: new ImageExchange(nodeId, new ImageArchives(caller), client),
       async follow(deployer, tokens) {

@@ -227,13 +227,17 @@ const SWARM_FLAGS = ["manager", "open-ports", "peer-listen"];
 
 /** What is wrong with flags that the engine cannot follow. */
 function engineMistakes(
-  { engine, engineApi, sources, upstream }: Pick<Config, "engine" | "engineApi" | "sources" | "upstream">,
+  { engine, engineApi, noHostAccess, sources, upstream }: Pick<
+    Config,
+    "engine" | "engineApi" | "noHostAccess" | "sources" | "upstream"
+  >,
 ): string[] {
   if (engine === "docker") {
     return SWARM_FLAGS.filter((flag) => sources.has(flag))
       .map((flag) => `${sources.get(flag)} is for several machines; add --engine swarm, or leave it out`);
   }
   const refused: [flag: string, isRefused: boolean, why: string][] = [
+    ["no-host-access", noHostAccess, "its rules are for a network of cless's own, which Swarm's containers lack"],
     ["engine-api", engineApi === "command", "it needs the engine's socket"],
     ["upstream", upstream !== "auto", "instances are reached at the addresses of their machines"],
   ];

@@ -356,6 +356,7 @@ Deno.test("what is for several machines is refused on one, by the name under whi
 
 Deno.test("what a Swarm cannot do is refused in a sentence, and the defaults are not", () => {
   const refused: [flag: string, value: string | boolean, why: RegExp][] = [
+    ["no-host-access", true, /network of cless's own/],
     ["engine-api", "command", /the engine's socket/],
     ["upstream", "direct", /addresses of their machines/],
     ["upstream", "published", /addresses of their machines/],
@@ -365,7 +366,7 @@ Deno.test("what a Swarm cannot do is refused in a sentence, and the defaults are
     assertMatch(message, new RegExp(`^--${flag} is not possible with --engine swarm: .*; leave it out$`));
     assertMatch(message, why);
   }
-  const variables = { CLESS_ENGINE: "swarm", CLESS_NO_HOST_ACCESS: "true", CLESS_UPSTREAM: "auto" };
+  const variables = { CLESS_ENGINE: "swarm", CLESS_NO_HOST_ACCESS: "false", CLESS_UPSTREAM: "auto" };
   assertEquals(read({ "engine-api": "socket" }, variables).engine, "swarm");
 });
 

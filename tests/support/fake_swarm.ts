@@ -60,8 +60,6 @@ export class FakeSwarm {
   readonly networks = new Map<string, string>();
   /** The nodes without the templates of networks. */
   readonly unprepared = new Set<string>();
-  /** The nodes whose engine has ended while instances ran: it refuses to make the network. */
-  readonly restarted = new Set<string>();
   /** If set, tasks end in this way and never run. */
   refusal: { readonly state: "rejected" | "failed"; readonly error: string; readonly exitCode?: number } | undefined;
   /** The hooks of the nodes' engines: what happens to their containers. */
@@ -153,11 +151,8 @@ export class FakeSwarm {
       service.task = { ...service.task, state: "pending", error: `no suitable node${why}` };
       return;
     }
-    const isRestarted = this.restarted.has(nodeId);
-    if ((isRestarted || this.unprepared.has(nodeId)) && service.body.TaskTemplate.Networks !== undefined) {
-      const error = isRestarted
-        ? "network ipvaeej2f9c5ws96lfhwz6yxy exists"
-        : 'configuration network "cless-apps-template" does not exist';
+    if (this.unprepared.has(nodeId) && service.body.TaskTemplate.Networks !== undefined) {
+      const error = 'configuration network "cless-apps-template" does not exist';
       service.task = { ...service.task, state: "rejected", nodeId, error };
       return;
     }

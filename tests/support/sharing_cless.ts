@@ -27,19 +27,17 @@ export class SharingCless {
   readonly #clock: Clock;
 
   constructor(
-    access: Omit<SwarmAccess, "hostPaths" | "hostWall" | "wall">,
+    access: Omit<SwarmAccess, "hostPaths" | "wall">,
     revision: Revision,
     clock: Clock,
     asking: Asking,
   ) {
     this.nodeId = access.info.nodeId;
     const wall = { admit: () => Promise.resolve(), remove: () => Promise.resolve(), repair: () => Promise.resolve() };
-    const nothing = () => Promise.resolve();
-    const hostWall = { ...wall, keepFrom: nothing, letThrough: nothing, raiseOn: nothing };
     this.engine = new SwarmEngine(
-      { ...access, hostWall, wall, hostPaths: { problem: () => Promise.resolve(undefined) } },
+      { ...access, wall, hostPaths: { problem: () => Promise.resolve(undefined) } },
       {
-        ...{ freezer: "docker", freezerSocket: "/none", swapBudgetBytes: undefined, noHostAccess: false, listen: [] },
+        ...{ freezer: "docker", freezerSocket: "/none", swapBudgetBytes: undefined, noHostAccess: false },
         ...{ defaultCpus: undefined, defaultMemoryBytes: Infinity, drainTimeoutMs: 30_000 },
         portRange: { first: 20_000, last: 20_999 },
         openPorts: true,

@@ -6,15 +6,12 @@ import { type Subnet, toAddress } from "./subnet.ts";
  * Keeps containers from all ports of their host except the proxy's, with rules of iptables(8).
  *
  * The rules also apply to ports that the engine publishes for other containers, since they come before the engine's.
- * They match by the network's bridge and not by the sender's address, since an app can forge that. The other machines of a
- * Swarm are closed in the same way: they take what an app sends for something from its host.
+ * They match by the network's bridge and not by the sender's address, since an app can forge that.
  */
 export class HostWall {
   readonly #chain: FirewallChain;
   #bridge: string | undefined;
   #ports: readonly number[];
-  /** The addresses of the Swarm's machines. */
-  #machines: readonly string[] = [];
 
   /** @param ports The TCP ports of the host on which the proxy listens, as far as they are known. */
   constructor(owner: string, ports: readonly number[]) {
@@ -28,28 +25,16 @@ export class HostWall {
     if (this.#bridge !== undefined) await this.#apply(this.#bridge);
   }
 
-  /** Keeps containers from these machines, too, except from the same ports. @param addresses Of IPv4 or IPv6. */
-  async keepFrom(addresses: readonly string[]): Promise<void> {
-    this.#machines = addresses.filter((address) => !address.includes(":"));
-    if (this.#bridge !== undefined) await this.#apply(this.#bridge);
-  }
-
-  /** Sets the rules for a bridge that need not be there yet. @throws {OperatorError} If it cannot. */
-  async raiseOn(bridge: string): Promise<void> {
-    this.#bridge = bridge;
-    await this.#apply(bridge);
-  }
-
   /** Sets the rules for a network, in place of those for an earlier network. @throws {OperatorError} If it cannot. */
   async raise({ base }: Subnet): Promise<void> {
     const gateway = toAddress(base + 1);
-    const bridge = Deno.networkInterfaces().find(({ address }) => address === gateway)?.name;
-    if (bridge === undefined) {
+    this.#bridge = Deno.networkInterfaces().find(({ address }) => address === gateway)?.name;
+    if (this.#bridge === undefined) {
       throw new OperatorError(
         "--no-host-access works only where the engine's networks are on this machine, which has no address on them",
       );
     }
-    await this.raiseOn(bridge);
+    await this.#apply(this.#bridge);
   }
 
   /** Sets the rules again if somebody has removed them. @throws {OperatorError} If it cannot. */
@@ -77,10 +62,6 @@ export class HostWall {
   #rules(): string[] {
     return [
       "-m conntrack --ctstate RELATED,ESTABLISHED -j RETURN", // the app's answers to cless
-      ...this.#machines.flatMap((address) => [
-        ...this.#ports.map((port) => `-d ${address} -p tcp -m tcp --dport ${port} -j RETURN`),
-        `-d ${address} -j DROP`,
-      ]),
       "-m addrtype --dst-type UNICAST -j RETURN", // other machines
       ...this.#ports.map((port) => `-p tcp -m addrtype --dst-type LOCAL --dport ${port} -j RETURN`),
       "-j DROP",

@@ -27,8 +27,8 @@ export interface ServicePlan {
   /** The image as its nodes find it: by its digest in a registry, or by its id if they have it. */
   readonly image: string;
   readonly placement: SwarmPlacement;
-  /** The name of the network on which apps do not reach each other; `undefined` for the engine's default network. */
-  readonly network: string | undefined;
+  /** The name of the network on which apps do not reach each other. */
+  readonly network: string;
   /** The port of its node that leads to the app. */
   readonly nodePort: number;
   /** What the node must have free. */
@@ -82,7 +82,7 @@ export function serviceBody(revision: Revision, plan: ServicePlan): Record<strin
     TaskTemplate: {
       RestartPolicy: { Condition: "none" },
       Placement: plan.placement,
-      ...(plan.network === undefined ? {} : { Networks: [{ Target: plan.network }] }),
+      Networks: [{ Target: plan.network }],
       LogDriver: { Name: DOCKER_LOGGING.driver, Options: DOCKER_LOGGING.options },
       Resources: {
         Limits: { ...resources({ memoryBytes, cpus }), Pids: FIXED.pidsLimit },

@@ -33,12 +33,6 @@ const NODE_LOOK_MS = 1000;
 const JOIN_MS = 2000;
 /** Once Swarm has heard from the nodes that it waited for, it gets this long to see that one of them will do. */
 const NO_NODE_MS = 1000;
-/**
- * An engine that ended while instances ran keeps their bridge in its files, and then refuses to make it: "network ID
- * exists". Docker 26.1 has no call that mends it.
- */
-const NETWORK_LEFT = "cannot make the network of instances, of which its engine has kept a part when it ended: stop " +
-  "Docker there, remove /var/lib/docker/network/files, start Docker, and then cless anew";
 /** So often a start makes room for itself where an instance of the same name has ended, or takes another port. */
 const MAX_TRIES = 5;
 
@@ -49,8 +43,6 @@ export interface ServiceStartsParts {
   readonly homes: Homes;
   readonly images: ImageNodes;
   readonly network: Pick<AppNetwork, "ensure" | "name">;
-  /** Whether no instance may start without that network. */
-  readonly mustBeApart: boolean;
   readonly origins: Origins;
   readonly peers: Peers;
   readonly sharing: Pick<InstanceSharing, "sleepElsewhere" | "wake">;
@@ -122,9 +114,8 @@ export class ServiceStarts {
     this.#starting.set(id, started.resolve);
     const deadline = clock.now() + revision.startTimeoutMs + MORE_TIME_MS;
     let bound = await this.#boundTo(revision, revision.imageDigest === undefined);
-    let isApart = true;
     for (let tries = 1;; tries++) {
-      const isMade = await this.#create(id, revision, { bound, deadline, isApart });
+      const isMade = await this.#create(id, revision, bound, deadline);
       try {
         return await this.#untilRunning(id, started.promise, deadline);
       } catch (error) {
@@ -132,11 +123,6 @@ export class ServiceStarts {
         const isElsewhere = error instanceof NodeLost || (error instanceof ContainerGone && !isMade);
         if (isElsewhere && tries < MAX_TRIES) continue; // it ended as it was joined, or before it ran
         if (kindOf(error) === "address_taken" && tries < MAX_TRIES) continue; // with another port
-        if (error instanceof NetworkLeft && !this.#parts.mustBeApart && isApart && tries < MAX_TRIES) {
-          log.warning("other apps on the machine of an instance may reach it", { instance: id, reason: error.message });
-          isApart = false;
-          continue;
-        }
         if (error instanceof NodeUnprepared && error.nodeId !== bound && tries < MAX_TRIES) {
           await this.#avoid(error);
           continue;
@@ -152,17 +138,13 @@ export class ServiceStarts {
   /** Has no more instances placed on a node that is not prepared, nor on others without a cless. */
   async #avoid({ message, nodeId }: NodeUnprepared): Promise<void> {
     const { peers, swarm } = this.#parts;
-    log.warning("an instance starts on another node, which has a cless", { reason: message });
+    log.warning("instances start on the nodes with a cless alone", { reason: message });
     this.#unprepared.add(nodeId);
     for (const { id } of await swarm.nodes()) if (!peers.live.includes(id)) this.#unprepared.add(id);
   }
 
   /** Creates a service. Resolves with false if there is one already that runs or is about to. */
-  async #create(
-    id: string,
-    revision: Revision,
-    { bound, deadline, isApart }: { bound: string | undefined; deadline: number; isApart: boolean },
-  ): Promise<boolean> {
+  async #create(id: string, revision: Revision, bound: string | undefined, deadline: number): Promise<boolean> {
     const { clock, defaults, owner, swarm } = this.#parts;
     const { cpus, imageDigest, imageId, memoryBytes, placement = {}, volumes } = revision;
     const body = serviceBody(revision, {
@@ -171,7 +153,7 @@ export class ServiceStarts {
       owner,
       image: bound === undefined ? imageDigest ?? imageId : imageId,
       placement: placementOf(placement, bound, [...this.#unprepared]),
-      network: isApart ? this.#parts.network.name : undefined,
+      network: this.#parts.network.name,
       reserved: {
         memoryBytes: memoryBytes === defaults.memoryBytes ? undefined : memoryBytes,
         ...(cpus === undefined || cpus === defaults.cpus ? {} : { cpus }),
@@ -355,30 +337,19 @@ function mayRunOn(nodeId: string, id: string): VolumeAway {
   return new VolumeAway(`${reason}: ${remedy}`, { isLost: false });
 }
 
-/** The node lacks the network of instances, or cannot make it. */
+/** The node lacks the network of instances. */
 class NodeUnprepared extends EngineError {
   readonly nodeId: string;
 
-  /** @param reason What the node has done, and what to do. */
-  constructor(nodeId: string, reason: string) {
-    super("refused", `the node ${nodeId} ${reason}`);
-    this.nodeId = nodeId;
-  }
-}
-
-/** The node cannot make the network of instances, since its engine has ended while instances ran. */
-class NetworkLeft extends NodeUnprepared {
   constructor(nodeId: string) {
-    super(nodeId, NETWORK_LEFT);
+    super("refused", `the node ${nodeId} lacks the network of instances, which a cless makes there when it starts`);
+    this.nodeId = nodeId;
   }
 }
 
 /** The error for a task that has ended before it ran. */
 function endOf({ error = "no reason", exitCode, nodeId, state }: SwarmTask): Error {
-  if (nodeId !== undefined && /configuration network .* does not exist/.test(error)) {
-    return new NodeUnprepared(nodeId, "lacks the network of instances, which a cless makes there when it starts");
-  }
-  if (nodeId !== undefined && /network \S+ exists/.test(error)) return new NetworkLeft(nodeId);
+  if (nodeId !== undefined && /configuration network .* does not exist/.test(error)) return new NodeUnprepared(nodeId);
   if (/no such image|pull access denied|manifest .*unknown|not found: manifest/i.test(error)) {
     return new EngineError("no_such_image", `the node cannot get the image: ${error}`);
   }

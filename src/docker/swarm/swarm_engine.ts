@@ -1,6 +1,6 @@
 import type { Clock } from "../../base/clock.ts";
 import type { Config } from "../../base/config.ts";
-import { messageOf } from "../../base/errors.ts";
+import { messageOf, OperatorError } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
 import type { DataDir } from "../../control/data_dir.ts";
 import type { HostPaths } from "../../deploy/volumes.ts";
@@ -12,7 +12,6 @@ import type { ImageSource } from "../images/image_source.ts";
 import type { LocalImages } from "../images/local_images.ts";
 import type { NamedImages } from "../images/named_images.ts";
 import { Sequence } from "../network/addresses.ts";
-import type { HostWall } from "../network/host_wall.ts";
 import { type EngineListener, type NodeConfig, NodeEngine } from "../node_engine.ts";
 import { OwnContainers } from "../own_containers.ts";
 import type { EngineCaller } from "../socket_client.ts";
@@ -34,7 +33,7 @@ const log = logger("swarm");
 /** The settings that matter to a {@linkcode SwarmEngine}. */
 export type SwarmConfig =
   & NodeConfig
-  & Pick<Config, "defaultCpus" | "defaultMemoryBytes" | "drainTimeoutMs" | "listen" | "noHostAccess" | "portRange">
+  & Pick<Config, "defaultCpus" | "defaultMemoryBytes" | "drainTimeoutMs" | "noHostAccess" | "portRange">
   & {
     /** Whether the ports of instances may be open to everybody who reaches the node. */
     readonly openPorts: boolean;
@@ -53,8 +52,6 @@ export interface SwarmAccess {
   readonly peers: Peers;
   /** Closes the ports of instances on this node to all but the Swarm's nodes. */
   readonly wall: Pick<NodeWall, "admit" | "remove" | "repair">;
-  /** Keeps instances from the ports of machines. */
-  readonly hostWall: Pick<HostWall, "keepFrom" | "letThrough" | "raiseOn" | "remove" | "repair">;
   /** The folders of this node that containers may use. */
   readonly hostPaths: Pick<HostPaths, "problem">;
 }
@@ -69,7 +66,6 @@ export class SwarmEngine implements ServiceEngine {
   readonly #events: EventStream<SwarmEvent>;
   readonly #guard: PortGuard;
   readonly #network: AppNetwork;
-  readonly #hostWall: SwarmAccess["hostWall"];
   readonly #peers: Peers;
   readonly #config: SwarmConfig;
   readonly #owner: string;
@@ -84,7 +80,7 @@ export class SwarmEngine implements ServiceEngine {
     clock: Clock,
     handover: Pick<SlotExchangeParts, "role" | "predecessor">,
   ) {
-    const { caller, choice, hostPaths, hostWall, info, peers, swarm, wall } = access;
+    const { caller, choice, hostPaths, info, peers, swarm, wall } = access;
     const homes = new Homes(info.nodeId, peers);
     const { owner } = dataDir;
     this.#config = config;
@@ -94,9 +90,7 @@ export class SwarmEngine implements ServiceEngine {
     this.#swarm = swarm;
     this.#node = new NodeEngine({ ...choice, api: this.#engine }, config, dataDir, clock, images);
     this.#events = new EventStream(swarm, clock);
-    this.#hostWall = hostWall;
-    const walls = config.noHostAccess ? bothWalls(wall, hostWall) : wall;
-    this.#guard = new PortGuard(walls, swarm, config.portRange, clock);
+    this.#guard = new PortGuard(wall, swarm, config.portRange, clock);
     const engine = this.#engine;
     this.volumes = new VolumeNodes({
       ...{ swarm, owner, peers, now: Date.now },
@@ -112,7 +106,7 @@ export class SwarmEngine implements ServiceEngine {
     this.launcher = new SwarmLauncher({
       ...{ swarm, peers, owner, clock },
       ports: portsOf(config.portRange, info.nodeId),
-      ...{ engine: this.#engine, network: this.#network, mustBeApart: config.noHostAccess },
+      ...{ engine: this.#engine, network: this.#network },
       containers: new OwnContainers(this.#engine, owner, this.#node, clock),
       homes,
       slots: new SlotExchange({ homes, peers, clock, now: Date.now, ...handover }),
@@ -156,12 +150,14 @@ export class SwarmEngine implements ServiceEngine {
   }
 
   async start(answer: Promise<unknown>, listener: EngineListener): Promise<void> {
+    if (this.#config.noHostAccess) {
+      throw new OperatorError("--no-host-access does not work with --engine swarm, which has no network of its own");
+    }
     await answer; // its error says what to do
     // The events are read from the time when this object was made, so they report every change after this list.
     const listed = this.images.changed();
     try {
       await Promise.all([this.#closePorts(), this.#network.prepare()]);
-      await this.#startHostWall();
     } catch (error) {
       await listed;
       this.images.stop();
@@ -192,9 +188,8 @@ export class SwarmEngine implements ServiceEngine {
     await listed;
   }
 
-  async proxyListens(ports: readonly number[]): Promise<void> {
-    if (this.#config.noHostAccess) await this.#hostWall.letThrough(ports);
-  }
+  /** Nothing keeps apps from the host, so there is nothing to open. */
+  async proxyListens(): Promise<void> {}
 
   async stop(): Promise<void> {
     await this.leave();
@@ -238,14 +233,6 @@ export class SwarmEngine implements ServiceEngine {
     return this.#node.othersWithVolume(volume);
   }
 
-  /** Keeps apps from the machines if that is wanted. If not, removes the rules of an earlier process. */
-  async #startHostWall(): Promise<void> {
-    const { listen, noHostAccess } = this.#config;
-    if (!noHostAccess) return await this.#hostWall.remove();
-    await this.#hostWall.letThrough(listen.map(({ port }) => port).filter((port) => port > 0));
-    await this.#hostWall.raiseOn(this.#network.bridge);
-  }
-
   /** Closes the ports of instances to all but the Swarm's nodes. @throws {OperatorError} If it cannot, and must. */
   async #closePorts(): Promise<void> {
     try {
@@ -265,24 +252,6 @@ export class SwarmEngine implements ServiceEngine {
     this.#guard.changed();
     if (action === "remove" || attributes["state.new"] !== undefined) listener.gap();
   }
-}
-
-/** Both walls as one: what keeps others from instances, and what keeps instances from the machines. */
-function bothWalls(wall: SwarmAccess["wall"], hostWall: SwarmAccess["hostWall"]): SwarmAccess["wall"] {
-  return {
-    async admit(admission) {
-      await hostWall.keepFrom(admission.nodes);
-      await wall.admit(admission);
-    },
-    async repair() {
-      await hostWall.repair();
-      await wall.repair();
-    },
-    async remove() {
-      await hostWall.remove();
-      await wall.remove();
-    },
-  };
 }
 
 /** The ports for instances. Each cless begins at another place, so that two seldom choose the same one for one node. */

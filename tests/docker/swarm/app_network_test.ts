@@ -117,18 +117,6 @@ clusterTest("where no cless is, no instance starts: after one try, others are pl
   assert((await clock.until(launcher.launch({ id: third, revision: SHARED }))).origin.startsWith("http://10.0.0.2:"));
 });
 
-clusterTest(
-  "where an engine that was restarted refuses the network, an instance starts without it",
-  1,
-  async (cluster) => {
-    const { all: [one], clock, swarm } = cluster;
-    swarm.restarted.add("node1");
-    const { origin } = await clock.until(one!.engine.launcher.launch({ id: FIRST, revision: SHARED }));
-    assert(origin.startsWith("http://10.0.0.1:"), origin);
-    assertEquals(swarm.changes, [`create service ${FIRST}`, `remove service ${FIRST}`, `create service ${FIRST}`]);
-  },
-);
-
 clusterTest("an instance that can only start where no cless is fails, and says why", 1, async (cluster) => {
   const { all: [one], clock, swarm } = cluster;
   cluster.dead.add("node2");
