@@ -20,10 +20,6 @@ export class FakeNode implements EngineCaller {
   readonly images = new Set<string>();
   /** The names of the volumes. */
   readonly volumes = new Set<string>();
-  /** The networks that are only templates. */
-  readonly templates = new Set<string>();
-  /** Whether containers are on a network of a template. */
-  isNetworkUsed = false;
   /** Called before the engine does something: may wait, and may throw. */
   before: (call: string) => Promise<void> | void = () => {};
   readonly #swarm: FakeSwarm;
@@ -82,16 +78,7 @@ export class FakeNode implements EngineCaller {
     return api as EngineApi;
   }
 
-  ask(method: string, path: string, { body }: { readonly body?: unknown } = {}): Promise<string> {
-    if (path === "/networks/create") {
-      this.templates.add((body as { Name: string }).Name);
-      return Promise.resolve("{}");
-    }
-    if (method === "DELETE") {
-      if (this.isNetworkUsed) return Promise.reject(new EngineError("in_use", "configuration network is in use"));
-      if (this.templates.delete(path.replace("/networks/", ""))) return Promise.resolve("");
-      return Promise.reject(new EngineError("no_such_network", "network not found"));
-    }
+  ask(_method: string, path: string): Promise<string> {
     const volume = /^\/volumes\/(.*)$/.exec(path)?.[1];
     if (volume !== undefined) {
       return this.volumes.has(volume)

@@ -19,7 +19,6 @@ interface ServiceBody {
   readonly Labels?: Readonly<Record<string, string>>;
   readonly EndpointSpec?: { readonly Ports?: readonly { readonly PublishedPort?: number }[] };
   readonly TaskTemplate: {
-    readonly Networks?: readonly { readonly Target: string }[];
     readonly Placement?: { readonly Constraints?: readonly string[] };
     readonly ContainerSpec: { readonly Image: string };
   };
@@ -52,14 +51,8 @@ export class FakeSwarm {
   startMs = 0;
   /** The node on which tasks are placed at once that do not run yet, if any. */
   assign: string | undefined;
-  /** The node that gets a task before others that will do, if any. */
-  preferred: string | undefined;
   /** The tasks whose containers have not ended yet, though their services have been removed. */
   leaving: LeavingTask[] = [];
-  /** The networks, with their templates. */
-  readonly networks = new Map<string, string>();
-  /** The nodes without the templates of networks. */
-  readonly unprepared = new Set<string>();
   /** If set, tasks end in this way and never run. */
   refusal: { readonly state: "rejected" | "failed"; readonly error: string; readonly exitCode?: number } | undefined;
   /** The hooks of the nodes' engines: what happens to their containers. */
@@ -151,11 +144,6 @@ export class FakeSwarm {
       service.task = { ...service.task, state: "pending", error: `no suitable node${why}` };
       return;
     }
-    if (this.unprepared.has(nodeId) && service.body.TaskTemplate.Networks !== undefined) {
-      const error = 'configuration network "cless-apps-template" does not exist';
-      service.task = { ...service.task, state: "rejected", nodeId, error };
-      return;
-    }
     service.task = {
       ...service.task,
       ...{ state: "running", nodeId, containerId, error: undefined, startedAt: this.#clock.now() },
@@ -179,8 +167,6 @@ export class FakeSwarm {
       info: () => this.#do(() => this.#info(nodeId)),
       nodes: () => this.#do(() => [...this.#nodes.values()]),
       createService: (body) => this.#do(() => this.#createService(structuredClone(body) as ServiceBody)),
-      createNetwork: (name, template) => this.#do(() => this.#createNetwork(name, template)),
-      removeNetwork: (name) => this.#do(() => this.#removeNetwork(name)),
       leaving: () => this.#do(() => [...this.leaving]),
       tasks: (filter) => this.#do(() => this.#list(filter)),
       removeService: (name) => this.#do(() => this.#removeService(name)),
@@ -228,9 +214,6 @@ export class FakeSwarm {
     if (this.#service(Name) !== undefined) {
       throw new EngineError("conflict", `name conflicts with an existing object: service ${Name} already exists`);
     }
-    for (const { Target } of body.TaskTemplate.Networks ?? []) {
-      if (!this.networks.has(Target)) throw new EngineError("no_such_network", `network ${Target} not found`);
-    }
     const id = `service${++this.#made}`;
     const task = {
       ...{
@@ -250,17 +233,6 @@ export class FakeSwarm {
     return id;
   }
 
-  #createNetwork(name: string, template: string): void {
-    if (this.networks.has(name)) throw new EngineError("conflict", `network with name ${name} already exists`);
-    this.networks.set(name, template);
-  }
-
-  #removeNetwork(name: string): void {
-    const isUsed = ({ body }: FakeService) => body.TaskTemplate.Networks?.some(({ Target }) => Target === name);
-    if ([...this.#services.values()].some(isUsed)) throw new EngineError("in_use", `network ${name} is in use`);
-    if (!this.networks.delete(name)) throw new EngineError("no_such_network", `network ${name} not found`);
-  }
-
   #removeService(nameOrId: string): void {
     const service = this.#service(nameOrId);
     if (service === undefined) return;
@@ -277,8 +249,7 @@ export class FakeSwarm {
     return [...this.#nodes.values()]
       .filter((node) => node.isReady && node.availability === "active")
       .filter((node) => (Placement?.Constraints ?? []).every((constraint) => fulfils(node, constraint)))
-      .sort((a, b) => load(a.id) - load(b.id))
-      .sort((a, b) => Number(b.id === this.preferred) - Number(a.id === this.preferred))[0]?.id;
+      .sort((a, b) => load(a.id) - load(b.id))[0]?.id;
   }
 
   #list(filter: TaskFilter): SwarmTask[] {

@@ -2,7 +2,7 @@
 export const EXCEPTIONS: Readonly<Record<string, string>> = {
   "a cold service answers and says that it was cold": "it counts calls of `docker run`, and Swarm makes the containers",
   "a dead container's address is not handed to another service; containers cannot reach each other":
-    "Docker gives the address again at once, but requests go to ports of nodes, and these come again last",
+    "it asks at the addresses of containers, and instances of a Swarm are reached at ports of their nodes",
 };
 
 /** What the suites' output means. */

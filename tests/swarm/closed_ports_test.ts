@@ -10,14 +10,9 @@ const ignore = noNodes;
 
 /** Runs a shell script on the network of a container of a node; resolves with what it printed. */
 async function inApp(node: Node, script: string): Promise<string> {
-  const pid = await inspect(node, "app", "{{.State.Pid}}");
+  const id = await node.docker("ps", "--quiet", "--filter", "label=cless.service=app");
+  const pid = await node.docker("inspect", "--format", "{{.State.Pid}}", id);
   return await node.exec("nsenter", "--net", "--target", pid, "sh", "-c", script);
-}
-
-/** What a node's engine says of the container of a service there. */
-async function inspect(node: Node, service: string, format: string): Promise<string> {
-  const id = await node.docker("ps", "--quiet", "--filter", `label=cless.service=${service}`);
-  return await node.docker("inspect", "--format", format, id);
 }
 
 /** How many of a node's rules, of both address families, are there for instances. */
@@ -57,24 +52,11 @@ Deno.test(
     for (const [index, node] of nodes.entries()) {
       assertEquals(await inApp(node, askScript([...places, `${nodes[1 - index]!.address}:80`])), "000 000 400");
     }
-    // Nor do they reach each other on the node that they share.
-    const [first] = nodes as [Node, Node];
-    const beside = { image: "golang-docker", minInstances: 1, placement: { node: first.hostname } };
-    assertEquals((await cluster.cless(1).send("PUT", "/v1/services/beside", beside)).status, 201);
-    assertEquals((await cluster.cless(1).get("beside")).status, 200);
-    const direct = `${await inspect(
-      first,
-      "beside",
-      "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}",
-    )}:8080`;
-    assertEquals(await first.exec("sh", "-c", askScript([direct])), "200");
-    assertEquals(await inApp(first, askScript([direct])), "000");
     // The others still use the instances on the node of the first one that ends.
     assertEquals(await cluster.cless(2).end(), 0);
     assertEquals(await cluster.nodes.outside(askScript(places)), "000 000");
     assertEquals(await cluster.cless(1).end(), 0);
-    assertEquals(await ruleCount(first), 0);
-    assertEquals(await first.docker("network", "ls", "--quiet", "--filter", "name=cless"), "");
+    assertEquals(await ruleCount(nodes[0]!), 0);
   },
 );
 

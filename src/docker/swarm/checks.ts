@@ -20,6 +20,11 @@ interface ApiSwarm {
   readonly Spec?: { readonly Dispatcher?: { readonly HeartbeatPeriod?: number } };
 }
 
+/** `GET /networks/NAME` */
+interface ApiNetwork {
+  readonly Options?: Readonly<Record<string, string>>;
+}
+
 /** What {@linkcode checkSwarm} asks. */
 export interface SwarmChecked {
   /** This machine's engine. */
@@ -64,7 +69,19 @@ export async function checkSwarm({ connect, engine, manager, ports }: SwarmCheck
   ]);
   const period = parseAnswer<ApiSwarm>("/swarm", swarm).Spec?.Dispatcher?.HeartbeatPeriod ?? 0;
   const facts = { own, nodes, managers, heartbeatMs: period / NANO_PER_MS };
-  return [finding, ...swarmFindings(facts), ...await checkPorts(facts, connect, ports)];
+  return [finding, ...swarmFindings(facts), await checkApps(engine), ...await checkPorts(facts, connect, ports)];
+}
+
+/** Whether the apps on this machine reach each other: instances are on the engine's default network. */
+async function checkApps(engine: EngineCaller): Promise<Finding> {
+  const { Options = {} } = parseAnswer<ApiNetwork>("/networks/bridge", await engine.ask("GET", "/networks/bridge"));
+  const check = "apps";
+  if (Options["com.docker.network.bridge.enable_icc"] === "false") {
+    return { check, state: "ok", fact: "apps on this machine do not reach each other" };
+  }
+  const fact = "apps on this machine reach each other at their own addresses";
+  const remedy = 'put {"icc": false} into /etc/docker/daemon.json, and restart Docker';
+  return { check, state: "warning", fact, remedy };
 }
 
 function membershipFinding({ isManager, state }: Membership): Finding {

@@ -62,9 +62,8 @@ const ALLOWED: readonly RegExp[] = [
   /^GET \/swarm$/,
   /^GET \/tasks(\?|$)/,
   /^GET \/(services|configs)(\?|$)/,
-  /^POST \/(services|configs|networks)\/create$/,
+  /^POST \/(services|configs)\/create$/,
   new RegExp(`^(GET|DELETE) /(services|configs)/${ID}$`),
-  new RegExp(`^DELETE /networks/${ID}$`),
   new RegExp(`^POST /(services|configs)/${ID}/update\\?version=\\d+$`),
 ];
 

@@ -27,8 +27,6 @@ export interface ServicePlan {
   /** The image as its nodes find it: by its digest in a registry, or by its id if they have it. */
   readonly image: string;
   readonly placement: SwarmPlacement;
-  /** The name of the network on which apps do not reach each other. */
-  readonly network: string;
   /** The port of its node that leads to the app. */
   readonly nodePort: number;
   /** What the node must have free. */
@@ -82,7 +80,6 @@ export function serviceBody(revision: Revision, plan: ServicePlan): Record<strin
     TaskTemplate: {
       RestartPolicy: { Condition: "none" },
       Placement: plan.placement,
-      Networks: [{ Target: plan.network }],
       LogDriver: { Name: DOCKER_LOGGING.driver, Options: DOCKER_LOGGING.options },
       Resources: {
         Limits: { ...resources({ memoryBytes, cpus }), Pids: FIXED.pidsLimit },

@@ -8,7 +8,6 @@ import { ContainerGone, VolumeAway } from "../../pool/launcher.ts";
 import { LABEL } from "../container_spec.ts";
 import { EngineError, kindOf, kindOfMessage } from "../engine_error.ts";
 import type { Sequence } from "../network/addresses.ts";
-import type { AppNetwork } from "./app_network.ts";
 import type { Homes } from "./homes.ts";
 import type { ImageNodes } from "./image_nodes.ts";
 import type { InstanceSharing } from "./instance_sharing.ts";
@@ -42,7 +41,6 @@ export interface ServiceStartsParts {
   readonly engine: Pick<TaskEngine, "has" | "image" | "origin">;
   readonly homes: Homes;
   readonly images: ImageNodes;
-  readonly network: Pick<AppNetwork, "ensure" | "name">;
   readonly origins: Origins;
   readonly peers: Peers;
   readonly sharing: Pick<InstanceSharing, "sleepElsewhere" | "wake">;
@@ -63,8 +61,6 @@ export class ServiceStarts {
   readonly #running = new Set<Promise<unknown>>();
   /** Until when an instance that was created here may be removed from here because its start failed, clock ms. */
   readonly #made = new Map<string, number>();
-  /** The nodes that have rejected an instance, since no cless has prepared the network there. */
-  readonly #unprepared = new Set<string>();
 
   constructor(parts: ServiceStartsParts) {
     this.#parts = parts;
@@ -108,8 +104,7 @@ export class ServiceStarts {
 
   /** Creates a service, or joins the one of the same name, and waits until its task runs. Resolves with its origin. */
   async #start(id: string, revision: Revision): Promise<string> {
-    const { clock, peers } = this.#parts;
-    for (const node of this.#unprepared) if (peers.live.includes(node)) this.#unprepared.delete(node);
+    const { clock } = this.#parts;
     const started = Promise.withResolvers<void>();
     this.#starting.set(id, started.resolve);
     const deadline = clock.now() + revision.startTimeoutMs + MORE_TIME_MS;
@@ -123,24 +118,12 @@ export class ServiceStarts {
         const isElsewhere = error instanceof NodeLost || (error instanceof ContainerGone && !isMade);
         if (isElsewhere && tries < MAX_TRIES) continue; // it ended as it was joined, or before it ran
         if (kindOf(error) === "address_taken" && tries < MAX_TRIES) continue; // with another port
-        if (error instanceof NodeUnprepared && error.nodeId !== bound && tries < MAX_TRIES) {
-          await this.#avoid(error);
-          continue;
-        }
         const isMissing = kindOf(error) === "no_such_image" && bound === undefined;
         if (!isMissing || tries >= MAX_TRIES) throw error;
         log.warning("a node cannot pull an image; starting where it is", { instance: id, reason: messageOf(error) });
         bound = await this.#boundTo(revision, true);
       }
     }
-  }
-
-  /** Has no more instances placed on a node that is not prepared, nor on others without a cless. */
-  async #avoid({ message, nodeId }: NodeUnprepared): Promise<void> {
-    const { peers, swarm } = this.#parts;
-    log.warning("instances start on the nodes with a cless alone", { reason: message });
-    this.#unprepared.add(nodeId);
-    for (const { id } of await swarm.nodes()) if (!peers.live.includes(id)) this.#unprepared.add(id);
   }
 
   /** Creates a service. Resolves with false if there is one already that runs or is about to. */
@@ -152,8 +135,7 @@ export class ServiceStarts {
       name: id,
       owner,
       image: bound === undefined ? imageDigest ?? imageId : imageId,
-      placement: placementOf(placement, bound, [...this.#unprepared]),
-      network: this.#parts.network.name,
+      placement: placementOf(placement, bound),
       reserved: {
         memoryBytes: memoryBytes === defaults.memoryBytes ? undefined : memoryBytes,
         ...(cpus === undefined || cpus === defaults.cpus ? {} : { cpus }),
@@ -169,9 +151,8 @@ export class ServiceStarts {
         if (await this.#otherWith(id, sources) === undefined) return true;
         await swarm.removeService(serviceId); // another one with the volumes was created at the same time
       } catch (error) {
-        if (kindOf(error) === "no_such_network") await this.#parts.network.ensure();
-        else if (kindOf(error) !== "conflict") throw error;
-        else if (await this.#join(id)) return false;
+        if (kindOf(error) !== "conflict") throw error;
+        if (await this.#join(id)) return false;
       }
       if (clock.now() >= deadline) throw new Error(`an instance named ${id} does not end`);
       await delay(clock, LOOK_MS);
@@ -260,18 +241,17 @@ export class ServiceStarts {
 
   /**
    * The node to which a revision is bound by its volumes, or by its image if only some nodes have that. Of the nodes that
-   * will do, this one is taken before others, and those with a cless before those without.
+   * will do, this one is taken before others.
    *
    * @throws {EngineError} If no node has the image.
    */
   async #boundTo(revision: Revision, byImage: boolean): Promise<string | undefined> {
-    const { homes, images, peers, swarm, volumes } = this.#parts;
+    const { homes, images, swarm, volumes } = this.#parts;
     if (!byImage && revision.volumes.length === 0) return undefined;
     const { image, imageId, placement = {} } = revision;
     const all = await swarm.nodes();
     const ids = all.filter((node) => takesTasks(placement, node)).map(({ id }) => id);
-    const rank = (id: string) => id === homes.self ? 0 : peers.live.includes(id) ? 1 : 2;
-    const nodes = ids.toSorted((a, b) => rank(a) - rank(b));
+    const nodes = ids.includes(homes.self) ? [homes.self, ...ids.filter((id) => id !== homes.self)] : ids;
     const having = byImage ? await images.having(imageId, nodes) : nodes;
     if (having.length === 0 && nodes.length > 0) {
       const what = `the image ${image} is on no node of the Swarm, and in no registry`;
@@ -337,19 +317,8 @@ function mayRunOn(nodeId: string, id: string): VolumeAway {
   return new VolumeAway(`${reason}: ${remedy}`, { isLost: false });
 }
 
-/** The node lacks the network of instances. */
-class NodeUnprepared extends EngineError {
-  readonly nodeId: string;
-
-  constructor(nodeId: string) {
-    super("refused", `the node ${nodeId} lacks the network of instances, which a cless makes there when it starts`);
-    this.nodeId = nodeId;
-  }
-}
-
 /** The error for a task that has ended before it ran. */
-function endOf({ error = "no reason", exitCode, nodeId, state }: SwarmTask): Error {
-  if (nodeId !== undefined && /configuration network .* does not exist/.test(error)) return new NodeUnprepared(nodeId);
+function endOf({ error = "no reason", exitCode, state }: SwarmTask): Error {
   if (/no such image|pull access denied|manifest .*unknown|not found: manifest/i.test(error)) {
     return new EngineError("no_such_image", `the node cannot get the image: ${error}`);
   }

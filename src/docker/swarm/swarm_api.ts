@@ -94,18 +94,8 @@ export type TaskFilter = { readonly owner: string } | { readonly service: string
 export interface SwarmApi {
   info(options?: CallOptions): Promise<SwarmInfo>;
   nodes(): Promise<SwarmNode[]>;
-  /**
-   * Resolves with its id. @throws {EngineError} `conflict` if there is a service of that name; `no_such_network` if there
-   * is none of that of its tasks.
-   */
+  /** Resolves with its id. @throws {EngineError} `conflict` if there is a service of that name. */
   createService(body: unknown): Promise<string>;
-  /**
-   * Makes a network of bridges, which each node makes by a template of that name. @throws {EngineError} `conflict` if
-   * there is a network of that name.
-   */
-  createNetwork(name: string, template: string): Promise<void>;
-  /** @throws {EngineError} `no_such_network`; `in_use` while a service has it. */
-  removeNetwork(name: string): Promise<void>;
   tasks(filter: TaskFilter): Promise<SwarmTask[]>;
   /** The tasks of an owner that have not ended yet, though their services have been removed. */
   leaving(owner: string): Promise<LeavingTask[]>;

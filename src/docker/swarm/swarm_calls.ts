@@ -60,18 +60,6 @@ export class SwarmCalls implements SwarmApi {
     return await this.#create("/services/create", body);
   }
 
-  async createNetwork(name: string, template: string): Promise<void> {
-    const body = {
-      ...{ Name: name, CheckDuplicate: true, Driver: "bridge", Scope: "swarm" },
-      ConfigFrom: { Network: template },
-    };
-    await this.#ask("POST", "/networks/create", { body, kinds: TAKEN });
-  }
-
-  async removeNetwork(name: string): Promise<void> {
-    await this.#ask("DELETE", `/networks/${encodeURIComponent(name)}`, { kinds: { 404: "no_such_network" } });
-  }
-
   async tasks(filter: TaskFilter): Promise<SwarmTask[]> {
     const wanted = "owner" in filter ? { label: [`${LABEL.owner}=${filter.owner}`] } : { name: [filter.service] };
     const services = "owner" in filter

@@ -15,7 +15,6 @@ import { Sequence } from "../network/addresses.ts";
 import { type EngineListener, type NodeConfig, NodeEngine } from "../node_engine.ts";
 import { OwnContainers } from "../own_containers.ts";
 import type { EngineCaller } from "../socket_client.ts";
-import { AppNetwork } from "./app_network.ts";
 import { Homes } from "./homes.ts";
 import { ImageNodes } from "./image_nodes.ts";
 import type { NodeWall } from "./node_wall.ts";
@@ -65,8 +64,6 @@ export class SwarmEngine implements ServiceEngine {
   readonly #node: NodeEngine;
   readonly #events: EventStream<SwarmEvent>;
   readonly #guard: PortGuard;
-  readonly #network: AppNetwork;
-  readonly #peers: Peers;
   readonly #config: SwarmConfig;
   readonly #owner: string;
   readonly #swarm: Pick<SwarmApi, "nodes">;
@@ -101,12 +98,10 @@ export class SwarmEngine implements ServiceEngine {
         folderProblem: (path) => hostPaths.problem(path),
       },
     });
-    this.#network = new AppNetwork(caller, swarm, owner, clock);
-    this.#peers = peers;
     this.launcher = new SwarmLauncher({
       ...{ swarm, peers, owner, clock },
       ports: portsOf(config.portRange, info.nodeId),
-      ...{ engine: this.#engine, network: this.#network },
+      engine: this.#engine,
       containers: new OwnContainers(this.#engine, owner, this.#node, clock),
       homes,
       slots: new SlotExchange({ homes, peers, clock, now: Date.now, ...handover }),
@@ -157,7 +152,7 @@ export class SwarmEngine implements ServiceEngine {
     // The events are read from the time when this object was made, so they report every change after this list.
     const listed = this.images.changed();
     try {
-      await Promise.all([this.#closePorts(), this.#network.prepare()]);
+      await this.#closePorts();
     } catch (error) {
       await listed;
       this.images.stop();
@@ -194,7 +189,6 @@ export class SwarmEngine implements ServiceEngine {
   async stop(): Promise<void> {
     await this.leave();
     await this.#guard.stop();
-    await this.#network.remove(this.#peers.live.length === 1);
   }
 
   async leave(): Promise<void> {

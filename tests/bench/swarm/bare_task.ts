@@ -32,16 +32,15 @@ export class BareTask implements Disposable {
     this.#id = id;
   }
 
-  /** Makes the service, without a task. @param manager Who is asked. @param network That of a cless. */
-  static async create(nodes: Nodes, manager: Node, app: Revision, name: string, network: string): Promise<BareTask> {
+  /** Makes the service, without a task. @param manager Who is asked. */
+  static async create(nodes: Nodes, manager: Node, app: Revision, name: string): Promise<BareTask> {
     const client = new SocketClient(manager.engineSocket);
     const listed: { ID: string; Status: { Addr: string } }[] = JSON.parse(await client.ask("GET", "/nodes"));
     const addresses = new Map(nodes.all.flatMap(({ address }) => {
       const node = listed.find(({ Status }) => Status.Addr === address);
       return node === undefined ? [] : [[node.ID, address]];
     }));
-    const place = { placement: placementOf({}), network, nodePort: PORT };
-    const plan = { name, owner: "bench", image: app.imageId, ...place, reserved: {} };
+    const plan = { name, owner: "bench", image: app.imageId, placement: placementOf({}), nodePort: PORT, reserved: {} };
     const body = { ...serviceBody(app, plan), Mode: { Replicated: { Replicas: 0 } } };
     const { ID } = JSON.parse(await client.ask("POST", "/services/create", { body }));
     return new BareTask(client, addresses, ID);

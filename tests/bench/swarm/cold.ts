@@ -35,11 +35,10 @@ export async function coldPairs(
 ): Promise<ColdPair[]> {
   const node = cluster.node(by);
   using client = new HttpClient(0); // a connection that was kept may lead to an instance that has ended
-  const owner = (await Deno.readTextFile(`${node.dataDir}/owner`)).trim();
-  const name = `bare-${by}-${crypto.randomUUID().slice(0, 8)}`;
-  using bare = await BareTask.create(cluster.nodes, node, app, name, `cless-apps-${owner}`);
+  using bare = await BareTask.create(cluster.nodes, node, app, `bare-${by}-${crypto.randomUUID().slice(0, 8)}`);
   using socket = new SocketClient(node.engineSocket);
   const swarm = new SwarmCalls(socket);
+  const owner = (await Deno.readTextFile(`${node.dataDir}/owner`)).trim();
   const throughCless = async () => {
     await makeCold(cluster, by, swarm, owner);
     const began = performance.now();

@@ -65,7 +65,8 @@ function engineOf(answers: Record<string, unknown>): EngineCaller {
   };
 }
 
-const MANAGER = engineOf({
+/** What a manager's engine answers. */
+const ANSWERS = {
   "GET /info": { Swarm: { LocalNodeState: "active", NodeID: "a", NodeAddr: "10.0.0.1", ControlAvailable: true } },
   "GET /swarm": {
     JoinTokens: { Worker: "w", Manager: "m" },
@@ -78,6 +79,24 @@ const MANAGER = engineOf({
     Status: { State: "ready", Addr: `10.0.0.${at + 1}` },
     ...(at === 2 ? {} : { ManagerStatus: { Leader: at === 0, Addr: `10.0.0.${at + 1}:2377` } }),
   })),
+  "GET /networks/bridge": { Options: { "com.docker.network.bridge.enable_icc": "true" } },
+};
+const MANAGER = engineOf(ANSWERS);
+
+Deno.test("apps that reach each other on this machine are a warning that says how to keep them apart", async () => {
+  const found = async (engine: EngineCaller) => {
+    const connect = () => Promise.resolve("accepted" as const);
+    const findings = await checkSwarm({ engine, manager: undefined, ports: PORTS, connect });
+    return findings.find(({ check }) => check === "apps");
+  };
+  assertEquals(await found(MANAGER), {
+    check: "apps",
+    state: "warning",
+    fact: "apps on this machine reach each other at their own addresses",
+    remedy: 'put {"icc": false} into /etc/docker/daemon.json, and restart Docker',
+  });
+  const apart = { "GET /networks/bridge": { Options: { "com.docker.network.bridge.enable_icc": "false" } } };
+  assertEquals((await found(engineOf({ ...ANSWERS, ...apart })))?.state, "ok");
 });
 
 Deno.test("the ports of Swarm are tried on all other nodes, and each that is closed is named", async () => {
@@ -94,7 +113,7 @@ Deno.test("the ports of Swarm are tried on all other nodes, and each that is clo
     ...["10.0.0.2:20000", "10.0.0.3:20000"],
   ]);
   assertEquals(findings.map(({ check, state }) => `${check} ${state}`), [
-    ...["swarm ok", "managers warning", "heartbeat ok"],
+    ...["swarm ok", "managers warning", "heartbeat ok", "apps warning"],
     "ports failed",
   ]);
   assertEquals(findings.at(-1)?.fact, "port 7946/tcp of host-c cannot be reached");
@@ -140,7 +159,7 @@ Deno.test("who may not use the firewall cannot run cless without --open-ports", 
 Deno.test("a machine that is in no Swarm is told how to enter one, and a worker that it needs a manager", async () => {
   const connect = () => Promise.resolve("accepted" as const);
   const stateOf = async (Swarm: unknown, manager?: EngineCaller) => {
-    const engine = engineOf({ "GET /info": { Swarm } });
+    const engine = engineOf({ "GET /info": { Swarm }, "GET /networks/bridge": {} });
     const findings = await checkSwarm({ engine, manager, connect, ports: PORTS });
     return findings.map(({ check, fact, state }) => `${state} ${check}: ${fact}`);
   };
@@ -153,5 +172,5 @@ Deno.test("a machine that is in no Swarm is told how to enter one, and a worker 
     "ok swarm: this machine is a worker of a Swarm",
     "failed manager: no manager is known that this worker can ask",
   ]);
-  assertEquals((await stateOf(worker, MANAGER)).length, 4);
+  assertEquals((await stateOf(worker, MANAGER)).length, 5);
 });

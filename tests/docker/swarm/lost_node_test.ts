@@ -42,7 +42,6 @@ class Rig {
       volumeAccess: { check() {} },
     };
     const homes = new Homes("node1", peers);
-    this.swarm.networks.set("apps", "template");
     const engine = { has: () => false, image: () => Promise.resolve({}) };
     const images = new ImageNodes("node1", engine as unknown as TaskEngine, peers);
     this.launcher = new SwarmLauncher(
@@ -59,7 +58,6 @@ class Rig {
           drainTimeoutMs: 0,
         },
         ...{ volumes: volumeNodesOf(this.api, OWNER, "node1"), ports: new Sequence(61_000, 65_535), defaults: {} },
-        network: { name: "apps" },
         slots: { gone() {}, keep() {} },
       } as unknown as SwarmLauncherParts,
     );

@@ -20,7 +20,6 @@ class Rig {
 
   constructor() {
     const swarm = this.swarm.api("node1");
-    this.swarm.networks.set("apps", "template");
     const peers: Peers = { live: ["node1"], ask: () => Promise.reject(new Error("there is no other cless")) };
     // Of what is done with containers that run, a start needs no more than this.
     const containers = { outputs: { started() {} }, volumeAccess: { check() {} } };
@@ -30,7 +29,6 @@ class Rig {
         ...{ swarm, peers, containers, engine, ports: this.ports, owner: OWNER, clock: this.clock },
         ...{
           homes: new Homes("node1", peers),
-          network: { name: "apps" },
           volumes: volumeNodesOf(swarm, OWNER, "node1"),
           images: new ImageNodes("node1", engine as unknown as TaskEngine, peers),
           drainTimeoutMs: 0,

@@ -51,8 +51,6 @@ Deno.test("all that cless needs from a Swarm passes", async () => {
   await swarm.setConfigLabels({ id, name: "n", version: 12, data: new Uint8Array([1]) }, {});
   await swarm.removeConfig(id);
   await swarm.removeService("n");
-  await swarm.createNetwork("cless-apps-0a1b2c3d", "template");
-  await swarm.removeNetwork("cless-apps-0a1b2c3d");
   await swarm.events("0", NO_SIGNAL);
   await Array.fromAsync(swarm.logs("cless-web-00001-s0", { follow: true, tail: 10 }));
   assertEquals(manager.asked.map(([what]) => what.replace(/(\?filters=|&filters=|logs\?).*/, "$1…")), [
@@ -67,8 +65,6 @@ Deno.test("all that cless needs from a Swarm passes", async () => {
     `POST /configs/${id}/update?version=12`,
     `DELETE /configs/${id}`,
     "DELETE /services/n",
-    "POST /networks/create",
-    "DELETE /networks/cless-apps-0a1b2c3d",
     "open /events?since=0&filters=…",
     "open /services/cless-web-00001-s0/logs?…",
   ]);
@@ -88,8 +84,6 @@ Deno.test("nothing else of a manager's engine is for other machines", async () =
       ["POST", "/nodes/1/update?version=1"],
       ["DELETE", "/nodes/1"],
       ["GET", "/secrets"],
-      ["GET", "/networks"],
-      ["POST", "/networks/1/connect"],
       ["GET", "/services/../containers/json"],
       ["GET", "/services/1/logs?stdout=1"],
       ["DELETE", "/services/1/../../containers/1"],

@@ -17,7 +17,6 @@ const PLAN: ServicePlan = {
   image: REVISION.imageId,
   placement: {},
   reserved: {},
-  network: "cless-apps",
   nodePort: 20_000,
 };
 const PLACEMENT = {
@@ -104,12 +103,6 @@ Deno.test("a service has one task that Swarm never replaces, and a port of its n
     Mode: "dnsrr",
     Ports: [{ Protocol: "tcp", TargetPort: REVISION.port, PublishedPort: 20_000, PublishMode: "host" }],
   });
-});
-
-Deno.test("a task is on the network of its owner alone", () => {
-  const { TaskTemplate, ...service }: Body = serviceBody(REVISION, PLAN);
-  assertEquals(TaskTemplate.Networks, [{ Target: "cless-apps" }]);
-  assertEquals(service.Networks, undefined); // an older place for the same
 });
 
 Deno.test("service and container say whose they are, with the labels that containers have everywhere", () => {

@@ -63,22 +63,6 @@ swarmTest("each refusal of a Swarm has its kind", async (engine, swarm) => {
     ],
     ["POST /configs/c1/update?version=7", 404, "config c1 not found", "gone", () => swarm.setConfigLabels(config, {})],
     ["GET /configs/one", 404, "config one not found", "gone", () => swarm.config("one")],
-    ["POST /services/create", 404, "network apps not found", "no_such_network", () => swarm.createService({})],
-    [
-      "POST /networks/create",
-      409,
-      "network with name apps already exists",
-      "conflict",
-      () => swarm.createNetwork("apps", "template"),
-    ],
-    ["DELETE /networks/apps", 404, "network apps not found", "no_such_network", () => swarm.removeNetwork("apps")],
-    [
-      "DELETE /networks/apps",
-      400,
-      "rpc error: code = FailedPrecondition desc = network n1 is in use by service s1",
-      "in_use",
-      () => swarm.removeNetwork("apps"),
-    ],
     ["POST /services/create", 400, "invalid mount", "refused", () => swarm.createService({})],
   ];
   for (const [request, status, message, kind, call] of cases) {
