@@ -45,7 +45,10 @@ export function systemSurroundings(): Surroundings {
   return {
     env: (name) => Deno.env.get(name),
     variables: () => Object.keys(Deno.env.toObject()),
-    root: Deno.uid() === 0,
+    // Only when it is asked for: most verbs need no permission for it.
+    get root() {
+      return Deno.uid() === 0;
+    },
     terminal: Deno.stderr.isTerminal(),
     memory: systemMemory,
   };

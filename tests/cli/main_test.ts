@@ -7,7 +7,7 @@ import { main } from "../../src/cli/main.ts";
 import { serve } from "../../src/cli/serve.ts";
 import { VERB_GROUPS, VERBS } from "../../src/cli/verbs.ts";
 import { VERSION } from "../../src/base/version.ts";
-import { noRead, noRun } from "../support/permissions.ts";
+import { noEnv, noRead, noRun } from "../support/permissions.ts";
 import { ANSWERS, apiTest, problem } from "./fake_api.ts";
 import { runMain, runProcess } from "./run_main.ts";
 
@@ -33,33 +33,42 @@ Deno.test("flags without a verb are those of serve", async () => {
   assertEquals(await runMain("--listen", "127.0.0.1:0", "--help"), { code: 0, out: verbHelp(serve), err: "" });
 });
 
-Deno.test("a wrong command line is exit code 2, and one line that says what is wrong", async () => {
-  const cases: [args: string[], message: string][] = [
-    [["srve"], 'there is no verb "srve"; did you mean "serve"? See cless --help'],
-    [["lgos"], 'there is no verb "lgos"; did you mean "logs"? See cless --help'],
-    [["images"], 'there is no verb "images"; cless revisions NAME lists the revisions of a service with their images'],
-    [["exec", "web", "ls", "-la", "/"], "unknown flag -la; write -- before a command with flags of its own"],
-    [["exec", "web", "--usr=root"], "unknown flag --usr; did you mean --user?"],
-    [["docktor"], 'there is no verb "docktor"; did you mean "doctor"? See cless --help'],
-    [["ps"], 'there is no verb "ps"; cless services lists the services, and cless instances their containers'],
-    [["rm", "-f", "web"], 'there is no verb "rm"; cless delete NAME deletes a service'],
-    [["help", "undo"], `there is no verb "undo"; cless rollback NAME undoes the last change of a service's traffic`],
-    [["toString"], 'there is no verb "toString"; see cless --help'],
-    [["help", "nothing"], 'there is no verb "nothing"; see cless --help'],
-    [["--lisen", "x"], "unknown flag --lisen; did you mean --listen?"],
-    [["serve", "--lisen=x"], "unknown flag --lisen; did you mean --listen?"],
-    [["doctor", "--jsn"], "unknown flag --jsn; did you mean --json?"],
-    [["doctor", "--server", "x"], "unknown flag --server; doctor works on this machine, and takes no server"],
-    [["robots", "--server=x"], "unknown flag --server; robots works on this machine, and takes no server"],
-    [["serve", "--listen"], "--listen needs a value: --listen HOST:PORT"],
-    [["serve", "me"], 'serve takes no argument "me"; see cless serve --help'],
-    [["doctor", "007"], 'doctor takes no argument "007"; see cless doctor --help'],
-    [["two\nlines"], 'there is no verb "two; lines"; see cless --help'],
-  ];
-  for (const [args, message] of cases) {
-    assertEquals(await runMain(...args), { code: 2, out: "", err: `cless: ${message}` });
-  }
-});
+/** For `ignore` of a test that reads flags, or else their variables and the address in the data folder. */
+const noSettings = noEnv || noRead;
+
+Deno.test(
+  { name: "a wrong command line is exit code 2, and one line that says what is wrong", ignore: noSettings },
+  async () => {
+    const cases: [args: string[], message: string][] = [
+      [["srve"], 'there is no verb "srve"; did you mean "serve"? See cless --help'],
+      [["lgos"], 'there is no verb "lgos"; did you mean "logs"? See cless --help'],
+      [
+        ["images"],
+        'there is no verb "images"; cless revisions NAME lists the revisions of a service with their images',
+      ],
+      [["exec", "web", "ls", "-la", "/"], "unknown flag -la; write -- before a command with flags of its own"],
+      [["exec", "web", "--usr=root"], "unknown flag --usr; did you mean --user?"],
+      [["docktor"], 'there is no verb "docktor"; did you mean "doctor"? See cless --help'],
+      [["ps"], 'there is no verb "ps"; cless services lists the services, and cless instances their containers'],
+      [["rm", "-f", "web"], 'there is no verb "rm"; cless delete NAME deletes a service'],
+      [["help", "undo"], `there is no verb "undo"; cless rollback NAME undoes the last change of a service's traffic`],
+      [["toString"], 'there is no verb "toString"; see cless --help'],
+      [["help", "nothing"], 'there is no verb "nothing"; see cless --help'],
+      [["--lisen", "x"], "unknown flag --lisen; did you mean --listen?"],
+      [["serve", "--lisen=x"], "unknown flag --lisen; did you mean --listen?"],
+      [["doctor", "--jsn"], "unknown flag --jsn; did you mean --json?"],
+      [["doctor", "--server", "x"], "unknown flag --server; doctor works on this machine, and takes no server"],
+      [["robots", "--server=x"], "unknown flag --server; robots works on this machine, and takes no server"],
+      [["serve", "--listen"], "--listen needs a value: --listen HOST:PORT"],
+      [["serve", "me"], 'serve takes no argument "me"; see cless serve --help'],
+      [["doctor", "007"], 'doctor takes no argument "007"; see cless doctor --help'],
+      [["two\nlines"], 'there is no verb "two; lines"; see cless --help'],
+    ];
+    for (const [args, message] of cases) {
+      assertEquals(await runMain(...args), { code: 2, out: "", err: `cless: ${message}` });
+    }
+  },
+);
 
 Deno.test("what is suggested for a verb of another tool is a verb with such flags, and no verb is foreign", () => {
   for (const [word, text] of Object.entries(FOREIGN_VERBS)) {
@@ -120,7 +129,10 @@ apiTest("a wrong name, and one argument too many or too few, are exit code 2", A
   assertEquals(api.asked.length, 0);
 });
 
-Deno.test("all mistakes in the flags of any verb are told at once, and help is shown all the same", async () => {
+Deno.test({
+  name: "all mistakes in the flags of any verb are told at once, and help is shown all the same",
+  ignore: noSettings,
+}, async () => {
   const cases: [args: string[], named: string[]][] = [
     [["serve", "--lisen", "x", "--admin", "y", "--stop-after=soon", "--domain"], [
       "domain",

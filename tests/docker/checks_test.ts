@@ -12,7 +12,7 @@ import type { EngineNetwork } from "../../src/docker/engine_api.ts";
 import { SocketApi } from "../../src/docker/socket_api.ts";
 import { dockerTest, noFakeDocker } from "../support/fake_docker.ts";
 import { FakeEngine } from "../support/fake_engine.ts";
-import { noNet, noRun } from "../support/permissions.ts";
+import { noNet, noRun, noSys } from "../support/permissions.ts";
 
 const REACHED = "this machine reaches the containers' own addresses";
 const NOT_REACHED = "this machine does not reach the containers' own addresses";
@@ -24,26 +24,32 @@ function bridge(...subnets: EngineNetwork["subnets"]) {
   return { networks: () => Promise.resolve(networks) };
 }
 
-Deno.test("containers are reached where the engine's gateway is an address of this machine", async () => {
-  const api = bridge({ subnet: "127.0.0.0/8", gateway: "127.0.0.1" });
-  for (const upstream of ["auto", "direct", "published"] as const) {
-    assertEquals(await checkReach(api, upstream), { check: "containers", state: "ok", fact: REACHED });
-  }
-});
+Deno.test(
+  { name: "containers are reached where the engine's gateway is an address of this machine", ignore: noSys },
+  async () => {
+    const api = bridge({ subnet: "127.0.0.0/8", gateway: "127.0.0.1" });
+    for (const upstream of ["auto", "direct", "published"] as const) {
+      assertEquals(await checkReach(api, upstream), { check: "containers", state: "ok", fact: REACHED });
+    }
+  },
+);
 
-Deno.test("a gateway that is not named is the subnet's first address", async () => {
+Deno.test({ name: "a gateway that is not named is the subnet's first address", ignore: noSys }, async () => {
   assertEquals((await checkReach(bridge({ subnet: "127.0.0.0/8", gateway: undefined }), "auto")).fact, REACHED);
 });
 
-Deno.test("where containers are not reached, only --upstream direct does not work", async () => {
-  for (const api of [bridge({ subnet: "203.0.113.0/24", gateway: "203.0.113.1" }), bridge()]) {
-    const fact = `${NOT_REACHED}; ports of 127.0.0.1 are used instead, at about half the speed`;
-    assertEquals(await checkReach(api, "auto"), { check: "containers", state: "ok", fact });
-    const remedy = "leave out --upstream direct";
-    const direct = { check: "containers", state: "failed", fact: NOT_REACHED, remedy } as const;
-    assertEquals(await checkReach(api, "direct"), direct);
-  }
-});
+Deno.test(
+  { name: "where containers are not reached, only --upstream direct does not work", ignore: noSys },
+  async () => {
+    for (const api of [bridge({ subnet: "203.0.113.0/24", gateway: "203.0.113.1" }), bridge()]) {
+      const fact = `${NOT_REACHED}; ports of 127.0.0.1 are used instead, at about half the speed`;
+      assertEquals(await checkReach(api, "auto"), { check: "containers", state: "ok", fact });
+      const remedy = "leave out --upstream direct";
+      const direct = { check: "containers", state: "failed", fact: NOT_REACHED, remedy } as const;
+      assertEquals(await checkReach(api, "direct"), direct);
+    }
+  },
+);
 
 /** An engine whose data is in a folder. */
 function dataIn(dataFolder: string, runtime = "runc") {

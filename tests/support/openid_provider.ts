@@ -1,6 +1,5 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import Provider from "oidc-provider";
 
 /** An account of the provider: its claims by the name that one signs in with. */
 export type Accounts = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
@@ -35,6 +34,7 @@ export class OpenIdProvider implements AsyncDisposable {
   static async start(
     { accounts, redirectUris, port, authMethod, configuration }: OpenIdOptions,
   ): Promise<OpenIdProvider> {
+    const { default: Provider } = await import("oidc-provider"); // needs permissions as soon as it is loaded
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(port ?? 0, "127.0.0.1", resolve));
     const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;

@@ -11,6 +11,10 @@ export const noRun = await missing("run");
 export const noRead = await missing("read");
 /** For `ignore` of a test that writes files. */
 export const noWrite = await missing("write");
+/** For `ignore` of a test that reads environment variables, as some libraries do. */
+export const noEnv = await missing("env");
+/** For `ignore` of a test that asks about the machine or the user. */
+export const noSys = await missing("sys");
 
 /** A test that opens sockets on this machine. */
 export function netTest(name: string, fn: () => Promise<void>): void {

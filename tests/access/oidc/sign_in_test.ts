@@ -8,7 +8,7 @@ import { deafUrl, freePorts } from "../../support/free_ports.ts";
 import { Harness, type HarnessOptions } from "../../support/harness.ts";
 import { CLIENT, type OpenIdOptions, OpenIdProvider } from "../../support/openid_provider.ts";
 import { Origin } from "../../support/origin.ts";
-import { noNet } from "../../support/permissions.ts";
+import { noEnv, noNet } from "../../support/permissions.ts";
 import { type SignInOptions, signInParts } from "../../support/sign_in.ts";
 
 const APP = "https://app.example.org";
@@ -43,7 +43,7 @@ interface SceneOptions extends Partial<OpenIdOptions> {
 function signInTest(name: string, options: SceneOptions, fn: (scene: Scene) => Promise<void>): void {
   Deno.test({
     name,
-    ignore: noNet,
+    ignore: noEnv || noNet,
     // The provider keeps timers of its own.
     sanitizeOps: false,
     sanitizeResources: false,
@@ -435,7 +435,7 @@ signInTest("a wrong secret of the client lets nobody in", {}, async ({ again, ap
 
 Deno.test({
   name: "a provider that is away lets nobody new in, is not asked by each stranger, and those who are in stay",
-  ignore: noNet,
+  ignore: noEnv || noNet,
   sanitizeOps: false,
   sanitizeResources: false,
   fn: async () => {

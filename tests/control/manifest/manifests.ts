@@ -1,9 +1,9 @@
+import { noEnv } from "../../support/permissions.ts";
+
 /** A test that reads YAML; the library for it looks for a variable of its own, which bare `deno test` does not allow. */
 export function yamlTest(name: string, fn: () => void): void {
   Deno.test({ name, ignore: noEnv, fn });
 }
-
-const noEnv = (await Deno.permissions.query({ name: "env" })).state !== "granted";
 
 /** A file with every field. */
 export const GOOD = `# all of them
