@@ -5,7 +5,7 @@ import { openDataDir } from "../control/data_dir.ts";
 import { chooseEngineApi, findEngine } from "../docker/engine_choice.ts";
 import { EngineError } from "../docker/engine_error.ts";
 import { SocketClient } from "../docker/socket_client.ts";
-import { joinSwarm, type Membership, membershipOf } from "../docker/swarm/swarm_join.ts";
+import { joinSwarm, type Membership, membershipOf, OPEN_PORTS } from "../docker/swarm/swarm_join.ts";
 import { keepIdentity } from "../peers/identity.ts";
 import { type JoinToken, parseJoinToken } from "../peers/join_token.ts";
 import { SqliteStore } from "../sqlite/store.ts";
@@ -14,8 +14,6 @@ import { serve } from "./serve.ts";
 import { printResult, QUIET_FLAG, type Verb } from "./verb.ts";
 
 const ENGINE_TIMEOUT_MS = 10_000;
-/** What has to be open between the machines of a Swarm. */
-const PORTS = "the ports 2377/tcp, 7946/tcp, 7946/udp and 4789/udp must be open between the machines";
 
 /** `cless join`: makes this machine one of the machines of another cless. */
 export const join: Verb = {
@@ -119,7 +117,7 @@ async function enter(
     const managers = token.managers.map(({ address }) => address).join(", ");
     const remedy = /address to advertise|advertise-addr|IP address/i.test(message)
       ? "name the address at which the other machines reach this one with --advertise"
-      : PORTS;
+      : `the ports ${OPEN_PORTS} must be open between the machines`;
     throw new OperatorError(`cannot join the Swarm at ${managers}: ${message}; ${remedy}`);
   }
 }

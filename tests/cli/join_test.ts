@@ -179,7 +179,7 @@ joinTest("when the engine cannot join, it says why and what may help, and can be
   const { code, err } = await join();
   assertEquals(code, 1);
   assertStringIncludes(err, "cless: cannot join the Swarm at 10.0.0.1:2377, 10.0.0.2:2377: rpc error");
-  assertStringIncludes(err, "the ports 2377/tcp, 7946/tcp, 7946/udp and 4789/udp must be open");
+  assertStringIncludes(err, "the ports 2377/tcp, 7946/tcp, 7946/udp and 1324/tcp must be open");
   engine.on("POST /swarm/join", 400, {
     message: "could not choose an IP address to advertise since this system has two",
   });

@@ -7,7 +7,7 @@ import type { SwarmNode } from "./swarm_api.ts";
 import { SwarmCalls } from "./swarm_calls.ts";
 import { absenceOf } from "./volume_place.ts";
 import type { VolumeRecord } from "./volume_records.ts";
-import { type Membership, membershipOf, swarmInvitation } from "./swarm_join.ts";
+import { type Membership, membershipOf, OPEN_PORTS, swarmInvitation } from "./swarm_join.ts";
 
 const NANO_PER_MS = 1e6;
 /** With it, a node that is lost is noticed after about 3 s; with Docker's own 5 s, after 11 s. */
@@ -181,7 +181,7 @@ async function checkPorts(
   const findings = [
     ...missed.map(({ endpoint: { port }, hostname }): Finding => ({
       ...{ check: "ports", state: "failed", fact: `port ${port}/tcp of ${hostname} cannot be reached` },
-      remedy: "open 2377/tcp, 7946/tcp, 7946/udp and 4789/udp between the machines",
+      remedy: `open ${OPEN_PORTS} between the machines`,
     })),
     ...closed.map(({ hostname }): Finding => ({
       ...{

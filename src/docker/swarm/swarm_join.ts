@@ -1,7 +1,10 @@
+import { PEER_PORT } from "../../base/config.ts";
 import { EngineError } from "../engine_error.ts";
 import { type EngineCaller, parseAnswer } from "../socket_client.ts";
 import type { ApiNode } from "./swarm_json.ts";
 
+/** What has to be open between the machines, besides the ports of instances. No instance is on an overlay network. */
+export const OPEN_PORTS = `2377/tcp, 7946/tcp, 7946/udp and ${PEER_PORT}/tcp`;
 /** The engine itself gives up after 20 s, and goes on with it. */
 const JOIN_MS = 60_000;
 /** Where managers listen for nodes: https://docs.docker.com/engine/swarm/swarm-tutorial/#open-protocols-and-ports */

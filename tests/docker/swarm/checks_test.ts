@@ -117,6 +117,7 @@ Deno.test("the ports of Swarm are tried on all other nodes, and each that is clo
     "ports failed",
   ]);
   assertEquals(findings.at(-1)?.fact, "port 7946/tcp of host-c cannot be reached");
+  assertEquals(findings.at(-1)?.remedy, "open 2377/tcp, 7946/tcp, 7946/udp and 1324/tcp between the machines");
 });
 
 Deno.test("a firewall that drops connections to instances is found, though there need be none at the port", async () => {
