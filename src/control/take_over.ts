@@ -174,7 +174,7 @@ export class TakeOver<Position> implements RunningProcess<Position> {
     stopping.abort(); // ends event streams of the admin API, so that clients reconnect to the successor
     await stopAccepting(servers, clock, knock);
     peerServer?.shutdown(); // what the others ask now, the successor must answer: only it knows how it uses instances
-    for (const pool of fleet.pools()) pool.leave();
+    for (const pool of fleet.pools()) pool.giveBackSlots();
     this.#outcome?.resolve(true);
   }
 

@@ -213,7 +213,7 @@ export class Instance {
   }
 
   /** Aborts the requests in flight, since the app hangs. */
-  letGo(): void {
+  abortRequests(): void {
     for (const lease of this.#leases.list()) lease.holder?.instanceGone(true);
   }
 

@@ -345,18 +345,18 @@ export class InstancePool implements InstanceOwner {
     await Promise.all([drained, atMost(this.settled(), this.#clock, drainTimeoutMs)]);
   }
 
+  /** Undoes one {@linkcode suspend}. The pool serves again when all suspensions are undone. */
+  unsuspend(): void {
+    this.#take({ type: "unsuspended" });
+  }
+
   /** Gives back the slots that others may use too, each once it is free: another process of this node gets requests. */
-  leave(): void {
+  giveBackSlots(): void {
     for (const member of this.#state.members) {
       const instance = instanceOf(member);
       instance.held?.leave();
       if (instance.held?.isDue) this.#giveBack(instance, instance.held);
     }
-  }
-
-  /** Undoes one {@linkcode suspend}. The pool serves again when all suspensions are undone. */
-  unsuspend(): void {
-    this.#take({ type: "unsuspended" });
   }
 
   refuse(error: ClessError): void {
@@ -467,7 +467,7 @@ export class InstancePool implements InstanceOwner {
       if (is?.phase === "hibernated" || (is?.reclaimed === true && !was.reclaimed)) instance.isInSwap = true;
       if (event.type === "memory back" && event.id === was.id) instance.isInSwap = false;
       if (is !== undefined && is.phase !== was.phase) this.#move(was, is);
-      if (is?.hung === true && !was.hung) instance.letGo();
+      if (is?.hung === true && !was.hung) instance.abortRequests();
       if (is === undefined && !instance.gone.aborted) {
         instance.become(event.type === "start failed" ? "failed" : "stopped");
       }

@@ -149,7 +149,7 @@ Deno.test("requests are told whether their instance ended or hangs, and keep the
   const told: boolean[] = [];
   const lease = instance.claim();
   lease.holder = { instanceGone: (isHung) => void told.push(isHung) };
-  instance.letGo();
+  instance.abortRequests();
   assertEquals([told, instance.inFlight, instance.gone.aborted], [[true], 1, false]);
   instance.become("stopped");
   assertEquals([told, instance.inFlight], [[true, false], 1]);

@@ -176,7 +176,7 @@ Deno.test("if others use all slots of an instance, another one is started, and t
 Deno.test("a process that is superseded gives back its slots, each once its request has ended", async () => {
   const { lease, pool, slots } = await limitedPool();
   slots.grant(2);
-  pool.leave();
+  pool.giveBackSlots();
   assertEquals([slots.returned, slots.held!.count], [1, 1]);
   lease.release();
   assertEquals([slots.returned, slots.held!.count], [2, 0]);

@@ -118,7 +118,7 @@ export class SlotWorld {
     processes.set(node, next);
     before.listensUntil = clock.now() + random.below(500);
     before.role.now = { tenure: "finish", isOwner: false };
-    for (const pool of before.fleet.pools()) pool.leave();
+    for (const pool of before.fleet.pools()) pool.giveBackSlots();
     const deadline = clock.now() + DRAIN_MS;
     while (before.open > 0 && clock.now() < deadline) await delay(clock, 10);
     before.die();
