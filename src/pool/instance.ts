@@ -23,6 +23,8 @@ export interface InstanceOwner {
   answeredAfterWake(instance: Instance): void;
   /** Called if no request is left after a wake, and none was answered. */
   unansweredAfterWake(instance: Instance): void;
+  /** Called for each slot that is claimed, also for a request of the process before. */
+  claimed(): void;
   /** Called for each slot that is given back. */
   freed(instance: Instance): void;
 }
@@ -198,6 +200,7 @@ export class Instance {
     const lease = new Lease(this, quiet);
     this.#leases.add(lease);
     if (quiet) this.#quiet++;
+    this.#owner?.claimed();
     return lease;
   }
 

@@ -90,7 +90,7 @@ export class InstancePool implements InstanceOwner {
     this.#executor = executor;
     this.#random = random;
     this.#queue = new HoldQueue(maxPending);
-    this.#slots = new Slots(revision.concurrency, this.#queue, random);
+    this.#slots = new Slots(this.#queue, random);
     this.#pace = new Pace(clock);
     this.#alarm = new Alarm(clock);
     this.#wakeTimes = new WakeTimes(clock, this.#queue, context.observer);
@@ -378,6 +378,10 @@ export class InstancePool implements InstanceOwner {
 
   unansweredAfterWake(instance: Instance): void {
     this.#wakeTimes.unanswered(instance);
+  }
+
+  claimed(): void {
+    if (this.revision.concurrency > 0) this.#slots.claimed();
   }
 
   freed(instance: Instance): void {

@@ -10,16 +10,13 @@ const MANY = 9;
  * no request overtakes a waiting one.
  */
 export class Slots {
-  readonly #isLimited: boolean;
   readonly #random: () => number;
   readonly #queue: HoldQueue<Lease>;
   readonly #ready: Instance[] = [];
   #open = 0;
   #peak = 0;
 
-  /** @param concurrency How many requests an instance serves at once; 0 for no limit. */
-  constructor(concurrency: number, queue: HoldQueue<Lease>, random: () => number) {
-    this.#isLimited = concurrency > 0;
+  constructor(queue: HoldQueue<Lease>, random: () => number) {
     this.#queue = queue;
     this.#random = random;
   }
@@ -63,27 +60,30 @@ export class Slots {
     if (at >= 0) this.#ready.splice(at, 1);
   }
 
+  /** Notes that a slot was claimed, here or for the process before; called only if slots are limited. */
+  claimed(): void {
+    this.#open++;
+  }
+
   /** Notes that a slot was given back; called only if slots are limited. */
   freed(): void {
+    this.#note();
     this.#open--;
   }
 
   /** The highest number of requests, in flight and waiting together, since the last call. */
   takePeak(): number {
+    this.#note();
     const peak = this.#peak;
     this.#peak = this.#open + this.#queue.size;
     return peak;
   }
 
   #claim(quiet: boolean): Lease | undefined {
-    const lease = choose(this.#ready, ({ slots }) => slots, this.#random)?.claim(quiet);
-    if (lease !== undefined && this.#isLimited) {
-      this.#open++;
-      this.#note();
-    }
-    return lease;
+    return choose(this.#ready, ({ slots }) => slots, this.#random)?.claim(quiet);
   }
 
+  /** Called before the number falls: it is at its highest then. */
   #note(): void {
     const now = this.#open + this.#queue.size;
     if (now > this.#peak) this.#peak = now;

@@ -120,6 +120,7 @@ Deno.test("each change of state is counted, and told to the owner first, then to
     moved: ({ state }: Instance, before: string) => void told.push(`${before} ${state}`),
     suspect: (_: Instance, why: string) => void told.push(why),
     answers: (_: Instance, ms: number) => Promise.resolve(ms === 7),
+    claimed: () => void told.push("claimed"),
     freed: () => void told.push("freed"),
     isOurs: () => true,
     answeredAfterWake: () => void told.push("awake"),
@@ -140,7 +141,7 @@ Deno.test("each change of state is counted, and told to the owner first, then to
   const lease = instance.claim();
   lease.release();
   lease.release();
-  assertEquals(told, ["late", "freed"]);
+  assertEquals(told, ["late", "claimed", "freed"]);
   assertEquals(await newInstance().answersWithin(7), false); // nobody can say
 });
 

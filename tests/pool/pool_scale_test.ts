@@ -189,6 +189,22 @@ Deno.test("an instance that is not needed for a whole window is drained, the lea
   assertEquals(kit.launcher.called("stop").length, 1);
 });
 
+Deno.test("a load that comes and goes keeps its instances after a take-over, too", async () => {
+  const { kit, pool } = newWide({ concurrency: 2 });
+  const grants = hold(pool, 6);
+  await settle();
+  const instances = new Set(grants.map(({ lease }) => lease.instance));
+  // What the process before has in flight.
+  const earlier = [...instances].flatMap((instance) => [instance.claim(), instance.claim(true)]);
+  for (const lease of [...earlier, ...grants.map(({ lease }) => lease)]) lease.release();
+  for (let n = 0; n < 20; n++) {
+    await kit.clock.advance(5000);
+    const burst = Array.from({ length: 6 }, () => pool.claim());
+    assertEquals(burst.filter((lease) => lease === undefined), []);
+    burst.forEach((lease) => lease!.release());
+  }
+});
+
 Deno.test("a pool that retires serves all waiting requests, one after the other", async () => {
   const { kit, pool } = newWide({ maxInstances: 1 });
   const grants = hold(pool, 3);

@@ -22,6 +22,16 @@ function limited(count: number, concurrency: number): Instance[] {
   return Array.from({ length: count }, (_, n) => new Instance(`${n}`, { ...newRevision(), concurrency }, clock));
 }
 
+/** An instance whose pool counts its slots. */
+function counted(slots: Slots, concurrency: number): Instance {
+  return new Instance("one", { ...newRevision(), concurrency }, new FakeClock(), {
+    ...{ moved() {}, suspect() {}, isOurs: () => true, answers: () => Promise.resolve(true) },
+    ...{ answeredAfterWake() {}, unansweredAfterWake() {} },
+    claimed: () => slots.claimed(),
+    freed: () => slots.freed(),
+  });
+}
+
 function noChance(): number {
   throw new Error("nothing is left to chance");
 }
@@ -60,7 +70,7 @@ Deno.test("two choices share out 10,000 requests among 100 instances nearly even
 });
 
 Deno.test("no request claims a free slot while another one waits for it", async () => {
-  const slots = new Slots(1, new HoldQueue(10), noChance);
+  const slots = new Slots(new HoldQueue(10), noChance);
   const waiting = slots.wait(never());
   const [first, second] = limited(2, 1);
   slots.add(first!);
@@ -72,9 +82,9 @@ Deno.test("no request claims a free slot while another one waits for it", async 
 });
 
 Deno.test("the peak is the most requests at once, in flight and waiting, since it was last taken", async () => {
-  const slots = new Slots(2, new HoldQueue(10), noChance);
-  const [instance] = limited(1, 2);
-  slots.add(instance!);
+  const slots = new Slots(new HoldQueue(10), noChance);
+  const instance = counted(slots, 2);
+  slots.add(instance);
   const leases = [slots.claim(false)!, slots.claim(true)!];
   assertEquals(slots.takePeak(), 2);
   const client = new AbortController();
@@ -83,26 +93,38 @@ Deno.test("the peak is the most requests at once, in flight and waiting, since i
   await waiting[1];
   assertEquals([slots.takePeak(), slots.takePeak()], [4, 3]);
   leases[0]!.release();
-  slots.freed();
   slots.serve();
   leases[1]!.release();
-  slots.freed();
   (await waiting[0])!.release();
-  slots.freed();
   assertEquals([slots.takePeak(), slots.takePeak()], [3, 0]);
   slots.claim(false);
   assertEquals(slots.takePeak(), 1);
 });
 
-Deno.test("slots without a limit are not counted, since nobody tells that they are given back", () => {
-  const slots = new Slots(0, new HoldQueue(10), noChance);
-  slots.add(busy(0)[0]!);
-  assertEquals([slots.claim(false)?.instance.inFlight, slots.claim(false)?.instance.inFlight], [1, 2]);
-  assertEquals([slots.takePeak(), slots.takePeak()], [0, 0]);
+Deno.test("a request that waits and then gets a slot is one request", async () => {
+  const slots = new Slots(new HoldQueue(10), noChance);
+  const waiting = slots.wait(never());
+  slots.add(counted(slots, 1));
+  slots.serve();
+  (await waiting).release();
+  assertEquals([slots.takePeak(), slots.takePeak()], [1, 0]);
+});
+
+Deno.test("requests of the process before count in the peak like those of this one", () => {
+  const slots = new Slots(new HoldQueue(10), noChance);
+  const instance = counted(slots, 5);
+  slots.add(instance);
+  const earlier = [instance.claim(), instance.claim(), instance.claim(true)];
+  const own = [slots.claim(false)!, slots.claim(false)!];
+  assertEquals(slots.takePeak(), 5);
+  for (const lease of earlier) lease.release();
+  assertEquals([slots.takePeak(), slots.takePeak()], [5, 2]);
+  for (const lease of own) lease.release();
+  assertEquals([slots.takePeak(), slots.takePeak()], [2, 0]);
 });
 
 Deno.test("an instance that is ready no more gets no requests, and one that never was changes nothing", () => {
-  const slots = new Slots(1, new HoldQueue(10), noChance);
+  const slots = new Slots(new HoldQueue(10), noChance);
   const [one, two, stranger] = limited(3, 1);
   slots.add(one!);
   slots.add(two!);

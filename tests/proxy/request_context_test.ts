@@ -178,6 +178,7 @@ function newSilent() {
     moved: () => {},
     suspect: (_, why) => void suspicions.push(why),
     answers: () => Promise.resolve(true),
+    claimed: () => {},
     freed: () => {},
     isOurs: () => true,
     answeredAfterWake: () => {},

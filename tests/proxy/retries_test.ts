@@ -24,6 +24,7 @@ function setUp() {
       app.asked.push(ms);
       return app.answers ? Promise.resolve(true) : new Promise<boolean>(() => {});
     },
+    claimed: () => {},
     freed: () => {},
     isOurs: () => true,
     answeredAfterWake: () => {},

@@ -1,4 +1,4 @@
-import { delay } from "../../base/async.ts";
+import { delay, within } from "../../base/async.ts";
 import type { Clock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
@@ -10,7 +10,7 @@ import { type SlotAccount, SlotLedger, type SlotReport } from "./slot_ledger.ts"
 const log = logger("slots");
 /** Whoever does not know yet that it is the home, or does not answer, is asked again after this time, ms. */
 const RETRY_MS = 200;
-/** If it has said nothing for this time, the slots of an instance count as used by others, ms. */
+/** If it has given no answer for this time, the slots of an instance count as used by others, ms. */
 const GIVE_UP_MS = 1000;
 /** So often a process says at once what it holds, as it hears of another home. */
 const MAX_HOMES = 5;
@@ -70,15 +70,19 @@ export class SlotExchange {
     return held;
   }
 
-  /** Asks for slots for the waiting requests. Resolves with whether others use them all. Never rejects. */
+  /**
+   * Asks for slots for the waiting requests. Resolves with whether others use them all, as far as that is known after
+   * {@linkcode GIVE_UP_MS}. Never rejects.
+   */
   async get(held: HeldSlots): Promise<boolean> {
     const { clock } = this.#parts;
     const deadline = clock.now() + GIVE_UP_MS;
     while (wantedBy(held) > 0) {
-      const slots = await this.#ask(held);
+      const leftMs = deadline - clock.now();
+      if (leftMs <= 0) return true;
+      const slots = await within(this.#ask(held), clock, leftMs); // what comes later is taken all the same
       if (slots !== undefined) return slots.isShort;
-      if (clock.now() >= deadline) return true;
-      await delay(clock, RETRY_MS);
+      await delay(clock, Math.min(RETRY_MS, deadline - clock.now()));
     }
     return false;
   }
@@ -114,7 +118,7 @@ export class SlotExchange {
   answerRecall({ grant, key, recall: id, wanted }: RecallMessage): PeerAnswer {
     const { clock, predecessor, role } = this.#parts;
     // During a take-over, one process of the node does not know what the other one holds: the owner is asked again.
-    if (!role.now.isOwner && this.#held.get(id)?.key !== key) return { ok: false };
+    if (!role.now.isOwner && (key === undefined || this.#held.get(id)?.key !== key)) return { ok: false };
     const counts = predecessor.slotsOf(id);
     const earlier = counts === undefined ? [] : [{ ...counts, ledger: grant.ledger, wants: 0 }];
     if ((this.#ledgers.get(id)?.id ?? Infinity) < grant.ledger) this.#ledgers.delete(id); // another one is the home
