@@ -9,8 +9,8 @@ import { canonicalTime } from "../../model/time.ts";
 import type { EngineApi, LogLine, LogOptions } from "../engine_api.ts";
 
 const log = logger("launcher");
-/** After this time, a container is removed even if not all of its last lines have been read. */
-const RETAIN_TIMEOUT_MS = 2000;
+/** After this time, last lines are not waited for: their container is removed even if not all of them have been read. */
+const READ_TIMEOUT_MS = 2000;
 /** This many of a container's last lines are read. Fewer may be retained. */
 const LINES_READ = 1000;
 /** At most this many of one container's last lines are retained, and at most this many bytes. */
@@ -110,9 +110,15 @@ export class ContainerOutputs implements InstanceOutputs {
     yield* this.#ended.read(id, endedAt, options);
   }
 
-  /** The last lines of a container as one text, ordered by time. @throws As {@linkcode read} does. */
+  /**
+   * The last lines of a container as one text, ordered by time, as far as they come within seconds. @throws As {@linkcode
+   * read} does.
+   */
   async lastLines(id: string, lines: number): Promise<string> {
-    const read = sorted(await Array.fromAsync(this.read(id, { tail: lines })));
+    const ending = new AbortController();
+    const cancelTimeout = this.#clock.after(READ_TIMEOUT_MS, () => ending.abort());
+    const { signal } = ending;
+    const read = sorted(await Array.fromAsync(this.read(id, { tail: lines, signal })).finally(cancelTimeout));
     return read.map(({ cut, text }) => cut ? text : `${text}\n`).join("").trim();
   }
 
@@ -124,7 +130,7 @@ export class ContainerOutputs implements InstanceOutputs {
 
   async #retain(id: string, owner: Owner): Promise<void> {
     const ending = new AbortController();
-    const cancelTimeout = this.#clock.after(RETAIN_TIMEOUT_MS, () => ending.abort());
+    const cancelTimeout = this.#clock.after(READ_TIMEOUT_MS, () => ending.abort());
     const lines = new LastLines<LogLine>(MAX_LINES, MAX_BYTES);
     try {
       if (this.#closed) return;

@@ -152,6 +152,19 @@ const START = Date.parse("2026-01-02T03:04:05Z");
 const HOUR = 3_600_000;
 
 /** A line that was written so many ms after the start. */
+Deno.test("the last lines of a container are given up after two seconds, with those that came", async () => {
+  const clock = new FakeClock();
+  const logs = async function* (_: string, { signal }: LogOptions = {}): AsyncGenerator<LogLine, void, void> {
+    yield line(1, "first");
+    // So does a Swarm whose node is lost: it promises lines that never come.
+    await new Promise((resolve) => signal?.addEventListener("abort", resolve, { once: true }));
+  };
+  const outputs = new ContainerOutputs({ logs }, clock, () => NOW);
+  const read = outputs.lastLines("one", 10);
+  await clock.advance(2000);
+  assertEquals(await read, "first");
+});
+
 function line(ms: number, text = `${ms}`, stream: LogLine["stream"] = "stdout"): LogLine {
   return { stream, time: new Date(START + ms).toISOString().replace("Z", "000000Z"), text };
 }
