@@ -6,6 +6,7 @@ import { Instance } from "../../src/pool/instance.ts";
 import type { Usage } from "../../src/pool/launcher.ts";
 import type { Breakage } from "../../src/pool/observer.ts";
 import { newKit } from "../support/kit.ts";
+import { readTest } from "../support/permissions.ts";
 
 const BREAKAGES: readonly Breakage[] = [
   ...["start_failed", "start_timeout", "ended", "out_of_memory", "hung", "unanswered"] as const,
@@ -45,7 +46,7 @@ function valuesOf(text: string): Record<string, number> {
   }));
 }
 
-Deno.test("requests are counted by service and code, and measured", async () => {
+readTest("requests are counted by service and code, and measured", async () => {
   const { metrics, read, text } = newMetrics();
   metrics.requested("web", "web-1", 200, 12);
   metrics.requested("web", "web-1", 200, 3);
@@ -61,7 +62,7 @@ Deno.test("requests are counted by service and code, and measured", async () => 
   assertEquals(values['cless_request_duration_seconds_bucket{le="0.005",service="web",revision="web-1"}'], 1);
 });
 
-Deno.test("cold starts are counted and measured by their stages", async () => {
+readTest("cold starts are counted and measured by their stages", async () => {
   const { metrics, read } = newMetrics();
   metrics.coldStart(WEB, 200, 30);
   metrics.coldStart(WEB, 400, 50);
@@ -77,50 +78,56 @@ Deno.test("cold starts are counted and measured by their stages", async () => {
   );
 });
 
-Deno.test("wakes are measured by their tier, waiting requests by their time, and failures counted by reason", async () => {
-  const { metrics, read } = newMetrics();
-  metrics.woken(WEB, "cold", 230);
-  metrics.woken(WEB, "resume", 2);
-  metrics.woken(WEB, "resume", 3);
-  metrics.waited(WEB, 40);
-  metrics.broke(WEB, "out_of_memory");
-  metrics.broke(WEB, "out_of_memory");
-  metrics.broke(WEB, "start_timeout");
-  const values = await read();
-  assertEquals(values['cless_wake_seconds_count{service="web",revision="web-1",tier="cold"}'], 1);
-  assertEquals(values['cless_wake_seconds_sum{service="web",revision="web-1",tier="resume"}'], 0.005);
-  assertEquals(values['cless_wake_seconds_bucket{le="0.0025",service="web",revision="web-1",tier="resume"}'], 1);
-  assertEquals(values['cless_request_wait_seconds_sum{service="web",revision="web-1"}'], 0.04);
-  assertEquals(values['cless_instance_failures_total{service="web",revision="web-1",reason="out_of_memory"}'], 2);
-  assertEquals(values['cless_instance_failures_total{service="web",revision="web-1",reason="start_timeout"}'], 1);
-});
+readTest(
+  "wakes are measured by their tier, waiting requests by their time, and failures counted by reason",
+  async () => {
+    const { metrics, read } = newMetrics();
+    metrics.woken(WEB, "cold", 230);
+    metrics.woken(WEB, "resume", 2);
+    metrics.woken(WEB, "resume", 3);
+    metrics.waited(WEB, 40);
+    metrics.broke(WEB, "out_of_memory");
+    metrics.broke(WEB, "out_of_memory");
+    metrics.broke(WEB, "start_timeout");
+    const values = await read();
+    assertEquals(values['cless_wake_seconds_count{service="web",revision="web-1",tier="cold"}'], 1);
+    assertEquals(values['cless_wake_seconds_sum{service="web",revision="web-1",tier="resume"}'], 0.005);
+    assertEquals(values['cless_wake_seconds_bucket{le="0.0025",service="web",revision="web-1",tier="resume"}'], 1);
+    assertEquals(values['cless_request_wait_seconds_sum{service="web",revision="web-1"}'], 0.04);
+    assertEquals(values['cless_instance_failures_total{service="web",revision="web-1",reason="out_of_memory"}'], 2);
+    assertEquals(values['cless_instance_failures_total{service="web",revision="web-1",reason="start_timeout"}'], 1);
+  },
+);
 
-Deno.test("instances, their requests, their memory and waiting requests are counted when the metrics are read", async () => {
-  const { addInstance, usages, pending, read } = newMetrics();
-  const [one, two] = [addInstance("one"), addInstance("two")];
-  one.become("ready");
-  const lease = one.claim();
-  pending.set("web", 5);
-  const { name, service } = one.revision;
-  usages.set("one", { bytes: 4096 }).set("two", { bytes: 1000, swapBytes: 24 }).set("gone", { bytes: 5 });
-  let values = await read();
-  const of = (metric: string, label: string) =>
-    values[`cless_${metric}{service="${service}",revision="${name}"${label && `,${label}`}}`];
-  const states = () => ["ready", "starting", "paused"].map((state) => of("instances", `state="${state}"`));
-  assertEquals(states(), [1, 1, 0]);
-  assertEquals(of("requests_in_flight", ""), 1);
-  assertEquals([of("memory_bytes", 'kind="ram"'), of("memory_bytes", 'kind="swap"')], [5096, 24]);
-  assertEquals(values['cless_requests_pending{service="web",revision="web-1"}'], 5);
-  lease.release();
-  for (const instance of [one, two]) instance.become("stopped");
-  pending.clear();
-  values = await read();
-  assertEquals(states(), [undefined, undefined, undefined]);
-  assertEquals([of("memory_bytes", 'kind="ram"'), of("requests_in_flight", "")], [undefined, undefined]);
-  assertEquals(values['cless_requests_pending{service="web",revision="web-1"}'], undefined);
-});
+readTest(
+  "instances, their requests, their memory and waiting requests are counted when the metrics are read",
+  async () => {
+    const { addInstance, usages, pending, read } = newMetrics();
+    const [one, two] = [addInstance("one"), addInstance("two")];
+    one.become("ready");
+    const lease = one.claim();
+    pending.set("web", 5);
+    const { name, service } = one.revision;
+    usages.set("one", { bytes: 4096 }).set("two", { bytes: 1000, swapBytes: 24 }).set("gone", { bytes: 5 });
+    let values = await read();
+    const of = (metric: string, label: string) =>
+      values[`cless_${metric}{service="${service}",revision="${name}"${label && `,${label}`}}`];
+    const states = () => ["ready", "starting", "paused"].map((state) => of("instances", `state="${state}"`));
+    assertEquals(states(), [1, 1, 0]);
+    assertEquals(of("requests_in_flight", ""), 1);
+    assertEquals([of("memory_bytes", 'kind="ram"'), of("memory_bytes", 'kind="swap"')], [5096, 24]);
+    assertEquals(values['cless_requests_pending{service="web",revision="web-1"}'], 5);
+    lease.release();
+    for (const instance of [one, two]) instance.become("stopped");
+    pending.clear();
+    values = await read();
+    assertEquals(states(), [undefined, undefined, undefined]);
+    assertEquals([of("memory_bytes", 'kind="ram"'), of("requests_in_flight", "")], [undefined, undefined]);
+    assertEquals(values['cless_requests_pending{service="web",revision="web-1"}'], undefined);
+  },
+);
 
-Deno.test("a start after an instance has ended by itself is a restart, one after a failed start is none", async () => {
+readTest("a start after an instance has ended by itself is a restart, one after a failed start is none", async () => {
   const { metrics, read } = newMetrics();
   const restarts = async () => (await read())['cless_instance_restarts_total{service="web",revision="web-1"}'];
   metrics.broke(WEB, "start_failed");
@@ -131,7 +138,7 @@ Deno.test("a start after an instance has ended by itself is a restart, one after
   assertEquals(await restarts(), 2);
 });
 
-Deno.test("changes of the store are measured, its errors counted from 0, and its size read", async () => {
+readTest("changes of the store are measured, its errors counted from 0, and its size read", async () => {
   const { metrics, read } = newMetrics();
   assertEquals((await read())['cless_store_errors_total{what="read"}'], 0);
   metrics.wrote(2);
@@ -156,7 +163,7 @@ function note(metrics: Metrics, revision: RevisionName): void {
 const labelled = (values: Record<string, number>, label: string) =>
   Object.keys(values).filter((name) => name.includes(label));
 
-Deno.test("the series of a removed service are dropped, those of all its revisions too", async () => {
+readTest("the series of a removed service are dropped, those of all its revisions too", async () => {
   const { metrics, read } = newMetrics();
   for (const name of ["web-1", "web-2"]) note(metrics, { name, service: "web" });
   note(metrics, { name: "shop-1", service: "shop" });
@@ -169,24 +176,27 @@ Deno.test("the series of a removed service are dropped, those of all its revisio
   assertEquals((await read())['cless_requests_total{service="web",revision="web-1",code="200"}'], 1);
 });
 
-Deno.test("the series of a revision without a share, tag or instance are there once more, and then dropped", async () => {
-  const { addInstance, metrics, read, served, statuses } = newMetrics();
-  statuses.set("web", "ready");
-  const next = { name: "web-2", service: "web" };
-  const { revision: running } = addInstance("one"); // as while it drains
-  for (const revision of [WEB, next, running]) note(metrics, revision);
-  await read();
-  served.clear();
-  served.add(next);
-  metrics.requested("web", WEB.name, 200, 1);
-  assertEquals((await read())['cless_requests_total{service="web",revision="web-1",code="200"}'], 2);
-  const values = await read();
-  assertEquals(labelled(values, 'revision="web-1"'), []);
-  for (const { name } of [next, running]) assert(labelled(values, `revision="${name}"`).length > 0, name);
-  assertEquals(values['cless_requests_total{service="web",revision="",code="401"}'], 2);
-});
+readTest(
+  "the series of a revision without a share, tag or instance are there once more, and then dropped",
+  async () => {
+    const { addInstance, metrics, read, served, statuses } = newMetrics();
+    statuses.set("web", "ready");
+    const next = { name: "web-2", service: "web" };
+    const { revision: running } = addInstance("one"); // as while it drains
+    for (const revision of [WEB, next, running]) note(metrics, revision);
+    await read();
+    served.clear();
+    served.add(next);
+    metrics.requested("web", WEB.name, 200, 1);
+    assertEquals((await read())['cless_requests_total{service="web",revision="web-1",code="200"}'], 2);
+    const values = await read();
+    assertEquals(labelled(values, 'revision="web-1"'), []);
+    for (const { name } of [next, running]) assert(labelled(values, `revision="${name}"`).length > 0, name);
+    assertEquals(values['cless_requests_total{service="web",revision="",code="401"}'], 2);
+  },
+);
 
-Deno.test("a revision that is served again before the next look keeps what was counted", async () => {
+readTest("a revision that is served again before the next look keeps what was counted", async () => {
   const { metrics, read, served } = newMetrics();
   note(metrics, WEB);
   served.clear();
@@ -197,7 +207,7 @@ Deno.test("a revision that is served again before the next look keeps what was c
   assert(labelled(await read(), 'revision="web-1"').length > 0);
 });
 
-Deno.test("the series of an undeclared service whose image is gone are dropped like those of its revision", async () => {
+readTest("the series of an undeclared service whose image is gone are dropped like those of its revision", async () => {
   const { metrics, read, served, statuses } = newMetrics();
   const found = { name: "blog-0123456789ab", service: "blog" };
   served.add(found);
@@ -212,7 +222,7 @@ Deno.test("the series of an undeclared service whose image is gone are dropped l
   assertEquals(labelled(await read(), 'service="blog"'), []);
 });
 
-Deno.test("at most 2,000 revisions have series of their own, and a free place is taken by the next", async () => {
+readTest("at most 2,000 revisions have series of their own, and a free place is taken by the next", async () => {
   const { metrics, pending, read, served, text } = newMetrics();
   await text();
   served.clear();
@@ -238,27 +248,30 @@ Deno.test("at most 2,000 revisions have series of their own, and a free place is
   assertEquals(values['cless_requests_total{service="_other",revision="",code="200"}'], 500);
 });
 
-Deno.test("services are counted by state, and those that do not sleep have a series for their present state", async () => {
-  const { read, statuses } = newMetrics();
-  statuses.set("web", "failing").set("shop", "asleep").set("blog", "asleep");
-  let values = await read();
-  assertEquals(values['cless_service_state{service="web",state="failing"}'], 1);
-  assertEquals([values['cless_services{state="failing"}'], values['cless_services{state="asleep"}']], [1, 2]);
-  assertEquals(values['cless_services{state="deploying"}'], 0);
-  assertEquals(Object.keys(values).filter((name) => name.includes('"shop"')), []);
-  statuses.set("web", "ready");
-  values = await read();
-  assertEquals(Object.keys(values).filter((name) => name.startsWith("cless_service_state{")), [
-    'cless_service_state{service="web",state="ready"}',
-  ]);
-  for (let service = 0; service < 2500; service++) statuses.set(`s${service}`, "paused");
-  values = await read();
-  assertEquals(Object.keys(values).filter((name) => name.startsWith("cless_service_state{")).length, 2001);
-  assertEquals(values['cless_service_state{service="_other",state="paused"}'], 501);
-  assertEquals(values['cless_services{state="paused"}'], 2500);
-});
+readTest(
+  "services are counted by state, and those that do not sleep have a series for their present state",
+  async () => {
+    const { read, statuses } = newMetrics();
+    statuses.set("web", "failing").set("shop", "asleep").set("blog", "asleep");
+    let values = await read();
+    assertEquals(values['cless_service_state{service="web",state="failing"}'], 1);
+    assertEquals([values['cless_services{state="failing"}'], values['cless_services{state="asleep"}']], [1, 2]);
+    assertEquals(values['cless_services{state="deploying"}'], 0);
+    assertEquals(Object.keys(values).filter((name) => name.includes('"shop"')), []);
+    statuses.set("web", "ready");
+    values = await read();
+    assertEquals(Object.keys(values).filter((name) => name.startsWith("cless_service_state{")), [
+      'cless_service_state{service="web",state="ready"}',
+    ]);
+    for (let service = 0; service < 2500; service++) statuses.set(`s${service}`, "paused");
+    values = await read();
+    assertEquals(Object.keys(values).filter((name) => name.startsWith("cless_service_state{")).length, 2001);
+    assertEquals(values['cless_service_state{service="_other",state="paused"}'], 501);
+    assertEquals(values['cless_services{state="paused"}'], 2500);
+  },
+);
 
-Deno.test("while the metrics are written, other work has its turn after each of them", async () => {
+readTest("while the metrics are written, other work has its turn after each of them", async () => {
   const { text } = newMetrics();
   const families = (await text()).match(/^# TYPE /gm)!.length; // the library is loaded now
   const reading = text();
@@ -269,7 +282,7 @@ Deno.test("while the metrics are written, other work has its turn after each of 
   assert(turns > families / 3, `${turns} turns`);
 });
 
-Deno.test("the number of codes is bounded, whatever an app answers with", async () => {
+readTest("the number of codes is bounded, whatever an app answers with", async () => {
   const { metrics, read } = newMetrics();
   for (let code = 100; code < 1000; code++) metrics.requested("web", "web-1", code, 1);
   const codes = Object.keys(await read()).filter((name) => name.startsWith("cless_requests_total{"));
@@ -277,7 +290,7 @@ Deno.test("the number of codes is bounded, whatever an app answers with", async 
   assertEquals((await read())['cless_requests_total{service="web",revision="web-1",code="other"}'], 860);
 });
 
-Deno.test("the metrics of the process and its version are there", async () => {
+readTest("the metrics of the process and its version are there", async () => {
   const { read, text: readText } = newMetrics();
   const values = await read();
   assert(values.process_resident_memory_bytes! > 1e6);
@@ -293,14 +306,14 @@ Deno.test("the metrics of the process and its version are there", async () => {
   assertStringIncludes(text, "cless_instances");
 });
 
-Deno.test("two programs in one process do not share their metrics", async () => {
+readTest("two programs in one process do not share their metrics", async () => {
   const [one, two] = [newMetrics(), newMetrics()];
   one.metrics.requested("web", "web-1", 200, 1);
   assert('cless_requests_total{service="web",revision="web-1",code="200"}' in await one.read());
   assert(!('cless_requests_total{service="web",revision="web-1",code="200"}' in await two.read()));
 });
 
-Deno.test("refused requests are counted by cause, and the lag of cless itself can be read", async () => {
+readTest("refused requests are counted by cause, and the lag of cless itself can be read", async () => {
   const engineCalls = { all: [{ call: "pause", result: "away", count: 7 }] };
   const shedCounts = { lag: 4, inFlight: 3, waiting: 2, descriptors: 1 };
   const store = { bytes: 8192 };
@@ -325,7 +338,7 @@ Deno.test("refused requests are counted by cause, and the lag of cless itself ca
   assertEquals([later.cless_lag_seconds, later['cless_requests_shed_total{cause="lag"}']], [0, 5]);
 });
 
-Deno.test("clients that have stopped are counted, and those whose connections are still open", async () => {
+readTest("clients that have stopped are counted, and those whose connections are still open", async () => {
   const { metrics, read } = newMetrics();
   metrics.clientStopped("web", "upload");
   metrics.clientStopped("web", "answer");

@@ -6,6 +6,7 @@ import { type ClessEvent, EventLog, SlowSubscriber } from "../../src/control/eve
 import type { ServiceLogLine } from "../../src/logs/instance_output.ts";
 import { FakeClock, settle } from "../support/fake_clock.ts";
 import { foundService, good, newAdmin, problemOf } from "./kit.ts";
+import { readTest } from "../support/permissions.ts";
 
 /** Events that a test sends one by one, to one subscriber. */
 class Wire {
@@ -293,7 +294,7 @@ Deno.test("a client that disconnects ends the reading of its logs", async () => 
   assertEquals([signal?.aborted, ended], [true, 2]);
 });
 
-Deno.test("metrics are text", async () => {
+readTest("metrics are text", async () => {
   const metrics = new Metrics();
   metrics.requested(undefined, undefined, 404, 1);
   const { ask } = await newAdmin({ metrics });

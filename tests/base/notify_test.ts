@@ -2,9 +2,11 @@ import { assertEquals } from "@std/assert";
 import { notify } from "../../src/base/notify.ts";
 import { noNet, noRead, noWrite } from "../support/permissions.ts";
 
+const ignore = noNet || noRead || noWrite;
+
 Deno.test({
   name: "the service manager gets a datagram of assignments, and nothing is left in the folder",
-  ignore: noNet || noRead || noWrite,
+  ignore,
   fn: async () => {
     const folder = await Deno.makeTempDir();
     const path = `${folder}/manager`;
@@ -20,7 +22,7 @@ Deno.test({
   },
 });
 
-Deno.test("without a service manager, or with one that is gone, nothing happens", async () => {
+Deno.test({ name: "without a service manager, or with one that is gone, nothing happens", ignore }, async () => {
   await notify(undefined, "/nowhere", { READY: 1 });
   await notify("/nowhere/manager", "/nowhere", { READY: 1 });
 });

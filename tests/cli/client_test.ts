@@ -2,7 +2,7 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { readClientSettings } from "../../src/cli/client_settings.ts";
 import { OperatorError, UsageError } from "../../src/base/errors.ts";
 import { freePorts } from "../support/free_ports.ts";
-import { noNet, noRun, noWrite } from "../support/permissions.ts";
+import { noNet, noRun, noWrite, readTest } from "../support/permissions.ts";
 import { apiTest, FakeApi, problem, WEB } from "./fake_api.ts";
 import { programArgs, runMain } from "./run_main.ts";
 
@@ -18,7 +18,7 @@ function settings(flags: Record<string, string>, variables: Record<string, strin
   });
 }
 
-Deno.test("the server is that of the flag, of its variable, of serve's variable, or the default", () => {
+readTest("the server is that of the flag, of its variable, of serve's variable, or the default", () => {
   const server = (flags: Record<string, string>, variables: Record<string, string> = {}) =>
     settings({ "data-dir": "/nowhere", ...flags }, variables).server;
   assertEquals(server({}), "http://127.0.0.1:1323");
@@ -76,7 +76,7 @@ Deno.test("with a token, no folder has to be known", async () => {
   assertEquals([read.server, await read.token()], ["http://127.0.0.1:1323", { text: "x" }]);
 });
 
-Deno.test("a malformed server or token is refused", () => {
+readTest("a malformed server or token is refused", () => {
   for (const server of ["ftp://a", "http://", "http://a/?x", "http://user@a", "http://a:99999", "a b"]) {
     const error = caught(() => settings({ server }));
     assertEquals(error instanceof UsageError, true, server);
@@ -84,7 +84,7 @@ Deno.test("a malformed server or token is refused", () => {
   assertEquals(caught(() => settings({ token: "two words" })) instanceof UsageError, true);
 });
 
-Deno.test("the token of the flag comes first, then that of the variable, then that of the file", async () => {
+readTest("the token of the flag comes first, then that of the variable, then that of the file", async () => {
   assertEquals(await settings({ token: "a" }, { CLESS_TOKEN: "b" }).token(), { text: "a" });
   assertEquals(await settings({}, { CLESS_TOKEN: "b" }).token(), { text: "b" });
 });

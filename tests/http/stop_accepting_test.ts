@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { systemClock } from "../../src/base/clock.ts";
 import { FileReserve } from "../../src/base/file_reserve.ts";
 import { ListenError, Server } from "../../src/http/server.ts";
@@ -72,3 +72,16 @@ Deno.test({
     await second.shutdown();
   },
 });
+
+Deno.test(
+  { name: "a machine without a shell keeps the kernel's setting, which is no error", ignore: noRun },
+  async () => {
+    const module = new URL("../../src/http/stop_accepting.ts", import.meta.url);
+    const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["eval", "--no-lock", `import { allowMigration } from "${module}"; await allowMigration();`],
+      env: { PATH: "/nowhere" },
+      stdin: "null",
+    }).output();
+    assert(success, new TextDecoder().decode(stderr));
+  },
+);

@@ -16,6 +16,11 @@ export const noEnv = await missing("env");
 /** For `ignore` of a test that asks about the machine or the user. */
 export const noSys = await missing("sys");
 
+/** A test that reads files of this machine, or looks whether they are there. */
+export function readTest(name: string, fn: () => void | Promise<void>): void {
+  Deno.test({ name, ignore: noRead, fn });
+}
+
 /** A test that opens sockets on this machine. */
 export function netTest(name: string, fn: () => Promise<void>): void {
   Deno.test({ name, ignore: noNet, fn });
