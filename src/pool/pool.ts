@@ -9,15 +9,15 @@ import type { Revision } from "../model/revision.ts";
 import type { Asker, Waker } from "../model/waker.ts";
 import { type Action, decide, mayEvict, type Means, retiredError, type Tenure } from "./decide.ts";
 import type { Executor, Started } from "./executor.ts";
-import { endOf, Health } from "./health.ts";
+import { Failures, type Judged } from "./failures.ts";
 import type { HeldSlots, SlotUser } from "./held_slots.ts";
 import { HoldQueue, tooMany } from "./hold_queue.ts";
 import { Instance, type InstanceOwner, type Lease, newInstanceId, type Suspicion, type Visits } from "./instance.ts";
 import type { Container, ContainerEvent } from "./launcher.ts";
-import type { Breakage, PoolObserver } from "./observer.ts";
+import type { PoolObserver } from "./observer.ts";
 import { Pace } from "./pace.ts";
 import { Slots } from "./slots.ts";
-import { backgroundBackoffMs, crashLoop, type Failure, type Mishap, requestBackoffMs } from "./start_backoff.ts";
+import { backgroundBackoffMs, crashLoop, type Failure, requestBackoffMs } from "./start_backoff.ts";
 import {
   comingCount,
   initialState,
@@ -69,10 +69,9 @@ export class InstancePool implements InstanceOwner {
   readonly #clock: Clock;
   readonly #context: PoolContext;
   readonly #executor: Executor;
-  readonly #random: () => number;
   readonly #queue: HoldQueue<Lease>;
   readonly #slots: Slots;
-  readonly #health: Health;
+  readonly #failures: Failures;
   readonly #pace: Pace;
   readonly #wakeTimes: WakeTimes;
   readonly #events: PoolEvent[] = [];
@@ -88,13 +87,12 @@ export class InstancePool implements InstanceOwner {
     this.revision = revision;
     this.#clock = clock;
     this.#executor = executor;
-    this.#random = random;
     this.#queue = new HoldQueue(maxPending);
     this.#slots = new Slots(this.#queue, random);
     this.#pace = new Pace(clock);
     this.#alarm = new Alarm(clock);
     this.#wakeTimes = new WakeTimes(clock, this.#queue, context.observer);
-    this.#health = new Health(clock, executor.asking);
+    this.#failures = new Failures(clock, executor, random, context.observer);
     this.#state = initialState(revision, this.#queue);
   }
 
@@ -261,19 +259,8 @@ export class InstancePool implements InstanceOwner {
     const isNeeded = state === "starting" || (state === "draining" && inFlight > 0);
     if (event.what === "paused" && isNeeded) return this.#executor.undoPause(instance);
     if (event.what !== "ended") return this.#take({ type: `engine ${event.what}`, id });
-    if (instance.gone.aborted) return; // this is the event of its removal
-    instance.noteEnd(event);
-    const { memoryBytes, service } = this.revision;
-    const reason = endOf(event, memoryBytes);
-    const wasUnwell = state === "draining" && instance.failure !== undefined && !instance.byHand;
-    const isUnexpected = state === "ready" || isAsleep(state) || wasUnwell;
-    if (isUnexpected) {
-      instance.failure = reason;
-      log.warning("instance ended", { service, instance: id, exitCode: event.exitCode, reason });
-      if (!wasUnwell && !instance.byHand) this.#broke(instance.oom ? "out_of_memory" : "ended");
-    }
-    const mishap = this.#mishap(reason, isUnexpected ? instance : undefined);
-    this.#take({ type: "engine ended", id, byHand: instance.byHand, mishap });
+    // Otherwise, this is the event of its removal.
+    if (!instance.gone.aborted) this.#take(this.#failures.ended(instance, event));
   }
 
   /** Hibernates a paused instance early. Resolves with whether it hibernates. */
@@ -395,10 +382,7 @@ export class InstancePool implements InstanceOwner {
   suspect(instance: Instance, why: Suspicion): void {
     const { role } = this.#context;
     if (role !== undefined && role.now.tenure !== "all") return; // neither process judges apps during a take-over
-    if (why === "silent") return void this.#checkForHang(instance);
-    const isDead = this.#health.suspect(instance, why);
-    if (isDead === true) this.#unhealthy(instance, false);
-    else if (isDead !== false) isDead.then((isDead) => isDead && this.#unhealthy(instance, false));
+    this.#takeJudged(instance, this.#failures.suspect(instance, why));
   }
 
   isOurs(instance: Instance): boolean {
@@ -406,7 +390,7 @@ export class InstancePool implements InstanceOwner {
   }
 
   answers(instance: Instance, withinMs: number): Promise<boolean> {
-    return this.#health.answers(instance, withinMs);
+    return this.#failures.answers(instance, withinMs);
   }
 
   /** Waits for an instance. If there is none, the error tells operators why, with the app's output. */
@@ -511,7 +495,7 @@ export class InstancePool implements InstanceOwner {
         return void this.#executor.getSlots(instance).then((event) => this.#take(event));
       case "probe":
         this.#apply({ type: "probing", id });
-        return void this.#probe(instance);
+        return void this.#takeJudged(instance, this.#failures.probe(instance));
       case "drain": {
         if (!this.#executor.isShared) return this.#apply(this.#drainOf(action));
         this.#apply({ type: "asking", id });
@@ -569,14 +553,8 @@ export class InstancePool implements InstanceOwner {
     const { id } = instance;
     const started = await starting;
     if ("error" in started) {
-      const { blame, error } = started;
-      instance.failure = error.detail;
-      const mishap = this.#mishap(error.detail ?? "", instance);
       const isCancelled = this.#memberOf(id)?.phase === "stopped";
-      if (!isCancelled && blame !== "somebody" && blame !== "nobody") {
-        this.#broke(error.code === "start_failed" ? "start_failed" : "start_timeout");
-      }
-      return this.#take({ type: "start failed", id, error, blame, mishap });
+      return this.#take(this.#failures.startFailed(instance, started, isCancelled));
     }
     if (instance.coldStartMs !== undefined) {
       this.#context.observer?.started?.(this.revision, started.createMs, started.readyMs);
@@ -608,47 +586,15 @@ export class InstancePool implements InstanceOwner {
     this.#take(agreed && !isUsed ? this.#drainOf(action) : { type: "disagreed", id });
   }
 
-  async #probe(instance: Instance): Promise<void> {
-    const { path, every } = this.revision.liveness!;
-    const isWell = await this.#health.probe(instance, path, every);
-    if (isWell) this.#take({ type: "well", id: instance.id });
-    else this.#unhealthy(instance, true);
-  }
-
-  async #checkForHang(instance: Instance): Promise<void> {
-    if (!await this.#health.suspectHang(instance, this.#executor)) return;
-    const { id, inFlight } = instance;
-    log.warning("instance hangs", { service: this.revision.service, instance: id, inFlight });
-    this.#broke("hung");
-    const reason = instance.failure = "the app hung: it answered nothing, and used no processor time";
-    this.#take({ type: "hung", id, mishap: this.#mishap(reason, instance) });
-  }
-
-  /** Aborts the requests of a draining instance if its app hangs. */
-  async #letGoIfHung(instance: Instance): Promise<void> {
-    if (!await this.#health.hangs(instance, this.#executor, 1)) return;
-    this.#take({ type: "hung", id: instance.id, mishap: this.#mishap(instance.failure ?? "", undefined) });
-  }
-
-  /** @param byApp Whether the app is certainly at fault. */
-  #unhealthy(instance: Instance, byApp: boolean): void {
-    const { id } = instance;
-    if (instance.state !== "ready") return;
-    log.warning("instance does not answer", { service: this.revision.service, instance: id });
-    this.#broke("unanswered");
-    const reason = instance.failure = "the app did not answer any more";
-    this.#take({ type: "unhealthy", id, byApp, mishap: this.#mishap(reason, byApp ? instance : undefined) });
-    if (instance.inFlight > 0) this.#letGoIfHung(instance);
-  }
-
-  #broke(how: Breakage): void {
-    this.#context.observer?.broke?.(this.revision, how);
-  }
-
-  /** @param instance The instance whose output explains the failure, if any. */
-  #mishap(reason: string, instance: Instance | undefined): Mishap {
-    const output = instance && this.#executor.written(instance);
-    return { reason, at: new Date(), chance: this.#random(), output };
+  /** Takes the event that follows from an observation of an instance, if one does. */
+  #takeJudged(instance: Instance, judged: Judged | Promise<Judged>): void {
+    if (judged instanceof Promise) return void judged.then((event) => this.#takeJudged(instance, event));
+    if (judged === undefined) return;
+    this.#take(judged);
+    // If its app hangs, the requests that it still has would wait in vain.
+    if (judged.type === "unhealthy" && instance.inFlight > 0) {
+      this.#takeJudged(instance, this.#failures.hangsWhileDraining(instance));
+    }
   }
 
   /**
