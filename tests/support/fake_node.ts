@@ -1,11 +1,10 @@
 import type { EngineApi, EngineEvent, LogLine } from "../../src/docker/engine_api.ts";
 import { EngineError } from "../../src/docker/engine_error.ts";
 import type { EngineCaller } from "../../src/docker/socket_client.ts";
-import type { SwarmTask } from "../../src/docker/swarm/swarm_api.ts";
-import type { FakeSwarm } from "./fake_swarm.ts";
+import type { FakeSwarm, FakeTask } from "./fake_swarm.ts";
 
 interface FakeContainer {
-  readonly task: SwarmTask;
+  readonly task: FakeTask;
   state: "running" | "paused" | "exited";
 }
 
@@ -127,7 +126,7 @@ export class FakeNode implements EngineCaller {
     yield* this.#swarm.output.get(this.containers.get(id)?.task.name ?? "") ?? [];
   }
 
-  #tell(action: string, { containerId, labels, name }: SwarmTask, more: Record<string, string> = {}): void {
+  #tell(action: string, { containerId, labels, name }: FakeTask, more: Record<string, string> = {}): void {
     const attributes = { ...labels, "com.docker.swarm.service.name": name, ...more };
     const event: EngineEvent = { type: "container", action, engineId: containerId!, attributes, time: undefined };
     for (const listener of [...this.#listeners]) listener(event);

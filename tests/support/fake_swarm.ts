@@ -24,11 +24,16 @@ interface ServiceBody {
   };
 }
 
+/** A task with the id of its container, which only its node's engine tells; missing until it runs. */
+export interface FakeTask extends SwarmTask {
+  readonly containerId: string | undefined;
+}
+
 interface FakeService {
   readonly id: string;
   readonly order: number;
   readonly body: ServiceBody;
-  task: Omit<SwarmTask, "serviceId" | "name" | "order" | "labels">;
+  task: Omit<FakeTask, "serviceId" | "name" | "order" | "labels">;
 }
 
 /** Swarm's longest name. */
@@ -57,8 +62,8 @@ export class FakeSwarm {
   refusal: { readonly state: "rejected" | "failed"; readonly error: string; readonly exitCode?: number } | undefined;
   /** The hooks of the nodes' engines: what happens to their containers. */
   readonly containers: {
-    started(task: SwarmTask): void;
-    removed(task: SwarmTask): void;
+    started(task: FakeTask): void;
+    removed(task: FakeTask): void;
   }[] = [];
   /** How often all instances of an owner were listed. */
   lists = 0;
@@ -113,7 +118,7 @@ export class FakeSwarm {
   }
 
   /** The instances' tasks. */
-  get tasks(): SwarmTask[] {
+  get tasks(): FakeTask[] {
     return [...this.#services.values()].map(taskOf);
   }
 
@@ -200,8 +205,8 @@ export class FakeSwarm {
   }
 
   #info(nodeId: string): SwarmInfo {
-    const { address, hostname, role } = this.#nodes.get(nodeId)!;
-    return { clusterId: "cluster1", nodeId, nodeAddress: address, isManager: role === "manager", hostname };
+    const { address, role } = this.#nodes.get(nodeId)!;
+    return { nodeId, nodeAddress: address, isManager: role === "manager" };
   }
 
   #service(nameOrId: string): FakeService | undefined {
@@ -223,7 +228,7 @@ export class FakeSwarm {
         publishedPort: undefined,
         error: undefined,
       },
-      ...{ exitCode: undefined, startedAt: undefined, containerName: `${Name}.1.task${this.#made}` },
+      ...{ exitCode: undefined, startedAt: undefined },
     };
     this.#services.set(id, { id, order: ++this.#version, body, task });
     this.changes.push(`create service ${Name}`);
@@ -339,7 +344,7 @@ export class FakeSwarm {
   }
 }
 
-function taskOf({ body, id, order, task }: FakeService): SwarmTask {
+function taskOf({ body, id, order, task }: FakeService): FakeTask {
   return { serviceId: id, name: body.Name, order, labels: body.Labels ?? {}, ...task };
 }
 

@@ -85,7 +85,7 @@ export class FakeSharingCless extends SharingCless {
   constructor(cluster: SwarmCluster, nodeId: string, revision: Revision) {
     const { clock, swarm } = cluster;
     const node = new FakeNode(swarm, nodeId);
-    const { address: nodeAddress, hostname } = swarm.nodes.find(({ id }) => id === nodeId)!;
+    const { address: nodeAddress } = swarm.nodes.find(({ id }) => id === nodeId)!;
     const deaf = new Set<string>();
     const untilReady = async (url: string, _clock: unknown, signal: AbortSignal) => {
       while (deaf.has(new URL(url).origin)) {
@@ -98,7 +98,7 @@ export class FakeSharingCless extends SharingCless {
         choice: { api: node.api } as EngineChoice,
         caller: node,
         swarm: swarm.api(nodeId),
-        info: { clusterId: "cluster1", nodeId, nodeAddress, hostname, isManager: true },
+        info: { nodeId, nodeAddress, isManager: true },
         peers: cluster.peersOf(nodeId),
       },
       revision,

@@ -7,18 +7,12 @@ import type { SwarmNode } from "./swarm_api.ts";
 import { SwarmCalls } from "./swarm_calls.ts";
 import { absenceOf } from "./volume_place.ts";
 import type { VolumeRecord } from "./volume_records.ts";
-import { type Membership, membershipOf, OPEN_PORTS, swarmInvitation } from "./swarm_join.ts";
+import { type Membership, membershipOf, OPEN_PORTS, type SwarmAsManaged, swarmInvitation } from "./swarm_join.ts";
 
-const NANO_PER_MS = 1e6;
 /** With it, a node that is lost is noticed after about 3 s; with Docker's own 5 s, after 11 s. */
 const GOOD_HEARTBEAT_MS = 1000;
 /** Where the nodes of a Swarm talk to each other: https://docs.docker.com/engine/swarm/swarm-tutorial/ */
 const GOSSIP_PORT = 7946;
-
-/** `GET /swarm` */
-interface ApiSwarm {
-  readonly Spec?: { readonly Dispatcher?: { readonly HeartbeatPeriod?: number } };
-}
 
 /** `GET /networks/NAME` */
 interface ApiNetwork {
@@ -38,12 +32,9 @@ export interface SwarmChecked {
 }
 
 /** What is known of a Swarm. */
-interface SwarmFacts {
+interface SwarmFacts extends Omit<SwarmAsManaged, "tokens"> {
+  /** The id of this machine's node. */
   readonly own: string;
-  readonly nodes: readonly SwarmNode[];
-  /** Where managers listen for nodes. */
-  readonly managers: readonly { readonly nodeId: string; readonly address: string }[];
-  readonly heartbeatMs: number;
 }
 
 /** Examines the Swarm that this machine is to be a node of, and the ways to its other nodes. @throws {EngineError} */
@@ -62,13 +53,7 @@ export async function checkSwarm({ connect, engine, manager, ports }: SwarmCheck
     }];
   }
   const { nodeId: own } = await new SwarmCalls(engine).info();
-  const [nodes, { managers }, swarm] = await Promise.all([
-    new SwarmCalls(asked).nodes(),
-    swarmInvitation(asked),
-    asked.ask("GET", "/swarm"),
-  ]);
-  const period = parseAnswer<ApiSwarm>("/swarm", swarm).Spec?.Dispatcher?.HeartbeatPeriod ?? 0;
-  const facts = { own, nodes, managers, heartbeatMs: period / NANO_PER_MS };
+  const facts = { own, ...await swarmInvitation(asked) };
   return [finding, ...swarmFindings(facts), await checkApps(engine), ...await checkPorts(facts, connect, ports)];
 }
 

@@ -2,14 +2,11 @@ import type { CallOptions, LogLine, LogOptions } from "../engine_api.ts";
 
 /** What a node says about itself and its Swarm. */
 export interface SwarmInfo {
-  /** Empty if the node is a worker. */
-  readonly clusterId: string;
   /** Empty if the engine is in no Swarm. */
   readonly nodeId: string;
   /** Where the other nodes reach this one. */
   readonly nodeAddress: string;
   readonly isManager: boolean;
-  readonly hostname: string;
 }
 
 /** A machine of the Swarm. */
@@ -45,10 +42,6 @@ export interface SwarmTask {
   readonly state: string;
   /** Where it is placed; missing before that. */
   readonly nodeId: string | undefined;
-  /** The engine's id of its container, known to Swarm once it runs. */
-  readonly containerId: string | undefined;
-  /** The name of its container on its node. */
-  readonly containerName: string | undefined;
   /** The port of its node that leads to the app; missing until it runs. */
   readonly publishedPort: number | undefined;
   /** Why it does not run, or not yet. */

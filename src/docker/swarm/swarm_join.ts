@@ -1,8 +1,10 @@
 import { PEER_PORT } from "../../base/config.ts";
 import { EngineError } from "../engine_error.ts";
 import { type EngineCaller, parseAnswer } from "../socket_client.ts";
-import type { ApiNode } from "./swarm_json.ts";
+import type { SwarmNode } from "./swarm_api.ts";
+import { type ApiNode, nodeOf } from "./swarm_json.ts";
 
+const NANO_PER_MS = 1e6;
 /** What has to be open between the machines, besides the ports of instances. No instance is on an overlay network. */
 export const OPEN_PORTS = `2377/tcp, 7946/tcp, 7946/udp and ${PEER_PORT}/tcp`;
 /** The engine itself gives up after 20 s, and goes on with it. */
@@ -24,14 +26,22 @@ export interface SwarmInvitation {
   readonly tokens: { readonly worker: string; readonly manager: string };
 }
 
+/** What a manager tells of its Swarm. */
+export interface SwarmAsManaged extends SwarmInvitation {
+  readonly nodes: readonly SwarmNode[];
+  /** How often each node says that it lives. */
+  readonly heartbeatMs: number;
+}
+
 /** `GET /swarm` */
 interface ApiSwarm {
   readonly JoinTokens?: { readonly Worker?: string; readonly Manager?: string };
+  readonly Spec?: { readonly Dispatcher?: { readonly HeartbeatPeriod?: number } };
 }
 
-/** What a manager's engine tells a new node. @throws {EngineError} */
-export async function swarmInvitation(engine: EngineCaller): Promise<SwarmInvitation> {
-  const { JoinTokens } = parseAnswer<ApiSwarm>("/swarm", await engine.ask("GET", "/swarm"));
+/** What a manager's engine tells, to a new node too. @throws {EngineError} */
+export async function swarmInvitation(engine: EngineCaller): Promise<SwarmAsManaged> {
+  const { JoinTokens, Spec } = parseAnswer<ApiSwarm>("/swarm", await engine.ask("GET", "/swarm"));
   const nodes = parseAnswer<ApiNode[]>("/nodes", await engine.ask("GET", "/nodes"));
   const managers = nodes.flatMap(({ ID: nodeId, ManagerStatus }) => {
     return ManagerStatus?.Addr === undefined ? [] : [{ nodeId, address: ManagerStatus.Addr }];
@@ -40,7 +50,8 @@ export async function swarmInvitation(engine: EngineCaller): Promise<SwarmInvita
   if (Manager === undefined || Worker === undefined || managers.length === 0) {
     throw new EngineError("refused", "the engine does not tell how other machines join its Swarm");
   }
-  return { managers, tokens: { worker: Worker, manager: Manager } };
+  const heartbeatMs = (Spec?.Dispatcher?.HeartbeatPeriod ?? 0) / NANO_PER_MS;
+  return { managers, tokens: { worker: Worker, manager: Manager }, nodes: nodes.map(nodeOf), heartbeatMs };
 }
 
 /** Whether a machine is in a Swarm, by Docker's words. */

@@ -12,12 +12,10 @@ type Labels = Readonly<Record<string, string>>;
 
 /** `GET /info` */
 export interface ApiInfo {
-  readonly Name?: string;
   readonly Swarm?: {
     readonly NodeID?: string;
     readonly NodeAddr?: string;
     readonly ControlAvailable?: boolean;
-    readonly Cluster?: { readonly ID?: string } | null;
   };
 }
 
@@ -47,7 +45,6 @@ export interface ApiTask {
   readonly ID: string;
   readonly Version: { readonly Index: number };
   readonly ServiceID: string;
-  readonly Slot?: number;
   readonly NodeID?: string;
   readonly DesiredState?: string;
   readonly Spec?: { readonly ContainerSpec?: { readonly Labels?: Labels | null } };
@@ -56,7 +53,7 @@ export interface ApiTask {
     readonly Timestamp?: string;
     readonly Message?: string;
     readonly Err?: string;
-    readonly ContainerStatus?: { readonly ContainerID?: string; readonly ExitCode?: number };
+    readonly ContainerStatus?: { readonly ExitCode?: number };
     readonly PortStatus?: { readonly Ports?: readonly { readonly PublishedPort?: number }[] };
   };
 }
@@ -76,13 +73,11 @@ export interface ApiEvent {
   readonly timeNano?: number;
 }
 
-export function infoOf({ Name = "", Swarm }: ApiInfo): SwarmInfo {
+export function infoOf({ Swarm }: ApiInfo): SwarmInfo {
   return {
-    clusterId: Swarm?.Cluster?.ID ?? "",
     nodeId: Swarm?.NodeID ?? "",
     nodeAddress: Swarm?.NodeAddr ?? "",
     isManager: Swarm?.ControlAvailable ?? false,
-    hostname: Name,
   };
 }
 
@@ -120,8 +115,6 @@ export function taskOf({ ID, Spec, Version }: ApiService, task: ApiTask | undefi
     labels: Spec.Labels ?? {},
     state: State,
     nodeId: task?.NodeID || undefined,
-    containerId: ContainerStatus?.ContainerID || undefined,
-    containerName: task && `${Spec.Name}.${task.Slot ?? 1}.${task.ID}`,
     publishedPort: port,
     error: Err || (ENDED.includes(State) ? Message : undefined) || undefined,
     exitCode: ENDED.includes(State) && State !== "rejected" ? ContainerStatus?.ExitCode : undefined,

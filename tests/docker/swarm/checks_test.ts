@@ -99,6 +99,17 @@ Deno.test("apps that reach each other on this machine are a warning that says ho
   assertEquals((await found(engineOf({ ...ANSWERS, ...apart })))?.state, "ok");
 });
 
+Deno.test("a manager is asked once for its Swarm and once for its nodes", async () => {
+  const asked: string[] = [];
+  const ask: EngineCaller["ask"] = (method, path) => {
+    asked.push(`${method} ${path}`);
+    return MANAGER.ask(method, path);
+  };
+  const connect = () => Promise.resolve("accepted" as const);
+  await checkSwarm({ engine: { ...MANAGER, ask }, manager: undefined, ports: PORTS, connect });
+  assertEquals(asked.filter((call) => call !== "GET /info"), ["GET /swarm", "GET /nodes", "GET /networks/bridge"]);
+});
+
 Deno.test("the ports of Swarm are tried on all other nodes, and each that is closed is named", async () => {
   const tried: string[] = [];
   const findings = await checkSwarm({

@@ -83,7 +83,7 @@ swarmTest("what is gone already is removed without an error", async (engine, swa
 
 const SERVICE = { ID: "s1", Version: { Index: 13 }, Spec: { Name: "one", Labels: { "cless.owner": "a1" } } };
 const NOTHING = {
-  ...{ nodeId: undefined, containerId: undefined, publishedPort: undefined, error: undefined, exitCode: undefined },
+  ...{ nodeId: undefined, publishedPort: undefined, error: undefined, exitCode: undefined },
   startedAt: undefined,
 };
 const TASK = { serviceId: "s1", name: "one", order: 13, labels: { "cless.owner": "a1" } };
@@ -94,15 +94,15 @@ swarmTest("an instance is a service with the newest of its tasks", async (engine
   engine.on(services, 200, [SERVICE]);
   engine.on(tasks, 200, []);
   assertEquals(await swarm.tasks({ owner: "a1" }), [
-    { ...TASK, ...NOTHING, state: "new", containerName: undefined },
+    { ...TASK, ...NOTHING, state: "new" },
   ]);
   engine.on(tasks, 200, [
-    { ID: "t1", Version: { Index: 14 }, ServiceID: "s1", Slot: 1, Status: { State: "rejected", Err: "no" } },
+    { ID: "t1", Version: { Index: 14 }, ServiceID: "s1", Status: { State: "rejected", Err: "no" } },
     {
-      ...{ ID: "t2", Version: { Index: 17 }, ServiceID: "s1", Slot: 1, NodeID: "n1" },
+      ...{ ID: "t2", Version: { Index: 17 }, ServiceID: "s1", NodeID: "n1" },
       Status: {
         ...{ State: "running", Timestamp: "2026-11-30T05:51:53.849Z", Message: "started" },
-        ContainerStatus: { ContainerID: "c1", ExitCode: 0 },
+        ContainerStatus: { ExitCode: 0 },
         PortStatus: { Ports: [{ PublishedPort: 32_768 }, { PublishedPort: 32_768 }] },
       },
     },
@@ -110,7 +110,7 @@ swarmTest("an instance is a service with the newest of its tasks", async (engine
   assertEquals(await swarm.tasks({ owner: "a1" }), [{
     ...TASK,
     ...NOTHING,
-    ...{ state: "running", nodeId: "n1", containerId: "c1", containerName: "one.1.t2", publishedPort: 32_768 },
+    ...{ state: "running", nodeId: "n1", publishedPort: 32_768 },
     startedAt: Date.parse("2026-11-30T05:51:53.849Z"),
   }]);
 });
@@ -182,13 +182,12 @@ swarmTest("events of services, configs and nodes are heard, and no others", asyn
 
 swarmTest("a machine says in which Swarm it is, and whether it is a manager or in none", async (engine, swarm) => {
   engine.on("GET /info", 200, {
-    Name: "alpha",
-    Swarm: { NodeID: "n1", NodeAddr: "10.0.0.1", ControlAvailable: true, Cluster: { ID: "c1" } },
+    Swarm: { NodeID: "n1", NodeAddr: "10.0.0.1", ControlAvailable: true },
   });
-  const info = { clusterId: "c1", nodeId: "n1", nodeAddress: "10.0.0.1", isManager: true, hostname: "alpha" };
+  const info = { nodeId: "n1", nodeAddress: "10.0.0.1", isManager: true };
   assertEquals(await swarm.info(), info);
-  engine.on("GET /info", 200, { Name: "alpha", Swarm: { NodeID: "", ControlAvailable: false } });
-  assertEquals(await swarm.info(), { clusterId: "", nodeId: "", nodeAddress: "", isManager: false, hostname: "alpha" });
+  engine.on("GET /info", 200, { Swarm: { NodeID: "", ControlAvailable: false } });
+  assertEquals(await swarm.info(), { nodeId: "", nodeAddress: "", isManager: false });
 });
 
 swarmTest("a node has the address by which the others know it", async (engine, swarm) => {
