@@ -124,6 +124,11 @@ export class SlotWorld {
     before.die();
   }
 
+  /** The processes of a node hear once more which instances have started there. */
+  hearAgain(node: string): void {
+    for (const process of this.on(node)) for (const id of process.heard) process.started(id);
+  }
+
   /** The processes of a node that live. */
   on(node: string): SlotProcess[] {
     return this.all.filter((process) => process.node === node && !process.isDead);
@@ -196,6 +201,8 @@ export class SlotProcess {
   readonly role: { now: { tenure: Tenure; isOwner: boolean } };
   readonly live: Set<string>;
   readonly leases = new Set<Lease>();
+  /** The instances of whose start it has heard. */
+  readonly heard = new Set<string>();
   /** How many requests it has. */
   open = 0;
   isDead = false;
@@ -241,7 +248,15 @@ export class SlotProcess {
       const known = { id, service: "app", revision: revision.name, imageId: revision.imageId };
       this.pool.adopt({ ...known, state: "running", origin: `http://${id}:80` });
     }
-    if (before !== undefined) this.#follow(before, predecessor);
+    if (before === undefined) return;
+    for (const id of before.heard) this.started(id);
+    this.#follow(before, predecessor);
+  }
+
+  /** It hears that an instance has started. Events may come again, also those that came before a take-over. */
+  started(id: string): void {
+    this.heard.add(id);
+    this.slots.started(id, `container of ${id}`);
   }
 
   async answer(message: PeerMessage): Promise<PeerAnswer> {

@@ -58,6 +58,8 @@ export class SlotExchange {
   readonly #ledgers = new Map<string, SlotLedger>();
   /** The instances that have just started on this node: nobody has a slot of theirs. */
   readonly #new = new Set<string>();
+  /** The engine's ids of the containers that have started on this node, by instance. */
+  readonly #startedAs = new Map<string, string>();
 
   constructor(parts: SlotExchangeParts) {
     this.#parts = parts;
@@ -131,10 +133,16 @@ export class SlotExchange {
     return { ok: true, held: [reportOf(held), ...earlier] };
   }
 
-  /** Notes that an instance has started on this node, maybe under the name of one that has ended. */
-  started(id: string): void {
-    this.#ledgers.delete(id);
-    this.#new.add(id);
+  /**
+   * Notes that an instance has started on this node, maybe under the name of one that has ended. The engine may say so
+   * again, and a process that takes over hears what the one before it has heard: then others may have slots already.
+   *
+   * @param engineId The engine's id of its container.
+   */
+  started(id: string, engineId: string): void {
+    if (this.#startedAs.get(id) === engineId) return;
+    this.#startedAs.set(id, engineId);
+    if (!this.#ledgers.delete(id) && this.#gives(id)) this.#new.add(id);
   }
 
   /** Notes that an instance is gone. */
@@ -151,6 +159,7 @@ export class SlotExchange {
   /** Forgets all instances but some. */
   keep(ids: ReadonlySet<string>): void {
     for (const id of [...this.#ledgers.keys(), ...this.#new]) if (!ids.has(id)) this.gone(id);
+    for (const id of this.#startedAs.keys()) if (!ids.has(id)) this.#startedAs.delete(id);
   }
 
   /** Notes that the cless of a node is gone: its slots are free again. */

@@ -104,7 +104,7 @@ export class SwarmLauncher implements Launcher {
   started(id: string, engineId: string): void {
     const { containers, homes, slots } = this.#parts;
     homes.found(id, homes.self);
-    slots.started(id);
+    slots.started(id, engineId);
     containers.started(id, engineId);
     this.#starts.started(id);
     this.#parts.engine.owner(id).then((owner) => {

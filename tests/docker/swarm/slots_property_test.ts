@@ -11,7 +11,7 @@ const END_MS = 200_000;
 async function live(world: SlotWorld, events: readonly ((node: string) => unknown)[]): Promise<void> {
   const { clock, options: { random }, processes } = world;
   await clock.advance(1); // the instances are ready
-  for (const { id, node } of INSTANCES) if (random.chance(0.5)) processes.get(node)?.slots.started(id);
+  for (const { id, node } of INSTANCES) if (random.chance(0.5)) processes.get(node)?.started(id);
   const perStep = random.between(1, 4) / 10;
   for (let ms = 0; ms < LOAD_MS; ms += 20) {
     const taking = [...processes.values()].filter(({ isLeaving }) => !isLeaving);
@@ -58,6 +58,14 @@ Deno.test("so it is when messages are lost, come twice or late", async () => {
   }
 });
 
+Deno.test("so it is when the start of an instance is told again and again", async () => {
+  for (let seed = 150; seed < 180; seed++) {
+    const world = worldOf(seed, seed % 2 === 0 ? 0 : 0.05);
+    await live(world, [(node) => world.hearAgain(node), (node) => world.hearAgain(node)]);
+    await check(world, seed);
+  }
+});
+
 Deno.test("so it is when cless die, end, start again and take over from each other", async () => {
   for (let seed = 200; seed < 260; seed++) {
     const world = worldOf(seed, seed % 2 === 0 ? 0 : 0.05);
@@ -68,6 +76,8 @@ Deno.test("so it is when cless die, end, start again and take over from each oth
       (node) => world.processes.has(node) || world.begin(node),
       (node) => world.takeOver(node),
       (node) => world.takeOver(node),
+      (node) => world.hearAgain(node),
+      (node) => world.hearAgain(node),
     ]);
     for (const node of ["a", "b", "c"]) if (!world.processes.has(node)) world.begin(node);
     await check(world, seed);
