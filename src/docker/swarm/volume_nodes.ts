@@ -153,7 +153,7 @@ export class VolumeNodes {
       nodes.filter(({ id, isReady }) => isReady && id === (node ?? id)),
     );
     const place = placeOf({
-      ...{ answers, nodes, record, rules, service, silent, source, patienceMs },
+      ...{ answers, nodes, record, rules, service, silent, source, patienceMs, unasked: this.#unasked(nodes) },
       nowMs: this.#parts.now(),
     });
     if ("problem" in place) throw new EngineError("refused", place.problem);
@@ -179,6 +179,16 @@ export class VolumeNodes {
       answers: answers.filter((answer) => answer !== undefined),
       silent: asked.filter((_, at) => answers[at] === undefined),
     };
+  }
+
+  /** The nodes that nobody can ask: they are down, or have no cless. Without those that are other nodes by now. */
+  #unasked(nodes: readonly SwarmNode[]): string[] {
+    const { live } = this.#parts.peers;
+    return nodes.filter((node) =>
+      node.isReady
+        ? !live.includes(node.id)
+        : !this.#former.has(node.id) && !nodes.some((other) => other.isReady && isSameMachine(node, other))
+    ).map(({ id }) => id);
   }
 
   async #answerHere(source: string): Promise<VolumeAnswer> {
@@ -210,6 +220,11 @@ export class VolumeNodes {
     }
     return true;
   }
+}
+
+/** Whether two nodes are one machine that has joined the Swarm again. */
+function isSameMachine(one: SwarmNode, other: SwarmNode): boolean {
+  return one.address !== "" && one.address === other.address && one.hostname === other.hostname;
 }
 
 function nameOf(nodes: readonly SwarmNode[], id: string): string {

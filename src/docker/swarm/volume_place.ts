@@ -25,6 +25,8 @@ export interface VolumeFacts {
   readonly answers: readonly VolumeAnswer[];
   /** The ids of the nodes whose cless is not known to be gone, but does not answer. */
   readonly silent: readonly string[];
+  /** The ids of the nodes that nobody can ask: they are down, or have no cless. */
+  readonly unasked: readonly string[];
   /** Where the service's instances may run. */
   readonly rules: NodeRules;
   /** A machine that is down for longer than this may not come back by itself, ms. */
@@ -37,7 +39,7 @@ export interface VolumeFacts {
 export type VolumePlace =
   /** Only there. */
   | { readonly node: string }
-  /** On any machine: nobody has the volume yet. */
+  /** On any machine: none has the volume yet. */
   | { readonly node: undefined }
   /** Nowhere now, since the machine that has it is away. @param isLost Whether it does not come back by itself. */
   | { readonly away: string; readonly isLost: boolean }
@@ -140,7 +142,8 @@ function found(facts: VolumeFacts): VolumePlace {
   if (silent.length > 0) return unknown(facts, silent);
   const absence = absenceOf(facts);
   if (absence !== undefined) return awayBy(absence);
-  return isFolder(source) ? nowhere(facts) : { node: undefined };
+  if (isFolder(source)) return nowhere(facts);
+  return facts.unasked.length > 0 ? unasked(facts) : { node: undefined };
 }
 
 /** On the machine that the operator has named, which is not the one on record. */
@@ -194,6 +197,21 @@ function several({ nodes, service, source }: VolumeFacts, having: readonly Volum
 function unknown({ nodes, source }: VolumeFacts, silent: readonly string[]): VolumePlace {
   const names = silent.map((id) => nameOf(nodes, id)).sort().join(" and ");
   return { away: `the cless of ${names} does not answer, and may have the volume ${source}`, isLost: false };
+}
+
+/** No machine that was asked has the volume, but one that could not be asked may have it. */
+function unasked({ nodes, nowMs, patienceMs, service, source, unasked }: VolumeFacts): VolumePlace {
+  const all = nodes.filter(({ id }) => unasked.includes(id));
+  const names = all.map(({ hostname, id, isReady }) =>
+    `${hostname || id} (${isReady ? "on which no cless runs" : "which is down"})`
+  ).sort();
+  const [have, them] = all.length === 1 ? ["has", "it"] : ["have", "them"];
+  return {
+    away:
+      `whether ${names.join(" and ")} ${have} the volume ${source} is not known: start ${them}, or name the machine ` +
+      `that has it, or is to get it: cless deploy ${service} --node MACHINE`,
+    isLost: all.some(({ changedAt, isReady }) => !isReady && changedAt !== undefined && nowMs - changedAt > patienceMs),
+  };
 }
 
 /** A folder that no machine allows. */

@@ -42,6 +42,7 @@ class Rig {
       volumeAccess: { check() {} },
     };
     const homes = new Homes("node1", peers);
+    const machines = new Map(["node1", "node2"].map((id) => [id, { engine: id, has: new Set<string>() }]));
     const engine = { has: () => false, image: () => Promise.resolve({}) };
     const images = new ImageNodes("node1", engine as unknown as TaskEngine, peers);
     this.launcher = new SwarmLauncher(
@@ -57,7 +58,11 @@ class Rig {
           clock: this.clock,
           drainTimeoutMs: 0,
         },
-        ...{ volumes: volumeNodesOf(this.api, OWNER, "node1"), ports: new Sequence(61_000, 65_535), defaults: {} },
+        ...{
+          volumes: volumeNodesOf(this.api, OWNER, "node1", machines),
+          ports: new Sequence(61_000, 65_535),
+          defaults: {},
+        },
         slots: { gone() {}, keep() {} },
       } as unknown as SwarmLauncherParts,
     );
@@ -142,7 +147,7 @@ Deno.test("an instance with a volume on a lost node counts as running: it is nei
   await rig.runElsewhere("data");
   rig.swarm.setNode("node2", { isReady: false });
   assertEquals(await rig.launcher.list(), []);
-  const launched = rig.launch(WITH_VOLUME);
+  const launched = rig.launch({ ...WITH_VOLUME, placement: { node: "host-node1" } });
   await assertRejects(() => rig.clock.until(launched), VolumeAway, "may still run with the volume");
   await rig.launcher.remove(ID);
   assertEquals(rig.swarm.changes.filter((change) => change.includes("service")), []);

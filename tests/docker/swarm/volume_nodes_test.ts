@@ -91,7 +91,41 @@ Deno.test("a volume is not begun anew while a cless that may have it does not an
   const rig = new Rig();
   rig.machines.get("node2")!.isSilent = true;
   assertEquals(await lost(rig.start("data"), "the cless of host-node2 does not answer"), false);
-  rig.machines.delete("node2"); // it has gone
+  rig.machines.get("node2")!.isSilent = false;
+  assertEquals(await rig.start("data"), "node1");
+});
+
+Deno.test("a volume is not begun anew while a machine that may have it is down, or has no cless", async () => {
+  const rig = new Rig();
+  rig.machines.delete("node2"); // its cless is stopped for an update, say
+  rig.machines.delete("node3");
+  rig.swarm.setNode("node3", { isReady: false, changedAt: rig.nowMs });
+  const message =
+    "whether host-node2 (on which no cless runs) and host-node3 (which is down) have the volume data is " +
+    "not known: start them, or name the machine that has it, or is to get it: cless deploy app --node MACHINE";
+  assertEquals(await lost(rig.start("data"), message), false);
+  rig.nowMs += REVISION.startTimeoutMs + 1;
+  assertEquals(await lost(rig.start("data"), message), true);
+  assertEquals(await rig.start("data", "node1", { node: "host-node1" }), "node1");
+  assertEquals(await rig.start("data", "node1"), "node1");
+
+  rig.has("node1").add("other"); // what is found is used
+  assertEquals(await rig.start("other", "node1"), "node1");
+  rig.swarm.removeNode("node3");
+  const remaining = "whether host-node2 (on which no cless runs) has the volume more is not known: start it, or";
+  assertEquals(await lost(rig.start("more"), remaining), false);
+  rig.machines.set("node2", { engine: "engine2", has: new Set(["more"]) });
+  assertEquals(await rig.start("more"), "node2");
+});
+
+Deno.test("a node that is down since its machine has joined again does not keep volumes from being made", async () => {
+  const rig = new Rig();
+  const { address, hostname } = rig.swarm.nodes[1]!;
+  rig.machines.delete("node2");
+  rig.swarm.setNode("node2", { isReady: false });
+  await lost(rig.start("data"), "whether host-node2 (which is down) has the volume data is not known");
+  rig.swarm.addNode("node4", { address, hostname });
+  rig.machines.set("node4", { engine: "engine2", has: new Set() });
   assertEquals(await rig.start("data"), "node1");
 });
 
