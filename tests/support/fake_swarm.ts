@@ -1,6 +1,6 @@
 import type { LogLine, LogOptions } from "../../src/docker/engine_api.ts";
 import { EngineError } from "../../src/docker/engine_error.ts";
-import { hasEnded } from "../../src/docker/swarm/swarm_json.ts";
+import { type ApiService, hasEnded, taskOf as taskOfService } from "../../src/docker/swarm/swarm_json.ts";
 import type {
   LeavingTask,
   SwarmApi,
@@ -31,7 +31,8 @@ export interface FakeTask extends SwarmTask {
 
 interface FakeService {
   readonly id: string;
-  readonly order: number;
+  /** What Swarm says of it. */
+  api: ApiService;
   readonly body: ServiceBody;
   task: Omit<FakeTask, "serviceId" | "name" | "order" | "labels">;
 }
@@ -40,6 +41,9 @@ interface FakeService {
 const MAX_NAME = { service: 63, config: 64 };
 /** A config's data is smaller than this, bytes. */
 const MAX_DATA = 1_000_000;
+
+/** So soon after it was created, Swarm raises the version of a service. */
+const ALLOCATE_MS = 5;
 
 /** A Swarm in memory, which several cless share: each of its nodes has an API of its own. */
 export class FakeSwarm {
@@ -71,6 +75,7 @@ export class FakeSwarm {
   readonly output = new Map<string, LogLine[]>();
   #made = 0;
   #version = 10;
+  #nanos = 0;
   #nextPort = 32_768;
 
   /** @param nodeIds The first one is the leader. */
@@ -230,7 +235,12 @@ export class FakeSwarm {
       },
       ...{ exitCode: undefined, startedAt: undefined },
     };
-    this.#services.set(id, { id, order: ++this.#version, body, task });
+    const CreatedAt = createdAt(this.#clock.now(), ++this.#nanos);
+    const api = { ID: id, Version: { Index: ++this.#version }, CreatedAt, Spec: { Name, Labels: body.Labels ?? {} } };
+    const service: FakeService = { id, api, body, task };
+    this.#services.set(id, service);
+    // The allocator of Swarm updates each service once, soon after it was created.
+    this.#clock.after(ALLOCATE_MS, () => service.api = { ...service.api, Version: { Index: ++this.#version } });
     this.changes.push(`create service ${Name}`);
     this.#tell({ type: "service", action: "create", id, name: Name, attributes: { name: Name } });
     if (this.startMs === 0) queueMicrotask(() => this.run(id));
@@ -344,8 +354,14 @@ export class FakeSwarm {
   }
 }
 
-function taskOf({ body, id, order, task }: FakeService): FakeTask {
-  return { serviceId: id, name: body.Name, order, labels: body.Labels ?? {}, ...task };
+function taskOf({ api, task }: FakeService): FakeTask {
+  return { ...taskOfService(api, undefined), ...task };
+}
+
+/** A time as Go writes it: in nanoseconds, without the zeros at its end. */
+function createdAt(ms: number, nanos: number): string {
+  const fraction = `${new Date(ms).toISOString().slice(0, -1)}${`${nanos}`.padStart(6, "0")}`;
+  return `${fraction.replace(/\.?0+$/, "")}Z`;
 }
 
 function hasLabel({ labels }: SwarmConfig, label: string): boolean {

@@ -110,12 +110,12 @@ export class ServiceStarts {
     const deadline = clock.now() + revision.startTimeoutMs + MORE_TIME_MS;
     let bound = await this.#boundTo(revision, revision.imageDigest === undefined);
     for (let tries = 1;; tries++) {
-      const isMade = await this.#create(id, revision, bound, deadline);
+      const made = await this.#create(id, revision, bound, deadline);
       try {
         return await this.#untilRunning(id, started.promise, deadline);
       } catch (error) {
-        if (isMade) await this.#parts.swarm.removeService(id).catch(() => {});
-        const isElsewhere = error instanceof NodeLost || (error instanceof ContainerGone && !isMade);
+        if (made !== undefined) await this.#parts.swarm.removeService(made).catch(() => {});
+        const isElsewhere = error instanceof NodeLost || (error instanceof ContainerGone && made === undefined);
         if (isElsewhere && tries < MAX_TRIES) continue; // it ended as it was joined, or before it ran
         if (kindOf(error) === "address_taken" && tries < MAX_TRIES) continue; // with another port
         const isMissing = kindOf(error) === "no_such_image" && bound === undefined;
@@ -126,8 +126,13 @@ export class ServiceStarts {
     }
   }
 
-  /** Creates a service. Resolves with false if there is one already that runs or is about to. */
-  async #create(id: string, revision: Revision, bound: string | undefined, deadline: number): Promise<boolean> {
+  /** Creates a service. Resolves with its id; with nothing if there is one already that runs or is about to. */
+  async #create(
+    id: string,
+    revision: Revision,
+    bound: string | undefined,
+    deadline: number,
+  ): Promise<string | undefined> {
     const { clock, defaults, owner, swarm } = this.#parts;
     const { cpus, imageDigest, imageId, memoryBytes, placement = {}, volumes } = revision;
     const body = serviceBody(revision, {
@@ -144,15 +149,18 @@ export class ServiceStarts {
     const sources = volumes.map(({ source }) => source);
     for (;;) {
       await this.#untilFree(id, revision, sources, deadline);
+      let made: string | undefined;
       try {
         this.#parts.origins.forget(id); // of an earlier instance of this name
-        const serviceId = await swarm.createService(body);
+        made = await swarm.createService(body);
         this.#made.set(id, clock.now() + 2 * revision.startTimeoutMs);
-        if (await this.#otherWith(id, sources) === undefined) return true;
-        await swarm.removeService(serviceId); // another one with the volumes was created at the same time
+        if (await this.#otherWith(id, sources) === undefined) return made;
+        await swarm.removeService(made); // another one with the volumes was created at the same time
       } catch (error) {
-        if (kindOf(error) !== "conflict") throw error;
-        if (await this.#join(id)) return false;
+        // Nobody else looks whether it may run.
+        if (made !== undefined) await swarm.removeService(made).catch(() => {});
+        if (kindOf(error) !== "conflict" || made !== undefined) throw error;
+        if (await this.#join(id)) return undefined;
       }
       if (clock.now() >= deadline) throw new Error(`an instance named ${id} does not end`);
       await delay(clock, LOOK_MS);
@@ -276,8 +284,9 @@ export class ServiceStarts {
     for (let asked = false;;) {
       const other = await this.#otherWith(id, sources);
       if (other === undefined) return;
-      const { labels, nodeId } = other;
+      const { labels, later, nodeId } = other;
       if (nodeId !== undefined && await isHeard(nodeId, this.#parts.volumes) === false) throw mayRunOn(nodeId, id);
+      if (later !== undefined) await this.#parts.swarm.removeService(later); // its cless could not do that
       if (!asked && labels[LABEL.revision] !== name) {
         this.#parts.sharing.sleepElsewhere(service);
         asked = true;
@@ -291,20 +300,26 @@ export class ServiceStarts {
    * Another instance that has one of these volumes, unless it was created later: of two that are created at the same
    * time, the first one stays.
    */
-  async #otherWith(id: string, sources: readonly string[]): Promise<LeavingTask | undefined> {
+  async #otherWith(id: string, sources: readonly string[]): Promise<VolumeUser | undefined> {
     if (sources.length === 0) return undefined;
     const { owner, swarm, volumes } = this.#parts;
     const [tasks, leaving] = await Promise.all([swarm.tasks({ owner }), swarm.leaving(owner)]);
     const has = ({ labels }: LeavingTask) =>
       volumesIn(labels).some((one) => sources.some((other) => overlaps(one, other)));
-    const { order = Infinity } = tasks.find(({ name }) => name === id) ?? {};
-    const other = tasks.find((task) => task.order < order && !isOver(task) && has(task));
-    if (other !== undefined) return other;
+    const own = tasks.find(({ name }) => name === id);
+    const other = tasks.find((task) => (own === undefined || task.order < own.order) && !isOver(task) && has(task));
+    if (other !== undefined) return { ...other, later: own?.serviceId };
     const held = leaving.filter(has);
     if (held.length === 0) return undefined;
     const nodes = new Set((await volumes.nodes()).map(({ id }) => id));
     return held.find(({ nodeId = "" }) => nodes.has(nodeId)); // on a node that was removed from the Swarm, nothing runs
   }
+}
+
+/** An instance that has a volume which another one needs. */
+interface VolumeUser extends LeavingTask {
+  /** The id of the other one's service, if there is one that was created later. */
+  readonly later?: string | undefined;
 }
 
 /** The node on which an instance was to start is lost. */

@@ -34,8 +34,8 @@ export interface SwarmTask {
   readonly serviceId: string;
   /** The name of the service. */
   readonly name: string;
-  /** Of two services, the one that was created first has the lower number. */
-  readonly order: number;
+  /** Of two services, the one that was created first has the lesser text. It never changes. */
+  readonly order: string;
   /** Those of the service. */
   readonly labels: Readonly<Record<string, string>>;
   /** Swarm's word: new, pending, … running, complete, failed, rejected … */

@@ -37,6 +37,7 @@ export interface ApiNode {
 export interface ApiService {
   readonly ID: string;
   readonly Version: { readonly Index: number };
+  readonly CreatedAt?: string;
   readonly Spec: { readonly Name: string; readonly Labels?: Labels | null };
 }
 
@@ -105,13 +106,13 @@ export function nodeOf({ Description, ID, ManagerStatus, Spec, Status, UpdatedAt
 }
 
 /** @param task Missing if Swarm has not made one yet. */
-export function taskOf({ ID, Spec, Version }: ApiService, task: ApiTask | undefined): SwarmTask {
+export function taskOf({ CreatedAt = "", ID, Spec }: ApiService, task: ApiTask | undefined): SwarmTask {
   const { ContainerStatus, Err, Message, PortStatus, State = "new", Timestamp } = task?.Status ?? {};
   const port = PortStatus?.Ports?.find(({ PublishedPort = 0 }) => PublishedPort > 0)?.PublishedPort;
   return {
     serviceId: ID,
     name: Spec.Name,
-    order: Version.Index, // cless never changes a service
+    order: `${comparable(CreatedAt)} ${ID}`, // its version is no order: Swarm changes each service after its creation
     labels: Spec.Labels ?? {},
     state: State,
     nodeId: task?.NodeID || undefined,
@@ -120,6 +121,12 @@ export function taskOf({ ID, Spec, Version }: ApiService, task: ApiTask | undefi
     exitCode: ENDED.includes(State) && State !== "rejected" ? ContainerStatus?.ExitCode : undefined,
     startedAt: State === "running" && Timestamp !== undefined ? Date.parse(Timestamp) : undefined,
   };
+}
+
+/** A time of Swarm with all its nine decimals: it leaves out the zeros at their end. */
+function comparable(time: string): string {
+  const [seconds, decimals = ""] = time.replace(/Z$/, "").split(".");
+  return `${seconds}.${decimals.padEnd(9, "0")}`;
 }
 
 /** A task as pools see it. */

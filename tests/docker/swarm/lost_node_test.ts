@@ -1,5 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { Sequence } from "../../../src/docker/network/addresses.ts";
+import { EngineError } from "../../../src/docker/engine_error.ts";
 import { Homes } from "../../../src/docker/swarm/homes.ts";
 import { ImageNodes } from "../../../src/docker/swarm/image_nodes.ts";
 import type { TaskEngine } from "../../../src/docker/swarm/task_engine.ts";
@@ -7,13 +8,14 @@ import type { PeerMessage, Peers } from "../../../src/docker/swarm/peers.ts";
 import { type ApiNode, type ApiTask, leavingOf, nodeOf } from "../../../src/docker/swarm/swarm_json.ts";
 import { SwarmLauncher, type SwarmLauncherParts } from "../../../src/docker/swarm/swarm_launcher.ts";
 import type { Revision } from "../../../src/model/revision.ts";
-import { VolumeAway } from "../../../src/pool/launcher.ts";
+import { EngineAway, VolumeAway } from "../../../src/pool/launcher.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { FakeSwarm } from "../../support/fake_swarm.ts";
 import { volumeNodesOf } from "../../support/volume_nodes.ts";
 import { OWNER, REVISION } from "../launcher_kit.ts";
 
 const ID = `cless-${OWNER}-${REVISION.name}-s0`;
+const OTHER_ID = `cless-${OWNER}-app-00002-s0`;
 const WITH_VOLUME: Revision = { ...REVISION, volumes: [{ source: "data", path: "/data", readOnly: false }] };
 
 /** A launcher on the first of two nodes. The cless of a node that is lost does not answer. */
@@ -200,3 +202,61 @@ for (const [state, isReady] of Object.entries({ ready: true, unknown: true, down
     assertEquals(nodeOf(node).isReady, isReady);
   });
 }
+
+/** Creates a service of another revision with the same volume, as another cless does. */
+async function createOther(rig: Rig): Promise<void> {
+  const labels = { "cless.owner": OWNER, "cless.revision": "app-00002", "cless.volumes": "data" };
+  await rig.swarm.api("node2").createService({
+    Name: OTHER_ID,
+    Labels: labels,
+    TaskTemplate: { ContainerSpec: { Image: "app" } },
+  });
+}
+
+for (const isFirst of [true, false]) {
+  const what = `a service that is created ${isFirst ? "before" : "after"} another one with the same volume`;
+  Deno.test(`${what} ${isFirst ? "stays" : "goes"}, though Swarm changes both`, async () => {
+    const rig = new Rig();
+    const { createService } = rig.api;
+    rig.api.createService = async (body) => {
+      rig.api.createService = createService;
+      let id = "";
+      if (!isFirst) await createOther(rig);
+      else id = await createService(body);
+      await rig.clock.advance(3);
+      if (isFirst) await createOther(rig);
+      else id = await createService(body);
+      await rig.clock.advance(3); // Swarm has changed the first one, and not the second one
+      return id;
+    };
+    rig.launch(WITH_VOLUME);
+    await rig.clock.advance(1000);
+    assertEquals(rig.swarm.tasks.some(({ name }) => name === ID), isFirst);
+  });
+}
+
+Deno.test("a service whose order among those with its volume cannot be seen is removed", async () => {
+  const rig = new Rig();
+  const { createService } = rig.api;
+  rig.api.createService = async (body) => {
+    const id = await createService(body);
+    const { tasks } = rig.api;
+    rig.api.tasks = () => {
+      rig.api.tasks = tasks;
+      return Promise.reject(new EngineError("away", "The swarm does not have a leader"));
+    };
+    return id;
+  };
+  await assertRejects(() => rig.clock.until(rig.launch(WITH_VOLUME)), EngineAway);
+  assertEquals(rig.swarm.tasks, []);
+});
+
+Deno.test("a service that was not removed before another one of its volume goes at the next start", async () => {
+  const rig = new Rig();
+  await createOther(rig);
+  await rig.clock.advance(1);
+  await rig.runElsewhere("data");
+  rig.launch(WITH_VOLUME);
+  await rig.clock.advance(1000);
+  assertEquals(rig.swarm.tasks.map(({ name }) => name), [OTHER_ID]);
+});

@@ -81,12 +81,20 @@ swarmTest("what is gone already is removed without an error", async (engine, swa
   assertEquals(await swarm.tasks({ service: "one" }), []);
 });
 
-const SERVICE = { ID: "s1", Version: { Index: 13 }, Spec: { Name: "one", Labels: { "cless.owner": "a1" } } };
+const SERVICE = {
+  ...{ ID: "s1", Version: { Index: 13 }, CreatedAt: "2026-11-30T05:51:52.84Z" },
+  Spec: { Name: "one", Labels: { "cless.owner": "a1" } },
+};
 const NOTHING = {
   ...{ nodeId: undefined, publishedPort: undefined, error: undefined, exitCode: undefined },
   startedAt: undefined,
 };
-const TASK = { serviceId: "s1", name: "one", order: 13, labels: { "cless.owner": "a1" } };
+const TASK = {
+  serviceId: "s1",
+  name: "one",
+  order: "2026-11-30T05:51:52.840000000 s1",
+  labels: { "cless.owner": "a1" },
+};
 
 swarmTest("an instance is a service with the newest of its tasks", async (engine, swarm) => {
   const services = `GET /services?filters=${filters({ label: ["cless.owner=a1"] })}`;
