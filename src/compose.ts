@@ -171,7 +171,7 @@ export function makeParts(
   const counted = { ...choice, api: engineCalls.counting(choice.api) };
   const hostPaths = new HostPaths(config.allowHostPaths, Deno.realPath);
   const swarmEngine = swarm && new SwarmEngine(
-    { ...swarm, choice: counted, hostPaths },
+    { ...swarm, swarm: swarm.api, choice: counted, hostPaths },
     config,
     dataDir,
     clock,
@@ -305,7 +305,7 @@ export function makeParts(
   const ownLogs = new ServiceLogs(engine.launcher.outputs);
   const peerLogs = swarm && new PeerLogs({
     ...{ ...swarm, nodeId: swarm.info.nodeId, own: ownLogs },
-    nodes: () => swarm.swarm.nodes(),
+    nodes: () => swarm.api.nodes(),
   });
   const exec = new ExecSessions({ router, fleet, engine: engine.launcher, events, clock });
   const api = adminApi({

@@ -15,7 +15,7 @@ import type { Deployer } from "./deploy/deployer.ts";
 import type { EngineChoice } from "./docker/engine_choice.ts";
 import { type EngineCaller, SocketClient } from "./docker/socket_client.ts";
 import { NodeWall } from "./docker/swarm/node_wall.ts";
-import type { PeerAnswer, PeerMessage, Peers } from "./docker/swarm/peers.ts";
+import type { PeerAnswer, PeerMessage, Peers } from "./docker/swarm/instance_messages.ts";
 import { SwarmRegistrations } from "./docker/swarm/registrations.ts";
 import { ImageArchives } from "./docker/swarm/image_archives.ts";
 import { RemoteEngine, SharedEngine } from "./docker/swarm/remote_engine.ts";
@@ -53,7 +53,7 @@ export interface SwarmLink extends Disposable {
   /** This node's engine. */
   readonly caller: EngineCaller;
   /** The Swarm, by this node's engine or by a manager's. */
-  readonly swarm: SwarmApi;
+  readonly api: SwarmApi;
   /** What all the owner's cless share. */
   readonly store: SwarmStore;
   /** From now on, what the others change is taken over. @param deployer Takes over a change of a service. */
@@ -111,16 +111,16 @@ export async function openSwarm(
     const addresses = new Map<string, Endpoint>();
     const client = new PeerClient(identity, addresses, clock);
     const asked = info.isManager ? caller : new RemoteEngine(new Managers(config.managers, client));
-    const swarm = new SwarmCalls(asked);
+    const api = new SwarmCalls(asked);
     const { nodeId } = info;
     const usualEndpoint = { hostname: info.nodeAddress, port: PEER_PORT };
     const members = new Members({
       ...{ nodeId, client, addresses, clock, version: VERSION },
-      registrations: new SwarmRegistrations(swarm, dataDir.owner),
+      registrations: new SwarmRegistrations(api, dataDir.owner),
     });
-    const store = new SwarmStore({ ...{ clock, now: Date.now }, api: swarm, owner: dataDir.owner, replica: database });
+    const store = new SwarmStore({ ...{ clock, now: Date.now }, api, owner: dataDir.owner, replica: database });
     return {
-      ...{ info, caller, swarm, identity, client, members, store },
+      ...{ info, caller, api, identity, client, members, store },
       invitation: () => swarmInvitation(asked),
       ...{ usualEndpoint, endpoint: config.peerListen ?? freeEndpoint(usualEndpoint, listening) },
       reachable: ({ hostname, port }) =>
@@ -222,7 +222,7 @@ export function peerServerOf(
 
 /** The machines, as operators see them. */
 export function clusterOf(
-  { client, identity, images, info: { nodeId }, invitation, members, swarm }: SwarmLink,
+  { api, client, identity, images, info: { nodeId }, invitation, members }: SwarmLink,
   { config, dataDir, engine, sharedToken }: {
     readonly config: Pick<Config, "secretKey">;
     readonly dataDir: DataDir;
@@ -232,7 +232,7 @@ export function clusterOf(
 ): Cluster {
   return new PeerCluster({
     ...{ nodeId, members, client, sharedToken, images },
-    swarm: { nodes: () => swarm.nodes(), invitation },
+    swarm: { nodes: () => api.nodes(), invitation },
     status: () => nodeStatus(engine),
     shared: async () => ({
       ...{ owner: dataDir.owner, adminToken: dataDir.token, adminTokenMadeAt: dataDir.tokenMadeAt, identity },

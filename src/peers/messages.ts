@@ -65,7 +65,10 @@ export interface Messages {
   readonly engine: { body: EngineRequest; answer: string };
   /** Gets an image from another peer. The answer is whether it was missing. */
   readonly image: { body: ImageOffer; answer: boolean };
-  /** What the launcher says about an instance: the launcher owns these types. */
+  /**
+   * What a launcher says about an instance, or about what a node has for one, such as its image. The launcher owns these
+   * types, and its further messages belong there. Whatever else is asked is a message of its own here.
+   */
   readonly instance: { body: unknown; answer: unknown };
 }
 

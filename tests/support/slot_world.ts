@@ -1,7 +1,7 @@
 import { delay } from "../../src/base/async.ts";
 import { shuttingDown } from "../../src/base/errors.ts";
 import { Homes } from "../../src/docker/swarm/homes.ts";
-import type { PeerAnswer, PeerMessage, Peers } from "../../src/docker/swarm/peers.ts";
+import type { PeerAnswer, PeerMessage, Peers } from "../../src/docker/swarm/instance_messages.ts";
 import { SlotExchange } from "../../src/docker/swarm/slot_exchange.ts";
 import { Fleet } from "../../src/fleet/fleet.ts";
 import { Predecessor, usesOf } from "../../src/fleet/predecessor.ts";

@@ -1,6 +1,6 @@
 import type { Revision } from "../../src/model/revision.ts";
 import type { EngineChoice } from "../../src/docker/engine_choice.ts";
-import type { PeerAnswer, PeerMessage, Peers } from "../../src/docker/swarm/peers.ts";
+import type { PeerAnswer, PeerMessage, Peers } from "../../src/docker/swarm/instance_messages.ts";
 import { FakeClock, settle } from "./fake_clock.ts";
 import { FakeNode } from "./fake_node.ts";
 import { FakeSwarm } from "./fake_swarm.ts";

@@ -1,5 +1,5 @@
 import type { SwarmApi } from "../../src/docker/swarm/swarm_api.ts";
-import type { PeerAnswer, PeerMessage, Peers } from "../../src/docker/swarm/peers.ts";
+import type { PeerAnswer, PeerMessage, Peers } from "../../src/docker/swarm/instance_messages.ts";
 import { VolumeNodes } from "../../src/docker/swarm/volume_nodes.ts";
 
 /** A machine, as a test has it. */

@@ -3,7 +3,7 @@ import { systemClock } from "../../src/base/clock.ts";
 import { NO_LAG } from "../../src/base/lag.ts";
 import { DockerCommand } from "../../src/docker/command.ts";
 import { SocketApi } from "../../src/docker/socket_api.ts";
-import type { PeerAnswer, PeerMessage } from "../../src/docker/swarm/peers.ts";
+import type { PeerAnswer, PeerMessage } from "../../src/docker/swarm/instance_messages.ts";
 import { SwarmCalls } from "../../src/docker/swarm/swarm_calls.ts";
 import type { Revision } from "../../src/model/revision.ts";
 import { Prober } from "../../src/pool/probe.ts";

@@ -1,4 +1,4 @@
-import type { Peers } from "./peers.ts";
+import type { Peers } from "./instance_messages.ts";
 
 /**
  * Where instances run, and which cless decides when each sleeps and ends: its home. That is the one on its node, or, if

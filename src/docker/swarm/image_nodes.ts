@@ -1,5 +1,5 @@
 import type { OtherMachines } from "../images/image_source.ts";
-import type { PeerImage, Peers } from "./peers.ts";
+import type { PeerImage, Peers } from "./instance_messages.ts";
 import type { TaskEngine } from "./task_engine.ts";
 
 /** A peer that says nothing of its images for this long is not waited for, ms. */

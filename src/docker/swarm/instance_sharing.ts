@@ -16,7 +16,7 @@ import { LABEL } from "../container_spec.ts";
 import { forPool, type OwnContainers } from "../own_containers.ts";
 import type { Homes } from "./homes.ts";
 import type { Origins } from "./origins.ts";
-import type { PeerAnswer, PeerMessage, Peers } from "./peers.ts";
+import type { PeerAnswer, PeerMessage, Peers } from "./instance_messages.ts";
 import type { SlotExchange } from "./slot_exchange.ts";
 import type { SwarmApi } from "./swarm_api.ts";
 import { containerOf, hasEnded } from "./swarm_json.ts";
@@ -96,7 +96,7 @@ export class InstanceSharing implements Sharing {
   }
 
   async mayEnd(id: string, idleMs: number): Promise<void> {
-    await this.#whileUnused(id, false, (again) => this.#askToYield(id, "ended", idleMs, again));
+    await this.#whileUnused(id, false, (again) => this.#askToYield(id, idleMs, again));
   }
 
   runsOn(id: string): void {
@@ -118,7 +118,7 @@ export class InstanceSharing implements Sharing {
     const { containers, homes } = this.#parts;
     if (!homes.isHere(id)) throw new NotNow("no cless runs on the node of the container");
     await this.#whileUnused(id, true, async (again) => {
-      await this.#askToYield(id, "paused", idleMs, again);
+      await this.#askToYield(id, idleMs, again);
       if (again.aborted) return;
       try {
         await containers.pause(id);
@@ -212,9 +212,9 @@ export class InstanceSharing implements Sharing {
   }
 
   /** Asks all others to leave an instance alone. If one does not, takes it back from those that did. */
-  async #askToYield(id: string, to: "paused" | "ended", afterMs: number, again: AbortSignal): Promise<void> {
+  async #askToYield(id: string, afterMs: number, again: AbortSignal): Promise<void> {
     this.#asking.add(id);
-    const asked = this.#askOthers({ yield: id, to, afterMs }).finally(() => this.#asking.delete(id));
+    const asked = this.#askOthers({ yield: id, afterMs }).finally(() => this.#asking.delete(id));
     const answers = await abortable(asked, again).catch(() => undefined);
     if (answers === undefined) return void asked.then(() => this.#tell({ resumed: id })); // to those that agree later
     const refusals = answers.filter(({ ok }) => !ok);

@@ -13,7 +13,7 @@ import type { ImageNodes } from "./image_nodes.ts";
 import type { InstanceSharing } from "./instance_sharing.ts";
 import { isHeard, mayRunUnheard } from "./lost_nodes.ts";
 import type { Origins } from "./origins.ts";
-import type { Peers } from "./peers.ts";
+import type { Peers } from "./instance_messages.ts";
 import { placementOf, takesTasks } from "./placement.ts";
 import { serviceBody, volumesIn } from "./service_spec.ts";
 import type { LeavingTask, SwarmApi, SwarmTask } from "./swarm_api.ts";

@@ -6,7 +6,7 @@ import type { Tenure } from "../../pool/decide.ts";
 import type { Instance } from "../../pool/instance.ts";
 import type { ContainerEvent } from "../../pool/launcher.ts";
 import type { InstancePool } from "../../pool/pool.ts";
-import type { PeerAnswer, PeerImage, PeerMessage } from "./peers.ts";
+import type { PeerAnswer, PeerImage, PeerMessage } from "./instance_messages.ts";
 import type { SlotExchange } from "./slot_exchange.ts";
 
 /** What this cless does with the instances that it shares. */

@@ -4,7 +4,7 @@ import { messageOf } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
 import { HeldSlots, type SlotCounts, type SlotUser } from "../../pool/held_slots.ts";
 import type { Homes } from "./homes.ts";
-import type { PeerAnswer, PeerMessage, Peers } from "./peers.ts";
+import type { PeerAnswer, PeerMessage, Peers } from "./instance_messages.ts";
 import { type SlotAccount, SlotLedger, type SlotReport } from "./slot_ledger.ts";
 
 const log = logger("slots");

@@ -18,7 +18,7 @@ import type { EngineCaller } from "../socket_client.ts";
 import { Homes } from "./homes.ts";
 import { ImageNodes } from "./image_nodes.ts";
 import type { NodeWall } from "./node_wall.ts";
-import type { Peers } from "./peers.ts";
+import type { Peers } from "./instance_messages.ts";
 import { takesTasks } from "./placement.ts";
 import { PortGuard } from "./port_guard.ts";
 import { SlotExchange, type SlotExchangeParts } from "./slot_exchange.ts";
@@ -30,7 +30,7 @@ import { VolumeNodes } from "./volume_nodes.ts";
 const log = logger("swarm");
 
 /** The settings that matter to a {@linkcode SwarmEngine}. */
-export type SwarmConfig =
+export type SwarmSettings =
   & NodeConfig
   & Pick<Config, "defaultCpus" | "defaultMemoryBytes" | "drainTimeoutMs" | "noHostAccess" | "portRange">
   & {
@@ -64,7 +64,7 @@ export class SwarmEngine implements ServiceEngine {
   readonly #node: NodeEngine;
   readonly #events: EventStream<SwarmEvent>;
   readonly #guard: PortGuard;
-  readonly #config: SwarmConfig;
+  readonly #config: SwarmSettings;
   readonly #owner: string;
   readonly #swarm: Pick<SwarmApi, "nodes">;
   #found = false;
@@ -72,7 +72,7 @@ export class SwarmEngine implements ServiceEngine {
   /** @param handover The take-over that this process may be in. */
   constructor(
     access: SwarmAccess,
-    config: SwarmConfig,
+    config: SwarmSettings,
     dataDir: DataDir,
     clock: Clock,
     handover: Pick<SlotExchangeParts, "role" | "predecessor">,

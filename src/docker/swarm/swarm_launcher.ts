@@ -13,7 +13,7 @@ import type { ImageNodes } from "./image_nodes.ts";
 import { InstanceSharing, type InstanceSharingParts } from "./instance_sharing.ts";
 import { isHeard, mayRunUnheard } from "./lost_nodes.ts";
 import { Origins } from "./origins.ts";
-import type { PeerAnswer } from "./peers.ts";
+import type { PeerAnswer } from "./instance_messages.ts";
 import { ServiceStarts, type ServiceStartsParts } from "./service_starts.ts";
 import { slotName, swarmProblem } from "./service_spec.ts";
 import type { SwarmTask } from "./swarm_api.ts";

@@ -4,7 +4,7 @@ import type { Revision } from "../../model/revision.ts";
 import type { Volume } from "../../model/template.ts";
 import { VolumeAway } from "../../pool/launcher.ts";
 import { EngineError } from "../engine_error.ts";
-import type { PeerAnswer, Peers } from "./peers.ts";
+import type { PeerAnswer, Peers } from "./instance_messages.ts";
 import type { SwarmApi, SwarmNode } from "./swarm_api.ts";
 import { absenceOf, isFolder, placeOf, recordedPlace, type VolumeAnswer, type VolumeFacts } from "./volume_place.ts";
 import { type ReadRecord, type VolumeRecord, VolumeRecords } from "./volume_records.ts";

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import type { EngineImage } from "../../../src/docker/engine_api.ts";
 import { EngineError } from "../../../src/docker/engine_error.ts";
 import { ImageNodes } from "../../../src/docker/swarm/image_nodes.ts";
-import type { PeerMessage } from "../../../src/docker/swarm/peers.ts";
+import type { PeerMessage } from "../../../src/docker/swarm/instance_messages.ts";
 
 const IMAGE: EngineImage = { id: "sha256:1", digests: [], exposedPorts: [], hasHealthCheck: true, user: "" };
 

@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import type { PeerMessage } from "../../../src/docker/swarm/peers.ts";
+import type { PeerMessage } from "../../../src/docker/swarm/instance_messages.ts";
 import { NotNow } from "../../../src/pool/launcher.ts";
 import { settle } from "../../support/fake_clock.ts";
 import { noRun } from "../../support/permissions.ts";

@@ -4,7 +4,7 @@ import { EngineError } from "../../../src/docker/engine_error.ts";
 import { Homes } from "../../../src/docker/swarm/homes.ts";
 import { ImageNodes } from "../../../src/docker/swarm/image_nodes.ts";
 import type { TaskEngine } from "../../../src/docker/swarm/task_engine.ts";
-import type { PeerMessage, Peers } from "../../../src/docker/swarm/peers.ts";
+import type { PeerMessage, Peers } from "../../../src/docker/swarm/instance_messages.ts";
 import { type ApiNode, type ApiTask, leavingOf, nodeOf } from "../../../src/docker/swarm/swarm_json.ts";
 import { SwarmLauncher, type SwarmLauncherParts } from "../../../src/docker/swarm/swarm_launcher.ts";
 import type { Revision } from "../../../src/model/revision.ts";

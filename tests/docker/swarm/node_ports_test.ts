@@ -3,7 +3,7 @@ import { Sequence } from "../../../src/docker/network/addresses.ts";
 import { Homes } from "../../../src/docker/swarm/homes.ts";
 import { ImageNodes } from "../../../src/docker/swarm/image_nodes.ts";
 import type { TaskEngine } from "../../../src/docker/swarm/task_engine.ts";
-import type { Peers } from "../../../src/docker/swarm/peers.ts";
+import type { Peers } from "../../../src/docker/swarm/instance_messages.ts";
 import { SwarmLauncher, type SwarmLauncherParts } from "../../../src/docker/swarm/swarm_launcher.ts";
 import type { Revision } from "../../../src/model/revision.ts";
 import { FakeClock } from "../../support/fake_clock.ts";

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { Homes } from "../../../src/docker/swarm/homes.ts";
 import { InstanceSharing, type InstanceSharingParts } from "../../../src/docker/swarm/instance_sharing.ts";
-import type { PeerMessage, Peers } from "../../../src/docker/swarm/peers.ts";
+import type { PeerMessage, Peers } from "../../../src/docker/swarm/instance_messages.ts";
 import { SharedInstances } from "../../../src/docker/swarm/shared_instances.ts";
 import { SlotExchange } from "../../../src/docker/swarm/slot_exchange.ts";
 import type { Tenure } from "../../../src/pool/decide.ts";
@@ -88,7 +88,7 @@ class Rig {
 Deno.test("an instance is yielded once it has been idle long enough, and taken for paused from then on", async () => {
   const rig = new Rig();
   const { clock, events, instance } = rig;
-  const ask = () => rig.answer({ yield: "one", to: "paused", afterMs: 1000 });
+  const ask = () => rig.answer({ yield: "one", afterMs: 1000 });
   const lease = instance.claim();
   assertEquals(await ask(), { ok: false, idleMs: 0 });
   lease.release();
@@ -102,14 +102,14 @@ Deno.test("nothing is yielded during a take-over, since another process uses the
   const rig = new Rig();
   for (const tenure of ["serve", "finish"] as const) {
     rig.role.now = { tenure };
-    assertEquals(await rig.answer({ yield: "one", to: "paused", afterMs: 0 }), { ok: false });
-    assertEquals(await rig.answer({ yield: "two", to: "ended", afterMs: 0 }), { ok: false });
+    assertEquals(await rig.answer({ yield: "one", afterMs: 0 }), { ok: false });
+    assertEquals(await rig.answer({ yield: "two", afterMs: 0 }), { ok: false });
   }
   assertEquals(rig.events, []);
 });
 
 Deno.test("an instance that a cless does not know is yielded at once", async () => {
-  assertEquals(await new Rig().answer({ yield: "two", to: "ended", afterMs: 1000 }), { ok: true });
+  assertEquals(await new Rig().answer({ yield: "two", afterMs: 1000 }), { ok: true });
 });
 
 Deno.test("an instance that starts is not yielded, since it is about to be used", async () => {
@@ -133,7 +133,7 @@ Deno.test("an instance that starts is not yielded, since it is about to be used"
     rig.clock,
     { refresh: () => Promise.resolve(), discover: () => Promise.resolve() },
   );
-  assertEquals(await shared.answer({ yield: "two", to: "ended", afterMs: 0 }), { ok: false, idleMs: 0 });
+  assertEquals(await shared.answer({ yield: "two", afterMs: 0 }), { ok: false, idleMs: 0 });
 });
 
 Deno.test("a resume that fails is answered with its reason, and one of an instance that ends is refused", async () => {

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { Homes } from "../../../src/docker/swarm/homes.ts";
-import type { PeerAnswer, PeerMessage, Peers } from "../../../src/docker/swarm/peers.ts";
+import type { PeerAnswer, PeerMessage, Peers } from "../../../src/docker/swarm/instance_messages.ts";
 import { SlotExchange } from "../../../src/docker/swarm/slot_exchange.ts";
 import type { HeldSlots, SlotCounts } from "../../../src/pool/held_slots.ts";
 import { FakeClock, settle } from "../../support/fake_clock.ts";

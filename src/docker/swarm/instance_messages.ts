@@ -1,13 +1,13 @@
 import type { SlotGrant } from "../../pool/held_slots.ts";
 import type { SlotReport } from "./slot_ledger.ts";
 
-/** What one cless says to another about the instances that they share. */
+/** What one cless says to another about the instances that they share, and what a node has for them. */
 export type PeerMessage =
   /**
    * The home of an instance wants to pause or to end it. Who has requests on it, or has used it within the last
    * `afterMs`, does not agree. Who agrees takes it for paused from then on.
    */
-  | { readonly yield: string; readonly to: "paused" | "ended"; readonly afterMs: number }
+  | { readonly yield: string; readonly afterMs: number }
   /** An instance that was yielded runs on, or runs again. */
   | { readonly resumed: string }
   /** Asks the home of a paused instance to resume it. @param from The id of the node that asks. */
