@@ -15,12 +15,12 @@ import type { Deployer } from "./deploy/deployer.ts";
 import type { EngineChoice } from "./docker/engine_choice.ts";
 import { type EngineCaller, SocketClient } from "./docker/socket_client.ts";
 import { NodeWall } from "./docker/swarm/node_wall.ts";
+import { InstanceAnswers } from "./docker/swarm/instance_answers.ts";
 import type { PeerAnswer, PeerMessage, Peers } from "./docker/swarm/instance_messages.ts";
 import { SwarmRegistrations } from "./docker/swarm/registrations.ts";
 import { ImageArchives } from "./docker/swarm/image_archives.ts";
 import { RemoteEngine, SharedEngine } from "./docker/swarm/remote_engine.ts";
 import type { SwarmApi, SwarmInfo } from "./docker/swarm/swarm_api.ts";
-import { SharedInstances } from "./docker/swarm/shared_instances.ts";
 import { SwarmStore } from "./docker/swarm/state/swarm_store.ts";
 import { SwarmCalls } from "./docker/swarm/swarm_calls.ts";
 import type { SwarmEngine } from "./docker/swarm/swarm_engine.ts";
@@ -203,7 +203,7 @@ export function peerServerOf(
     readonly reconciler: Pick<Reconciler, "discover" | "refresh">;
   },
 ): Server {
-  const instances = new SharedInstances(fleet, engine.launcher, control, clock, reconciler, role);
+  const instances = new InstanceAnswers({ fleet, launcher: engine.launcher, control, clock, reconciler, role });
   const handler = peerApi({
     ...{ identity, clock },
     handlers: {

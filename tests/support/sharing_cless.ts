@@ -1,7 +1,7 @@
 import type { Clock } from "../../src/base/clock.ts";
 import type { DataDir } from "../../src/control/data_dir.ts";
+import { InstanceAnswers } from "../../src/docker/swarm/instance_answers.ts";
 import { type SwarmAccess, SwarmEngine } from "../../src/docker/swarm/swarm_engine.ts";
-import { SharedInstances } from "../../src/docker/swarm/shared_instances.ts";
 import { Adoption } from "../../src/fleet/adoption.ts";
 import { Fleet } from "../../src/fleet/fleet.ts";
 import { Reconciler } from "../../src/fleet/reconciler.ts";
@@ -19,7 +19,7 @@ export class SharingCless {
   readonly engine: SwarmEngine;
   readonly fleet = new Fleet();
   readonly executor: Executor;
-  readonly shared: SharedInstances;
+  readonly answers: InstanceAnswers;
   readonly adoption: Adoption;
   readonly reconciler: Reconciler;
   pool: InstancePool;
@@ -51,7 +51,10 @@ export class SharingCless {
     this.executor = new Executor(launcher, clock, fleet, asking);
     this.adoption = new Adoption(Object.assign(launcher, { found() {} }), clock, 1000);
     this.reconciler = new Reconciler(launcher, fleet, this.adoption, clock);
-    this.shared = new SharedInstances(fleet, launcher, this, clock, this.reconciler);
+    this.answers = new InstanceAnswers({
+      ...{ fleet, launcher, clock, control: this, reconciler: this.reconciler },
+      role: { now: { tenure: "all" } },
+    });
     this.#clock = clock;
     this.pool = this.#newPool(revision);
   }

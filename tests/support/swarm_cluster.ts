@@ -54,7 +54,7 @@ export class SwarmCluster implements AsyncDisposable {
         await this.before(to, message);
         if (cut.has(to) || dead.has(to) || cut.has(nodeId)) throw new Error("it does not answer");
         said.push(`${nodeId} to ${to}: ${Object.keys(message)[0]}`);
-        return await clessOf(to).shared.answer(JSON.parse(JSON.stringify(message)));
+        return await clessOf(to).answers.answer(JSON.parse(JSON.stringify(message)));
       },
     };
   }

@@ -42,7 +42,7 @@ class NodeCless extends SharingCless {
         async ask(to: string, message: PeerMessage): Promise<PeerAnswer> {
           const peer = all.find(({ nodeId, number }) => nodeId === to && !dead.has(number));
           if (peer === undefined) throw new Error("it is gone");
-          return await peer.shared.answer(message);
+          return await peer.answers.answer(message);
         },
       };
       const choice = { api, docker: new DockerCommand("docker") };

@@ -56,7 +56,7 @@ interface Rest {
 
 /**
  * Agrees with the other cless of the owner when an instance sleeps and ends, and has it woken. What is done with a
- * container is done by the cless on its node.
+ * container is done by the cless on its node. What the others ask is answered by `InstanceAnswers`.
  */
 export class InstanceSharing implements Sharing {
   readonly slots: SlotExchange;

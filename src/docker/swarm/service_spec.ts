@@ -34,11 +34,12 @@ export interface ServicePlan {
 }
 
 /**
- * The name of the instance in a slot of a revision: the same for all cless of the owner, so that two that start it at
- * once elect, and unique in the Swarm. A name that is too long for Swarm is cut, and made unique by a hash.
+ * The name of the instance of a revision with a number: the same for all cless of the owner, so that of two that start it
+ * at once one makes it, and both use it. It is unique in the Swarm. A name that is too long for Swarm is cut, and made
+ * unique by a hash.
  */
-export function slotName(owner: string, { name }: Pick<Revision, "name">, slot: number): string {
-  const [begin, end] = [`cless-${owner}-`, `-s${slot}`];
+export function instanceName(owner: string, { name }: Pick<Revision, "name">, number: number): string {
+  const [begin, end] = [`cless-${owner}-`, `-s${number}`];
   const room = MAX_NAME - begin.length - end.length;
   if (name.length <= room) return begin + name + end;
   const hash = fnv1a(name).toString(16).padStart(HASH_LENGTH, "0");

@@ -15,7 +15,7 @@ import { isHeard, mayRunUnheard } from "./lost_nodes.ts";
 import { Origins } from "./origins.ts";
 import type { PeerAnswer } from "./instance_messages.ts";
 import { ServiceStarts, type ServiceStartsParts } from "./service_starts.ts";
-import { slotName, swarmProblem } from "./service_spec.ts";
+import { instanceName, swarmProblem } from "./service_spec.ts";
 import type { SwarmTask } from "./swarm_api.ts";
 import { containerOf, hasEnded } from "./swarm_json.ts";
 import type { TaskEngine } from "./task_engine.ts";
@@ -41,7 +41,7 @@ export class SwarmLauncher implements Launcher {
   readonly #parts: SwarmLauncherParts;
   readonly #origins = new Origins();
   readonly #starts: ServiceStarts;
-  /** The instances that are not used here any more, though they may run: their slots are not free. */
+  /** The instances that are not used here any more, though they may run: their names are not free. */
   readonly #letGo = new Set<string>();
 
   constructor(parts: SwarmLauncherParts) {
@@ -68,15 +68,15 @@ export class SwarmLauncher implements Launcher {
   }
 
   /**
-   * The id for another instance of a revision: the lowest slot that is free. One that has volumes gets its slot again, so
-   * that all cless mean the same instance: of two, the second one would wait for the first one to end.
+   * The id for another instance of a revision: it has the lowest number that is free. One that has volumes gets its number
+   * again, so that all cless mean the same instance: of two, the second one would wait for the first one to end.
    *
    * @param isTaken By this process.
    */
   newId(revision: Revision, isTaken: (id: string) => boolean): string {
     const isFree = (id: string) => revision.volumes.length > 0 || !this.#letGo.has(id);
-    for (let slot = 0;; slot++) {
-      const id = slotName(this.#parts.owner, revision, slot);
+    for (let number = 0;; number++) {
+      const id = instanceName(this.#parts.owner, revision, number);
       if (!isTaken(id) && isFree(id)) return id;
     }
   }
@@ -349,7 +349,7 @@ export class SwarmLauncher implements Launcher {
     }
   }
 
-  /** Uses an instance no more that another cless will end. Until then its slot is not free. */
+  /** Uses an instance no more that another cless will end. Until then its name is not free. */
   async #leave(id: string): Promise<void> {
     const tasks = await this.#parts.swarm.tasks({ service: id }).catch(() => undefined);
     if (tasks?.length !== 0) this.#letGo.add(id);

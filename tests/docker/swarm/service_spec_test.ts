@@ -2,9 +2,9 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { createBody } from "../../../src/docker/container_spec.ts";
 import { placementOf } from "../../../src/docker/swarm/placement.ts";
 import {
+  instanceName,
   serviceBody,
   type ServicePlan,
-  slotName,
   swarmProblem,
   volumesIn,
 } from "../../../src/docker/swarm/service_spec.ts";
@@ -12,7 +12,7 @@ import type { Revision } from "../../../src/model/revision.ts";
 import { OWNER, REVISION } from "../launcher_kit.ts";
 
 const PLAN: ServicePlan = {
-  name: slotName(OWNER, REVISION, 0),
+  name: instanceName(OWNER, REVISION, 0),
   owner: OWNER,
   image: REVISION.imageId,
   placement: {},
@@ -138,10 +138,12 @@ Deno.test("what Swarm cannot do is refused with a sentence", () => {
   );
 });
 
-Deno.test("a name that is too long for Swarm is cut, and still tells revisions and slots apart", () => {
-  assertEquals(slotName(OWNER, { name: "web-00001" }, 7), `cless-${OWNER}-web-00001-s7`);
+Deno.test("a name that is too long for Swarm is cut, and still tells revisions and numbers apart", () => {
+  assertEquals(instanceName(OWNER, { name: "web-00001" }, 7), `cless-${OWNER}-web-00001-s7`);
   const long = `${"a".repeat(40)}-0123456789a`;
-  const names = [`${long}b`, `${long}c`].flatMap((name) => [0, 9, 999].map((slot) => slotName(OWNER, { name }, slot)));
+  const names = [`${long}b`, `${long}c`].flatMap((name) =>
+    [0, 9, 999].map((number) => instanceName(OWNER, { name }, number))
+  );
   assertEquals(new Set(names).size, 6);
   for (const name of names) assertMatch(name, /^cless-[0-9a-f]{8}-a+-[0-9a-f]{16}-s\d+$/);
   assertEquals(Math.max(...names.map(({ length }) => length)), 63);

@@ -18,7 +18,7 @@ function clusterTest(name: string, count: number, fn: (cluster: SwarmCluster) =>
 }
 
 clusterTest(
-  "an instance is a service with the name of its slot, and its origin is its node's port",
+  "an instance is a service with a name of its own, and its origin is its node's port",
   1,
   async (cluster) => {
     const [one] = cluster.all;
@@ -65,9 +65,9 @@ clusterTest("an instance that starts is looked at by each cless, and nobody list
   const { clock, swarm } = cluster;
   await clock.advance(100);
   swarm.lists = 0;
-  const ids = cluster.all.map((_, slot) => FIRST.replace(/0$/, String(slot)));
+  const ids = cluster.all.map((_, number) => FIRST.replace(/0$/, String(number)));
   const started = await Promise.all(
-    cluster.all.map(({ engine }, slot) => clock.until(engine.launcher.launch({ id: ids[slot]!, revision: SHARED }))),
+    cluster.all.map(({ engine }, at) => clock.until(engine.launcher.launch({ id: ids[at]!, revision: SHARED }))),
   );
   await clock.advance(100);
   assertEquals(new Set(started.map(({ origin }) => new URL(origin).hostname)).size, 3);
@@ -293,7 +293,7 @@ clusterTest("nothing is paused or ended while a cless that lives does not answer
   assertEquals(home.node.states, {});
 });
 
-clusterTest("an idle instance is ended by its home alone, and its slot is free again for all", 2, async (cluster) => {
+clusterTest("an idle instance is ended by its home alone, and its name is free again for all", 2, async (cluster) => {
   const [one, two] = cluster.all;
   await one!.serve();
   await cluster.clock.advance(100);
@@ -375,7 +375,7 @@ clusterTest(
   },
 );
 
-clusterTest("who cannot use an instance that another cless decides about takes another slot", 2, async (cluster) => {
+clusterTest("who cannot use an instance that another cless decides about takes another name", 2, async (cluster) => {
   const [one, two] = cluster.all;
   cluster.swarm.setNode("node2", { availability: "drain" });
   const id = await one!.serve();

@@ -49,34 +49,29 @@ interface SharedReconciler {
   discover(id: string): Promise<void>;
 }
 
-/** Answers what the other cless of the owner ask and say about the instances that all of them use. */
-export class SharedInstances {
-  readonly #fleet: SharedFleet;
-  readonly #launcher: SharingLauncher;
-  readonly #control: SharedControl;
-  readonly #clock: Clock;
-  readonly #reconciler: SharedReconciler;
-  readonly #role: { readonly now: { readonly tenure: Tenure } };
-
+/** What {@linkcode InstanceAnswers} are made of. */
+export interface InstanceAnswersParts {
+  readonly fleet: SharedFleet;
+  readonly launcher: SharingLauncher;
+  readonly control: SharedControl;
+  readonly clock: Clock;
+  readonly reconciler: SharedReconciler;
   /**
-   * @param reconciler Adopts the instances that this cless does not know.
-   * @param role What this process may do. Unless its tenure is `all`, it yields nothing: a successor or predecessor uses
-   * the instances too.
+   * What this process may do. Unless its tenure is `all`, it yields nothing: a successor or predecessor uses the instances
+   * too.
    */
-  constructor(
-    fleet: SharedFleet,
-    launcher: SharingLauncher,
-    control: SharedControl,
-    clock: Clock,
-    reconciler: SharedReconciler,
-    role: { readonly now: { readonly tenure: Tenure } } = { now: { tenure: "all" } },
-  ) {
-    this.#role = role;
-    this.#control = control;
-    this.#fleet = fleet;
-    this.#launcher = launcher;
-    this.#clock = clock;
-    this.#reconciler = reconciler;
+  readonly role: { readonly now: { readonly tenure: Tenure } };
+}
+
+/**
+ * Answers what the other cless of the owner ask and say about the instances that all of them use. What this one asks and
+ * says itself is in `InstanceSharing`.
+ */
+export class InstanceAnswers {
+  readonly #parts: InstanceAnswersParts;
+
+  constructor(parts: InstanceAnswersParts) {
+    this.#parts = parts;
   }
 
   /** The answer to a message. Never rejects. */
@@ -89,75 +84,79 @@ export class SharedInstances {
   }
 
   async #answer(message: PeerMessage): Promise<PeerAnswer> {
+    const { control, fleet, launcher, reconciler } = this.#parts;
     if ("yield" in message) return this.#yield(message.yield, message.afterMs);
     if ("resumed" in message) {
-      this.#fleet.apply({ id: message.resumed, what: "resumed" });
+      fleet.apply({ id: message.resumed, what: "resumed" });
       return { ok: true };
     }
     if ("resume" in message) return await this.#resume(message.resume, message.from);
     if ("release" in message) return await this.#release(message.release, message.withinMs ?? Infinity);
     if ("started" in message) {
-      this.#launcher.startedElsewhere(message.started, message.on, message.origin);
-      this.#reconciler.discover(message.started);
+      launcher.startedElsewhere(message.started, message.on, message.origin);
+      reconciler.discover(message.started);
       return { ok: true };
     }
     if ("ended" in message) {
       const { ended: id, exitCode, oom } = message;
       // Of one that serves, its home tells operators why it ended.
-      const isAwaited = this.#fleet.get(id)?.state === "starting" && !this.#launcher.isLaunching(id);
-      if (isAwaited) this.#fleet.apply({ id, what: "ended", ...defined({ exitCode, oom }) });
+      const isAwaited = fleet.get(id)?.state === "starting" && !launcher.isLaunching(id);
+      if (isAwaited) fleet.apply({ id, what: "ended", ...defined({ exitCode, oom }) });
       return { ok: true };
     }
     if ("processorTime" in message) {
-      const processorNs = await this.#launcher.processorTime(message.processorTime);
+      const processorNs = await launcher.processorTime(message.processorTime);
       return processorNs === undefined ? { ok: false } : { ok: true, processorNs };
     }
     if ("sleep" in message) {
-      await this.#reconciler.refresh(); // one may have just been started
-      return { ok: await this.#control.sleepHere(message.sleep) };
+      await reconciler.refresh(); // one may have just been started
+      return { ok: await control.sleepHere(message.sleep) };
     }
-    if ("hasVolume" in message) return await this.#launcher.hasVolume(message.hasVolume);
+    if ("hasVolume" in message) return await launcher.hasVolume(message.hasVolume);
     if ("hasImage" in message) {
-      const image = await this.#launcher.images.here(message.hasImage);
+      const image = await launcher.images.here(message.hasImage);
       return image === undefined ? { ok: false } : { ok: true, image };
     }
     if ("keep" in message) {
-      await this.#launcher.outputs.retain(message.keep);
+      await launcher.outputs.retain(message.keep);
       return { ok: true };
     }
-    if ("slots" in message) return await this.#launcher.sharing.slots.answerAsk(message);
-    if ("recall" in message) return this.#launcher.sharing.slots.answerRecall(message);
+    if ("slots" in message) return await launcher.sharing.slots.answerAsk(message);
+    if ("recall" in message) return launcher.sharing.slots.answerRecall(message);
     if ("asleep" in message) {
-      const asleep = this.#fleet.instances().filter(({ isOurs, state }) => isOurs && isAsleep(state));
+      const asleep = fleet.instances().filter(({ isOurs, state }) => isOurs && isAsleep(state));
       return { ok: true, asleep: asleep.map(({ id }) => id) };
     }
     return { ok: false, reason: "it is of another version" };
   }
 
   #yield(id: string, afterMs: number): PeerAnswer {
-    if (this.#role.now.tenure !== "all") return { ok: false };
-    const instance = this.#fleet.get(id);
+    const { clock, fleet, role } = this.#parts;
+    if (role.now.tenure !== "all") return { ok: false };
+    const instance = fleet.get(id);
     if (instance === undefined) return { ok: true };
     if (instance.state === "starting" || instance.inFlight > 0) return { ok: false, idleMs: 0 };
-    const idleMs = this.#clock.now() - instance.idleSince;
+    const idleMs = clock.now() - instance.idleSince;
     if (instance.state === "ready" && idleMs < afterMs) return { ok: false, idleMs };
-    this.#fleet.apply({ id, what: "paused" }); // no request gets it from now on without asking its home
+    fleet.apply({ id, what: "paused" }); // no request gets it from now on without asking its home
     return { ok: true };
   }
 
   async #resume(id: string, from: string): Promise<PeerAnswer> {
-    const instance = this.#fleet.get(id);
+    const { fleet, launcher } = this.#parts;
+    const instance = fleet.get(id);
     if (instance === undefined || (instance.state !== "ready" && !isAsleep(instance.state))) {
       return { ok: false, reason: "its home is ending it" };
     }
-    await this.#launcher.sharing.resumeFor(id, from);
-    this.#fleet.apply({ id, what: "resumed" });
+    await launcher.sharing.resumeFor(id, from);
+    fleet.apply({ id, what: "resumed" });
     return { ok: true };
   }
 
   async #release(id: string, withinMs: number): Promise<PeerAnswer> {
-    const instance = this.#fleet.get(id);
-    if (instance !== undefined) await this.#fleet.poolOf(instance)?.letGo(instance, withinMs);
+    const { fleet } = this.#parts;
+    const instance = fleet.get(id);
+    if (instance !== undefined) await fleet.poolOf(instance)?.letGo(instance, withinMs);
     return { ok: true };
   }
 }

@@ -1,8 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { Homes } from "../../../src/docker/swarm/homes.ts";
+import { InstanceAnswers } from "../../../src/docker/swarm/instance_answers.ts";
 import { InstanceSharing, type InstanceSharingParts } from "../../../src/docker/swarm/instance_sharing.ts";
 import type { PeerMessage, Peers } from "../../../src/docker/swarm/instance_messages.ts";
-import { SharedInstances } from "../../../src/docker/swarm/shared_instances.ts";
 import { SlotExchange } from "../../../src/docker/swarm/slot_exchange.ts";
 import type { Tenure } from "../../../src/pool/decide.ts";
 import { Instance } from "../../../src/pool/instance.ts";
@@ -21,19 +21,19 @@ class Rig {
   readonly letGo: number[] = [];
   role: { now: { tenure: Tenure } } = { now: { tenure: "all" } };
   isLaunching = false;
-  readonly shared: SharedInstances;
+  readonly answers: InstanceAnswers;
 
   constructor(state: "starting" | "ready" = "ready") {
     if (state === "ready") this.instance.become("ready");
     const { done, events, instance, letGo } = this;
-    this.shared = new SharedInstances(
-      {
+    this.answers = new InstanceAnswers({
+      fleet: {
         get: (id) => id === "one" ? instance : undefined,
         poolOf: () => ({ letGo: (_, withinMs) => Promise.resolve(void letGo.push(withinMs)) }),
         instances: () => [instance],
         apply: (event) => void events.push(event),
       },
-      {
+      launcher: {
         sharing: {
           resumeFor: (id, from) => {
             done.push(`resume ${id} for ${from}`);
@@ -62,26 +62,26 @@ class Rig {
           },
         },
       },
-      {
+      control: {
         sleepHere: (service) => {
           done.push(`sleep ${service}`);
           return Promise.resolve(service === "app");
         },
       },
-      this.clock,
-      {
+      clock: this.clock,
+      reconciler: {
         refresh: async () => {
           await settle();
           done.push("look at all");
         },
         discover: (id) => Promise.resolve(void done.push(`look at ${id}`)),
       },
-      this.role,
-    );
+      role: this.role,
+    });
   }
 
   answer(message: PeerMessage) {
-    return this.shared.answer(message);
+    return this.answers.answer(message);
   }
 }
 
@@ -115,9 +115,9 @@ Deno.test("an instance that a cless does not know is yielded at once", async () 
 Deno.test("an instance that starts is not yielded, since it is about to be used", async () => {
   const rig = new Rig();
   const starting = new Instance("two", newRevision(), rig.clock);
-  const shared = new SharedInstances(
-    { get: () => starting, poolOf: () => undefined, instances: () => [], apply() {} },
-    {
+  const answers = new InstanceAnswers({
+    fleet: { get: () => starting, poolOf: () => undefined, instances: () => [], apply() {} },
+    launcher: {
       sharing: {
         resumeFor: () => Promise.resolve(),
         slots: { answerAsk: () => Promise.reject(new Error("no")), answerRecall: () => ({ ok: false }) },
@@ -129,11 +129,12 @@ Deno.test("an instance that starts is not yielded, since it is about to be used"
       isLaunching: () => false,
       outputs: { retain: () => Promise.resolve() },
     },
-    { sleepHere: () => Promise.resolve(false) },
-    rig.clock,
-    { refresh: () => Promise.resolve(), discover: () => Promise.resolve() },
-  );
-  assertEquals(await shared.answer({ yield: "two", afterMs: 0 }), { ok: false, idleMs: 0 });
+    control: { sleepHere: () => Promise.resolve(false) },
+    clock: rig.clock,
+    reconciler: { refresh: () => Promise.resolve(), discover: () => Promise.resolve() },
+    role: rig.role,
+  });
+  assertEquals(await answers.answer({ yield: "two", afterMs: 0 }), { ok: false, idleMs: 0 });
 });
 
 Deno.test("a resume that fails is answered with its reason, and one of an instance that ends is refused", async () => {
