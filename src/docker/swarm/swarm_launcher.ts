@@ -32,6 +32,16 @@ export interface SwarmLauncherParts
   readonly engine: Pick<TaskEngine, "forget" | "has" | "image" | "origin" | "owner">;
 }
 
+/** What a list has found besides the tasks. */
+interface Seen {
+  /** The containers of this node. */
+  readonly here: readonly ListedContainer[];
+  /** Of each node, whether Swarm hears from it. */
+  readonly heard: ReadonlyMap<string, boolean>;
+  /** The instances that sleep on other nodes. */
+  readonly asleep: ReadonlySet<string>;
+}
+
 /**
  * The instances of the owner on all nodes: each is a service of Swarm, which this cless shares with the others. What is
  * done with a container is done by the cless on its node.
@@ -195,36 +205,50 @@ export class SwarmLauncher implements Launcher {
 
   /** Every instance of the owner, on whichever node. */
   async list(): Promise<Container[]> {
-    const { containers, homes, owner, slots, swarm, volumes } = this.#parts;
+    const { containers, homes, owner, swarm, volumes } = this.#parts;
     try {
       const [tasks, nodes, here] = await Promise.all([swarm.tasks({ owner }), volumes.nodes(), containers.all()]);
       await containers.findFrozen(here);
-      this.#origins.know(nodes);
       const heard = new Map(nodes.map(({ id, isReady }) => [id, isReady]));
-      const byId = new Map(here.map((container) => [container.id, container]));
       const asleep = await this.#asleepElsewhere(tasks.filter(({ nodeId = "" }) => heard.get(nodeId)));
-      const names = new Set(tasks.map(({ name }) => name));
-      for (const id of this.#letGo) if (!names.has(id)) this.gone(id);
-      slots.keep(names);
-      return tasks.filter((task) => !mayRunUnheard(task, heard.get(task.nodeId ?? ""))).map((task) => {
-        const { name: id, nodeId } = task;
-        if (nodeId !== undefined) homes.found(id, nodeId);
-        const isLost = nodeId !== undefined && !heard.get(nodeId);
-        const own = nodeId === homes.self ? byId.get(id) : undefined;
-        const origin = own?.origin || this.#origins.of(task);
-        const isOver = isLost || hasEnded(task);
-        const state = isOver ? "ended" : own === undefined ? stateOf(id, origin, asleep) : this.#stateOf(own);
-        const { revision, service } = ownerOf(task);
-        // The output of an instance is at its home; that of another machine's comes from Swarm.
-        if (state !== "ended" && (own !== undefined || this.sharing.isOurs(id))) {
-          this.outputs.started(id, { service, revision });
-        } else if (nodeId !== homes.self) this.outputs.forget(id);
-        const isOurs = this.sharing.isOurs(id);
-        return containerOf(task, { state, origin: containers.isStuck(id) ? undefined : origin, isOurs });
-      });
+      const shown = tasks.filter((task) => !mayRunUnheard(task, heard.get(task.nodeId ?? "")));
+      this.#keep(new Set(tasks.map(({ name }) => name)));
+      this.#origins.know(nodes);
+      for (const { name, nodeId } of shown) if (nodeId !== undefined) homes.found(name, nodeId);
+      const listed = this.#containersOf(shown, { here, heard, asleep });
+      for (const container of listed) this.#followOutput(container);
+      return listed;
     } catch (error) {
       throw forPool(error);
     }
+  }
+
+  /** Forgets all instances but some. */
+  #keep(ids: ReadonlySet<string>): void {
+    for (const id of this.#letGo) if (!ids.has(id)) this.gone(id);
+    this.#parts.slots.keep(ids);
+  }
+
+  /** The instances as pools see them, by all that has been noted of them. */
+  #containersOf(tasks: readonly SwarmTask[], { asleep, heard, here }: Seen): Container[] {
+    const { containers, homes } = this.#parts;
+    const byId = new Map(here.map((container) => [container.id, container]));
+    return tasks.map((task) => {
+      const { name: id, nodeId } = task;
+      const isLost = nodeId !== undefined && !heard.get(nodeId);
+      const own = nodeId === homes.self ? byId.get(id) : undefined;
+      const origin = own?.origin || this.#origins.of(task);
+      const isOver = isLost || hasEnded(task);
+      const state = isOver ? "ended" : own === undefined ? stateOf(id, origin, asleep) : this.#stateOf(own);
+      const isOurs = this.sharing.isOurs(id);
+      return containerOf(task, { state, origin: containers.isStuck(id) ? undefined : origin, isOurs });
+    });
+  }
+
+  /** The output of an instance is at its home; that of another machine's comes from Swarm. */
+  #followOutput({ id, isOurs, revision, service, state }: Container): void {
+    if (state !== "ended" && isOurs) this.outputs.started(id, { service, revision });
+    else if (!this.#parts.homes.isHere(id)) this.outputs.forget(id);
   }
 
   /** What the containers of this node use. */
