@@ -1,4 +1,5 @@
-import { kindOf } from "../engine_error.ts";
+import { LABEL } from "../container_spec.ts";
+import { findConfig, makeConfig, replaceLabels } from "./config_calls.ts";
 import type { SwarmApi, SwarmConfig } from "./swarm_api.ts";
 
 /** What one cless says of itself to the others. */
@@ -12,15 +13,12 @@ interface Facts {
 
 const KIND = "node";
 const LABELS = {
-  owner: "cless.owner",
   kind: "cless.kind",
   node: "cless.node",
   address: "cless.address",
   version: "cless.version",
   seen: "cless.seen",
 } as const;
-/** A config needs data, which never changes; all that is registered is in the labels. */
-const DATA = new TextEncoder().encode("cless");
 
 /**
  * Where the cless processes of one owner register: each has a config of its own in the Swarm's store, and renews it by
@@ -50,7 +48,7 @@ export class SwarmRegistrations {
    */
   async list(): Promise<(Facts & { readonly revision: number; readonly seenAt: number })[]> {
     const configs = (await this.#swarm.configs(`${LABELS.kind}=${KIND}`))
-      .filter(({ labels }) => labels[LABELS.owner] === this.#owner);
+      .filter(({ labels }) => labels[LABEL.owner] === this.#owner);
     this.#listed = new Map(configs.map((config) => [config.name, config]));
     return configs.map(({ labels, version: revision }) => ({
       ...{ nodeId: labels[LABELS.node] ?? "", address: labels[LABELS.address] ?? "" },
@@ -62,7 +60,7 @@ export class SwarmRegistrations {
   async put({ address, nodeId, version }: Facts): Promise<void> {
     const name = this.#nameOf(nodeId);
     const labels = {
-      [LABELS.owner]: this.#owner,
+      [LABEL.owner]: this.#owner,
       [LABELS.kind]: KIND,
       [LABELS.node]: nodeId,
       [LABELS.address]: address,
@@ -70,43 +68,16 @@ export class SwarmRegistrations {
       [LABELS.seen]: String(this.#now()),
     };
     const listed = this.#listed.get(name);
-    if (listed !== undefined && await this.#renew(listed, labels)) return;
-    for (;;) {
-      try {
-        await this.#swarm.createConfig(name, labels, DATA);
-        return;
-      } catch (error) {
-        if (kindOf(error) !== "conflict") throw error;
-      }
-      const found = await this.#find(name);
-      if (found !== undefined && await this.#renew(found, labels)) return;
+    if (listed !== undefined && await replaceLabels(this.#swarm, listed, labels)) return;
+    while (!await makeConfig(this.#swarm, name, labels)) {
+      const found = await findConfig(this.#swarm, name);
+      if (found !== undefined && await replaceLabels(this.#swarm, found, labels)) return;
     }
   }
 
   /** Does nothing if there is none. @throws {EngineError} */
   async remove(nodeId: string): Promise<void> {
     await this.#swarm.removeConfig(this.#nameOf(nodeId));
-  }
-
-  /** Returns false if the config is gone, or was changed since it was read. */
-  async #renew(config: SwarmConfig, labels: Readonly<Record<string, string>>): Promise<boolean> {
-    try {
-      await this.#swarm.setConfigLabels(config, labels);
-      return true;
-    } catch (error) {
-      const kind = kindOf(error);
-      if (kind !== "gone" && kind !== "stale") throw error;
-      return false;
-    }
-  }
-
-  async #find(name: string): Promise<SwarmConfig | undefined> {
-    try {
-      return await this.#swarm.config(name);
-    } catch (error) {
-      if (kindOf(error) !== "gone") throw error;
-      return undefined;
-    }
   }
 
   #nameOf(nodeId: string): string {

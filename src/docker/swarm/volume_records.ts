@@ -1,5 +1,5 @@
 import { LABEL } from "../container_spec.ts";
-import { kindOf } from "../engine_error.ts";
+import { findConfig, makeConfig, replaceLabels } from "./config_calls.ts";
 import type { SwarmApi, SwarmConfig } from "./swarm_api.ts";
 
 const LABELS = {
@@ -10,8 +10,6 @@ const LABELS = {
   engine: "cless.engine",
   former: "cless.former",
 } as const;
-/** A config needs data, which never changes; all that is recorded is in the labels. */
-const DATA = new TextEncoder().encode("volume");
 
 /** On which machine a volume is. */
 export interface VolumeRecord {
@@ -48,12 +46,8 @@ export class VolumeRecords {
 
   /** The record of a volume; `undefined` if there is none. @throws {EngineError} */
   async read(source: string): Promise<ReadRecord | undefined> {
-    try {
-      return recordOf(await this.#swarm.config(await recordName(this.#owner, source)));
-    } catch (error) {
-      if (kindOf(error) === "gone") return undefined;
-      throw error;
-    }
+    const config = await findConfig(this.#swarm, await recordName(this.#owner, source));
+    return config && recordOf(config);
   }
 
   /** All records, by volume. @throws {EngineError} */
@@ -70,15 +64,8 @@ export class VolumeRecords {
    */
   async write(source: string, record: VolumeRecord, before?: ReadRecord): Promise<boolean> {
     const labels = recordLabels(this.#owner, source, record);
-    try {
-      if (before !== undefined) await this.#swarm.setConfigLabels(before.config, labels);
-      else await this.#swarm.createConfig(await recordName(this.#owner, source), labels, DATA);
-      return true;
-    } catch (error) {
-      const kind = kindOf(error);
-      if (kind === "conflict" || kind === "stale" || kind === "gone") return false;
-      throw error;
-    }
+    if (before !== undefined) return await replaceLabels(this.#swarm, before.config, labels);
+    return await makeConfig(this.#swarm, await recordName(this.#owner, source), labels);
   }
 }
 

@@ -1,9 +1,10 @@
 import { messageOf } from "../../../base/errors.ts";
 import { StoreUnavailable } from "../../../control/store.ts";
 import { kindOf } from "../../engine_error.ts";
+import { findConfig, makeConfig, replaceLabels } from "../config_calls.ts";
 import type { SwarmApi, SwarmConfig } from "../swarm_api.ts";
 import { VolumeRecords } from "../volume_records.ts";
-import { configName, type Kind, kindOfConfig, type Labels, labelsOf, listLabel, NO_DATA } from "./shared_records.ts";
+import { configName, type Kind, kindOfConfig, type Labels, labelsOf, listLabel } from "./shared_records.ts";
 
 /** What of a Swarm the store uses. */
 export type ConfigApi = Pick<
@@ -39,17 +40,16 @@ export class SharedConfigs {
 
   /** A config by its own name; `undefined` if there is none. */
   async at(configName: string): Promise<SwarmConfig | undefined> {
-    const config = await unless(["gone"], () => this.#api.config(configName));
+    const config = await stored(() => findConfig(this.#api, configName));
     return config === undefined || kindOfConfig(config) === "closed" ? undefined : config;
   }
 
   /** Makes a config; resolves with `false` if there is one of that name. */
-  async create(kind: Kind, name: string, labels: Labels, data: Uint8Array = NO_DATA): Promise<boolean> {
+  async create(kind: Kind, name: string, labels: Labels, data?: Uint8Array): Promise<boolean> {
     const full = await configName(this.owner, kind, name);
     for (;;) {
-      const id = await unless(["conflict"], () => this.#api.createConfig(full, labels, data));
-      if (id !== undefined) return true;
-      const other = await unless(["gone"], () => this.#api.config(full));
+      if (await stored(() => makeConfig(this.#api, full, labels, data))) return true;
+      const other = await stored(() => findConfig(this.#api, full));
       if (other !== undefined && kindOfConfig(other) !== "closed") return false;
       if (other !== undefined) await this.remove(other); // whoever has closed it did not come to that
     }
@@ -66,11 +66,7 @@ export class SharedConfigs {
 
   /** Replaces the labels of a config; resolves with `false` if it has changed since it was read, or is gone. */
   async setLabels(config: SwarmConfig, labels: Labels): Promise<boolean> {
-    const done = await unless(["stale", "gone"], async () => {
-      await this.#api.setConfigLabels(config, labels);
-      return true;
-    });
-    return done ?? false;
+    return await stored(() => replaceLabels(this.#api, config, labels));
   }
 
   /** Removes a config whose labels never change. */
@@ -109,20 +105,4 @@ async function stored<T>(ask: () => Promise<T>): Promise<T> {
       : `the Swarm does not store it: ${messageOf(error)}`;
     throw new StoreUnavailable(message, { cause: error });
   }
-}
-
-/** As {@linkcode stored}; resolves with `undefined` if it refuses for one of the expected reasons. */
-async function unless<T>(
-  expected: readonly ("gone" | "conflict" | "stale")[],
-  ask: () => Promise<T>,
-): Promise<T | undefined> {
-  return await stored(async () => {
-    try {
-      return await ask();
-    } catch (error) {
-      const kind = kindOf(error);
-      if (expected.some((one) => one === kind)) return undefined;
-      throw error;
-    }
-  });
 }

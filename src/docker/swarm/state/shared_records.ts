@@ -7,6 +7,7 @@ import type {
   TokenRecord,
 } from "../../../control/records.ts";
 import { parseTemplateText, templateText } from "../../../model/template.ts";
+import { LABEL } from "../../container_spec.ts";
 import type { SwarmConfig } from "../swarm_api.ts";
 
 // What each shared record looks like as a config of a Swarm. A config's data never changes, and its labels do.
@@ -16,7 +17,7 @@ export type Kind = "service" | "revision" | "secret" | "token" | "domain" | "sto
 
 /** The labels of the store's configs. */
 export const STATE_LABEL = {
-  owner: "cless.owner",
+  owner: LABEL.owner,
   kind: "cless.kind",
   /** The kind with the owner, since configs can be listed by one label only. */
   list: "cless.list",
@@ -44,9 +45,6 @@ export const STATE_LABEL = {
 
 /** The labels of a config. */
 export type Labels = Readonly<Record<string, string>>;
-
-/** The data of a config that has everything in its labels; a config needs some. */
-export const NO_DATA: Uint8Array = new TextEncoder().encode("cless");
 
 /** The longest name of a config. */
 const MAX_NAME = 64;

@@ -19,6 +19,7 @@ import {
   type Store,
   StoreUnavailable,
 } from "../../../control/store.ts";
+import { NO_DATA } from "../config_calls.ts";
 import { DomainClaims } from "./domain_claims.ts";
 import { Follower, type ForeignChange } from "./follower.ts";
 import { LocalRecords } from "./local_records.ts";
@@ -26,7 +27,6 @@ import { type ConfigApi, SharedConfigs } from "./shared_configs.ts";
 import {
   type Labels,
   labelsOf,
-  NO_DATA,
   NOTHING,
   revisionData,
   secretLabels,
