@@ -110,6 +110,7 @@ export class Cless {
         }),
       )
       : undefined;
+    if (swarm === undefined) database.goApart();
     await swarm?.store.start();
     const store = swarm?.store ?? database;
     if (sealed !== undefined) log.debug("take-over", { step: "migrated" });
@@ -266,6 +267,7 @@ export class Cless {
     }
     if (swarm !== undefined && peerServer !== undefined) {
       peerServer.listen(isSuccessor);
+      await swarm.store.sow();
       await swarm.members.start(swarm.reachable(peerServer.endpoint));
     }
     for (const server of [admin, ...servers]) server.listen(isSuccessor);

@@ -9,11 +9,30 @@ export interface ServicePast {
   readonly deploys: readonly DeployRecord[];
 }
 
+/** A record that a replica shares with the others. */
+export interface SharedRecord {
+  readonly kind: "service" | "secret" | "token";
+  readonly name: string;
+}
+
+/** The shared store of which a replica was a copy when it was last with it. */
+export interface Followed {
+  readonly id: string;
+  /** Whether the replica has been used alone since. */
+  readonly isApart: boolean;
+  /** What was changed meanwhile, by kind and name. What is not named here is as the shared store had it. */
+  readonly changed: readonly SharedRecord[];
+}
+
 /**
  * A store that follows another one, which several processes share: it has a copy of the shared records, and records of
  * its own. When a method returns, its change is on disk; when it throws, nothing has changed.
  */
 export interface Replica extends Store {
+  /** The shared store that was followed last; `undefined` if there was none, so that everything was made here. */
+  followed(): Followed | undefined;
+  /** From now on, the replica is a copy of a shared store: what it has besides may be replaced. */
+  follow(id: string): void;
   /** The names of the services of which anything is stored, also if that is only history or deploys, in no order. */
   known(): string[];
   /** The names of those with history or deploys from before a wall-clock time, ms since 1970. */

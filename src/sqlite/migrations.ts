@@ -217,6 +217,14 @@ export const MIGRATIONS: readonly string[] = [
     since INTEGER NOT NULL,
     idle_since INTEGER
   ) STRICT, WITHOUT ROWID;`,
+
+  `CREATE TABLE followed_store (id TEXT PRIMARY KEY, is_apart INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE changed_apart (
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    PRIMARY KEY (kind, name)
+  ) STRICT, WITHOUT ROWID;`,
 ];
 
 /**

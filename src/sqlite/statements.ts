@@ -132,6 +132,16 @@ export function prepareStatements(db: DatabaseSync) {
     ),
     deleteCertificateName: db.prepare("DELETE FROM certificate_name WHERE name = ?"),
 
+    followedStore: db.prepare("SELECT id, is_apart AS isApart FROM followed_store"),
+    forgetFollowed: db.prepare("DELETE FROM followed_store"),
+    addFollowed: db.prepare("INSERT INTO followed_store VALUES (?, 0)"),
+    goApart: db.prepare("UPDATE followed_store SET is_apart = 1"),
+    changedApart: db.prepare("SELECT kind, name FROM changed_apart ORDER BY kind, name"),
+    forgetChangedApart: db.prepare("DELETE FROM changed_apart"),
+    noteApart: db.prepare(
+      "INSERT OR IGNORE INTO changed_apart SELECT ?, ? FROM followed_store WHERE is_apart",
+    ),
+
     olderImages: db.prepare("SELECT ids FROM older_images"),
     putOlderImages: db.prepare("INSERT INTO older_images VALUES (?)"),
 

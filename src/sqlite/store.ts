@@ -30,7 +30,7 @@ import type {
   SessionRecord,
   TokenRecord,
 } from "../control/records.ts";
-import type { Replica, ServicePast } from "../control/replica.ts";
+import type { Followed, Replica, ServicePast, SharedRecord } from "../control/replica.ts";
 import { checkGeneration, DomainTakenError, type ServiceContent, StaleError } from "../control/store.ts";
 import { templateText } from "../model/template.ts";
 import { Connection, type ConnectionObserver } from "./connection.ts";
@@ -193,6 +193,7 @@ export class SqliteStore implements Replica {
       if (addRevision !== undefined) this.#addRevision(addRevision);
       for (const name of removeRevisions) this.#sql.removeRevision.run(name, service.name);
       this.#addHistory(history);
+      this.#sql.noteApart.run("service", service.name);
     });
   }
 
@@ -212,6 +213,7 @@ export class SqliteStore implements Replica {
       this.#deleteService(name);
       this.#sql.deleteDeploys.run(name);
       this.#addHistory(history);
+      this.#sql.noteApart.run("service", name);
     });
   }
 
@@ -259,6 +261,31 @@ export class SqliteStore implements Replica {
 
   deleteDeploys(service: string): Promise<void> {
     return this.#write(() => void this.#sql.deleteDeploys.run(service));
+  }
+
+  /**
+   * From now on, this store is used alone, and not as a replica: what is changed is noted until {@linkcode follow}, since
+   * the shared store that was followed does not get it.
+   */
+  goApart(): void {
+    if (this.followed() !== undefined) this.#connection.write(() => this.#sql.goApart.run());
+  }
+
+  followed(): Followed | undefined {
+    return this.#connection.read(() => {
+      const row = this.#sql.followedStore.get() as { id: string; isApart: number } | undefined;
+      if (row === undefined) return undefined;
+      const changed = this.#sql.changedApart.all() as unknown as SharedRecord[];
+      return { id: row.id, isApart: row.isApart !== 0, changed: changed.map((record) => ({ ...record })) };
+    });
+  }
+
+  follow(id: string): void {
+    this.#connection.write(() => {
+      this.#sql.forgetFollowed.run();
+      this.#sql.forgetChangedApart.run();
+      this.#sql.addFollowed.run(id);
+    });
   }
 
   known(): string[] {
@@ -369,6 +396,7 @@ export class SqliteStore implements Replica {
         throw new StaleError(`the next version of the secret ${name} is ${next.version}, and not ${version}`);
       }
       this.#sql.addSecret.run(name, version, sealed, createdAt);
+      this.#sql.noteApart.run("secret", name);
     });
   }
 
@@ -394,11 +422,17 @@ export class SqliteStore implements Replica {
   }
 
   deleteSecret(name: string): Promise<boolean> {
-    return this.#write(() => this.#sql.deleteSecret.run(name).changes > 0);
+    return this.#write(() => {
+      this.#sql.noteApart.run("secret", name);
+      return this.#sql.deleteSecret.run(name).changes > 0;
+    });
   }
 
   addToken(token: TokenRecord): Promise<boolean> {
-    return this.#write(() => this.#addToken(token));
+    return this.#write(() => {
+      this.#sql.noteApart.run("token", token.name);
+      return this.#addToken(token);
+    });
   }
 
   tokens(): TokenRecord[] {
@@ -409,7 +443,10 @@ export class SqliteStore implements Replica {
   }
 
   deleteToken(name: string): Promise<boolean> {
-    return this.#write(() => this.#sql.deleteToken.run(name).changes > 0);
+    return this.#write(() => {
+      this.#sql.noteApart.run("token", name);
+      return this.#sql.deleteToken.run(name).changes > 0;
+    });
   }
 
   sessions(): SessionRecord[] {

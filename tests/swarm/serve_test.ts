@@ -1,4 +1,4 @@
-import { assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { until } from "../support/until.ts";
 import { noNodes } from "./no_nodes.ts";
 import type { NodeProgram } from "./node_program.ts";
@@ -24,6 +24,46 @@ Deno.test({ name: "a Swarm of one node serves, and nothing is left on exit", ign
   assertEquals(await program.end(), 0);
   assertEquals(await node.docker("service", "ls", "--quiet"), "");
   assertMatch(await node.docker("config", "ls", "--format", "{{.Name}}"), /^cless-[0-9a-f]{8}-store-format$/);
+});
+
+Deno.test({ name: "a machine goes into the Swarm and out of it, and no change is lost", ignore }, async () => {
+  await using nodes = await Nodes.start(1);
+  const node = nodes.node(1);
+  await node.swarmInit();
+  await node.load("golang-docker");
+  const latest = async (program: NodeProgram) => (await program.api("/v1/services/one")).latestRevision;
+  const deploy = async (program: NodeProgram, value: string) => {
+    const { status, text } = await program.send("PUT", "/v1/services/one", {
+      ...{ image: "golang-docker", env: { VALUE: value } },
+    });
+    assert(status === 200 || status === 201, text);
+  };
+  const alone = async (work: (program: NodeProgram) => Promise<void>) => {
+    const program = await node.startCless();
+    await work(program);
+    assertEquals(await program.end(), 0);
+  };
+
+  await alone((program) => deploy(program, "first"));
+  const where = ["--listen", `${node.address}:80`, "--admin", `${node.address}:1323`];
+  const failing = () => node.cless("serve", ...where, ...SWARM, "--peer-listen", "203.0.113.1:1324");
+  await assertRejects(failing, Error, "203.0.113.1:1324");
+  assertEquals(await node.docker("config", "ls", "--quiet"), "");
+  await alone((program) => deploy(program, "second"));
+  const program = await node.startCless(SWARM);
+  assertEquals(await latest(program), "one-00002");
+  assertEquals(await program.end(), 0);
+
+  await alone((program) => deploy(program, "third"));
+  const start = () => node.cless("serve", ...where, ...SWARM);
+  await assertRejects(start, Error, "which has not got it: service one; start cless without --engine swarm");
+  await alone(async (program) => {
+    assertEquals(await latest(program), "one-00003");
+    assertEquals((await program.send("DELETE", "/v1/services/one")).status, 204);
+  });
+  const again = await node.startCless(SWARM);
+  assertEquals(await latest(again), "one-00002");
+  assertEquals(await again.end(), 0);
 });
 
 /** The states of the instances as a cless sees them. */

@@ -32,6 +32,7 @@ async function open(node: Node): Promise<Opened> {
   const api = new SwarmCalls(client);
   const store = new SwarmStore({ api, owner: OWNER, replica, clock: systemClock, now: Date.now });
   await store.start();
+  await store.sow();
   store.onForeignChange((change: ForeignChange) => {
     if ("service" in change) store.foreign(change.service).then((found) => found?.take(), () => {});
   });

@@ -2,6 +2,7 @@ import type { Replica } from "../../../control/replica.ts";
 import { logger } from "../../../base/log.ts";
 import type { DomainClaims } from "./domain_claims.ts";
 import type { SharedConfigs } from "./shared_configs.ts";
+import { refuseUnshared } from "./unshared.ts";
 import { labelsOf, revisionData, secretLabels, serviceLabels, tokenLabels } from "./shared_records.ts";
 
 const log = logger("swarm");
@@ -11,12 +12,18 @@ const FORMAT_DATA = new TextEncoder().encode("1");
 /** All entries, for a method that has a limit. */
 const ALL = Number.MAX_SAFE_INTEGER;
 
+/** The id of an owner's store in a Swarm; `undefined` if the Swarm does not have all records yet. */
+export async function storeIdOf(configs: SharedConfigs): Promise<string | undefined> {
+  return (await configs.find("store", FORMAT))?.id;
+}
+
 /**
  * Copies what a replica has into a Swarm that has no store of this owner yet: a machine alone has become the first node,
  * or the Swarm was made anew. What is there already, by an attempt that was broken off or by another node, stays.
+ *
+ * @throws {UnsharedError} If that would be lost here: see {@linkcode refuseUnshared}.
  */
 export async function sowReplica(configs: SharedConfigs, claims: DomainClaims, replica: Replica): Promise<void> {
-  if (await configs.find("store", FORMAT) !== undefined) return;
   const { owner } = configs;
   const names = replica.known();
   const needed = new Set<string>();
@@ -46,6 +53,7 @@ export async function sowReplica(configs: SharedConfigs, claims: DomainClaims, r
   }
   for (const source of volumes) await configs.noteVolume(source);
   for (const token of replica.tokens()) await configs.create("token", token.name, tokenLabels(owner, token));
+  await refuseUnshared(configs, replica, undefined);
   await configs.create("store", FORMAT, labelsOf(owner, "store", FORMAT), FORMAT_DATA);
   log.info("the Swarm has the services of this node now", { services: names.length });
 }

@@ -2,15 +2,17 @@ import { delay } from "../../../base/async.ts";
 import type { Clock } from "../../../base/clock.ts";
 import { messageOf } from "../../../base/errors.ts";
 import { logger } from "../../../base/log.ts";
-import type { RevisionRecord, ServiceRecord, TokenRecord } from "../../../control/records.ts";
+import type { RevisionRecord, TokenRecord } from "../../../control/records.ts";
 import type { Replica } from "../../../control/replica.ts";
 import { type ForeignContent, type ServiceContent, StoreUnavailable } from "../../../control/store.ts";
 import { QueueByName } from "../../../deploy/deploy_queue.ts";
 import type { SwarmConfig } from "../swarm_api.ts";
 import type { DomainClaims } from "./domain_claims.ts";
-import { sowReplica } from "./first_records.ts";
+import { sowReplica, storeIdOf } from "./first_records.ts";
 import type { SharedConfigs } from "./shared_configs.ts";
+import { refuseUnshared, UnsharedError } from "./unshared.ts";
 import {
+  isSame,
   isSuperseded,
   kindOfName,
   nameOf,
@@ -27,6 +29,8 @@ import {
 const log = logger("swarm");
 /** The time until the Swarm is asked again after it did not answer, or until a change is taken over that could not be. */
 const RETRY_MS = 1000;
+/** The Swarm does not answer. */
+const AWAY = "away";
 /** If others change the same service this many times in a row, it is not read any more. */
 const MAX_TRIES = 50;
 /** If this many services differ, all revisions are read at once rather than one by one. */
@@ -72,8 +76,18 @@ export class Follower implements Disposable {
   readonly #behind = new Set<string>();
   readonly #stopping = new AbortController();
   #listener: ((change: ForeignChange) => void) | undefined;
-  /** Whether the Swarm did not answer when it was last listened to. */
-  #isAway = false;
+  /** Why the Swarm could not be followed when that was last tried: `AWAY`, or what the operator must do. */
+  #problem: string | undefined;
+  /** Resolved when the replica is up to date, or cannot be. */
+  readonly #ready = Promise.withResolvers<void>();
+  /** Resolved when the Swarm may get what is here. */
+  readonly #maySow = Promise.withResolvers<void>();
+  /** Resolved when the Swarm has what is here, or cannot have it now. */
+  readonly #sown = Promise.withResolvers<void>();
+  /** Whether a refusal can still end the start. */
+  #isStarting = true;
+  /** Whether the replica is a copy of what the Swarm has, maybe an older one. */
+  #hasEntered = false;
 
   constructor({ claims, clock, configs, replica }: FollowerOptions) {
     this.#configs = configs;
@@ -87,8 +101,39 @@ export class Follower implements Disposable {
     this.#listener = listener;
   }
 
-  /** Follows the events until it is disposed of. @param onReady Called when the replica is up to date, or cannot be. */
-  async follow(onReady: () => void): Promise<void> {
+  /**
+   * Follows the events until it is disposed of. Resolves when the replica is up to date, or cannot be now. If the Swarm
+   * has no store of this owner, it gets none before {@linkcode sow}.
+   *
+   * @throws {UnsharedError} If something here would be lost: see {@linkcode refuseUnshared}.
+   */
+  follow(): Promise<void> {
+    for (const { promise } of [this.#ready, this.#sown]) promise.catch(() => {});
+    this.#follow();
+    return this.#ready.promise;
+  }
+
+  /**
+   * Lets a Swarm that has no store of this owner have what is here. Resolves when it has, or cannot have it now.
+   *
+   * @throws {UnsharedError} As {@linkcode follow} does.
+   */
+  sow(): Promise<void> {
+    this.#maySow.resolve();
+    return this.#sown.promise;
+  }
+
+  /** Makes sure that nothing here can be lost by a change. @throws {StoreUnavailable} If it would be. */
+  async enter(): Promise<void> {
+    if (this.#hasEntered) return;
+    try {
+      await this.#enter();
+    } catch (error) {
+      throw error instanceof UnsharedError ? new StoreUnavailable(error.message, { cause: error }) : error;
+    }
+  }
+
+  async #follow(): Promise<void> {
     const { signal } = this.#stopping;
     while (!signal.aborted) {
       const following = new AbortController();
@@ -96,32 +141,71 @@ export class Follower implements Disposable {
       signal.addEventListener("abort", end, { once: true });
       try {
         const events = await this.#configs.events(following.signal);
-        await sowReplica(this.#configs, this.#claims, this.#replica);
         await this.compare();
-        if (this.#isAway) log.info("the Swarm answers again");
-        this.#isAway = false;
-        onReady();
+        if (this.#problem !== undefined) log.info("the Swarm answers again");
+        this.#problem = undefined;
+        this.#isStarting = false;
+        this.#ready.resolve();
+        this.#sown.resolve();
         for await (const { name } of events) this.#heard(name);
       } catch (error) {
         if (signal.aborted) break;
-        if (!this.#isAway) {
-          log.warning("cannot follow the Swarm; the services stay as they are known here", {
-            reason: messageOf(error),
-          });
-        }
-        this.#isAway = true;
+        this.#hasFailed(error);
       } finally {
         end(); // or the events, which nobody has read, would stay open
         signal.removeEventListener("abort", end);
       }
-      onReady();
+      this.#ready.resolve();
+      this.#sown.resolve();
       await delay(this.#clock, RETRY_MS, signal);
     }
-    onReady();
+    this.#ready.resolve();
+    this.#sown.resolve();
   }
 
-  /** Compares everything with the Swarm, as after a gap in the events. @throws {StoreUnavailable} */
+  #hasFailed(error: unknown): void {
+    const reason = messageOf(error);
+    const isRefusal = error instanceof UnsharedError;
+    if (isRefusal && this.#isStarting) {
+      this.#ready.reject(error);
+      this.#sown.reject(error);
+      return;
+    }
+    this.#isStarting = false;
+    const problem = isRefusal ? reason : AWAY;
+    if (this.#problem === problem) return;
+    this.#problem = problem;
+    log.warning("cannot follow the Swarm; the services stay as they are known here", { reason });
+  }
+
+  /**
+   * Makes the replica a copy of the Swarm's store, which it may be already; gives the Swarm a store if it has none.
+   *
+   * @throws {UnsharedError} If something here would be lost.
+   */
+  async #enter(): Promise<void> {
+    const { signal } = this.#stopping;
+    for (;;) {
+      const id = await storeIdOf(this.#configs);
+      if (id !== undefined) {
+        const followed = this.#replica.followed();
+        if (followed?.id !== id || followed.isApart) {
+          await refuseUnshared(this.#configs, this.#replica, id);
+          this.#replica.follow(id);
+        }
+        this.#hasEntered = true;
+        return;
+      }
+      this.#ready.resolve();
+      await this.#maySow.promise;
+      signal.throwIfAborted();
+      if (await storeIdOf(this.#configs) === undefined) await sowReplica(this.#configs, this.#claims, this.#replica);
+    }
+  }
+
+  /** Compares everything with the Swarm, as after a gap in the events. @throws {StoreUnavailable} @throws {UnsharedError} */
   async compare(): Promise<void> {
+    await this.#enter();
     await this.#queue.run("/secrets", () => this.followSecrets());
     await this.#queue.run("/tokens", () => this.#followTokens());
     const listed = await this.#configs.list("service");
@@ -138,8 +222,9 @@ export class Follower implements Disposable {
   }
 
   /** Does what concerns a service, the secrets (`/secrets`) or the tokens (`/tokens`) when nothing else does. */
-  run<T>(what: string, work: () => Promise<T>): Promise<T> {
-    return this.#queue.run(what, work);
+  async run<T>(what: string, work: () => Promise<T>): Promise<T> {
+    await this.enter();
+    return await this.#queue.run(what, work);
   }
 
   /** Compares a service; if that fails, again later. */
@@ -201,6 +286,7 @@ export class Follower implements Disposable {
 
   [Symbol.dispose](): void {
     this.#stopping.abort();
+    this.#maySow.resolve(); // whoever waits for it ends
   }
 
   /** Compares what a config has that was made, changed or removed. */
@@ -335,11 +421,6 @@ export class Follower implements Disposable {
     this.#replica.putTokens(tokens);
     this.#listener?.({ tokens: true });
   }
-}
-
-/** Whether two states of a service are the same: every change makes another generation, at another time. */
-function isSame(a: ServiceRecord | undefined, b: ServiceRecord | undefined): boolean {
-  return a?.generation === b?.generation && a?.createdAt === b?.createdAt && a?.updatedAt === b?.updatedAt;
 }
 
 /** What distinguishes the past of a service from another one. */

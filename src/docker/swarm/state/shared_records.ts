@@ -192,6 +192,11 @@ export function sharedSecretOf({ data, labels }: Pick<SwarmConfig, "data" | "lab
   };
 }
 
+/** Whether two states of a service are the same: every change makes another generation, at another time. */
+export function isSame(a: ServiceRecord | undefined, b: ServiceRecord | undefined): boolean {
+  return a?.generation === b?.generation && a?.createdAt === b?.createdAt && a?.updatedAt === b?.updatedAt;
+}
+
 /** Whether a secret was deleted after it got a version, so that this one has no value any more. */
 export function isSuperseded(
   { name, version }: Pick<SharedSecret, "name" | "version">,

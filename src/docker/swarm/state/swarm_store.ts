@@ -79,12 +79,23 @@ export class SwarmStore extends LocalRecords implements Store {
 
   /**
    * Begins to follow the Swarm. Resolves when the replica is up to date, or the Swarm does not answer; then the replica
-   * is as it was, and follows later. What the replica of the first node has becomes what all have.
+   * is as it was, and follows later. A Swarm without a store of this owner gets none before {@linkcode sow}.
+   *
+   * @throws {UnsharedError} If what was changed here without the Swarm would be lost.
    */
   start(): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#follower.follow(resolve);
-    return promise;
+    return this.#follower.follow();
+  }
+
+  /**
+   * If the Swarm has no store of this owner, what the replica of this node has becomes what all have. Resolves when it
+   * is, or the Swarm does not answer; then it becomes so later. Call it when nothing else can end the start: else the
+   * Swarm would keep what is changed here afterwards without it.
+   *
+   * @throws {UnsharedError} As {@linkcode start} does.
+   */
+  sow(): Promise<void> {
+    return this.#follower.sow();
   }
 
   /**
@@ -257,6 +268,7 @@ export class SwarmStore extends LocalRecords implements Store {
     name: string,
     change: (shared: SharedService) => SharedService | undefined | Promise<SharedService | undefined>,
   ): Promise<SharedService | undefined> {
+    await this.#follower.enter();
     for (let tries = 1; tries <= MAX_TRIES; tries++) {
       const config = await this.#configs.find("service", name);
       const next = await change(config === undefined ? NOTHING : sharedServiceOf(config));

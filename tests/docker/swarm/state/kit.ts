@@ -77,6 +77,8 @@ export interface World {
 export interface OpenOptions {
   /** Whether nothing listens, as before the program has read the replica. Otherwise, changes are taken over at once. */
   readonly deaf?: boolean;
+  /** Whether it gives the Swarm nothing yet. */
+  readonly isShy?: boolean;
   readonly api?: HinderedApi;
   /** The replica, if it is open already. */
   readonly replica?: SqliteStore;
@@ -97,11 +99,15 @@ export function swarmTest(name: string, fn: (world: World) => Promise<void>): vo
       const folderOf = (node: string) => `${folder}/${node}`;
       await fn({
         ...{ swarm, clock, time, folderOf },
-        async open(node = "a", { api = new HinderedApi(swarm.api(node)), deaf = false, ...options } = {}) {
+        async open(
+          node = "a",
+          { api = new HinderedApi(swarm.api(node)), deaf = false, isShy = false, ...options } = {},
+        ) {
           await Deno.mkdir(folderOf(node), { recursive: true });
           const replica = options.replica ?? SqliteStore.open(folderOf(node));
           const store = opened.use(new SwarmStore({ api, owner: OWNER, replica, clock, now: () => time.now }));
           await store.start();
+          if (!isShy) await store.sow();
           const told: ForeignChange[] = [];
           if (!deaf) store.onForeignChange((change) => void (told.push(change), takeOver(store, change)));
           return { store, replica, api, told };

@@ -1,5 +1,5 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
-import { ClessError } from "../../../../src/base/errors.ts";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { ClessError, OperatorError } from "../../../../src/base/errors.ts";
 import type { DeployRecord, TokenRecord } from "../../../../src/control/records.ts";
 import { DomainTakenError, StaleError, StoreUnavailable } from "../../../../src/control/store.ts";
 import { EngineError } from "../../../../src/docker/engine_error.ts";
@@ -7,7 +7,7 @@ import { VolumeRecords } from "../../../../src/docker/swarm/volume_records.ts";
 import { changeAfter, creationOf, entryOf, revisionOf } from "../../../sqlite/kit.ts";
 import { SqliteStore } from "../../../../src/sqlite/store.ts";
 import { until } from "../../../support/until.ts";
-import { deployAfter, HinderedApi, OWNER, secretOf, sharedIn, swarmTest, untilThere } from "./kit.ts";
+import { deployAfter, HinderedApi, OWNER, secretOf, sharedIn, swarmTest, untilThere, type World } from "./kit.ts";
 
 const HOUR = 3_600_000;
 
@@ -488,14 +488,129 @@ swarmTest("what a machine alone had is what all nodes have once it is the first 
   assertEquals([b.store.service("golang")?.generation, b.store.revisions("golang").length], [2, 2]);
   assertEquals([b.store.secret("key", 1), b.store.tokens()], [secretOf("key", 1), [TOKEN]]);
   await assertRejects(() => b.store.change(creationOf("web", { domains: ["a.example.org"] })), DomainTakenError);
-  // What a node had on its own later does not come in the way of what all have.
-  await Deno.mkdir(world.folderOf("c"), { recursive: true });
-  {
-    using alone = SqliteStore.open(world.folderOf("c"));
-    await alone.change(creationOf("other"));
-  }
-  const c = await world.open("c");
-  assertEquals(sharedIn(c.replica), sharedIn(a.replica));
+});
+
+/** Changes what a node has while its cless runs without the Swarm. */
+async function apart(world: World, node: string, change: (alone: SqliteStore) => Promise<unknown>): Promise<void> {
+  await Deno.mkdir(world.folderOf(node), { recursive: true });
+  using alone = SqliteStore.open(world.folderOf(node));
+  alone.goApart();
+  await change(alone);
+}
+
+/** Makes sure that a node does not start, and has what it had. @param named What the message names. */
+async function assertRefused(world: World, node: string, named: string): Promise<void> {
+  const bytes = sharedAt(world, node);
+  const { message } = await assertRejects(() => world.open(node), OperatorError);
+  assertStringIncludes(message, `which has not got it: ${named}; start cless without --engine swarm`);
+  assertEquals(sharedAt(world, node), bytes);
+}
+
+/** What a node that is stopped has. */
+function sharedAt(world: World, node: string): unknown {
+  using replica = SqliteStore.open(world.folderOf(node));
+  return sharedIn(replica);
+}
+
+swarmTest("a start that ends before everything stands has given the Swarm nothing", async (world) => {
+  await apart(world, "a", (alone) => alone.change(creationOf("one")));
+  const failed = await world.open("a", { isShy: true });
+  assertEquals([failed.store.service("one")?.generation, world.swarm.configs.size], [1, 0]);
+  failed.store[Symbol.dispose]();
+  await until(() => world.swarm.followers === 0);
+  await apart(world, "a", async (alone) => {
+    await alone.change(deployAfter(creationOf("one")));
+    await alone.change(creationOf("two"));
+  });
+  const a = await world.open("a");
+  const b = await world.open("b");
+  assertEquals([b.store.service("one")?.generation, b.store.service("two")?.generation], [2, 1]);
+  assertEquals(sharedIn(a.replica), sharedIn(b.replica));
+});
+
+swarmTest("what was changed here without the Swarm is never lost: the start is refused", async (world) => {
+  const [one, two] = [creationOf("one"), creationOf("two")];
+  const a = await world.open("a");
+  await a.store.change(one);
+  a.store[Symbol.dispose]();
+  await apart(world, "a", async (alone) => {
+    await alone.change(deployAfter(one));
+    await alone.change(two);
+    await alone.addSecret(secretOf("key", 1));
+    await alone.addToken(TOKEN);
+  });
+  await assertRefused(world, "a", "secret key, service one, service two, token ci");
+  await assertRefused(world, "a", "secret key, service one, service two, token ci"); // as often as it is tried
+  // As the message says.
+  await apart(world, "a", async (alone) => {
+    await alone.delete("one", 2, entryOf("one", 9, "delete"));
+    await alone.delete("two", 1, entryOf("two", 9, "delete"));
+    await alone.deleteSecret("key");
+    await alone.deleteToken("ci");
+  });
+  const again = await world.open("a");
+  assertEquals([again.store.service("one"), again.store.service("two")], [one.service, undefined]);
+  await again.store.change(deployAfter(one));
+  again.store[Symbol.dispose]();
+  assertEquals((await world.open("a")).store.service("one")?.generation, 2);
+});
+
+swarmTest("what was never in any Swarm is not lost to one that others have", async (world) => {
+  const a = await world.open("a");
+  await a.store.change(creationOf("golang"));
+  await apart(world, "c", (alone) => alone.change(creationOf("other")));
+  await assertRefused(world, "c", "service other");
+});
+
+swarmTest("what others changed and deleted while this node ran without the Swarm is taken over", async (world) => {
+  const [one, two, three] = [creationOf("one"), creationOf("two"), creationOf("three")];
+  const a = await world.open("a");
+  for (const creation of [one, two, three]) await a.store.change(creation);
+  await a.store.addToken(TOKEN);
+  const b = await world.open("b");
+  b.store[Symbol.dispose]();
+  await apart(world, "b", (alone) => alone.delete("three", 1, entryOf("three", 9, "delete"))); // the Swarm keeps it
+  await a.store.change(deployAfter(one));
+  await a.store.delete("two", 1, entryOf("two", 9, "delete"));
+  await a.store.deleteToken("ci");
+  const again = await world.open("b");
+  assertEquals([again.store.service("one")?.generation, again.store.service("two")], [2, undefined]);
+  assertEquals(again.store.service("three"), three.service);
+  assertEquals(sharedIn(again.replica), sharedIn(a.replica));
+});
+
+swarmTest("a Swarm that was made anew by one node loses nothing that another one has", async (world) => {
+  const [one, two] = [creationOf("one"), creationOf("two")];
+  const a = await world.open("a");
+  await a.store.change(one);
+  const b = await world.open("b");
+  a.store[Symbol.dispose]();
+  await b.store.change(two);
+  b.store[Symbol.dispose]();
+  const api = world.swarm.api("a");
+  for (const { id } of world.swarm.configs.values()) await api.removeConfig(id);
+  const anew = await world.open("a"); // which has not got what was made last
+  await anew.store.change(deployAfter(one));
+  await assertRefused(world, "b", "service two");
+  await apart(world, "b", (alone) => alone.delete("two", 1, entryOf("two", 9, "delete")));
+  const again = await world.open("b");
+  assertEquals(sharedIn(again.replica), sharedIn(anew.replica));
+});
+
+swarmTest("what was changed without a Swarm that does not answer at the start stays when it answers", async (world) => {
+  const one = creationOf("one");
+  const a = await world.open("a");
+  await a.store.change(one);
+  a.store[Symbol.dispose]();
+  await apart(world, "a", (alone) => alone.change(deployAfter(one)));
+  world.swarm.isAway = true;
+  const again = await world.open("a");
+  world.swarm.isAway = false;
+  await world.clock.advance(5000);
+  await assertRejects(() => again.store.deleteSecret("key"), StoreUnavailable, "service one");
+  await assertRejects(() => again.store.change(creationOf("two")), StoreUnavailable, "service one");
+  await assertRejects(() => again.store.forgetHistory(0), Error, "service one");
+  assertEquals(again.store.service("one")?.generation, 2);
 });
 
 swarmTest("what is changed in the Swarm while the replica cannot be written is in it later", async (world) => {
