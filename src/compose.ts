@@ -361,7 +361,7 @@ export function makeParts(
   swarm?.members.onChange({
     came() {},
     went(nodeId) {
-      swarmEngine?.launcher.sharing.slots.went(nodeId);
+      swarmEngine?.launcher.sharing.slots.home.went(nodeId);
       reconcile();
       for (const pool of fleet.pools()) pool.look();
     },

@@ -137,7 +137,7 @@ export class Executor {
   /**
    * The slots of an instance that this process holds, if other cless use the instance too and its requests are limited.
    */
-  slotsOf({ id, revision }: Instance, user: SlotUser): HeldSlots | undefined {
+  holdSlots({ id, revision }: Instance, user: SlotUser): HeldSlots | undefined {
     return revision.concurrency === 0 ? undefined : this.#launcher.sharing?.slots.hold(id, revision.concurrency, user);
   }
 

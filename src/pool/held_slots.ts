@@ -23,8 +23,8 @@ export interface SlotCounts {
 
 /** What the home of an instance has given to a process so far, and wants back. Both numbers only grow. */
 export interface SlotGrant {
-  /** Which count of the home's it is: that of a later home has a higher number. */
-  readonly ledger: number;
+  /** Which ledger of the home's it is: that of a later home has a higher id. */
+  readonly ledgerId: number;
   readonly granted: number;
   /** So many must have been given back once they are free. */
   readonly due?: number;
@@ -44,7 +44,7 @@ export class HeldSlots {
   /** How many slots it has. */
   readonly concurrency: number;
   readonly user: SlotUser;
-  #ledger = 0;
+  #ledgerId = 0;
   #received = 0;
   #returned = 0;
   #due = 0;
@@ -66,9 +66,9 @@ export class HeldSlots {
     return { key: this.key, received: this.#received, returned: this.#returned };
   }
 
-  /** The home's count that it belongs to; 0 before the first one. */
-  get ledger(): number {
-    return this.#ledger;
+  /** The ledger of the home that it belongs to; 0 before the first one. */
+  get ledgerId(): number {
+    return this.#ledgerId;
   }
 
   /** Whether one must be given back once it is free. */
@@ -77,19 +77,19 @@ export class HeldSlots {
   }
 
   /**
-   * Belongs to a home's count from now on. What an earlier home has given, and has not come yet, is void. Returns false if
+   * Belongs to a home's ledger from now on. What an earlier home has given, and has not come yet, is void. Returns false if
    * it belongs to that of a later home already.
    */
-  bind(ledger: number): boolean {
-    if (ledger < this.#ledger) return false;
-    if (ledger > this.#ledger && this.#due < Infinity) this.#due = this.#returned;
-    this.#ledger = ledger;
+  bind(ledgerId: number): boolean {
+    if (ledgerId < this.#ledgerId) return false;
+    if (ledgerId > this.#ledgerId && this.#due < Infinity) this.#due = this.#returned;
+    this.#ledgerId = ledgerId;
     return true;
   }
 
   /** Takes what the home has given. Returns whether that is more than before. @param now Clock ms. */
-  take({ due = 0, granted, ledger }: SlotGrant, now: number): boolean {
-    if (!this.bind(ledger)) return false;
+  take({ due = 0, granted, ledgerId }: SlotGrant, now: number): boolean {
+    if (!this.bind(ledgerId)) return false;
     if (due > this.#due) this.#due = due;
     if (granted <= this.#received) return false;
     this.#received = granted;

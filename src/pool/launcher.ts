@@ -133,7 +133,10 @@ export interface Sharing {
 export interface SharedSlots {
   /** The slots of a container that this process uses from now on. It holds none yet. */
   hold(id: string, concurrency: number, user: SlotUser): HeldSlots;
-  /** Asks for slots for the waiting requests. Resolves with whether others use them all. Never rejects. */
+  /**
+   * Asks for slots for the waiting requests. Resolves soon with whether others use them all, as far as is known by then.
+   * Never rejects.
+   */
   get(held: HeldSlots): Promise<boolean>;
   /** Gives back what others wait for and is free. Returns whether there was any. */
   giveBack(held: HeldSlots): boolean;

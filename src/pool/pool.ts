@@ -521,7 +521,7 @@ export class InstancePool implements InstanceOwner {
 
   #newInstance(id: string): Instance {
     const instance = new Instance(id, this.revision, this.#clock, this);
-    instance.held = this.#executor.slotsOf(instance, this.#userOf(instance));
+    instance.held = this.#executor.holdSlots(instance, this.#userOf(instance));
     this.#context.fleet.add(instance, this);
     this.#context.observer?.changed?.(instance, undefined);
     return instance;

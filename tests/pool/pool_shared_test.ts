@@ -114,7 +114,7 @@ async function limitedPool() {
     asked: 0,
     returned: 0,
     answer: Promise.resolve(false),
-    grant: (granted: number, due = 0) => slots.held!.take({ ledger: 1, granted, due }, kit.clock.now()),
+    grant: (granted: number, due = 0) => slots.held!.take({ ledgerId: 1, granted, due }, kit.clock.now()),
   };
   kit.launcher.sharing = {
     isOurs: () => true,

@@ -256,18 +256,18 @@ export class SlotProcess {
   /** It hears that an instance has started. Events may come again, also those that came before a take-over. */
   started(id: string): void {
     this.heard.add(id);
-    this.slots.started(id, `container of ${id}`);
+    this.slots.home.started(id, `container of ${id}`);
   }
 
   async answer(message: PeerMessage): Promise<PeerAnswer> {
-    if ("slots" in message) return await this.slots.answerAsk(message);
-    return "recall" in message ? this.slots.answerRecall(message) : { ok: false };
+    if ("askSlots" in message) return await this.slots.home.answer(message);
+    return "tellSlots" in message ? this.slots.answerTell(message) : { ok: false };
   }
 
   /** The cless of a node is gone. */
   went(node: string): void {
     if (!this.live.delete(node)) return;
-    this.slots.went(node);
+    this.slots.home.went(node);
     this.pool.look();
   }
 

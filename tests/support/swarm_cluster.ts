@@ -62,7 +62,9 @@ export class SwarmCluster implements AsyncDisposable {
   /** Lets the cless of a node be gone, as the others know at once. */
   die(nodeId: string): void {
     this.dead.add(nodeId);
-    for (const { engine, nodeId: other } of this.all) if (other !== nodeId) engine.launcher.sharing.slots.went(nodeId);
+    for (const { engine, nodeId: other } of this.all) {
+      if (other !== nodeId) engine.launcher.sharing.slots.home.went(nodeId);
+    }
   }
 
   /** What was said since the last call. */

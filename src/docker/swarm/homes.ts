@@ -48,3 +48,8 @@ export class Homes {
     return this.homeOf(id) === this.self;
   }
 }
+
+/** A number from 0 to below `below`, most likely another one for each node. */
+export function numberOf(nodeId: string, below: number): number {
+  return (parseInt(nodeId.slice(-6), 36) || 0) % below;
+}

@@ -8,12 +8,13 @@ import type { ContainerEvent } from "../../pool/launcher.ts";
 import type { InstancePool } from "../../pool/pool.ts";
 import type { PeerAnswer, PeerImage, PeerMessage } from "./instance_messages.ts";
 import type { SlotExchange } from "./slot_exchange.ts";
+import type { SlotHome } from "./slot_home.ts";
 
 /** What this cless does with the instances that it shares. */
 interface SharingLauncher {
   readonly sharing: {
     resumeFor(id: string, from: string): Promise<void>;
-    readonly slots: Pick<SlotExchange, "answerAsk" | "answerRecall">;
+    readonly slots: Pick<SlotExchange, "answerTell"> & { readonly home: Pick<SlotHome, "answer"> };
   };
   processorTime(id: string): Promise<number | undefined>;
   hasVolume(source: string): Promise<PeerAnswer>;
@@ -121,8 +122,8 @@ export class InstanceAnswers {
       await launcher.outputs.retain(message.keep);
       return { ok: true };
     }
-    if ("slots" in message) return await launcher.sharing.slots.answerAsk(message);
-    if ("recall" in message) return launcher.sharing.slots.answerRecall(message);
+    if ("askSlots" in message) return await launcher.sharing.slots.home.answer(message);
+    if ("tellSlots" in message) return launcher.sharing.slots.answerTell(message);
     if ("asleep" in message) {
       const asleep = fleet.instances().filter(({ isOurs, state }) => isOurs && isAsleep(state));
       return { ok: true, asleep: asleep.map(({ id }) => id) };

@@ -35,13 +35,13 @@ export type PeerMessage =
   /** Asks a cless which instances sleep on its node. */
   | { readonly asleep: true }
   /** Tells the home of an instance what a process holds of its slots, and wants. @param node Of the process. */
-  | { readonly slots: string; readonly concurrency: number; readonly node: string; readonly report: SlotReport }
+  | { readonly askSlots: string; readonly concurrency: number; readonly node: string; readonly report: SlotReport }
   /**
    * Tells a process what the home of an instance has given to it and wants back, and asks what it holds.
    *
    * @param key Of the process; missing if it is not known. @param wanted How many others want.
    */
-  | { readonly recall: string; readonly key?: string; readonly grant: SlotGrant; readonly wanted: number };
+  | { readonly tellSlots: string; readonly key?: string; readonly grant: SlotGrant; readonly wanted: number };
 
 /** What a cless answers. */
 export interface PeerAnswer {
@@ -61,7 +61,7 @@ export interface PeerAnswer {
   readonly slots?: SlotGrant & { readonly isShort: boolean };
   /** What the processes of the node hold, as far as they are meant. */
   readonly held?: readonly SlotReport[];
-  /** That what is held belongs to the count of a later home: its number. */
+  /** The id of the later home's ledger that what is held belongs to. */
   readonly later?: number;
 }
 

@@ -2,8 +2,8 @@ import type { SlotCounts, SlotGrant } from "../../pool/held_slots.ts";
 
 /** What a process says of its slots on an instance. */
 export interface SlotReport extends SlotCounts {
-  /** The home's count that it belongs to; 0 before the first one. */
-  readonly ledger: number;
+  /** The ledger of the home that it belongs to; 0 before the first one. */
+  readonly ledgerId: number;
   /** How many more it wants. */
   readonly wants: number;
 }
@@ -67,13 +67,16 @@ export class SlotLedger {
 
   /**
    * Whether a process must belong to this ledger first, and then say again what it holds: what another home has given it
-   * may come until then. If it is known here already, what it has given back counts all the same.
+   * may come until then. What it has given back counts all the same: see {@linkcode noteReturned}.
    */
-  isStrange({ key, ledger, received, returned }: SlotReport): boolean {
-    if (ledger === this.id || (ledger === 0 && received === 0)) return false;
+  isStrange({ ledgerId, received }: SlotReport): boolean {
+    return ledgerId !== this.id && (ledgerId !== 0 || received > 0);
+  }
+
+  /** Notes what a process has given back, if it is known here. */
+  noteReturned({ key, returned }: SlotReport): void {
     const account = this.#accounts.get(key);
     if (account !== undefined) account.returned = Math.max(account.returned, returned);
-    return true;
   }
 
   /** Notes what a process says. */
@@ -115,8 +118,8 @@ export class SlotLedger {
     return given;
   }
 
-  /** Whom to ask for slots that others wait for, whether in use or not. */
-  recalls(): SlotRecall[] {
+  /** Notes what each must give back of what others wait for, whether in use or not, and returns whom to tell. */
+  callBack(): SlotRecall[] {
     const recalls: SlotRecall[] = [];
     for (const account of this.#accounts.values()) {
       if (heldBy(account) === 0) continue;
@@ -133,7 +136,7 @@ export class SlotLedger {
 
   /** What a process is told. */
   grantOf({ due, granted }: SlotAccount): SlotGrant {
-    return { ledger: this.id, granted, due };
+    return { ledgerId: this.id, granted, due };
   }
 
   #waiting(): SlotAccount[] {

@@ -15,13 +15,14 @@ import { Sequence } from "../network/addresses.ts";
 import { type EngineListener, type NodeConfig, NodeEngine } from "../node_engine.ts";
 import { OwnContainers } from "../own_containers.ts";
 import type { EngineCaller } from "../socket_client.ts";
-import { Homes } from "./homes.ts";
+import { Homes, numberOf } from "./homes.ts";
 import { ImageNodes } from "./image_nodes.ts";
 import type { NodeWall } from "./node_wall.ts";
 import type { Peers } from "./instance_messages.ts";
 import { takesTasks } from "./placement.ts";
 import { PortGuard } from "./port_guard.ts";
-import { SlotExchange, type SlotExchangeParts } from "./slot_exchange.ts";
+import { SlotExchange } from "./slot_exchange.ts";
+import type { SlotHomeParts } from "./slot_home.ts";
 import type { SwarmApi, SwarmEvent, SwarmInfo } from "./swarm_api.ts";
 import { SwarmLauncher } from "./swarm_launcher.ts";
 import { TaskEngine } from "./task_engine.ts";
@@ -75,7 +76,7 @@ export class SwarmEngine implements ServiceEngine {
     config: SwarmSettings,
     dataDir: DataDir,
     clock: Clock,
-    handover: Pick<SlotExchangeParts, "role" | "predecessor">,
+    handover: Pick<SlotHomeParts, "role" | "predecessor">,
   ) {
     const { caller, choice, hostPaths, info, peers, swarm, wall } = access;
     const homes = new Homes(info.nodeId, peers);
@@ -251,6 +252,6 @@ export class SwarmEngine implements ServiceEngine {
 /** The ports for instances. Each cless begins at another place, so that two seldom choose the same one for one node. */
 function portsOf({ first, last }: Config["portRange"], nodeId: string): Sequence {
   const ports = new Sequence(first, last);
-  ports.skipTo(first + (parseInt(nodeId.slice(-6), 36) || 0) % (last - first + 1));
+  ports.skipTo(first + numberOf(nodeId, last - first + 1));
   return ports;
 }

@@ -114,7 +114,7 @@ export class SwarmLauncher implements Launcher {
   started(id: string, engineId: string): void {
     const { containers, homes, slots } = this.#parts;
     homes.found(id, homes.self);
-    slots.started(id, engineId);
+    slots.home.started(id, engineId);
     containers.started(id, engineId);
     this.#starts.started(id);
     this.#parts.engine.owner(id).then((owner) => {
@@ -188,7 +188,7 @@ export class SwarmLauncher implements Launcher {
 
   /** Notes that a service is gone: its name is free. */
   gone(id: string): void {
-    this.#parts.slots.gone(id);
+    this.#parts.slots.home.gone(id);
     this.#letGo.delete(id);
     this.#starts.forget(id);
     this.sharing.forget(id);
@@ -226,7 +226,7 @@ export class SwarmLauncher implements Launcher {
   /** Forgets all instances but some. */
   #keep(ids: ReadonlySet<string>): void {
     for (const id of this.#letGo) if (!ids.has(id)) this.gone(id);
-    this.#parts.slots.keep(ids);
+    this.#parts.slots.home.keep(ids);
   }
 
   /** The instances as pools see them, by all that has been noted of them. */

@@ -40,12 +40,14 @@ class Rig {
             return this.refusal === undefined ? Promise.resolve() : Promise.reject(this.refusal);
           },
           slots: {
-            answerAsk: ({ report, slots }) => {
-              done.push(`${report.key} wants ${report.wants} of ${slots}`);
-              return Promise.resolve({ ok: true });
+            home: {
+              answer: ({ askSlots, report }) => {
+                done.push(`${report.key} wants ${report.wants} of ${askSlots}`);
+                return Promise.resolve({ ok: true });
+              },
             },
-            answerRecall: ({ recall, wanted }) => {
-              done.push(`${wanted} of ${recall} wanted`);
+            answerTell: ({ tellSlots, wanted }) => {
+              done.push(`${wanted} of ${tellSlots} wanted`);
               return { ok: true, held: [] };
             },
           },
@@ -120,7 +122,7 @@ Deno.test("an instance that starts is not yielded, since it is about to be used"
     launcher: {
       sharing: {
         resumeFor: () => Promise.resolve(),
-        slots: { answerAsk: () => Promise.reject(new Error("no")), answerRecall: () => ({ ok: false }) },
+        slots: { home: { answer: () => Promise.reject(new Error("no")) }, answerTell: () => ({ ok: false }) },
       },
       processorTime: () => Promise.resolve(undefined),
       hasVolume: () => Promise.resolve({ ok: false }),
@@ -226,9 +228,9 @@ function newExchange(homes: Homes, peers: Peers, clock: FakeClock): SlotExchange
 
 Deno.test("what is said of slots reaches who counts them", async () => {
   const rig = new Rig();
-  const report = { key: "a", received: 0, returned: 0, ledger: 0, wants: 2 };
-  assertEquals(await rig.answer({ slots: "one", concurrency: 4, node: "node2", report }), { ok: true });
-  const grant = { ledger: 1, granted: 0 };
-  assertEquals(await rig.answer({ recall: "one", grant, wanted: 3 }), { ok: true, held: [] });
+  const report = { key: "a", received: 0, returned: 0, ledgerId: 0, wants: 2 };
+  assertEquals(await rig.answer({ askSlots: "one", concurrency: 4, node: "node2", report }), { ok: true });
+  const grant = { ledgerId: 1, granted: 0 };
+  assertEquals(await rig.answer({ tellSlots: "one", grant, wanted: 3 }), { ok: true, held: [] });
   assertEquals(rig.done, ["a wants 2 of one", "3 of one wanted"]);
 });

@@ -65,7 +65,7 @@ class Rig {
           ports: new Sequence(61_000, 65_535),
           defaults: {},
         },
-        slots: { gone() {}, keep() {} },
+        slots: { home: { gone() {}, keep() {} } },
       } as unknown as SwarmLauncherParts,
     );
   }

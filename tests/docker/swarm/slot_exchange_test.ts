@@ -45,9 +45,9 @@ class Rig {
 
   /** What it says when it is asked what it holds. */
   recalled(key?: string): PeerAnswer {
-    return this.exchange.answerRecall({
-      recall: "one",
-      grant: { ledger: 5, granted: 0 },
+    return this.exchange.answerTell({
+      tellSlots: "one",
+      grant: { ledgerId: 5, granted: 0 },
       wanted: 0,
       ...(key !== undefined && { key }),
     });
@@ -61,11 +61,11 @@ Deno.test("only the owner of a node's containers says what all processes of the 
   const held = rig.hold();
   assertEquals(rig.recalled(), { ok: false });
   assertEquals(rig.recalled("another"), { ok: false });
-  const own = { key: held.key, received: 0, returned: 0, ledger: 5, wants: 0 };
+  const own = { key: held.key, received: 0, returned: 0, ledgerId: 5, wants: 0 };
   assertEquals(rig.recalled(held.key), { ok: true, held: [own] });
   rig.role.now.isOwner = true;
   rig.ofPredecessor = { key: "before", received: 3, returned: 1 };
-  assertEquals(rig.recalled(), { ok: true, held: [own, { ...rig.ofPredecessor, ledger: 5, wants: 0 }] });
+  assertEquals(rig.recalled(), { ok: true, held: [own, { ...rig.ofPredecessor, ledgerId: 5, wants: 0 }] });
 });
 
 Deno.test("an owner that knows no such instance says that its node holds nothing", () => {
@@ -83,7 +83,7 @@ Deno.test("slots count as used by others after a second without an answer, and t
   assertEquals([isShort, rig.sent.length], [undefined, 1]);
   await rig.clock.advance(1);
   assertEquals([isShort, rig.sent.length, rig.came], [true, 1, 0]);
-  answer.resolve({ ok: true, slots: { ledger: 5, granted: 2, isShort: false } });
+  answer.resolve({ ok: true, slots: { ledgerId: 5, granted: 2, isShort: false } });
   await settle();
   assertEquals([held.count, rig.came], [2, 1]);
 });
