@@ -129,18 +129,20 @@ export class OwnContainers {
     this.#graceS = Math.max(1, Math.min(STOP_GRACE_S, Math.floor(leftMs / 1000)));
   }
 
-  async stop(id: string, graceS = Infinity): Promise<void> {
+  /** @param container Its id for the engine, if another one may get the same name meanwhile. */
+  async stop(id: string, graceS = Infinity, container = id): Promise<void> {
     await this.#freezer.thaw(id); // so that the app can end by itself
     // If it cannot be stopped, it is removed all the same.
-    await this.#api.stop(id, Math.min(graceS, this.#graceS)).catch(() => {});
-    await this.remove(id);
+    await this.#api.stop(container, Math.min(graceS, this.#graceS)).catch(() => {});
+    await this.remove(id, container);
   }
 
-  async remove(id: string): Promise<void> {
+  /** @param container See {@linkcode stop}. */
+  async remove(id: string, container = id): Promise<void> {
     // A frozen app can still end by itself, which one that the engine has paused cannot.
-    if (await this.#freezer.thaw(id)) await this.#api.stop(id, this.#graceS).catch(() => {});
+    if (await this.#freezer.thaw(id)) await this.#api.stop(container, this.#graceS).catch(() => {});
     await Promise.all([this.outputs.retain(id), this.volumeAccess.settled(id)]);
-    await this.discard(id);
+    await this.discard(container);
   }
 
   /** Runs a command in a running container. @throws {ExecError} @throws The signal's reason. */

@@ -92,7 +92,11 @@ export class FakeNode implements EngineCaller {
       Id,
       State: state,
       Status: "Up 1 second",
-      Labels: { ...task.labels, "com.docker.swarm.service.name": task.name },
+      Labels: {
+        ...task.labels,
+        "com.docker.swarm.service.name": task.name,
+        "com.docker.swarm.service.id": task.serviceId,
+      },
       Ports: state === "exited" ? [] : [{ PublicPort: task.publishedPort }],
     }))));
   }
@@ -123,11 +127,15 @@ export class FakeNode implements EngineCaller {
   }
 
   async *#logs(id: string): AsyncGenerator<LogLine, void, void> {
-    yield* this.#swarm.output.get(this.containers.get(id)?.task.name ?? "") ?? [];
+    const { name = "" } = this.containers.get(id)?.task ?? {};
+    await this.before(`logs ${name}`);
+    yield* this.#swarm.output.get(name) ?? [];
   }
 
-  #tell(action: string, { containerId, labels, name }: FakeTask, more: Record<string, string> = {}): void {
-    const attributes = { ...labels, "com.docker.swarm.service.name": name, ...more };
+  #tell(action: string, task: FakeTask, more: Record<string, string> = {}): void {
+    const { containerId, labels, name, serviceId } = task;
+    const ofService = { "com.docker.swarm.service.name": name, "com.docker.swarm.service.id": serviceId };
+    const attributes = { ...labels, ...ofService, ...more };
     const event: EngineEvent = { type: "container", action, engineId: containerId!, attributes, time: undefined };
     for (const listener of [...this.#listeners]) listener(event);
   }

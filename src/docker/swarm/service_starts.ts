@@ -59,8 +59,8 @@ export class ServiceStarts {
   /** For each instance that is being started here, a function that its start event calls. */
   readonly #starting = new Map<string, () => void>();
   readonly #running = new Set<Promise<unknown>>();
-  /** Until when an instance that was created here may be removed from here because its start failed, clock ms. */
-  readonly #made = new Map<string, number>();
+  /** The services of the instances that were created here. */
+  readonly #made = new Map<string, MadeService>();
 
   constructor(parts: ServiceStartsParts) {
     this.#parts = parts;
@@ -92,9 +92,10 @@ export class ServiceStarts {
     while (this.#running.size > 0) await Promise.allSettled(this.#running);
   }
 
-  /** Whether an instance has been created here so lately that its start may be what has failed. */
-  hasJustMade(id: string): boolean {
-    return (this.#made.get(id) ?? -Infinity) >= this.#parts.clock.now();
+  /** The id of an instance's service if it has been created here so lately that its start may be what has failed. */
+  justMade(id: string): string | undefined {
+    const { byMs = -Infinity, serviceId } = this.#made.get(id) ?? {};
+    return byMs >= this.#parts.clock.now() ? serviceId : undefined;
   }
 
   /** Forgets an instance that is gone. */
@@ -115,8 +116,7 @@ export class ServiceStarts {
         return await this.#untilRunning(id, started.promise, deadline);
       } catch (error) {
         if (made !== undefined) await this.#parts.swarm.removeService(made).catch(() => {});
-        const isElsewhere = error instanceof NodeLost || (error instanceof ContainerGone && made === undefined);
-        if (isElsewhere && tries < MAX_TRIES) continue; // it ended as it was joined, or before it ran
+        if (error instanceof ContainerGone && tries < MAX_TRIES) continue; // somebody ended it, or its node is lost
         if (kindOf(error) === "address_taken" && tries < MAX_TRIES) continue; // with another port
         const isMissing = kindOf(error) === "no_such_image" && bound === undefined;
         if (!isMissing || tries >= MAX_TRIES) throw error;
@@ -153,7 +153,7 @@ export class ServiceStarts {
       try {
         this.#parts.origins.forget(id); // of an earlier instance of this name
         made = await swarm.createService(body);
-        this.#made.set(id, clock.now() + 2 * revision.startTimeoutMs);
+        this.#made.set(id, { serviceId: made, byMs: clock.now() + 2 * revision.startTimeoutMs });
         if (await this.#otherWith(id, sources) === undefined) return made;
         await swarm.removeService(made); // another one with the volumes was created at the same time
       } catch (error) {
@@ -223,7 +223,9 @@ export class ServiceStarts {
       }
       if (task.state !== "running") {
         if (task.nodeId === undefined || clock.now() < lookMs) continue;
-        if (!await isHeard(task.nodeId, swarm)) throw new NodeLost(`Swarm does not hear from the node ${task.nodeId}`);
+        if (!await isHeard(task.nodeId, swarm)) {
+          throw new ContainerGone(`Swarm does not hear from the node ${task.nodeId}`);
+        }
         lookMs = clock.now() + NODE_LOOK_MS;
         continue;
       }
@@ -316,14 +318,18 @@ export class ServiceStarts {
   }
 }
 
+/** A service that this cless has created. */
+interface MadeService {
+  readonly serviceId: string;
+  /** Until when it may be removed from here because its start failed, clock ms. */
+  readonly byMs: number;
+}
+
 /** An instance that has a volume which another one needs. */
 interface VolumeUser extends LeavingTask {
   /** The id of the other one's service, if there is one that was created later. */
   readonly later?: string | undefined;
 }
-
-/** The node on which an instance was to start is lost. */
-class NodeLost extends ContainerGone {}
 
 /** The error if an instance of a node that is not heard may run with a volume that another one needs. */
 function mayRunOn(nodeId: string, id: string): VolumeAway {

@@ -18,7 +18,7 @@ import { ServiceStarts, type ServiceStartsParts } from "./service_starts.ts";
 import { instanceName, swarmProblem } from "./service_spec.ts";
 import type { SwarmTask } from "./swarm_api.ts";
 import { containerOf, hasEnded } from "./swarm_json.ts";
-import type { TaskEngine } from "./task_engine.ts";
+import type { TaskContainer, TaskEngine } from "./task_engine.ts";
 
 const log = logger("launcher");
 /** Another cless may take this long to keep the output of an instance that is about to be removed. */
@@ -29,7 +29,7 @@ export interface SwarmLauncherParts
   extends Omit<InstanceSharingParts, "origins">, Omit<ServiceStartsParts, "origins" | "sharing"> {
   /** The containers of this node. */
   readonly containers: OwnContainers;
-  readonly engine: Pick<TaskEngine, "forget" | "has" | "image" | "origin" | "owner">;
+  readonly engine: Pick<TaskEngine, "container" | "forget" | "has" | "image" | "origin" | "owner">;
 }
 
 /** What a list has found besides the tasks. */
@@ -53,6 +53,8 @@ export class SwarmLauncher implements Launcher {
   readonly #starts: ServiceStarts;
   /** The instances that are not used here any more, though they may run: their names are not free. */
   readonly #letGo = new Set<string>();
+  /** The engine's ids of the containers that have been ended here, by instances that are not forgotten yet. */
+  readonly #ended = new Map<string, string>();
 
   constructor(parts: SwarmLauncherParts) {
     this.#parts = parts;
@@ -167,19 +169,25 @@ export class SwarmLauncher implements Launcher {
   /** Ends an instance once the requests of the others on it have ended. What is another's to end is only let go of. */
   async stop(id: string, graceS = Infinity): Promise<void> {
     if (!this.sharing.isOurs(id)) return await this.#leave(id);
+    const container = this.#containerHere(id);
     if (graceS === Infinity) await this.sharing.release(id);
-    await this.#end(id, () => this.#parts.containers.stop(id, graceS));
+    await this.#end(id, { container, end: (engineId) => this.#parts.containers.stop(id, graceS, engineId) });
   }
 
   async remove(id: string): Promise<void> {
-    if (!this.sharing.isOurs(id) && !this.#starts.hasJustMade(id)) return await this.#leave(id);
-    await this.#end(id, () => this.#parts.containers.remove(id));
+    const serviceId = this.sharing.isOurs(id) ? undefined : this.#starts.justMade(id);
+    if (!this.sharing.isOurs(id) && serviceId === undefined) return await this.#leave(id);
+    const container = this.#containerHere(id);
+    await this.#end(id, { container, end: (engineId) => this.#parts.containers.remove(id, engineId), serviceId });
   }
 
   forget(id: string): void {
     const { containers, engine, homes, slots } = this.#parts;
-    containers.forget(id);
     slots.forget(id);
+    const ended = this.#ended.get(id);
+    this.#ended.delete(id);
+    if (ended !== undefined && (engine.container(id)?.engineId ?? ended) !== ended) return; // another one is here
+    containers.forget(id);
     if (this.#starts.isStarting(id)) return; // another one of this name is being started
     engine.forget(id);
     homes.forget(id);
@@ -336,24 +344,39 @@ export class SwarmLauncher implements Launcher {
     }
   }
 
+  /** The container of an instance of this node. Another one of its name may run here before this one is removed. */
+  #containerHere(id: string): TaskContainer | undefined {
+    return this.#parts.homes.isHere(id) ? this.#parts.engine.container(id) : undefined;
+  }
+
   /**
-   * Ends a container of this node if there is one, and removes its service. That of an instance that may still run with a
-   * volume on a lost node stays: without it, another instance could get the volume beside that one.
+   * Ends a container of this node if there is one, and removes its service, but no later one of the same name. That of an
+   * instance that may still run with a volume on a lost node stays: without it, another instance could get the volume
+   * beside that one.
+   *
+   * @param what.serviceId The only service that may be removed, if not any.
    */
-  async #end(id: string, end: () => Promise<void>): Promise<void> {
-    const { engine, swarm } = this.#parts;
+  async #end(id: string, { container, end, serviceId }: {
+    readonly container: TaskContainer | undefined;
+    readonly end: (engineId: string) => Promise<void>;
+    readonly serviceId?: string | undefined;
+  }): Promise<void> {
+    const { swarm } = this.#parts;
     try {
-      if (engine.has(id)) await end();
-      else {
-        const [task] = await swarm.tasks({ service: id });
-        const isNodeHeard = task && await isHeard(task.nodeId ?? "", this.#parts.volumes);
-        if (task !== undefined && mayRunUnheard(task, isNodeHeard)) {
-          log.warning("an instance is lost with its node and volume", { instance: id, node: task.nodeId });
-          return;
-        }
-        if (task !== undefined && isNodeHeard) await this.#keepOutput(task);
+      if (container !== undefined) {
+        await end(container.engineId);
+        this.#ended.set(id, container.engineId);
+        return await swarm.removeService(container.serviceId);
       }
-      await swarm.removeService(id);
+      const [task] = await swarm.tasks({ service: id });
+      if (task === undefined || (serviceId !== undefined && task.serviceId !== serviceId)) return;
+      const isNodeHeard = await isHeard(task.nodeId ?? "", this.#parts.volumes);
+      if (mayRunUnheard(task, isNodeHeard)) {
+        log.warning("an instance is lost with its node and volume", { instance: id, node: task.nodeId });
+        return;
+      }
+      if (isNodeHeard) await this.#keepOutput(task);
+      await swarm.removeService(task.serviceId);
     } catch (error) {
       throw forPool(error);
     }

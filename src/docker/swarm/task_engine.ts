@@ -21,6 +21,15 @@ import type { SwarmApi } from "./swarm_api.ts";
 
 /** The label by which Swarm says to which service a container belongs. */
 const SERVICE_LABEL = "com.docker.swarm.service.name";
+const SERVICE_ID_LABEL = "com.docker.swarm.service.id";
+/** An engine's id of a container. The names of services are shorter. */
+const ENGINE_ID = /^[0-9a-f]{64}$/;
+
+/** A container of this node, of which there is only one ever. */
+export interface TaskContainer {
+  readonly engineId: string;
+  readonly serviceId: string;
+}
 
 /** What `GET /containers/json` says of a container. */
 interface ApiContainer {
@@ -41,8 +50,8 @@ export class TaskEngine implements EngineApi {
   readonly #caller: EngineCaller;
   readonly #swarm: Pick<SwarmApi, "logs">;
   readonly #nodeAddress: string;
-  /** The engine's ids of the containers, by instance. */
-  readonly #engineIds = new Map<string, string>();
+  /** The containers, by instance. */
+  readonly #containers = new Map<string, TaskContainer>();
 
   /** @param nodeAddress Where all nodes reach the ports of this one. */
   constructor(api: EngineApi, caller: EngineCaller, swarm: Pick<SwarmApi, "logs">, nodeAddress: string) {
@@ -55,7 +64,12 @@ export class TaskEngine implements EngineApi {
 
   /** Whether an instance's container is, or was, on this node. */
   has(id: string): boolean {
-    return this.#engineIds.has(id);
+    return this.#containers.has(id);
+  }
+
+  /** The newest container of an instance on this node. */
+  container(id: string): TaskContainer | undefined {
+    return this.#containers.get(id);
   }
 
   /** Where all nodes reach an instance of this node that runs; `undefined` if it does not. */
@@ -86,7 +100,7 @@ export class TaskEngine implements EngineApi {
 
   /** Forgets an instance that is gone. */
   forget(id: string): void {
-    this.#engineIds.delete(id);
+    this.#containers.delete(id);
   }
 
   version(options?: CallOptions): Promise<string> {
@@ -130,7 +144,7 @@ export class TaskEngine implements EngineApi {
     }
     return [...newest].map(([id, container]) => {
       const { Id: engineId, Labels: labels, State: state, Status: status } = container;
-      this.#engineIds.set(id, engineId);
+      this.#containers.set(id, { engineId, serviceId: labels[SERVICE_ID_LABEL] ?? "" });
       return { ...containerOf({ id, engineId, state, status, labels }), origin: this.#originOf(container) };
     });
   }
@@ -157,7 +171,7 @@ export class TaskEngine implements EngineApi {
 
   /** The output of an instance, also of one on another node: a manager passes it on. */
   logs(id: string, options?: LogOptions): AsyncGenerator<LogLine, void, void> {
-    const engineId = this.#engineIds.get(id);
+    const { engineId } = this.#containers.get(id) ?? {};
     return engineId === undefined ? this.#swarm.logs(id, options) : this.#api.logs(engineId, options);
   }
 
@@ -209,8 +223,8 @@ export class TaskEngine implements EngineApi {
     if (type !== "container") return event;
     const id = attributes[SERVICE_LABEL];
     if (id === undefined) return undefined;
-    if (action === "start") this.#engineIds.set(id, engineId);
-    if (this.#engineIds.get(id) !== engineId) return undefined;
+    if (action === "start") this.#containers.set(id, { engineId, serviceId: attributes[SERVICE_ID_LABEL] ?? "" });
+    if (this.#containers.get(id)?.engineId !== engineId) return undefined;
     return { ...event, attributes: { ...attributes, name: id } };
   }
 
@@ -219,9 +233,12 @@ export class TaskEngine implements EngineApi {
     return port === undefined ? "" : originAt(this.#nodeAddress, port);
   }
 
-  /** @throws {EngineError} `gone` if this node has had no container of an instance. */
+  /**
+   * @param id An instance's, or the engine's of a container.
+   * @throws {EngineError} `gone` if this node has had no container of an instance.
+   */
   #known(id: string): string {
-    const engineId = this.#engineIds.get(id);
+    const engineId = this.#containers.get(id)?.engineId ?? ENGINE_ID.exec(id)?.[0];
     if (engineId === undefined) throw new EngineError("gone", `no container of ${id} is on this node`);
     return engineId;
   }

@@ -45,7 +45,7 @@ class Rig {
     };
     const homes = new Homes("node1", peers);
     const machines = new Map(["node1", "node2"].map((id) => [id, { engine: id, has: new Set<string>() }]));
-    const engine = { has: () => false, image: () => Promise.resolve({}) };
+    const engine = { has: () => false, container: () => undefined, image: () => Promise.resolve({}) };
     const images = new ImageNodes("node1", engine as unknown as TaskEngine, peers);
     this.launcher = new SwarmLauncher(
       {
@@ -202,6 +202,31 @@ for (const [state, isReady] of Object.entries({ ready: true, unknown: true, down
     assertEquals(nodeOf(node).isReady, isReady);
   });
 }
+
+Deno.test("an instance that somebody removes before it runs starts again", async () => {
+  const rig = new Rig();
+  rig.swarm.startMs = Infinity;
+  const launched = rig.launch({ ...REVISION, imageDigest: "app@sha256:1" });
+  await rig.clock.advance(1000);
+  rig.swarm.startMs = 0;
+  await rig.api.removeService(ID);
+  assertEquals(await rig.clock.until(launched), { origin: "http://10.0.0.1:61001" });
+});
+
+Deno.test("a failed start on another node removes no instance of its name but its own", async () => {
+  const rig = new Rig();
+  rig.swarm.setNode("node1", { availability: "drain" });
+  await rig.clock.until(rig.launch({ ...REVISION, imageDigest: "app@sha256:1" }));
+  await rig.api.removeService(ID);
+  await rig.runElsewhere(); // by the cless there
+  await rig.launcher.remove(ID);
+  assertEquals(rig.swarm.tasks.length, 1);
+  const own = new Rig();
+  own.swarm.setNode("node1", { availability: "drain" });
+  await own.clock.until(own.launch({ ...REVISION, imageDigest: "app@sha256:1" }));
+  await own.launcher.remove(ID);
+  assertEquals(own.swarm.tasks, []);
+});
 
 /** Creates a service of another revision with the same volume, as another cless does. */
 async function createOther(rig: Rig): Promise<void> {

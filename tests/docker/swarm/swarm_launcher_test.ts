@@ -172,6 +172,35 @@ clusterTest("a volume binds all instances to the node that had it first", 2, asy
   assertEquals([first, second].map(({ origin }) => new URL(origin).hostname), ["10.0.0.2", "10.0.0.2"]);
 });
 
+for (const [slow, what] of [["logs", "read the last lines of"], ["remove", "remove the container of"]]) {
+  clusterTest(
+    `an instance that starts anew while its home still has to ${what} the one before stays`,
+    2,
+    async (cluster) => {
+      const [one, two] = cluster.all;
+      const revision = { ...SHARED, volumes: [{ source: "data", path: "/data", readOnly: false }] };
+      await cluster.clock.until(one!.engine.launcher.launch({ id: FIRST, revision }));
+      const goesOn = Promise.withResolvers<void>();
+      const isSlow = Promise.withResolvers<void>();
+      one!.node.before = (call) => {
+        if (!call.startsWith(slow!)) return;
+        isSlow.resolve();
+        return goesOn.promise;
+      };
+      const stopped = one!.engine.launcher.stop(FIRST);
+      await cluster.clock.until(isSlow.promise);
+      await cluster.clock.until(two!.engine.launcher.launch({ id: FIRST, revision }));
+      goesOn.resolve();
+      await cluster.clock.until(stopped);
+      one!.engine.launcher.forget(FIRST);
+      await cluster.clock.advance(100);
+      assertEquals(cluster.swarm.tasks.map(({ name, state }) => [name, state]), [[FIRST, "running"]]);
+      assertEquals(one!.node.states, { [FIRST]: "running" });
+      assert(one!.engine.launcher.sharing.isOurs(FIRST));
+    },
+  );
+}
+
 clusterTest("two services with one volume never run at the same time", 2, async (cluster) => {
   const [one, two] = cluster.all;
   const volumes = [{ source: "data", path: "/data", readOnly: false }];
