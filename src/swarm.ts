@@ -16,7 +16,7 @@ import type { EngineChoice } from "./docker/engine_choice.ts";
 import { type EngineCaller, SocketClient } from "./docker/socket_client.ts";
 import { NodeWall } from "./docker/swarm/node_wall.ts";
 import { InstanceAnswers } from "./docker/swarm/instance_answers.ts";
-import type { PeerAnswer, PeerMessage, Peers } from "./docker/swarm/instance_messages.ts";
+import type { NodePeers, PeerAnswer, PeerMessage } from "./docker/swarm/instance_messages.ts";
 import { SwarmRegistrations } from "./docker/swarm/registrations.ts";
 import { ImageArchives } from "./docker/swarm/image_archives.ts";
 import { RemoteEngine, SharedEngine } from "./docker/swarm/remote_engine.ts";
@@ -39,6 +39,7 @@ import { Managers } from "./peers/managers.ts";
 import { Members } from "./peers/members.ts";
 import type { NodeStatus } from "./peers/messages.ts";
 import { PeerClient } from "./peers/peer_client.ts";
+import { PeerAway } from "./peers/peer_error.ts";
 import type { PeerLogs } from "./peers/peer_logs.ts";
 import type { SharedToken } from "./peers/shared_token.ts";
 
@@ -69,7 +70,7 @@ export interface SwarmLink extends Disposable {
   readonly client: PeerClient;
   readonly members: Members;
   /** The others as the launcher needs them. */
-  readonly peers: Peers;
+  readonly peers: NodePeers;
   /** Keeps the ports of instances on this node closed to all but the Swarm's nodes. */
   readonly wall: NodeWall;
   /** This node's engine, for the cless processes of workers. */
@@ -164,14 +165,20 @@ async function refreshTokens(tokens: Pick<Tokens, "refresh">): Promise<void> {
   await tokens.refresh().catch((error) => log.warning("cannot take over tokens", { reason: messageOf(error) }));
 }
 
-function peersOf(members: Members, client: PeerClient): Peers {
+function peersOf(members: Members, client: PeerClient): NodePeers {
   return {
     get live() {
       return members.live;
     },
     async ask(nodeId: string, message: PeerMessage, options?: { readonly timeoutMs?: number }): Promise<PeerAnswer> {
-      return await client.ask(nodeId, "instance", message, options) as PeerAnswer;
+      try {
+        return await client.ask(nodeId, "instance", message, options) as PeerAnswer;
+      } catch (error) {
+        if (error instanceof PeerAway && error.isRefused) members.refused(nodeId);
+        throw error;
+      }
     },
+    noteNodes: (nodes) => members.noteNodes(nodes),
   };
 }
 

@@ -1,3 +1,4 @@
+import { delay } from "../base/async.ts";
 import type { Clock } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
@@ -5,6 +6,7 @@ import { type Endpoint, parseEndpoint } from "../model/host.ts";
 import { type Share, WHOLE } from "../model/share.ts";
 import type { Handlers, PeerFacts } from "./messages.ts";
 import type { PeerClient } from "./peer_client.ts";
+import { PeerAway } from "./peer_error.ts";
 
 const log = logger("peers");
 /** How often the registrations are read, and the own one is renewed. */
@@ -15,6 +17,8 @@ const RUNS_OUT_AFTER = 3;
 const REMOVED_AFTER = 360;
 /** How long a peer may take to answer that another one comes or goes. */
 const GREETING = { timeoutMs: 2000 };
+/** One whose port is closed for this long is gone: it has not been started again, ms. */
+const CLOSED_MS = 2000;
 
 /** A cless, as it has registered. */
 export interface Registration extends PeerFacts {
@@ -54,7 +58,9 @@ export function observe(known: Known, read: readonly Registration[], own: string
   const others = read.filter(({ nodeId }) => nodeId !== own);
   return new Map(others.map((registration) => {
     const before = known.get(registration.nodeId);
-    const isSame = before?.revision === registration.revision;
+    // That of one which has gone since it greeted is not known: it is the one that is read now.
+    const isSame = before?.revision === registration.revision ||
+      (before !== undefined && Number.isNaN(before.revision) && !isLive(before));
     return [registration.nodeId, { ...registration, sameFor: isSame ? before.sameFor + 1 : 0 }];
   }));
 }
@@ -87,9 +93,14 @@ export class Members {
   #known: Known = new Map();
   #live: readonly string[];
   readonly #share = { now: WHOLE };
+  /** Those of which it is being found out whether they are there. */
+  readonly #doubted = new Set<string>();
+  /** Those that are gone because Swarm does not hear from their nodes. */
+  readonly #down = new Set<string>();
   #isRenewing = false;
   #hasStarted = false;
   #stopTimer: () => void = () => {};
+  readonly #leaving = new AbortController();
 
   constructor(options: MembersOptions) {
     const { nodeId, version } = options;
@@ -138,8 +149,8 @@ export class Members {
       hello: (facts) => {
         const before = addresses.get(facts.nodeId);
         if (before !== undefined) client.forget(before); // the process that was there may be ending
-        // The revision is not known yet. The next reading shows another one, so that it counts as renewed.
-        this.#know(new Map([...this.#known, [facts.nodeId, { ...facts, revision: NaN, sameFor: 0 }]]));
+        this.#doubted.delete(facts.nodeId);
+        this.#greeted(facts);
         return Promise.resolve(this.#own);
       },
       bye: ({ nodeId }) => {
@@ -174,6 +185,28 @@ export class Members {
     this.#stopTimer = clock.every(RENEW_MS, () => void this.#renew());
   }
 
+  /**
+   * Notes from which nodes Swarm hears. The cless of one that it does not hear is gone at once if it does not answer
+   * either: one that is only cut off from the managers answers the others.
+   */
+  noteNodes(nodes: readonly { readonly id: string; readonly isReady: boolean }[]): void {
+    for (const { id, isReady } of nodes) {
+      if (!isReady) void this.#doubt(id, () => this.#isAway(id, () => true), () => this.#down.add(id));
+      else if (this.#down.delete(id)) void this.#return(id);
+    }
+  }
+
+  /** Notes that a peer's port is closed. It is gone if that lasts. */
+  refused(nodeId: string): void {
+    const { clock } = this.#options;
+    const isClosed = () => this.#isAway(nodeId, ({ isRefused }) => isRefused);
+    void this.#doubt(nodeId, async () => {
+      if (!await isClosed()) return false;
+      await delay(clock, CLOSED_MS, this.#leaving.signal);
+      return !this.#leaving.signal.aborted && await isClosed();
+    });
+  }
+
   /** Registers no more, and tells the others. Never rejects. */
   async stop(): Promise<void> {
     const { client, nodeId: own, registrations } = this.#options;
@@ -186,8 +219,53 @@ export class Members {
 
   /** Ends the renewals, but leaves the registration to a successor on the same node. */
   leave(): void {
+    this.#leaving.abort();
     this.#stopTimer();
     this.#stopTimer = () => {};
+  }
+
+  /** Finds out whether a peer is gone before its registration has run out. @param gone Called if so, before others hear. */
+  async #doubt(nodeId: string, isGone: () => Promise<boolean>, gone = () => {}): Promise<void> {
+    const isOther = nodeId !== this.#own.nodeId && this.#live.includes(nodeId);
+    if (!isOther || !this.#hasStarted || this.#doubted.has(nodeId)) return;
+    this.#doubted.add(nodeId);
+    const isOver = await isGone();
+    if (!this.#doubted.delete(nodeId) || !isOver) return; // it has greeted meanwhile
+    const peer = this.#known.get(nodeId);
+    if (peer === undefined) return;
+    gone();
+    this.#know(new Map([...this.#known, [nodeId, { ...peer, sameFor: RUNS_OUT_AFTER }]]));
+  }
+
+  /** Whether a peer does not answer, for a reason of a kind. */
+  async #isAway(nodeId: string, isSo: (error: PeerAway) => boolean): Promise<boolean> {
+    try {
+      await this.#options.client.ask(nodeId, "hello", this.#own, GREETING);
+      return false;
+    } catch (error) {
+      return error instanceof PeerAway && isSo(error);
+    }
+  }
+
+  /** Asks a peer that was gone with its node whether it is there again. */
+  async #return(nodeId: string): Promise<void> {
+    const peer = this.#known.get(nodeId);
+    if (peer === undefined || isLive(peer)) return;
+    const { addresses, client } = this.#options;
+    const endpoint = parseEndpoint(peer.address);
+    addresses.set(nodeId, endpoint);
+    try {
+      this.#greeted(await client.ask(nodeId, "hello", this.#own, GREETING));
+    } catch (error) {
+      log.debug("a peer is not back with its node", { node: nodeId, reason: messageOf(error) });
+      if (!this.#live.includes(nodeId)) addresses.delete(nodeId);
+    }
+  }
+
+  /** Notes that a peer is there. */
+  #greeted(facts: PeerFacts): void {
+    // The revision is not known yet. The next reading shows another one, so that it counts as renewed.
+    this.#know(new Map([...this.#known, [facts.nodeId, { ...facts, revision: NaN, sameFor: 0 }]]));
   }
 
   /** Renews the registration, and reads all others. A failure is made good by the next time. */

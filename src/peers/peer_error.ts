@@ -12,10 +12,14 @@ export class PeerAway extends Error {
   /** Whether the message was certainly not sent. */
   readonly isUnsent: boolean;
 
+  /** Whether nobody listens at its address, though its machine is there. */
+  readonly isRefused: boolean;
+
   constructor(message: string, options: PeerAwayOptions = {}) {
     super(message, options);
     this.isSilent = options.isSilent ?? false;
     this.isUnsent = options.isUnsent ?? false;
+    this.isRefused = options.cause instanceof Deno.errors.ConnectionRefused;
   }
 }
 

@@ -17,6 +17,8 @@ class Cluster {
   readonly members = new Map<string, Members>();
   /** Those that answer nobody. */
   readonly deaf = new Set<string>();
+  /** Those where nobody listens. */
+  readonly closed = new Set<string>();
 
   /** Makes a cless on a node; what it hears goes to the log. */
   add(nodeId: string, log: string[] = []): { members: Members; addresses: Map<string, Endpoint> } {
@@ -28,6 +30,10 @@ class Cluster {
         forget: () => {},
         ask: ((to: string, message: "hello" | "bye", body: PeerFacts) => {
           const other = this.members.get(to);
+          if (this.closed.has(to)) {
+            const cause = new Deno.errors.ConnectionRefused();
+            return Promise.reject(new PeerAway("it cannot be reached", { cause, isUnsent: true }));
+          }
           if (other === undefined || this.deaf.has(to)) return Promise.reject(new PeerAway("it does not answer"));
           return other.handlers[message](body, new AbortController().signal);
         }) as PeerClient["ask"],
@@ -120,6 +126,106 @@ Deno.test("whoever says no more is gone after three readings, and is back when i
   assertEquals(log, ["came b", "went b", "came b"]);
   a.members.leave();
   b.members.leave();
+});
+
+/** Nodes as Swarm lists them. @param down Those that it does not hear. */
+function nodes(...down: string[]): { id: string; isReady: boolean }[] {
+  return ["a", "b"].map((id) => ({ id, isReady: !down.includes(id) }));
+}
+
+Deno.test("whoever does not answer while Swarm says that its node is down is gone at once, until it says more", async () => {
+  const cluster = new Cluster();
+  const log: string[] = [];
+  const a = cluster.add("a", log);
+  await a.members.start("10.0.0.1:1324");
+  await cluster.add("b").members.start("10.0.0.2:1324"); // no reading has its registration yet
+  cluster.kill("b");
+  a.members.noteNodes(nodes());
+  await cluster.clock.advance(1000);
+  assertEquals(a.members.live, ["a", "b"]);
+  a.members.noteNodes(nodes("b"));
+  await cluster.clock.advance(0);
+  assertEquals([a.members.live, a.members.lost], [["a"], ["b"]]);
+  await cluster.clock.advance(60_000);
+  assertEquals(log, ["came b", "went b"]);
+  await cluster.add("b").members.start("10.0.0.2:1324");
+  assertEquals(log, ["came b", "went b", "came b"]);
+  cluster.kill("b");
+  a.members.leave();
+});
+
+Deno.test("whoever answers is there, though Swarm says that its node is down", async () => {
+  const cluster = new Cluster();
+  const log: string[] = [];
+  const a = cluster.add("a", log);
+  await a.members.start("10.0.0.1:1324");
+  await cluster.add("b").members.start("10.0.0.2:1324");
+  a.members.noteNodes(nodes("b"));
+  a.members.noteNodes(nodes("b", "a")); // itself, too
+  await cluster.clock.advance(5000);
+  assertEquals([a.members.live, log], [["a", "b"], ["came b"]]);
+  cluster.kill("b");
+  a.members.leave();
+});
+
+Deno.test("whoever was cut off from Swarm and all others is back when Swarm hears from its node, if it answers then", async () => {
+  const cluster = new Cluster();
+  const log: string[] = [];
+  const a = cluster.add("a", log);
+  await a.members.start("10.0.0.1:1324");
+  await cluster.add("b").members.start("10.0.0.2:1324");
+  for (const answers of [true, false]) {
+    cluster.deaf.add("b");
+    a.members.noteNodes(nodes("b"));
+    await cluster.clock.advance(0);
+    assertEquals(a.members.live, ["a"]);
+    if (answers) cluster.deaf.delete("b");
+    a.members.noteNodes(nodes());
+    await cluster.clock.advance(0);
+    assertEquals(a.members.live, answers ? ["a", "b"] : ["a"]);
+  }
+  cluster.kill("b");
+  a.members.leave();
+});
+
+Deno.test("whoever refuses connections for two seconds is gone, but not one that is started again meanwhile", async () => {
+  const cluster = new Cluster();
+  const log: string[] = [];
+  const a = cluster.add("a", log);
+  await a.members.start("10.0.0.1:1324");
+  await cluster.add("b").members.start("10.0.0.2:1324");
+  a.members.refused("b"); // it is there again when it is asked
+  await cluster.clock.advance(5000);
+  assertEquals(a.members.live, ["a", "b"]);
+  cluster.kill("b");
+  cluster.closed.add("b");
+  a.members.refused("b");
+  await cluster.clock.advance(1000);
+  cluster.closed.delete("b");
+  await cluster.add("b").members.start("10.0.0.2:1324");
+  cluster.closed.add("b"); // what was asked before says nothing of the new one
+  await cluster.clock.advance(2000);
+  assertEquals(a.members.live, ["a", "b"]);
+  a.members.refused("b");
+  await cluster.clock.advance(1999);
+  assertEquals(a.members.live, ["a", "b"]);
+  await cluster.clock.advance(1);
+  assertEquals([a.members.live, log], [["a"], ["came b", "went b"]]);
+  cluster.kill("b");
+  a.members.leave();
+});
+
+Deno.test("whoever only says nothing is not gone before its registration has run out", async () => {
+  const cluster = new Cluster();
+  const a = cluster.add("a");
+  await a.members.start("10.0.0.1:1324");
+  await cluster.add("b").members.start("10.0.0.2:1324");
+  cluster.deaf.add("b");
+  a.members.refused("b");
+  await cluster.clock.advance(25_000);
+  assertEquals(a.members.live, ["a", "b"]);
+  cluster.kill("b");
+  a.members.leave();
 });
 
 Deno.test("those that renew stay, for hours, and each renewal writes one label", async () => {

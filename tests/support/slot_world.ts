@@ -21,8 +21,8 @@ export const INSTANCES: readonly { readonly id: string; readonly node: string }[
   { id: "here", node: "a" },
   { id: "nowhere", node: "x" }, // no cless runs there
 ];
-/** So long after a cless has died, the others know. */
-const RUNS_OUT_MS = 30_000;
+/** So long after a cless has died, the others know: until its registration has run out, if nothing else says it. */
+const RUNS_OUT_MS = 40_000;
 /** A predecessor may use so long for its last requests. */
 const DRAIN_MS = 30_000;
 /** A predecessor says so often what it does. */
@@ -76,11 +76,15 @@ export class SlotWorld {
     return begun;
   }
 
-  /** A cless dies, and so does one of its node that is taking over from it, or from which it has taken over. */
-  die(node: string): void {
+  /**
+   * A cless dies, and so does one of its node that is taking over from it, or from which it has taken over.
+   *
+   * @param knownMs After this time the others know.
+   */
+  die(node: string, knownMs = this.options.random.between(1000, RUNS_OUT_MS)): void {
     this.processes.delete(node);
     for (const process of this.on(node)) process.die();
-    this.clock.after(RUNS_OUT_MS, () => {
+    this.clock.after(knownMs, () => {
       if (this.processes.has(node)) return;
       for (const other of this.processes.values()) other.went(node);
     });

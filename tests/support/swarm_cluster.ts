@@ -1,6 +1,6 @@
 import type { Revision } from "../../src/model/revision.ts";
 import type { EngineChoice } from "../../src/docker/engine_choice.ts";
-import type { PeerAnswer, PeerMessage, Peers } from "../../src/docker/swarm/instance_messages.ts";
+import type { NodePeers, PeerAnswer, PeerMessage } from "../../src/docker/swarm/instance_messages.ts";
 import { FakeClock, settle } from "./fake_clock.ts";
 import { FakeNode } from "./fake_node.ts";
 import { FakeSwarm } from "./fake_swarm.ts";
@@ -42,13 +42,14 @@ export class SwarmCluster implements AsyncDisposable {
   }
 
   /** The peers of a node's cless. */
-  peersOf(nodeId: string): Peers {
+  peersOf(nodeId: string): NodePeers {
     const { cut, dead, said, swarm } = this;
     const clessOf = (id: string) => this.all.find((cless) => cless.nodeId === id)!;
     return {
       get live() {
         return swarm.nodes.map(({ id }) => id).filter((id) => id === nodeId || !dead.has(id));
       },
+      noteNodes() {},
       ask: async (to: string, message: PeerMessage): Promise<PeerAnswer> => {
         await Promise.resolve();
         await this.before(to, message);

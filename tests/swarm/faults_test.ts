@@ -37,22 +37,48 @@ async function deploy(cluster: Cluster, name: string, template: Record<string, u
   assertEquals(status, 201, text);
 }
 
-Deno.test({ name: "a node is killed under load: no request fails that may be repeated", ignore }, async () => {
+/** A request through the first cless; how long it took, ms. */
+async function tookMs(cluster: Cluster, service: string): Promise<number> {
+  const began = performance.now();
+  const { status, text } = await cluster.cless(1).get(service);
+  assertEquals(status, 200, text);
+  return performance.now() - began;
+}
+
+Deno.test({
+  name: "a node is killed under load: no request fails that may be repeated, and the slots that it had are free",
+  ignore,
+}, async () => {
   await using cluster = await Cluster.start();
   await deploy(cluster, "app", { image: "golang-docker", minInstances: 3, maxInstances: 3 });
   const everywhere = (number: number) => async () => (await nodesOf(cluster, number, "app")).join() === "1,2,3";
   await until(everywhere(1));
   await until(everywhere(2));
+  // Whoever has had a request keeps the slot while nobody else wants it.
+  await deploy(cluster, "slot", {
+    ...{ image: "golang-docker", concurrency: 1, minInstances: 1, maxInstances: 1 },
+    placement: { node: "node-1" },
+  });
+  await until(async () => (await nodesOf(cluster, 3, "slot")).join() === "1");
+  assertEquals((await cluster.cless(3).get("slot")).status, 200);
   const load = new SteadyLoad([cluster.node(1).address, cluster.node(2).address], "app", 300);
   await delay(systemClock, 2000);
   const killedMs = load.nowMs;
   await cluster.node(3).kill();
-  await delay(systemClock, 10_000);
+  const slotMs = await tookMs(cluster, "slot");
+  assert(slotMs <= 10_000, `the slot of a node that was killed was free after ${slotMs} ms`);
+  await delay(systemClock, Math.max(0, killedMs + 10_000 - load.nowMs));
   await load.stop();
   assertEquals(load.failed, []);
   const wellMs = load.lastSlowMs(1000) - killedMs;
   assert(wellMs <= 5000, `requests were slow for ${wellMs} ms`);
   assertEquals((await instances(cluster, 1, "app")).length, 3);
+
+  // The same when cless alone is killed.
+  assertEquals((await cluster.cless(2).get("slot")).status, 200);
+  await cluster.cless(2).end("SIGKILL");
+  const deadMs = await tookMs(cluster, "slot");
+  assert(deadMs <= 10_000, `the slot of a cless that was killed was free after ${deadMs} ms`);
 });
 
 Deno.test(

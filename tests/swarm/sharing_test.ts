@@ -39,6 +39,7 @@ class NodeCless extends SharingCless {
         get live() {
           return infos.filter((_, n) => !dead.has(n + 1)).map(({ nodeId }) => nodeId).sort();
         },
+        noteNodes() {},
         async ask(to: string, message: PeerMessage): Promise<PeerAnswer> {
           const peer = all.find(({ nodeId, number }) => nodeId === to && !dead.has(number));
           if (peer === undefined) throw new Error("it is gone");

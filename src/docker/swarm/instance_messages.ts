@@ -1,5 +1,6 @@
 import type { SlotGrant } from "../../pool/held_slots.ts";
 import type { SlotReport } from "./slot_ledger.ts";
+import type { SwarmNode } from "./swarm_api.ts";
 
 /** What one cless says to another about the instances that they share, and what a node has for them. */
 export type PeerMessage =
@@ -82,4 +83,10 @@ export interface Peers {
    * @param options.timeoutMs How long the answer may take; ten seconds by default.
    */
   ask(nodeId: string, message: PeerMessage, options?: { readonly timeoutMs?: number }): Promise<PeerAnswer>;
+}
+
+/** Peers whose nodes a launcher lists. */
+export interface NodePeers extends Peers {
+  /** Notes from which nodes Swarm hears: the cless of one that it does not hear, and that does not answer, is gone. */
+  noteNodes(nodes: readonly Pick<SwarmNode, "id" | "isReady">[]): void;
 }

@@ -18,12 +18,13 @@ import type { EngineCaller } from "../socket_client.ts";
 import { Homes, numberOf } from "./homes.ts";
 import { ImageNodes } from "./image_nodes.ts";
 import type { NodeWall } from "./node_wall.ts";
-import type { Peers } from "./instance_messages.ts";
+import type { NodePeers } from "./instance_messages.ts";
 import { takesTasks } from "./placement.ts";
 import { PortGuard } from "./port_guard.ts";
 import { SlotExchange } from "./slot_exchange.ts";
 import type { SlotHomeParts } from "./slot_home.ts";
 import type { SwarmApi, SwarmEvent, SwarmInfo } from "./swarm_api.ts";
+import { isReady } from "./swarm_json.ts";
 import { SwarmLauncher } from "./swarm_launcher.ts";
 import { TaskEngine } from "./task_engine.ts";
 import { VolumeNodes } from "./volume_nodes.ts";
@@ -49,7 +50,7 @@ export interface SwarmAccess {
   readonly swarm: SwarmApi;
   /** What this node's engine says of itself. */
   readonly info: SwarmInfo;
-  readonly peers: Peers;
+  readonly peers: NodePeers;
   /** Closes the ports of instances on this node to all but the Swarm's nodes. */
   readonly wall: Pick<NodeWall, "admit" | "remove" | "repair">;
   /** The folders of this node that containers may use. */
@@ -67,6 +68,7 @@ export class SwarmEngine implements ServiceEngine {
   readonly #guard: PortGuard;
   readonly #config: SwarmSettings;
   readonly #owner: string;
+  readonly #peers: Pick<NodePeers, "noteNodes">;
   readonly #swarm: Pick<SwarmApi, "nodes">;
   #found = false;
 
@@ -85,6 +87,7 @@ export class SwarmEngine implements ServiceEngine {
     this.#owner = owner;
     this.#engine = new TaskEngine(choice.api, caller, swarm, info.nodeAddress);
     const images = new ImageNodes(info.nodeId, this.#engine, peers);
+    this.#peers = peers;
     this.#swarm = swarm;
     this.#node = new NodeEngine({ ...choice, api: this.#engine }, config, dataDir, clock, images);
     this.#events = new EventStream(swarm, clock);
@@ -238,14 +241,17 @@ export class SwarmEngine implements ServiceEngine {
     }
   }
 
-  #take({ action, attributes, name, type }: SwarmEvent, listener: EngineListener): void {
+  #take({ action, attributes, id, name, type }: SwarmEvent, listener: EngineListener): void {
     if (type === "service" && action === "remove") {
       this.launcher.gone(name);
       if (!this.launcher.isLaunching(name)) listener.apply({ id: name, what: "ended", byHand: true });
     }
     if (type !== "node") return;
     this.#guard.changed();
-    if (action === "remove" || attributes["state.new"] !== undefined) listener.gap();
+    const state = attributes["state.new"];
+    // At once: a list may wait for the cless there.
+    if (state !== undefined) this.#peers.noteNodes([{ id, isReady: isReady(state) }]);
+    if (action === "remove" || state !== undefined) listener.gap();
   }
 }
 

@@ -82,6 +82,14 @@ export function infoOf({ Swarm }: ApiInfo): SwarmInfo {
   };
 }
 
+/**
+ * Whether Swarm hears from a node whose state it calls so. After a change of the leader, all nodes are "unknown" until it
+ * hears from them, which takes some seconds.
+ */
+export function isReady(state: string): boolean {
+  return state !== "down" && state !== "disconnected";
+}
+
 export function nodeOf({ Description, ID, ManagerStatus, Spec, Status, UpdatedAt }: ApiNode): SwarmNode {
   const { Engine, Hostname = "", Resources } = Description ?? {};
   // Of a manager that was made with `--advertise-addr`, the status may have only the address that the leader sees.
@@ -93,8 +101,7 @@ export function nodeOf({ Description, ID, ManagerStatus, Spec, Status, UpdatedAt
     address: managed !== undefined && ["", "0.0.0.0", "127.0.0.1"].includes(address) ? managed : address,
     role: Spec.Role === "manager" ? "manager" : "worker",
     isLeader: ManagerStatus?.Leader ?? false,
-    // After a change of the leader, all nodes are "unknown" until it hears from them, which takes some seconds.
-    isReady: Status.State !== "down" && Status.State !== "disconnected",
+    isReady: isReady(Status.State),
     ...(Status.State === "unknown" ? { isAwaited: true } : {}),
     ...(UpdatedAt === undefined ? {} : { changedAt: Date.parse(UpdatedAt) }),
     availability: Spec.Availability === "drain" || Spec.Availability === "pause" ? Spec.Availability : "active",

@@ -13,7 +13,7 @@ import type { ImageNodes } from "./image_nodes.ts";
 import { InstanceSharing, type InstanceSharingParts } from "./instance_sharing.ts";
 import { isHeard, mayRunUnheard } from "./lost_nodes.ts";
 import { Origins } from "./origins.ts";
-import type { PeerAnswer } from "./instance_messages.ts";
+import type { NodePeers, PeerAnswer } from "./instance_messages.ts";
 import { ServiceStarts, type ServiceStartsParts } from "./service_starts.ts";
 import { instanceName, swarmProblem } from "./service_spec.ts";
 import type { SwarmTask } from "./swarm_api.ts";
@@ -29,6 +29,7 @@ export interface SwarmLauncherParts
   extends Omit<InstanceSharingParts, "origins">, Omit<ServiceStartsParts, "origins" | "sharing"> {
   /** The containers of this node. */
   readonly containers: OwnContainers;
+  readonly peers: NodePeers;
   readonly engine: Pick<TaskEngine, "container" | "forget" | "has" | "image" | "origin" | "owner">;
 }
 
@@ -213,10 +214,11 @@ export class SwarmLauncher implements Launcher {
 
   /** Every instance of the owner, on whichever node. */
   async list(): Promise<Container[]> {
-    const { containers, homes, owner, swarm, volumes } = this.#parts;
+    const { containers, homes, owner, peers, swarm, volumes } = this.#parts;
     try {
       const [tasks, nodes, here] = await Promise.all([swarm.tasks({ owner }), volumes.nodes(), containers.all()]);
       await containers.findFrozen(here);
+      peers.noteNodes(nodes);
       const heard = new Map(nodes.map(({ id, isReady }) => [id, isReady]));
       const asleep = await this.#asleepElsewhere(tasks.filter(({ nodeId = "" }) => heard.get(nodeId)));
       const shown = tasks.filter((task) => !mayRunUnheard(task, heard.get(task.nodeId ?? "")));

@@ -4,7 +4,7 @@ import { EngineError } from "../../../src/docker/engine_error.ts";
 import { Homes } from "../../../src/docker/swarm/homes.ts";
 import { ImageNodes } from "../../../src/docker/swarm/image_nodes.ts";
 import type { TaskEngine } from "../../../src/docker/swarm/task_engine.ts";
-import type { PeerMessage, Peers } from "../../../src/docker/swarm/instance_messages.ts";
+import type { NodePeers, PeerMessage } from "../../../src/docker/swarm/instance_messages.ts";
 import { type ApiNode, type ApiTask, leavingOf, nodeOf } from "../../../src/docker/swarm/swarm_json.ts";
 import { SwarmLauncher, type SwarmLauncherParts } from "../../../src/docker/swarm/swarm_launcher.ts";
 import type { Revision } from "../../../src/model/revision.ts";
@@ -24,11 +24,14 @@ class Rig {
   readonly swarm = new FakeSwarm(this.clock, ["node1", "node2"]);
   readonly api = this.swarm.api("node1");
   readonly asked: string[] = [];
+  /** Of which nodes the peers know that Swarm does not hear them. */
+  unheard: string[] = [];
   readonly launcher: SwarmLauncher;
 
   constructor() {
-    const peers: Peers = {
+    const peers: NodePeers = {
       live: ["node1", "node2"], // the registration of the lost one has not run out
+      noteNodes: (nodes) => void (this.unheard = nodes.filter(({ isReady }) => !isReady).map(({ id }) => id)),
       ask: (nodeId: string, message: PeerMessage) => {
         this.asked.push(`${nodeId} ${JSON.stringify(message)}`);
         const isLost = this.swarm.nodes.some(({ id, isReady }) => id === nodeId && !isReady);
@@ -100,6 +103,7 @@ Deno.test("the instances of a lost node have ended, and nobody waits for the cle
   rig.swarm.setNode("node2", { isReady: false });
   const [instance] = await rig.launcher.list();
   assertEquals([instance?.id, instance?.state, rig.asked], [ID, "ended", []]);
+  assertEquals(rig.unheard, ["node2"]);
 });
 
 Deno.test("an instance of a lost node is replaced elsewhere", async () => {

@@ -3,7 +3,7 @@ import { Sequence } from "../../../src/docker/network/addresses.ts";
 import { Homes } from "../../../src/docker/swarm/homes.ts";
 import { ImageNodes } from "../../../src/docker/swarm/image_nodes.ts";
 import type { TaskEngine } from "../../../src/docker/swarm/task_engine.ts";
-import type { Peers } from "../../../src/docker/swarm/instance_messages.ts";
+import type { NodePeers } from "../../../src/docker/swarm/instance_messages.ts";
 import { SwarmLauncher, type SwarmLauncherParts } from "../../../src/docker/swarm/swarm_launcher.ts";
 import type { Revision } from "../../../src/model/revision.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
@@ -20,7 +20,11 @@ class Rig {
 
   constructor() {
     const swarm = this.swarm.api("node1");
-    const peers: Peers = { live: ["node1"], ask: () => Promise.reject(new Error("there is no other cless")) };
+    const peers: NodePeers = {
+      live: ["node1"],
+      ask: () => Promise.reject(new Error("there is no other cless")),
+      noteNodes() {},
+    };
     // Of what is done with containers that run, a start needs no more than this.
     const containers = { outputs: { started() {} }, volumeAccess: { check() {} } };
     const engine = { image: () => Promise.resolve({}) };

@@ -83,3 +83,23 @@ Deno.test("so it is when cless die, end, start again and take over from each oth
     await check(world, seed);
   }
 });
+
+Deno.test("slots that a dead cless had idle are free once the others know that it is gone", async () => {
+  for (let seed = 300; seed < 330; seed++) {
+    const random = new Random(20261130, seed);
+    const world = new SlotWorld({ random, loss: 0, concurrency: random.between(1, 4), instances: 1 });
+    const { clock, options: { concurrency }, processes } = world;
+    await clock.advance(1);
+    const dying = random.pick(["b", "c"]);
+    for (let n = 0; n < concurrency; n++) world.request(processes.get(dying)!, 10);
+    await clock.advance(10_000);
+    assertEquals([world.served, world.open], [concurrency, 0]);
+    const knownMs = random.between(2000, 5000);
+    world.die(dying, knownMs);
+    for (const process of processes.values()) world.request(process, 10);
+    await clock.advance(knownMs - 1);
+    const { open } = world; // they may have got some before: who has none is first
+    await clock.advance(5000); // some messages take two seconds
+    assertEquals([open > 0, world.open], [true, 0], `seed ${seed}`);
+  }
+});
