@@ -11,11 +11,10 @@ import {
   WRITABLE,
 } from "../container_spec.ts";
 import type { SwarmPlacement } from "./placement.ts";
+import { shortHash } from "./short_hash.ts";
 
 /** Swarm's longest name of a service. */
 const MAX_NAME = 63;
-/** So many characters of a hash make a name that is cut unique. */
-const HASH_LENGTH = 16;
 /** What an app that is asked to end by Swarm gets, ns. cless asks it before, and gives it its own time. */
 const STOP_GRACE_NS = 10_000_000_000;
 
@@ -42,15 +41,8 @@ export function instanceName(owner: string, { name }: Pick<Revision, "name">, nu
   const [begin, end] = [`cless-${owner}-`, `-s${number}`];
   const room = MAX_NAME - begin.length - end.length;
   if (name.length <= room) return begin + name + end;
-  const hash = fnv1a(name).toString(16).padStart(HASH_LENGTH, "0");
-  return `${begin}${name.slice(0, room - HASH_LENGTH - 1)}-${hash}${end}`;
-}
-
-/** The hash FNV-1a of 64 bits, of text in ASCII: https://www.rfc-editor.org/rfc/rfc9923 */
-function fnv1a(text: string): bigint {
-  let hash = 0xcbf29ce484222325n;
-  for (const character of text) hash = BigInt.asUintN(64, (hash ^ BigInt(character.charCodeAt(0))) * 0x100000001b3n);
-  return hash;
+  const hash = shortHash(name);
+  return `${begin}${name.slice(0, room - hash.length - 1)}-${hash}${end}`;
 }
 
 /** Why Swarm cannot run a revision as it is, in a sentence for its operator; `undefined` if it can. */

@@ -1,5 +1,6 @@
 import { LABEL } from "../container_spec.ts";
 import { findConfig, makeConfig, replaceLabels } from "./config_calls.ts";
+import { shortHash } from "./short_hash.ts";
 import type { SwarmApi, SwarmConfig } from "./swarm_api.ts";
 
 const LABELS = {
@@ -46,7 +47,7 @@ export class VolumeRecords {
 
   /** The record of a volume; `undefined` if there is none. @throws {EngineError} */
   async read(source: string): Promise<ReadRecord | undefined> {
-    const config = await findConfig(this.#swarm, await recordName(this.#owner, source));
+    const config = await findConfig(this.#swarm, recordName(this.#owner, source));
     return config && recordOf(config);
   }
 
@@ -65,7 +66,7 @@ export class VolumeRecords {
   async write(source: string, record: VolumeRecord, before?: ReadRecord): Promise<boolean> {
     const labels = recordLabels(this.#owner, source, record);
     if (before !== undefined) return await replaceLabels(this.#swarm, before.config, labels);
-    return await makeConfig(this.#swarm, await recordName(this.#owner, source), labels);
+    return await makeConfig(this.#swarm, recordName(this.#owner, source), labels);
   }
 }
 
@@ -94,7 +95,6 @@ function recordOf(config: SwarmConfig): ReadRecord {
 }
 
 /** A name for the record: that of a volume may be longer than Swarm allows, and a folder's has slashes. */
-async function recordName(owner: string, source: string): Promise<string> {
-  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(source)));
-  return `cless-${owner}-volume-${hash.subarray(0, 12).toHex()}`;
+function recordName(owner: string, source: string): string {
+  return `cless-${owner}-volume-${shortHash(source)}`;
 }
