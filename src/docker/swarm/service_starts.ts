@@ -30,7 +30,7 @@ const MORE_TIME_MS = 1000;
 const NODE_LOOK_MS = 1000;
 /** The home of an instance that is to be joined gets this long to answer; then the start is tried again. */
 const JOIN_MS = 2000;
-/** Once Swarm has heard from the nodes that it waited for, it gets this long to see that one of them will do. */
+/** Swarm gets this long to find a node, counted from when it waits for none any more, and none has room to regain. */
 const NO_NODE_MS = 1000;
 /** So often a start makes room for itself where an instance of the same name has ended, or takes another port. */
 const MAX_TRIES = 5;
@@ -202,7 +202,7 @@ export class ServiceStarts {
     const here = new AbortController(); // aborted once somebody has said that it runs
     started.then(() => here.abort());
     let lookMs = clock.now() + NODE_LOOK_MS;
-    let noNodeMs = 0; // at once
+    let noNodeMs = Infinity;
     while (clock.now() < deadline) {
       await delay(clock, LOOK_MS, here.signal);
       if (here.signal.aborted) {
@@ -216,7 +216,7 @@ export class ServiceStarts {
       if (task.nodeId === undefined && task.error !== undefined) {
         const reason = `Swarm finds no node for it: ${task.error}`;
         if (/port already in use/.test(task.error)) throw new EngineError("address_taken", reason);
-        if ((await swarm.nodes()).some(({ isAwaited }) => isAwaited)) noNodeMs = Infinity;
+        if (await this.#mayGetRoom()) noNodeMs = Infinity;
         else if (noNodeMs === Infinity) noNodeMs = clock.now() + NO_NODE_MS;
         if (clock.now() >= noNodeMs) throw new EngineError("refused", reason);
         continue;
@@ -235,6 +235,14 @@ export class ServiceStarts {
       if (origin !== undefined) return origin;
     }
     throw new EngineError("refused", "Swarm did not start the container in time");
+  }
+
+  /** Whether Swarm has yet to hear from a node, or a container that takes up room is being ended. */
+  async #mayGetRoom(): Promise<boolean> {
+    const { owner, swarm } = this.#parts;
+    const [nodes, leaving] = await Promise.all([swarm.nodes(), swarm.leaving(owner)]);
+    const heard = new Set(nodes.filter(({ isReady }) => isReady).map(({ id }) => id));
+    return nodes.some(({ isAwaited }) => isAwaited) || leaving.some(({ nodeId = "" }) => heard.has(nodeId));
   }
 
   /**

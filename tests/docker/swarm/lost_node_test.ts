@@ -139,6 +139,32 @@ Deno.test("a start waits while Swarm has not heard from all nodes, after a chang
   assertEquals(await rig.clock.until(launched), { origin: "http://10.0.0.1:61000" });
 });
 
+Deno.test("a start waits for room that an instance which is being ended still takes up", async () => {
+  const rig = new Rig();
+  const takeNone = (availability: "active" | "drain") => {
+    for (const id of ["node1", "node2"]) rig.swarm.setNode(id, { availability });
+  };
+  takeNone("drain");
+  rig.swarm.leaving = [{ nodeId: "node1", labels: { "cless.owner": OWNER } }];
+  const launched = rig.launch({ ...REVISION, imageDigest: "app@sha256:1" });
+  await rig.clock.advance(10_000);
+  rig.swarm.leaving = [];
+  await rig.clock.advance(500); // Swarm looks again a little later
+  takeNone("active");
+  rig.swarm.run(ID);
+  assertEquals(await rig.clock.until(launched), { origin: "http://10.0.0.1:61000" });
+});
+
+Deno.test("a start does not wait for room on a node that is lost", async () => {
+  const rig = new Rig();
+  rig.swarm.setNode("node1", { availability: "drain" });
+  rig.swarm.setNode("node2", { isReady: false });
+  rig.swarm.leaving = [{ nodeId: "node2", labels: { "cless.owner": OWNER } }];
+  const launched = rig.launch({ ...REVISION, imageDigest: "app@sha256:1" });
+  await rig.clock.advance(1200);
+  await assertRejects(() => launched, Error, "no suitable node");
+});
+
 Deno.test("a start fails with Swarm's reason where no node will do", async () => {
   const rig = new Rig();
   for (const id of ["node1", "node2"]) rig.swarm.setNode(id, { availability: "drain" });

@@ -108,12 +108,12 @@ clusterTest("a start that Swarm refuses fails with Swarm's reason, and leaves no
   assertEquals([cluster.swarm.tasks, launcher.isLaunching(FIRST)], [[], false]);
 });
 
-clusterTest("a start for which no node has room fails at once", 1, async (cluster) => {
+clusterTest("a start for which no node has room fails a second later", 1, async (cluster) => {
   const { launcher } = cluster.all[0]!.engine;
   const revision = { ...SHARED, placement: { labels: { disk: "fast" } } };
   const launched = launcher.launch({ id: FIRST, revision });
   launched.catch(() => {});
-  await cluster.clock.advance(1000);
+  await cluster.clock.advance(1100);
   await assertRejects(() => launched, Error, "no suitable node");
   assertEquals(cluster.swarm.tasks, []);
 });
