@@ -1,4 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
+import { delay } from "../../../src/base/async.ts";
 import { Sequence } from "../../../src/docker/network/addresses.ts";
 import { EngineError } from "../../../src/docker/engine_error.ts";
 import { Homes } from "../../../src/docker/swarm/homes.ts";
@@ -259,9 +260,9 @@ Deno.test("a failed start on another node removes no instance of its name but it
 });
 
 /** Creates a service of another revision with the same volume, as another cless does. */
-async function createOther(rig: Rig): Promise<void> {
+async function createOther(rig: Rig): Promise<string> {
   const labels = { "cless.owner": OWNER, "cless.revision": "app-00002", "cless.volumes": "data" };
-  await rig.swarm.api("node2").createService({
+  return await rig.swarm.api("node2").createService({
     Name: OTHER_ID,
     Labels: labels,
     TaskTemplate: { ContainerSpec: { Image: "app" } },
@@ -273,19 +274,19 @@ for (const isFirst of [true, false]) {
   Deno.test(`${what} ${isFirst ? "stays" : "goes"}, though Swarm changes both`, async () => {
     const rig = new Rig();
     const { createService } = rig.api;
+    const { removeService } = rig.api;
+    const checked = Promise.withResolvers<void>();
+    rig.api.removeService = (service) => removeService(service).finally(checked.resolve);
     rig.api.createService = async (body) => {
       rig.api.createService = createService;
-      let id = "";
-      if (!isFirst) await createOther(rig);
-      else id = await createService(body);
-      await rig.clock.advance(3);
-      if (isFirst) await createOther(rig);
-      else id = await createService(body);
-      await rig.clock.advance(3); // Swarm has changed the first one, and not the second one
-      return id;
+      const first = isFirst ? await createService(body) : await createOther(rig);
+      rig.clock.stall(3);
+      const second = isFirst ? await createOther(rig) : await createService(body);
+      await delay(rig.clock, 3); // Swarm changes the first one meanwhile, and the second one later
+      return isFirst ? first : second;
     };
-    rig.launch(WITH_VOLUME);
-    await rig.clock.advance(1000);
+    const launched = rig.launch(WITH_VOLUME);
+    await rig.clock.until(Promise.race([checked.promise, launched]));
     assertEquals(rig.swarm.tasks.some(({ name }) => name === ID), isFirst);
   });
 }
@@ -311,7 +312,10 @@ Deno.test("a service that was not removed before another one of its volume goes 
   await createOther(rig);
   await rig.clock.advance(1);
   await rig.runElsewhere("data");
+  const { removeService } = rig.api;
+  const removed = Promise.withResolvers<void>();
+  rig.api.removeService = (service) => removeService(service).finally(removed.resolve);
   rig.launch(WITH_VOLUME);
-  await rig.clock.advance(1000);
+  await rig.clock.until(removed.promise);
   assertEquals(rig.swarm.tasks.map(({ name }) => name), [OTHER_ID]);
 });
