@@ -8,7 +8,7 @@ import { makeParts, type Parts } from "./compose.ts";
 import { openDataDir, type ServeCall } from "./control/data_dir.ts";
 import type { OwnFacts } from "./control/handover.ts";
 import { Secrets } from "./control/secrets/secrets.ts";
-import { findPredecessor, lockAfter, type PredecessorLink } from "./control/take_over.ts";
+import { checkSameEngine, findPredecessor, lockAfter, type PredecessorLink } from "./control/take_over.ts";
 import type { ConfigFile } from "./deploy/config_file.ts";
 import { chooseEngineApi, type EngineChoice, findEngine } from "./docker/engine_choice.ts";
 import { EngineError } from "./docker/engine_error.ts";
@@ -70,6 +70,7 @@ export class Cless {
       predecessor = await findPredecessor(config);
       if (predecessor !== undefined) {
         // Before the other process seals its database, check all that does not need that database.
+        checkSameEngine(config, predecessor.facts);
         checkNewAddresses(config, predecessor.facts.listen);
         await answer;
       }
@@ -298,7 +299,11 @@ export class Cless {
     const peers = peerServer && swarm && { given: swarm.usualEndpoint, actual: peerServer.endpoint };
     const given = [...this.#given.listen, this.#given.admin, ...(peers ? [peers.given] : [])];
     const actual = [...listen, admin, ...(peers ? [peers.actual] : [])];
-    return { listen: given.map((given, at) => ({ given, actual: actual[at]! })), secretKey: this.#secretKey };
+    return {
+      listen: given.map((given, at) => ({ given, actual: actual[at]! })),
+      engine: this.#given.engine,
+      secretKey: this.#secretKey,
+    };
   }
 
   /** Adopts the containers of an earlier process. Requests may be served meanwhile. */

@@ -1,5 +1,6 @@
 import { removeIfThere } from "../base/atomic_file.ts";
 import type { Clock } from "../base/clock.ts";
+import type { Config } from "../base/config.ts";
 import { messageOf, OperatorError } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import { VERSION } from "../base/version.ts";
@@ -14,7 +15,7 @@ import type { NewFigures } from "./figures/records.ts";
  *   successor                                  predecessor
  *   ────────────────────────────────────────────────────────────────────────────────────────────────
  *   hello: its version and process      ─►
- *                                       ◄─     hello: its version, where it listens, the secret key
+ *                                       ◄─     hello: its version, engine, where it listens, the secret key
  *   seal                                ─►     refuses changes, copies the database and closes it,
  *                                              unlocks the data-dir
  *                                       ◄─     sealed; from now until it ends, it reports each change in
@@ -49,6 +50,8 @@ export interface PredecessorFacts {
   readonly version: string;
   readonly pid: number;
   readonly listen: readonly Listening[];
+  /** What runs its containers: `--engine`. Missing from those that know no other than `docker`. */
+  readonly engine?: Config["engine"] | undefined;
   /** The predecessor's `CLESS_SECRET_KEY`, if it has one. */
   readonly secretKey?: string | undefined;
 }

@@ -270,6 +270,23 @@ export async function findPredecessor<Position>(
 }
 
 /**
+ * Makes sure that the predecessor's containers are run by the engine that this process uses. With another one, the two
+ * would run the same services side by side, and could use the same volumes at once.
+ *
+ * @throws {OperatorError} If they are not.
+ */
+export function checkSameEngine(
+  { engine }: Pick<Config, "engine">,
+  { engine: other = "docker", pid }: Pick<PredecessorFacts, "engine" | "pid">,
+): void {
+  if (engine === other) return;
+  throw new OperatorError(
+    `the cless that is running (pid ${pid}) has --engine ${other}, and one with --engine ${engine} cannot take over ` +
+      "its containers; stop it, then start this one",
+  );
+}
+
+/**
  * Makes the predecessor seal its store, and locks the data-dir. If the predecessor has ended instead, resolves with
  * `undefined`, and this process starts as usual. @throws {OperatorError} If the predecessor refuses.
  */

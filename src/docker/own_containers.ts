@@ -13,7 +13,7 @@ import { VolumeAccess } from "./volume_access.ts";
 
 const log = logger("launcher");
 /** An app that is asked to end gets this long. */
-const STOP_GRACE_S = 10;
+export const STOP_GRACE_S = 10;
 const MAX_REMOVALS = 3;
 
 /** What is done on this machine with the containers of one owner, however they were started. */

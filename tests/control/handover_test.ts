@@ -11,7 +11,7 @@ import { until } from "../support/until.ts";
 const ENDPOINT = { hostname: "127.0.0.1", port: 80 };
 const USE: InstanceUse = { id: "one", revision: "r", state: "ready", placed: true, inFlight: 1, inUse: 1 };
 
-const FACTS = { listen: [{ given: ENDPOINT, actual: ENDPOINT }], secretKey: "key" };
+const FACTS = { listen: [{ given: ENDPOINT, actual: ENDPOINT }], engine: "swarm", secretKey: "key" } as const;
 
 /** A process that notes what it is asked for. */
 class FakeProcess implements RunningProcess<number> {
@@ -75,7 +75,8 @@ handoverTest(
     assertEquals((await Deno.stat(`${folder}/handover.sock`)).mode! & 0o777, 0o600);
     const successor = await connect();
     const facts = await successor.hello();
-    assertEquals([facts?.pid, facts?.listen, facts?.secretKey], [Deno.pid, FACTS.listen, "key"]);
+    assertEquals([facts?.pid, facts?.listen, facts?.engine], [Deno.pid, FACTS.listen, "swarm"]);
+    assertEquals(facts?.secretKey, "key");
     assertEquals(incumbent.asked, []);
     assertEquals(await successor.seal(), { position: 7, uses: [USE] });
     await successor.accepting();

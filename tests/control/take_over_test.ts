@@ -1,7 +1,7 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { OperatorError } from "../../src/base/errors.ts";
 import type { PredecessorListener } from "../../src/control/handover.ts";
-import { lockAfter, type Role, ROLES, TakeOver } from "../../src/control/take_over.ts";
+import { checkSameEngine, lockAfter, type Role, ROLES, TakeOver } from "../../src/control/take_over.ts";
 import { type InstanceUse, Predecessor } from "../../src/fleet/predecessor.ts";
 import { FakeClock, settle } from "../support/fake_clock.ts";
 import { newKit } from "../support/kit.ts";
@@ -353,4 +353,19 @@ Deno.test("the lock of a predecessor that has ended may take a moment to vanish,
   assertEquals(await lockedAt(3, SEALED, true), [SEALED, 3]);
   assertEquals(await lockedAt(20, undefined, true), [undefined, 20]);
   assertEquals(await lockedAt(21, undefined, true), ["OperatorError: in use", 20]);
+});
+
+Deno.test("a process takes over only from one with the same engine, and says what to do otherwise", () => {
+  checkSameEngine({ engine: "swarm" }, { engine: "swarm", pid: 7 });
+  checkSameEngine({ engine: "docker" }, { engine: "docker", pid: 7 });
+  checkSameEngine({ engine: "docker" }, { pid: 7 }); // of a version that knows no other
+  for (const [engine, other] of [["swarm", "docker"], ["docker", "swarm"]] as const) {
+    assertThrows(
+      () => checkSameEngine({ engine }, { engine: other, pid: 7 }),
+      OperatorError,
+      `the cless that is running (pid 7) has --engine ${other}, and one with --engine ${engine} cannot take over its ` +
+        "containers; stop it, then start this one",
+    );
+  }
+  assertThrows(() => checkSameEngine({ engine: "swarm" }, { pid: 7 }), OperatorError, "stop it");
 });

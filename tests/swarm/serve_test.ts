@@ -66,6 +66,46 @@ Deno.test({ name: "a machine goes into the Swarm and out of it, and no change is
   assertEquals(await again.end(), 0);
 });
 
+Deno.test(
+  { name: "no cless takes over from one with another engine, and containers from before end", ignore },
+  async () => {
+    await using nodes = await Nodes.start(1);
+    const node = nodes.node(1);
+    await node.swarmInit();
+    await node.load("golang-docker");
+    const takeOver = (flags: readonly string[]) => {
+      const where = ["--listen", `${node.address}:80`, "--admin", `${node.address}:1323`];
+      return node.cless("serve", ...where, "--take-over", ...flags);
+    };
+    const plain = await node.startCless(["--on-exit", "keep"]);
+    const volumes = [{ source: "data", path: "/data" }];
+    assertEquals((await plain.send("PUT", "/v1/services/web", { image: "golang-docker", volumes })).status, 201);
+    assertEquals((await plain.get("web")).status, 200);
+    await assertRejects(
+      () => takeOver(SWARM),
+      Error,
+      "has --engine docker, and one with --engine swarm cannot take over",
+    );
+    assertEquals((await plain.get("web")).status, 200);
+    assertEquals(await plain.end(), 0);
+    const kept = await node.docker("ps", "--quiet", "--no-trunc");
+    assertMatch(kept, /^[0-9a-f]{64}$/);
+
+    const program = await node.startCless(SWARM);
+    const until = `${Math.ceil(Date.now() / 1000)}`;
+    const events = await node.docker(
+      ...["events", "--since", "0", "--until", until, "--filter", `container=${kept}`, "--filter", "event=kill"],
+      ...["--format", "{{.Actor.Attributes.signal}}"],
+    );
+    assertEquals(events.split("\n")[0], "15"); // SIGTERM
+    assertEquals(await node.docker("ps", "--all", "--quiet"), "");
+    assertEquals((await program.get("web")).status, 200);
+    await assertRejects(() => takeOver([]), Error, "has --engine swarm, and one with --engine docker cannot take over");
+    assertEquals((await program.get("web")).status, 200);
+    assertEquals(await program.end(), 0);
+  },
+);
+
 /** The states of the instances as a cless sees them. */
 async function states(program: NodeProgram): Promise<string[]> {
   return (await program.api("/v1/instances")).map(({ state }: { state: string }) => state);

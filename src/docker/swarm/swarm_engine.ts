@@ -19,6 +19,7 @@ import { Homes, numberOf } from "./homes.ts";
 import { ImageNodes } from "./image_nodes.ts";
 import type { NodeWall } from "./node_wall.ts";
 import type { NodePeers } from "./instance_messages.ts";
+import { endPlainContainers } from "./plain_containers.ts";
 import { takesTasks } from "./placement.ts";
 import { PortGuard } from "./port_guard.ts";
 import { SlotExchange } from "./slot_exchange.ts";
@@ -67,8 +68,9 @@ export class SwarmEngine implements ServiceEngine {
   readonly #events: EventStream<SwarmEvent>;
   readonly #guard: PortGuard;
   readonly #config: SwarmSettings;
-  readonly #owner: string;
   readonly #peers: Pick<NodePeers, "noteNodes">;
+  /** What ends the containers from before there was a Swarm. */
+  readonly #plain: Parameters<typeof endPlainContainers>[0];
   readonly #swarm: Pick<SwarmApi, "nodes">;
   #found = false;
 
@@ -84,12 +86,12 @@ export class SwarmEngine implements ServiceEngine {
     const homes = new Homes(info.nodeId, peers);
     const { owner } = dataDir;
     this.#config = config;
-    this.#owner = owner;
     this.#engine = new TaskEngine(choice.api, caller, swarm, info.nodeAddress);
     const images = new ImageNodes(info.nodeId, this.#engine, peers);
     this.#peers = peers;
     this.#swarm = swarm;
     this.#node = new NodeEngine({ ...choice, api: this.#engine }, config, dataDir, clock, images);
+    this.#plain = { api: choice.api, caller, freezer: this.#node.freezer, owner };
     this.#events = new EventStream(swarm, clock);
     this.#guard = new PortGuard(wall, swarm, config.portRange, clock);
     const engine = this.#engine;
@@ -157,15 +159,14 @@ export class SwarmEngine implements ServiceEngine {
     const listed = this.images.changed();
     try {
       await this.#closePorts();
+      await endPlainContainers(this.#plain);
     } catch (error) {
       await listed;
+      await this.#guard.leave();
       this.images.stop();
       throw error;
     }
     this.#found = true;
-    await this.#engine.removePlain(this.#owner).catch((error) => {
-      log.warning("containers from before this machine was in a Swarm are left", { reason: messageOf(error) });
-    });
     this.#node.start(this.launcher, {
       apply: (event) => {
         if (event.what === "ended" && event.byHand !== true) this.launcher.sharing.endedHere(event);

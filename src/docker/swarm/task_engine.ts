@@ -20,7 +20,7 @@ import { type EngineCaller, parseAnswer, queryJson } from "../socket_client.ts";
 import type { SwarmApi } from "./swarm_api.ts";
 
 /** The label by which Swarm says to which service a container belongs. */
-const SERVICE_LABEL = "com.docker.swarm.service.name";
+export const SERVICE_LABEL = "com.docker.swarm.service.name";
 const SERVICE_ID_LABEL = "com.docker.swarm.service.id";
 /** An engine's id of a container. The names of services are shorter. */
 const ENGINE_ID = /^[0-9a-f]{64}$/;
@@ -147,14 +147,6 @@ export class TaskEngine implements EngineApi {
       this.#containers.set(id, { engineId, serviceId: labels[SERVICE_ID_LABEL] ?? "" });
       return { ...containerOf({ id, engineId, state, status, labels }), origin: this.#originOf(container) };
     });
-  }
-
-  /** Removes the containers that a cless without a Swarm has left here for the same owner. */
-  async removePlain(owner: string): Promise<void> {
-    const path = `/containers/json?all=true&filters=${queryJson({ label: [`${LABEL.owner}=${owner}`] })}`;
-    const listed = parseAnswer<ApiContainer[]>(path, await this.#caller.ask("GET", path));
-    const plain = listed.filter(({ Labels }) => Labels[SERVICE_LABEL] === undefined);
-    await Promise.all(plain.map(({ Id }) => this.#api.remove(Id)));
   }
 
   usage(engineIds: readonly string[]): Promise<Map<string, Usage>> {
