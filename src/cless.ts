@@ -268,6 +268,9 @@ export class Cless {
     }
     if (swarm !== undefined && peerServer !== undefined) {
       peerServer.listen(isSuccessor);
+      const { hostname, port } = peerServer.endpoint;
+      // At another address, it may be reached over another network, in which Swarm does not know the nodes' addresses.
+      if (hostname === swarm.usualEndpoint.hostname) await swarm.guard.close(port);
       await swarm.store.sow();
       await swarm.members.start(swarm.reachable(peerServer.endpoint));
     }

@@ -16,6 +16,7 @@ import type { EngineChoice } from "./docker/engine_choice.ts";
 import { type EngineCaller, SocketClient } from "./docker/socket_client.ts";
 import { NodeWall } from "./docker/swarm/node_wall.ts";
 import { InstanceAnswers } from "./docker/swarm/instance_answers.ts";
+import { PortGuard } from "./docker/swarm/port_guard.ts";
 import type { NodePeers, PeerAnswer, PeerMessage } from "./docker/swarm/instance_messages.ts";
 import { SwarmRegistrations } from "./docker/swarm/registrations.ts";
 import { ImageArchives } from "./docker/swarm/image_archives.ts";
@@ -71,8 +72,8 @@ export interface SwarmLink extends Disposable {
   readonly members: Members;
   /** The others as the launcher needs them. */
   readonly peers: NodePeers;
-  /** Keeps the ports of instances on this node closed to all but the Swarm's nodes. */
-  readonly wall: NodeWall;
+  /** Keeps the ports of instances on this node, and the one for the others, closed to all but the Swarm's nodes. */
+  readonly guard: PortGuard;
   /** This node's engine, for the cless processes of workers. */
   readonly shared: SharedEngine;
   readonly images: ImageExchange;
@@ -84,7 +85,7 @@ export interface SwarmLink extends Disposable {
  * @throws {OperatorError} If this machine is in no Swarm, or no manager is named that a worker can ask.
  */
 export async function openSwarm(
-  config: Pick<Config, "managers" | "peerListen">,
+  config: Pick<Config, "managers" | "peerListen" | "portRange">,
   { choice, clock, database, dataDir, listening = [] }: {
     readonly choice: Pick<EngineChoice, "socket">;
     readonly clock: Clock;
@@ -127,7 +128,7 @@ export async function openSwarm(
       reachable: ({ hostname, port }) =>
         formatEndpoint({ hostname: isAnyAddress(hostname) ? info.nodeAddress : hostname, port }),
       peers: peersOf(members, client),
-      wall: new NodeWall(dataDir.owner),
+      guard: new PortGuard(new NodeWall(dataDir.owner), api, config.portRange, clock),
       shared: new SharedEngine(caller),
       images: new ImageExchange(nodeId, new ImageArchives(caller), client),
       async follow(deployer, tokens) {

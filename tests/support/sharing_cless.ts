@@ -1,6 +1,7 @@
 import type { Clock } from "../../src/base/clock.ts";
 import type { DataDir } from "../../src/control/data_dir.ts";
 import { InstanceAnswers } from "../../src/docker/swarm/instance_answers.ts";
+import { PortGuard } from "../../src/docker/swarm/port_guard.ts";
 import { type SwarmAccess, SwarmEngine } from "../../src/docker/swarm/swarm_engine.ts";
 import { Adoption } from "../../src/fleet/adoption.ts";
 import { Fleet } from "../../src/fleet/fleet.ts";
@@ -27,19 +28,24 @@ export class SharingCless {
   readonly #clock: Clock;
 
   constructor(
-    access: Omit<SwarmAccess, "hostPaths" | "wall">,
+    access: Omit<SwarmAccess, "guard" | "hostPaths">,
     revision: Revision,
     clock: Clock,
     asking: Asking,
   ) {
     this.nodeId = access.info.nodeId;
     const wall = { admit: () => Promise.resolve(), remove: () => Promise.resolve(), repair: () => Promise.resolve() };
+    const portRange = { first: 20_000, last: 20_999 };
     this.engine = new SwarmEngine(
-      { ...access, wall, hostPaths: { problem: () => Promise.resolve(undefined) } },
+      {
+        ...access,
+        guard: new PortGuard(wall, access.swarm, portRange, clock),
+        hostPaths: { problem: () => Promise.resolve(undefined) },
+      },
       {
         ...{ freezer: "docker", freezerSocket: "/none", swapBudgetBytes: undefined, noHostAccess: false },
         ...{ defaultCpus: undefined, defaultMemoryBytes: Infinity, drainTimeoutMs: 30_000 },
-        portRange: { first: 20_000, last: 20_999 },
+        portRange,
         openPorts: true,
       },
       { owner: OWNER, path: "/data" } as DataDir,

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { ROOT } from "../support/sources.ts";
 import { until } from "../support/until.ts";
+import { PEER_PORT } from "../../src/base/config.ts";
 import { askScript } from "./ask_script.ts";
 import { Cluster } from "./cluster.ts";
 import { noNodes } from "./no_nodes.ts";
@@ -48,6 +49,12 @@ Deno.test(
     assertEquals(await cluster.nodes.outside(askScript([...places, ...places6])), "000 000 000 000");
     for (const node of nodes) assertEquals(await node.exec("sh", "-c", askScript(places)), "200 200");
     for (const number of [1, 2]) assertEquals((await cluster.cless(number).get("app")).status, 200);
+    // The port of the cless itself is closed in the same way.
+    const peers = nodes.map(({ address }) => `${address}:${PEER_PORT}`);
+    const greet = peers.map((peer) => `curl -sko /dev/null -m 2 https://${peer}/; echo $?`).join("; ");
+    assertEquals(await cluster.nodes.outside(greet), "28\n28");
+    for (const node of nodes) assertEquals(await inApp(node, greet), "28\n28");
+    for (const node of nodes) assertEquals(await node.exec("sh", "-c", greet), "0\n0");
     // Apps come to other nodes from the address of their own one, and yet do not get in; to cless they do.
     for (const [index, node] of nodes.entries()) {
       assertEquals(await inApp(node, askScript([...places, `${nodes[1 - index]!.address}:80`])), "000 000 400");

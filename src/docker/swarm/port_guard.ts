@@ -8,15 +8,15 @@ const log = logger("swarm");
 /** The firewall rules are checked at this interval: reloading the firewall removes them. */
 const REPAIR_INTERVAL_MS = 60_000;
 
-/** Keeps the ports of instances on this node open to the Swarm's nodes alone, while nodes come and go. */
+/** Keeps ports of this node, those of instances above all, open to the Swarm's nodes alone, while nodes come and go. */
 export class PortGuard {
   readonly #wall: Pick<NodeWall, "admit" | "remove" | "repair">;
   readonly #swarm: Pick<SwarmApi, "nodes">;
-  readonly #ports: PortRange;
+  readonly #ports: PortRange[];
   readonly #clock: Clock;
-  /** The addresses that are admitted, sorted. */
-  #nodes: readonly string[] = [];
-  /** Whether nodes may have come or gone since they were listed. */
+  /** What holds: the addresses that are admitted, sorted, and the ports. */
+  #admitted = "";
+  /** Whether the rules may not be those that should hold: nodes may have come or gone since they were listed. */
   #isStale = false;
   /** Whether the ports are closed. */
   #isUp = false;
@@ -33,7 +33,7 @@ export class PortGuard {
   ) {
     this.#wall = wall;
     this.#swarm = swarm;
-    this.#ports = ports;
+    this.#ports = [ports];
     this.#clock = clock;
   }
 
@@ -49,6 +49,13 @@ export class PortGuard {
     if (!this.#isUp) return;
     this.#isStale = true;
     this.#begin();
+  }
+
+  /** Closes another port likewise. Does nothing if those of instances could not be closed. */
+  async close(port: number): Promise<void> {
+    this.#ports.push({ first: port, last: port });
+    this.changed();
+    await this.#working;
   }
 
   /** Opens the ports again. */
@@ -77,16 +84,21 @@ export class PortGuard {
           this.#isStale = true;
           throw error;
         });
-        if (nodes.join() !== this.#nodes.join()) await this.#admit(nodes);
+        if (this.#admission(nodes) !== this.#admitted) await this.#admit(nodes);
       }
     } catch (error) {
-      log.warning("cannot bring the firewall rules for instances up to date", { reason: messageOf(error) });
+      log.warning("cannot bring the firewall rules for the Swarm's nodes up to date", { reason: messageOf(error) });
     }
   }
 
   async #admit(nodes: readonly string[]): Promise<void> {
-    await this.#wall.admit({ nodes, ports: [this.#ports] });
-    this.#nodes = nodes;
+    const admitted = this.#admission(nodes);
+    await this.#wall.admit({ nodes, ports: [...this.#ports] });
+    this.#admitted = admitted;
+  }
+
+  #admission(nodes: readonly string[]): string {
+    return JSON.stringify([nodes, this.#ports]);
   }
 
   async #addresses(): Promise<string[]> {

@@ -17,11 +17,10 @@ import { OwnContainers } from "../own_containers.ts";
 import type { EngineCaller } from "../socket_client.ts";
 import { Homes, numberOf } from "./homes.ts";
 import { ImageNodes } from "./image_nodes.ts";
-import type { NodeWall } from "./node_wall.ts";
 import type { NodePeers } from "./instance_messages.ts";
 import { endPlainContainers } from "./plain_containers.ts";
 import { takesTasks } from "./placement.ts";
-import { PortGuard } from "./port_guard.ts";
+import type { PortGuard } from "./port_guard.ts";
 import { SlotExchange } from "./slot_exchange.ts";
 import type { SlotHomeParts } from "./slot_home.ts";
 import type { SwarmApi, SwarmEvent, SwarmInfo } from "./swarm_api.ts";
@@ -53,7 +52,7 @@ export interface SwarmAccess {
   readonly info: SwarmInfo;
   readonly peers: NodePeers;
   /** Closes the ports of instances on this node to all but the Swarm's nodes. */
-  readonly wall: Pick<NodeWall, "admit" | "remove" | "repair">;
+  readonly guard: PortGuard;
   /** The folders of this node that containers may use. */
   readonly hostPaths: Pick<HostPaths, "problem">;
 }
@@ -82,7 +81,7 @@ export class SwarmEngine implements ServiceEngine {
     clock: Clock,
     handover: Pick<SlotHomeParts, "role" | "predecessor">,
   ) {
-    const { caller, choice, hostPaths, info, peers, swarm, wall } = access;
+    const { caller, choice, guard, hostPaths, info, peers, swarm } = access;
     const homes = new Homes(info.nodeId, peers);
     const { owner } = dataDir;
     this.#config = config;
@@ -93,7 +92,7 @@ export class SwarmEngine implements ServiceEngine {
     this.#node = new NodeEngine({ ...choice, api: this.#engine }, config, dataDir, clock, images);
     this.#plain = { api: choice.api, caller, freezer: this.#node.freezer, owner };
     this.#events = new EventStream(swarm, clock);
-    this.#guard = new PortGuard(wall, swarm, config.portRange, clock);
+    this.#guard = guard;
     const engine = this.#engine;
     this.volumes = new VolumeNodes({
       ...{ swarm, owner, peers, now: Date.now },

@@ -18,9 +18,9 @@ class Rig {
   readonly guard = new PortGuard(
     {
       admit: ({ nodes, ports }: Admission) => {
-        assertEquals(ports, [PORTS]);
+        assertEquals(ports[0], PORTS);
         if (this.refuses) return Promise.reject(new Error("no"));
-        this.done.push(nodes.join(" "));
+        this.done.push([...nodes, ...ports.slice(1).map(({ first, last }) => `${first}:${last}`)].join(" "));
         return Promise.resolve();
       },
       repair: () => Promise.resolve(void this.done.push("repair")),
@@ -99,6 +99,35 @@ Deno.test("rules are repaired every minute", async () => {
   await rig.clock.advance(120_000);
   assertEquals(await rig.since(), ["repair", "repair"]);
   await rig.guard.stop();
+});
+
+Deno.test("another port is closed beside those of instances, and stays so as nodes come and go", async () => {
+  const rig = new Rig();
+  await rig.guard.start();
+  await rig.since();
+  await rig.guard.close(1324);
+  assertEquals(await rig.since(), ["repair", "10.0.0.1 10.0.0.2 1324:1324"]);
+  rig.addresses = ["10.0.0.3"];
+  rig.guard.changed();
+  assertEquals(await rig.since(), ["repair", "10.0.0.3 1324:1324"]);
+  await rig.guard.stop();
+});
+
+Deno.test("a port that is closed while nodes come is closed with them", async () => {
+  const rig = new Rig();
+  await rig.guard.start();
+  await rig.since();
+  rig.addresses = ["10.0.0.3"];
+  rig.guard.changed();
+  await rig.guard.close(1324);
+  assertEquals(rig.done.at(-1), "10.0.0.3 1324:1324");
+  await rig.guard.stop();
+});
+
+Deno.test("no port is closed where those of instances are open", async () => {
+  const rig = new Rig();
+  await rig.guard.close(1324);
+  assertEquals(await rig.since(), []);
 });
 
 Deno.test("where the ports cannot be closed at the start, it fails", async () => {
