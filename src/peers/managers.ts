@@ -10,11 +10,15 @@ import { PeerAway, PeerRefused } from "./peer_error.ts";
  *
  * A manager is passed over if its cless or its engine does not answer, or if it has lost the majority. Its cless may well
  * give signs of life then, so its streams are ended once another manager has answered: they would tell nothing any more.
+ *
+ * A machine that has joined the Swarm is admitted by the managers a moment later. So the first time, all are asked twice.
  */
 export class Managers {
   readonly #managers: readonly Endpoint[];
   readonly #client: Pick<PeerClient, "askAt" | "openAt" | "endStreams">;
   #first = 0;
+  /** Whether one has answered. */
+  #isKnown = false;
 
   /** @param managers Where the cless processes of managers listen for their peers; at least one. */
   constructor(managers: readonly Endpoint[], client: Pick<PeerClient, "askAt" | "openAt" | "endStreams">) {
@@ -39,22 +43,24 @@ export class Managers {
   async #try<T>(mayRepeat: boolean, ask: (manager: Endpoint) => Promise<T>): Promise<T> {
     const { length } = this.#managers;
     const passed: Endpoint[] = [];
-    const reasons: string[] = [];
-    for (let at = this.#first; at < this.#first + length; at++) {
+    const reasons = new Set<string>();
+    const end = this.#first + (this.#isKnown ? 1 : 2) * length;
+    for (let at = this.#first; at < end; at++) {
       const place = at % length;
       const manager = this.#managers[place]!;
       try {
         const answer = await ask(manager);
         this.#first = place;
+        this.#isKnown = true;
         for (const other of passed) this.#client.endStreams(other, "engine-pieces");
         return answer;
       } catch (error) {
         if (!isAway(error) || !(mayRepeat || (error instanceof PeerAway && error.isUnsent))) throw error;
         passed.push(manager);
-        reasons.push(messageOf(error));
+        reasons.add(messageOf(error));
       }
     }
-    throw new PeerAway(reasons.join("; "));
+    throw new PeerAway([...reasons].join("; "));
   }
 }
 

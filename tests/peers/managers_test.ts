@@ -38,6 +38,20 @@ Deno.test("a manager that does not answer is passed over, and the one that did i
   assertEquals(String(await managers.open({ path: "/events", kinds: {} })), "a");
 });
 
+Deno.test("as long as none has answered yet, all are asked twice, since this machine may have joined just now", async () => {
+  const { asked, errors, managers } = three({ a: unsent("a"), b: unsent("b"), c: unsent("c") });
+  const reasons = "a cannot be reached; b cannot be reached; c cannot be reached";
+  assertEquals((await assertRejects(() => managers.ask(GET, {}), PeerAway)).message, reasons);
+  assertEquals(asked.splice(0).join(""), "abcabc");
+  const admitted = managers.ask(GET, {});
+  delete errors.a; // while b is asked
+  assertEquals(await admitted, "a");
+  assertEquals(asked.splice(0).join(""), "abca");
+  errors.a = unsent("a");
+  assertEquals((await assertRejects(() => managers.ask(GET, {}), PeerAway)).message, reasons);
+  assertEquals(asked.splice(0).join(""), "abc");
+});
+
 Deno.test("a change that may have arrived is not sent to another manager, but a question is", async () => {
   const { asked, managers } = three({ a: new PeerAway("it broke off") });
   await assertRejects(() => managers.ask(POST, {}), PeerAway, "it broke off");

@@ -13,7 +13,9 @@ import type { Node } from "./nodes.ts";
 Deno.test(
   { name: "who has had a token to join is locked out by the steps that are documented", ignore: noNodes },
   async () => {
-    await using cluster = await Cluster.start({ count: 2 });
+    // Where it listens at other addresses, it does not close its port to others than the machines.
+    const flags = ["--peer-listen", `0.0.0.0:${PEER_PORT}`];
+    await using cluster = await Cluster.start({ count: 2, flags });
     const [first, second] = cluster.nodes.all as [Node, Node];
     const seen = await first.cless("nodes", "--join-token");
     const { adminToken, identity, swarm } = parseJoinToken(seen);
@@ -32,11 +34,11 @@ Deno.test(
 
     await cluster.cless(1).end();
     await first.exec("rm", "/node/data/peer-identity");
-    await cluster.restartCless(1, ["--engine", "swarm"]);
+    await cluster.restartCless(1, ["--engine", "swarm", ...flags]);
     const token = await first.cless("nodes", "--join-token");
     await cluster.cless(2).end();
     assertStringIncludes(await second.cless("join", token), "this machine is in the Swarm already");
-    await cluster.restartCless(2, ["--engine", "swarm", "--manager", `${first.address}:${PEER_PORT}`]);
+    await cluster.restartCless(2, ["--engine", "swarm", "--manager", `${first.address}:${PEER_PORT}`, ...flags]);
     for (const role of ["worker", "manager"]) await first.docker("swarm", "join-token", "--rotate", "--quiet", role);
     await first.cless("token", "rotate");
 
