@@ -387,7 +387,9 @@ Deno.test({
         const { last } = app;
         const path = last.target.replace(/\?.*$/, "");
         const isPreflight = method === "OPTIONS" && lines.some((line) => line.startsWith("origin"));
-        assert(isPreflight || path === "/health" || /^\/hooks\/(?!.*(?:\.\.|%|\\|;|\/\/))/.test(path), last.target);
+        // %68 is a letter: however an app reads it, it stays below /hooks/.
+        const isBelow = /^\/hooks\/(?!.*(?:\.\.|%(?!68)|\\|;|\/\/))/.test(path);
+        assert(isPreflight || path === "/health" || isBelow, last.target);
         assertEquals(last.names().filter((name) => /^x-auth|^x_auth|^x-original|^x-rewrite/.test(name)), []);
         assertEquals(last.all("x-forwarded-for"), [LOCALHOST]);
         for (const value of last.all("authorization")) assert(!/basic/i.test(value), value);
