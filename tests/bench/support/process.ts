@@ -6,6 +6,11 @@ export async function cpuMicros(pid: number): Promise<number> {
   return (await readStat(pid)).ownMicros;
 }
 
+/** As {@linkcode cpuMicros}, in user mode alone: without what the kernel does, which may be for others. */
+export async function userMicros(pid: number): Promise<number> {
+  return (await readStat(pid)).userMicros;
+}
+
 /** What the processes that a process has started use. */
 export interface Children {
   /** The CPU time of those that run, and of those that have ended, µs. */
@@ -35,12 +40,23 @@ export async function childrenOf(pid: number): Promise<Children> {
   return { cpuMicros: micros, residentMb: mb, count };
 }
 
-async function readStat(pid: number): Promise<{ parent: number; ownMicros: number; endedMicros: number }> {
+/** What the kernel says of a process, µs. */
+interface Stat {
+  readonly parent: number;
+  readonly userMicros: number;
+  readonly ownMicros: number;
+  readonly endedMicros: number;
+}
+
+async function readStat(pid: number): Promise<Stat> {
   const stat = await Deno.readTextFile(`/proc/${pid}/stat`);
   // The second field is the program's name, in parentheses, which may hold anything.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ").map(Number);
   const micros = (first: number) => (fields[first]! + fields[first + 1]!) * TICK_MICROS;
-  return { parent: fields[1]!, ownMicros: micros(11), endedMicros: micros(13) };
+  return {
+    ...{ parent: fields[1]!, userMicros: fields[11]! * TICK_MICROS },
+    ...{ ownMicros: micros(11), endedMicros: micros(13) },
+  };
 }
 
 /** How much of a process is in memory, MB. */

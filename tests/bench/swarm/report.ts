@@ -2,7 +2,7 @@ import type { Finding } from "../support/finding.ts";
 import { median, spread } from "../support/statistics.ts";
 import type { ColdPair } from "./cold.ts";
 import type { Quiet } from "./quiet.ts";
-import type { RequestCosts, Way } from "./requests.ts";
+import type { RequestCost, RequestCosts, Way } from "./requests.ts";
 import type { SwarmFigures } from "./swarm.ts";
 
 /** What several machines may cost. */
@@ -31,8 +31,9 @@ export function swarmFindings(figures: SwarmFigures): Finding[] {
       bar: `≤ ${BARS.request}`,
       met: median(ratios(few, "other")) <= BARS.request,
     },
+    requestFinding("another machine's instance, in user mode", few, "other", "user"),
     {
-      what: `${services} services ÷ few: the same`,
+      what: `${services} services ÷ few: CPU per warm request to another machine's instance`,
       value: `${median(growth).toFixed(3)} (${median(ratios(many, "other")).toFixed(3)} ÷ ${base.toFixed(3)})`,
       spread: spread(growth, 3),
       bar: `≤ ${BARS.many}`,
@@ -67,18 +68,19 @@ function coldFindings(how: string, pairs: readonly ColdPair[], barMs: number): F
   ];
 }
 
-function requestFinding(what: string, costs: RequestCosts, way: Way): Finding {
-  const all = ratios(costs, way);
+function requestFinding(what: string, costs: RequestCosts, way: Way, part: keyof RequestCost = "all"): Finding {
+  const all = ratios(costs, way, part);
+  const micros = (way: Way) => median(costs[way].map((cost) => cost[part])).toFixed(1);
   return {
     what: `CPU per warm request to ${what} ÷ with one machine`,
-    value: `${median(all).toFixed(3)} (${median(costs[way]).toFixed(1)} µs ÷ ${median(costs.plain).toFixed(1)} µs)`,
+    value: `${median(all).toFixed(3)} (${micros(way)} µs ÷ ${micros("plain")} µs)`,
     spread: spread(all, 3),
   };
 }
 
 /** Within each round. */
-function ratios(costs: RequestCosts, way: Way): number[] {
-  return costs[way].map((micros, round) => micros / costs.plain[round]!);
+function ratios(costs: RequestCosts, way: Way, part: keyof RequestCost = "all"): number[] {
+  return costs[way].map((cost, round) => cost[part] / costs.plain[round]![part]);
 }
 
 function quietFindings(when: string, nodes: readonly Quiet[]): Finding[] {

@@ -2,7 +2,7 @@ import { orderOf } from "../forward/rounds.ts";
 import type { Bench } from "../scenario.ts";
 import { checkAnswer } from "../support/app.ts";
 import { HttpClient } from "../support/http_client.ts";
-import { cpuMicros } from "../support/process.ts";
+import { cpuMicros, userMicros } from "../support/process.ts";
 import { wrk } from "../support/wrk.ts";
 
 const CONNECTIONS = 32;
@@ -19,8 +19,19 @@ export interface Sender {
   readonly pid: number;
 }
 
-/** CPU per warm request, µs; one of each round. */
-export type RequestCosts = Readonly<Record<Way, number[]>>;
+/** CPU per warm request, µs. */
+export interface RequestCost {
+  /**
+   * In user mode and in the kernel. As the nodes are containers of one kernel, that does for the sender also what the
+   * other machine's would do: bridges, rules and translated addresses on both sides.
+   */
+  readonly all: number;
+  /** In user mode: what cless itself does. */
+  readonly user: number;
+}
+
+/** What requests have cost; one of each round. */
+export type RequestCosts = Readonly<Record<Way, RequestCost[]>>;
 
 /** Puts each under the same load by turns. @throws {BenchError} When there was a wrong answer. */
 export async function requestCosts(
@@ -36,11 +47,14 @@ export async function requestCosts(
     for (const sender of orderOf(senders, round)) {
       checkAnswer(await client.ask(sender.url, sender), sender.way);
       if (warmUpSeconds > 0) await load(sender, warmUpSeconds);
-      const before = await cpuMicros(sender.pid);
+      const before = [await cpuMicros(sender.pid), await userMicros(sender.pid)] as const;
       const { requests } = await load(sender, seconds);
-      costs[sender.way].push((await cpuMicros(sender.pid) - before) / requests);
+      costs[sender.way].push({
+        all: (await cpuMicros(sender.pid) - before[0]) / requests,
+        user: (await userMicros(sender.pid) - before[1]) / requests,
+      });
     }
-    const line = senders.map(({ way }) => `${way} ${costs[way].at(-1)!.toFixed(1)} µs`);
+    const line = senders.map(({ way }) => `${way} ${costs[way].at(-1)!.all.toFixed(1)} µs`);
     note(`round ${round + 1} of ${rounds}: ${line.join(", ")}`);
   }
   return costs;
