@@ -95,8 +95,8 @@ export class Members {
   readonly #share = { now: WHOLE };
   /** Those of which it is being found out whether they are there. */
   readonly #doubted = new Set<string>();
-  /** Those that are gone because Swarm does not hear from their nodes. */
-  readonly #down = new Set<string>();
+  /** The nodes from which Swarm does not hear. */
+  readonly #unheard = new Set<string>();
   #isRenewing = false;
   #hasStarted = false;
   #stopTimer: () => void = () => {};
@@ -191,15 +191,18 @@ export class Members {
    */
   noteNodes(nodes: readonly { readonly id: string; readonly isReady: boolean }[]): void {
     for (const { id, isReady } of nodes) {
-      if (!isReady) void this.#doubt(id, () => this.#isAway(id, () => true), () => this.#down.add(id));
-      else if (this.#down.delete(id)) void this.#return(id);
+      if (!isReady) {
+        this.#unheard.add(id);
+        void this.#doubt(id, () => this.#isAway(id, () => true));
+      } else if (this.#unheard.delete(id)) void this.#return(id);
     }
   }
 
   /** Notes that a peer's port is closed. It is gone if that lasts. */
   refused(nodeId: string): void {
     const { clock } = this.#options;
-    const isClosed = () => this.#isAway(nodeId, ({ isRefused }) => isRefused);
+    // Its machine may be what ends: then it refuses no more connections after a moment, and Swarm says so meanwhile.
+    const isClosed = () => this.#isAway(nodeId, ({ isRefused }) => isRefused || this.#unheard.has(nodeId));
     void this.#doubt(nodeId, async () => {
       if (!await isClosed()) return false;
       await delay(clock, CLOSED_MS, this.#leaving.signal);
@@ -224,8 +227,8 @@ export class Members {
     this.#stopTimer = () => {};
   }
 
-  /** Finds out whether a peer is gone before its registration has run out. @param gone Called if so, before others hear. */
-  async #doubt(nodeId: string, isGone: () => Promise<boolean>, gone = () => {}): Promise<void> {
+  /** Finds out whether a peer is gone before its registration has run out. */
+  async #doubt(nodeId: string, isGone: () => Promise<boolean>): Promise<void> {
     const isOther = nodeId !== this.#own.nodeId && this.#live.includes(nodeId);
     if (!isOther || !this.#hasStarted || this.#doubted.has(nodeId)) return;
     this.#doubted.add(nodeId);
@@ -233,7 +236,6 @@ export class Members {
     if (!this.#doubted.delete(nodeId) || !isOver) return; // it has greeted meanwhile
     const peer = this.#known.get(nodeId);
     if (peer === undefined) return;
-    gone();
     this.#know(new Map([...this.#known, [nodeId, { ...peer, sameFor: RUNS_OUT_AFTER }]]));
   }
 

@@ -215,6 +215,26 @@ Deno.test("whoever refuses connections for two seconds is gone, but not one that
   a.members.leave();
 });
 
+Deno.test("whoever refuses connections while its machine ends is gone once Swarm says that its node is down", async () => {
+  const cluster = new Cluster();
+  const a = cluster.add("a");
+  await a.members.start("10.0.0.1:1324");
+  await cluster.add("b").members.start("10.0.0.2:1324");
+  cluster.kill("b");
+  cluster.closed.add("b");
+  a.members.refused("b"); // its process ends first
+  await cluster.clock.advance(1000);
+  cluster.closed.delete("b"); // then its machine does
+  a.members.noteNodes(nodes("b"));
+  await cluster.clock.advance(1000);
+  assertEquals([a.members.live, a.members.lost], [["a"], ["b"]]);
+  await cluster.add("b").members.read();
+  a.members.noteNodes(nodes());
+  await cluster.clock.advance(0);
+  assertEquals([a.members.live, a.members.lost], [["a", "b"], []]);
+  a.members.leave();
+});
+
 Deno.test("whoever only says nothing is not gone before its registration has run out", async () => {
   const cluster = new Cluster();
   const a = cluster.add("a");

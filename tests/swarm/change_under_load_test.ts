@@ -29,7 +29,7 @@ Deno.test(
 
     await deploy(1, "one");
     for (const number of [1, 2]) await until(async () => (await cluster.cless(number).get("live")).text === "one");
-    const load = new SteadyLoad(cluster.nodes.all.map(({ address }) => address), "live", PER_SECOND);
+    await using load = new SteadyLoad(cluster.nodes.all.map(({ address }) => address), "live", PER_SECOND);
     /** Resolves when each cless has given an answer some times more. */
     const meets = async (answer: string) => {
       for (const { address } of cluster.nodes.all) {

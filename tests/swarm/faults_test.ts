@@ -61,7 +61,7 @@ Deno.test({
   });
   await until(async () => (await nodesOf(cluster, 3, "slot")).join() === "1");
   assertEquals((await cluster.cless(3).get("slot")).status, 200);
-  const load = new SteadyLoad([cluster.node(1).address, cluster.node(2).address], "app", 300);
+  await using load = new SteadyLoad([cluster.node(1).address, cluster.node(2).address], "app", 300);
   await delay(systemClock, 2000);
   const killedMs = load.nowMs;
   await cluster.node(3).kill();
@@ -90,7 +90,7 @@ Deno.test(
     for (const number of [2, 3]) await until(async () => (await nodesOf(cluster, number, "warm")).join() === "1,2,3");
     await deploy(cluster, "cold", { image: "golang-docker" });
     assertEquals((await cluster.cless(1).send("POST", "/v1/services/cold/sleep")).status, 204);
-    const load = new SteadyLoad([cluster.node(2).address, cluster.node(3).address], "warm", 50);
+    await using load = new SteadyLoad([cluster.node(2).address, cluster.node(3).address], "warm", 50);
     await delay(systemClock, 1000);
     await cluster.node(1).kill();
     const began = performance.now();

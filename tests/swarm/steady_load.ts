@@ -13,7 +13,7 @@ export interface Outcome {
 }
 
 /** Requests at a steady rate, whatever has become of those before, over several cless in turn. */
-export class SteadyLoad {
+export class SteadyLoad implements AsyncDisposable {
   readonly outcomes: Outcome[] = [];
   readonly #client = Deno.createHttpClient({ allowHost: true, http2: false, poolMaxIdlePerHost: 1000 });
   readonly #open = new Set<Promise<void>>();
@@ -22,6 +22,7 @@ export class SteadyLoad {
   /** How often an address gave each answer. */
   readonly #texts = new Map<string, number>();
   #sent = 0;
+  #hasStopped = false;
 
   /**
    * @param addresses Of the nodes whose cless are asked; they may change meanwhile.
@@ -45,9 +46,16 @@ export class SteadyLoad {
 
   /** Ends it, and resolves when all is answered. */
   async stop(): Promise<void> {
+    if (this.#hasStopped) return;
+    this.#hasStopped = true;
     clearInterval(this.#timer);
     await Promise.all(this.#open);
     this.#client.close();
+  }
+
+  /** Ends it, also after a check that has failed. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
   }
 
   /** The requests that were not answered with 200. */
