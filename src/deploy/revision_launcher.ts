@@ -2,7 +2,14 @@ import { atMost } from "../base/async.ts";
 import type { Clock } from "../base/clock.ts";
 import type { RevisionEnv } from "../control/runtime_revision.ts";
 import type { Revision } from "../model/revision.ts";
-import type { Container, Launch, Launcher, Sharing, Usage } from "../pool/launcher.ts";
+import {
+  type Container,
+  type Launch,
+  type Launcher,
+  ServedByOther,
+  type Sharing,
+  type Usage,
+} from "../pool/launcher.ts";
 import { type HostPaths, sharedVolume } from "./volumes.ts";
 
 /** The longest wait for containers to end, so that an engine that hangs does not block everything. */
@@ -49,10 +56,19 @@ export class RevisionLauncher implements Launcher {
   }
 
   /** Starts a container once earlier ones with its volumes are gone. */
-  async launch({ id, revision }: Launch): Promise<{ origin: string }> {
+  async launch(launch: Launch): Promise<{ origin: string }> {
+    const { id, revision } = launch;
     this.found(id, revision);
     if (revision.volumes.length > 0) await this.#takeVolumes(id, revision);
-    return await this.#engine.launch({ id, revision: { ...revision, env: await this.#env.of(revision) } });
+    try {
+      return await this.#engine.launch({ ...launch, revision: { ...revision, env: await this.#env.of(revision) } });
+    } catch (error) {
+      if (error instanceof ServedByOther) {
+        this.#gone(id); // it was never created
+        this.found(error.container.id, revision);
+      }
+      throw error;
+    }
   }
 
   async stop(id: string, graceS?: number): Promise<void> {

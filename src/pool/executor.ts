@@ -10,7 +10,15 @@ import type { Revision } from "../model/revision.ts";
 import { outOfMemory } from "./health.ts";
 import type { HeldSlots, SlotUser } from "./held_slots.ts";
 import type { Instance } from "./instance.ts";
-import { ContainerGone, EngineAway, type Launcher, NotNow, VolumeAway } from "./launcher.ts";
+import {
+  ContainerGone,
+  EngineAway,
+  type Launcher,
+  NotNow,
+  type Reached,
+  ServedByOther,
+  VolumeAway,
+} from "./launcher.ts";
 import { type Asking, askWithin, isWell, notInTime, NotReady } from "./probe.ts";
 import type { StopHow } from "./decide.ts";
 import type { Blame, PoolEvent } from "./state.ts";
@@ -40,21 +48,31 @@ const LOST_MS = 1000;
  */
 export type Started =
   | { readonly createMs: number; readonly readyMs: number }
-  | { readonly error: ClessError; readonly blame: Blame };
+  | {
+    readonly error: ClessError;
+    readonly blame: Blame;
+    /** The container that serves in place of the one that did not start. */
+    readonly other?: Reached;
+  };
+
+/** Each instance until its container is removed. */
+interface KnownInstances {
+  get(id: string): unknown;
+  delete(instance: Instance): void;
+}
 
 /** Carries out a pool's decisions with the engine, and reports the outcomes. It never changes an instance's state. */
 export class Executor {
   readonly asking: Asking;
   readonly #launcher: Launcher;
   readonly #clock: Clock;
-  readonly #fleet: { delete(instance: Instance): void };
+  readonly #fleet: KnownInstances;
   readonly #pausing = new Map<Instance, Promise<unknown>>();
   readonly #clearing = new Set<Promise<void>>();
   /** The output of each instance's app, read once. After a failed start, the start's error is a second key for it. */
   readonly #written = new WeakMap<Instance | ClessError, Promise<string>>();
 
-  /** @param fleet Knows each instance until its container is removed. */
-  constructor(launcher: Launcher, clock: Clock, fleet: { delete(instance: Instance): void }, asking: Asking) {
+  constructor(launcher: Launcher, clock: Clock, fleet: KnownInstances, asking: Asking) {
     this.#launcher = launcher;
     this.#clock = clock;
     this.#fleet = fleet;
@@ -74,7 +92,7 @@ export class Executor {
         async (again) => {
           // The engine may have created it without reporting that. A shared one is joined then: others may use it.
           if (again && !this.isShared) await this.#launcher.remove(id);
-          return await this.#launcher.launch({ id, revision });
+          return await this.#launcher.launch({ id, revision, isKnown: (id) => this.#fleet.get(id) !== undefined });
         },
         signal,
         away,
@@ -262,6 +280,7 @@ export class Executor {
       instance.gone.throwIfAborted();
       return undefined;
     } catch (thrown) {
+      if (thrown instanceof ServedByOther && !end.aborted) return this.#leaveTo(thrown, instance);
       let error = (thrown instanceof VolumeAway ? volumeAway : couldNotStart)(messageOf(thrown), thrown);
       if (timeout.signal.aborted) {
         error = runs ? await this.#appLate(instance.revision, timeoutMs, thrown) : engineLate(instance, "start", away);
@@ -286,6 +305,14 @@ export class Executor {
       cancelTimeout();
       stopWatching();
     }
+  }
+
+  /** Ends the start of an instance for which nothing was created, since another one serves in its place. */
+  #leaveTo(served: ServedByOther, instance: Instance): Extract<Started, { error: ClessError }> {
+    const { container: other, message } = served;
+    log.info("another instance serves", { service: other.service, instance: other.id, insteadOf: instance.id });
+    this.#clear(instance, Promise.resolve());
+    return { error: couldNotStart(message, served), blame: "nobody", other };
   }
 
   /** Calls back after `ms`. If cless itself lagged meanwhile, it calls back later, at most after twice that time. */

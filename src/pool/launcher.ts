@@ -6,6 +6,8 @@ export interface Launch {
   /** The instance's id, which is also the container's name. */
   readonly id: string;
   readonly revision: Revision;
+  /** Whether this process knows a container: one that it uses, or is ending. Missing if it knows none. */
+  readonly isKnown?: (id: string) => boolean;
 }
 
 /** A container of this cless, as the engine reports it. */
@@ -22,6 +24,9 @@ export interface Container {
   /** False if another cless decides when it sleeps and ends. */
   readonly isOurs?: boolean;
 }
+
+/** A container that the host reaches. */
+export type Reached = Container & { readonly origin: string };
 
 /** What a container uses. */
 export interface Usage {
@@ -55,6 +60,17 @@ export class ContainerGone extends Error {
   override readonly name = "ContainerGone";
 }
 
+/** Another container of the revision has the volumes that this one needs. It runs, and serves in its place. */
+export class ServedByOther extends Error {
+  override readonly name = "ServedByOther";
+  readonly container: Reached;
+
+  constructor(container: Reached) {
+    super(`${container.id} has its volumes, and serves in its place`);
+    this.container = container;
+  }
+}
+
 /** The container must not be paused or ended now; later is fine. */
 export class NotNow extends Error {
   override readonly name = "NotNow";
@@ -74,7 +90,7 @@ export class NotNow extends Error {
 export interface Launcher {
   /**
    * Starts a container. Resolves with the app's origin once the container runs, often long before the app answers.
-   * @throws {ContainerGone}
+   * @throws {ContainerGone} @throws {ServedByOther}
    */
   launch(launch: Launch): Promise<{ origin: string }>;
   /**

@@ -13,7 +13,7 @@ import { Failures, type Judged } from "./failures.ts";
 import type { HeldSlots, SlotUser } from "./held_slots.ts";
 import { HoldQueue, tooMany } from "./hold_queue.ts";
 import { Instance, type InstanceOwner, type Lease, newInstanceId, type Suspicion, type Visits } from "./instance.ts";
-import type { Container, ContainerEvent } from "./launcher.ts";
+import type { ContainerEvent, Reached } from "./launcher.ts";
 import type { PoolObserver } from "./observer.ts";
 import { Pace } from "./pace.ts";
 import { Slots } from "./slots.ts";
@@ -243,13 +243,18 @@ export class InstancePool implements InstanceOwner {
   }
 
   /** Adopts a container of an earlier process; removes it if its app does not answer. */
-  adopt(container: Container & { origin: string }): void {
+  adopt(container: Reached): void {
+    this.#adopt(container);
+  }
+
+  /** @param before What happened before it was found. */
+  #adopt(container: Reached, ...before: PoolEvent[]): void {
     const phase = container.state === "paused" ? "paused" : "starting";
     const instance = this.#newInstance(container.id);
     instance.origin = container.origin;
     instance.startedAt = new Date(Date.now() - (container.upFor ?? 0));
     if (phase === "paused") instance.become("paused");
-    this.#take({ type: "found", id: container.id, use: instance, phase });
+    this.#take(...before, { type: "found", id: container.id, use: instance, phase });
     if (phase === "starting") this.#follow(instance, this.#executor.adopt(instance, container.upFor));
   }
 
@@ -554,7 +559,8 @@ export class InstancePool implements InstanceOwner {
     const started = await starting;
     if ("error" in started) {
       const isCancelled = this.#memberOf(id)?.phase === "stopped";
-      return this.#take(this.#failures.startFailed(instance, started, isCancelled));
+      const failed = this.#failures.startFailed(instance, started, isCancelled);
+      return started.other === undefined || isCancelled ? this.#take(failed) : this.#adopt(started.other, failed);
     }
     if (instance.coldStartMs !== undefined) {
       this.#context.observer?.started?.(this.revision, started.createMs, started.readyMs);

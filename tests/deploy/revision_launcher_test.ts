@@ -2,6 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { RevisionEnv } from "../../src/control/runtime_revision.ts";
 import { RevisionLauncher } from "../../src/deploy/revision_launcher.ts";
 import type { Revision } from "../../src/model/revision.ts";
+import { ServedByOther } from "../../src/pool/launcher.ts";
 import { FakeClock, settle } from "../support/fake_clock.ts";
 import { FakeLauncher } from "../support/fake_launcher.ts";
 import { newRevision } from "../support/kit.ts";
@@ -51,6 +52,28 @@ Deno.test("a container gets its secrets, which are read only once", async () => 
     assertEquals(await launched, { origin: ORIGIN });
   }
   assertEquals(asked, ["key"]);
+});
+
+Deno.test("a container that is not created since another one serves holds no volume, but the other one does", async () => {
+  const { launcher, engine } = newLauncher();
+  const revision = withVolumes("app-00001", "data");
+  const launched = launcher.launch({ id: "one", revision });
+  const other = {
+    id: "other",
+    service: "app",
+    revision: "app-00001",
+    imageId: "1",
+    state: "running",
+    origin: ORIGIN,
+  } as const;
+  (await engine.nextLaunch()).fail(new ServedByOther(other));
+  await assertRejects(() => launched, ServedByOther);
+  let isGone = false;
+  const gone = launcher.untilGone(() => true).then(() => isGone = true);
+  await settle();
+  assertEquals(isGone, false);
+  await launcher.remove("other");
+  await gone;
 });
 
 Deno.test("a container whose secrets cannot be read is not started, and the next start reads them again", async () => {

@@ -22,7 +22,7 @@ function newExecutor({ ask = () => Promise.resolve<Probed>(200), lag = NO_LAG, s
     const late = untilAborted(signal).catch((reason) => Promise.reject(new NotReady("silent", reason)));
     return Promise.race([ready.promise, late]);
   };
-  const fleet = { delete: (instance: Instance) => void deleted.push(instance) };
+  const fleet = { get: () => undefined, delete: (instance: Instance) => void deleted.push(instance) };
   const executor = new Executor(launcher, clock, fleet, { untilReady, ask, lag });
   const instance = new Instance("one", { ...newRevision(), readinessPath: "/ready", startTimeoutMs }, clock);
   return { clock, launcher, executor, instance, asked, ready, deleted };

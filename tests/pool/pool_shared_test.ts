@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import type { Revision } from "../../src/model/revision.ts";
 import { HeldSlots } from "../../src/pool/held_slots.ts";
-import { NotNow } from "../../src/pool/launcher.ts";
+import { NotNow, ServedByOther } from "../../src/pool/launcher.ts";
 import { settle } from "../support/fake_clock.ts";
 import { never, newKit, newRevision, NO_SLOTS, started } from "../support/kit.ts";
 
@@ -104,6 +104,31 @@ Deno.test("a cless that decides to end an instance waits for the requests of thi
   lease.release();
   await settle();
   assertEquals([instance.state, isOver], ["stopped", true]);
+});
+
+Deno.test("an instance of another cless that has the volumes serves in place of the one that was to start", async () => {
+  const { instance, kit, pool } = await sharedPool({ maxInstances: 1 });
+  kit.launcher.end(instance.id);
+  await kit.executor.settled();
+  const held = pool.hold(never());
+  const launch = await kit.launcher.nextLaunch();
+  assertEquals([launch.isKnown?.(launch.id), launch.isKnown?.("other")], [true, false]);
+  const { imageId, name: revision, service } = pool.revision;
+  const container = {
+    id: "other",
+    service,
+    revision,
+    imageId,
+    state: "running",
+    origin: "http://10.0.0.3:8080",
+  } as const;
+  launch.fail(new ServedByOther(container));
+  const { lease } = await held;
+  assertEquals([lease.instance.id, lease.instance.origin], ["other", container.origin]);
+  assertEquals([pool.states(), pool.failing, kit.fleet.get(launch.id)], [["ready"], undefined, undefined]);
+  assertEquals(kit.launcher.called("launch").length, 2);
+  assertEquals(kit.launcher.called("remove").includes(launch.id), false);
+  lease.release();
 });
 
 /** A pool whose one instance has two slots; the test decides how many of them others have. */

@@ -4,7 +4,7 @@ import { messageOf } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
 import { overlaps } from "../../deploy/volumes.ts";
 import type { Revision } from "../../model/revision.ts";
-import { ContainerGone, VolumeAway } from "../../pool/launcher.ts";
+import { ContainerGone, type Reached, ServedByOther, VolumeAway } from "../../pool/launcher.ts";
 import { LABEL } from "../container_spec.ts";
 import { EngineError, kindOf, kindOfMessage } from "../engine_error.ts";
 import type { Sequence } from "../network/addresses.ts";
@@ -43,7 +43,7 @@ export interface ServiceStartsParts {
   readonly images: ImageNodes;
   readonly origins: Origins;
   readonly peers: Peers;
-  readonly sharing: Pick<InstanceSharing, "sleepElsewhere" | "wake">;
+  readonly sharing: Pick<InstanceSharing, "find" | "sleepElsewhere" | "wake">;
   readonly volumes: VolumeNodes;
   /** The ports of nodes that instances get: those that each node's {@linkcode PortGuard} keeps closed to others. */
   readonly ports: Sequence;
@@ -66,9 +66,13 @@ export class ServiceStarts {
     this.#parts = parts;
   }
 
-  /** Starts an instance, or joins it if another cless has. Resolves with its origin once it runs. */
-  async start(id: string, revision: Revision): Promise<string> {
-    const starting = this.#start(id, revision).finally(() => this.#running.delete(starting));
+  /**
+   * Starts an instance, or joins it if another cless has. Resolves with its origin once it runs.
+   *
+   * @param isKnown Whether this process uses an instance, or is ending it. @throws {ServedByOther}
+   */
+  async start(id: string, revision: Revision, isKnown: (id: string) => boolean): Promise<string> {
+    const starting = this.#start(id, revision, isKnown).finally(() => this.#running.delete(starting));
     this.#running.add(starting);
     try {
       return await starting;
@@ -104,14 +108,14 @@ export class ServiceStarts {
   }
 
   /** Creates a service, or joins the one of the same name, and waits until its task runs. Resolves with its origin. */
-  async #start(id: string, revision: Revision): Promise<string> {
+  async #start(id: string, revision: Revision, isKnown: (id: string) => boolean): Promise<string> {
     const { clock } = this.#parts;
     const started = Promise.withResolvers<void>();
     this.#starting.set(id, started.resolve);
     const deadline = clock.now() + revision.startTimeoutMs + MORE_TIME_MS;
     let bound = await this.#boundTo(revision, revision.imageDigest === undefined);
     for (let tries = 1;; tries++) {
-      const made = await this.#create(id, revision, bound, deadline);
+      const made = await this.#create(id, revision, { bound, deadline, isKnown });
       try {
         return await this.#untilRunning(id, started.promise, deadline);
       } catch (error) {
@@ -130,8 +134,7 @@ export class ServiceStarts {
   async #create(
     id: string,
     revision: Revision,
-    bound: string | undefined,
-    deadline: number,
+    { bound, deadline, isKnown }: Pick<VolumeWait, "deadline" | "isKnown"> & { readonly bound: string | undefined },
   ): Promise<string | undefined> {
     const { clock, defaults, owner, swarm } = this.#parts;
     const { cpus, imageDigest, imageId, memoryBytes, placement = {}, volumes } = revision;
@@ -148,7 +151,7 @@ export class ServiceStarts {
     });
     const sources = volumes.map(({ source }) => source);
     for (;;) {
-      await this.#untilFree(id, revision, sources, deadline);
+      await this.#untilFree(id, revision, { sources, deadline, isKnown });
       let made: string | undefined;
       try {
         this.#parts.origins.forget(id); // of an earlier instance of this name
@@ -282,14 +285,9 @@ export class ServiceStarts {
 
   /**
    * Waits until no other instance has one of these volumes. If one of another revision has, a deploy has ended it here
-   * already: the others are asked to do so too. One of the same revision may serve: this cless adopts it meanwhile.
+   * already: the others are asked to do so too. @throws {ServedByOther} If one of the same revision has, and runs.
    */
-  async #untilFree(
-    id: string,
-    { name, service }: Revision,
-    sources: readonly string[],
-    deadline: number,
-  ): Promise<void> {
+  async #untilFree(id: string, { name, service }: Revision, { deadline, isKnown, sources }: VolumeWait): Promise<void> {
     const { clock } = this.#parts;
     for (let asked = false;;) {
       const other = await this.#otherWith(id, sources);
@@ -297,13 +295,26 @@ export class ServiceStarts {
       const { labels, later, nodeId } = other;
       if (nodeId !== undefined && await isHeard(nodeId, this.#parts.volumes) === false) throw mayRunOn(nodeId, id);
       if (later !== undefined) await this.#parts.swarm.removeService(later); // its cless could not do that
-      if (!asked && labels[LABEL.revision] !== name) {
-        this.#parts.sharing.sleepElsewhere(service);
+      if (labels[LABEL.revision] !== name) {
+        if (!asked) this.#parts.sharing.sleepElsewhere(service);
         asked = true;
+      } else if (other.name !== undefined && !isKnown(other.name)) {
+        const container = await this.#reached(other.name);
+        if (container !== undefined) throw new ServedByOther(container);
       }
       if (clock.now() >= deadline) throw new Error(`another instance does not let go of a volume that ${id} needs`);
       await delay(clock, LOOK_MS);
     }
+  }
+
+  /** An instance that another cless has started; `undefined` if it does not run. One that sleeps is woken. */
+  async #reached(id: string): Promise<Reached | undefined> {
+    const { homes, origins, sharing, swarm } = this.#parts;
+    if (!await this.#join(id)) return undefined;
+    const nodeId = homes.nodeOf(id);
+    if (nodeId !== undefined && !origins.knows(nodeId)) origins.know(await swarm.nodes());
+    const container = await sharing.find(id);
+    return container?.origin === undefined ? undefined : { ...container, origin: container.origin };
   }
 
   /**
@@ -326,6 +337,15 @@ export class ServiceStarts {
   }
 }
 
+/** What the start of an instance with volumes waits for. */
+interface VolumeWait {
+  readonly sources: readonly string[];
+  /** Clock ms. */
+  readonly deadline: number;
+  /** Whether this process uses an instance, or is ending it. */
+  readonly isKnown: (id: string) => boolean;
+}
+
 /** A service that this cless has created. */
 interface MadeService {
   readonly serviceId: string;
@@ -335,6 +355,8 @@ interface MadeService {
 
 /** An instance that has a volume which another one needs. */
 interface VolumeUser extends LeavingTask {
+  /** Missing if its service has been removed. */
+  readonly name?: string;
   /** The id of the other one's service, if there is one that was created later. */
   readonly later?: string | undefined;
 }

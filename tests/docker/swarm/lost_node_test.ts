@@ -9,7 +9,7 @@ import type { NodePeers, PeerMessage } from "../../../src/docker/swarm/instance_
 import { type ApiNode, type ApiTask, leavingOf, nodeOf } from "../../../src/docker/swarm/swarm_json.ts";
 import { SwarmLauncher, type SwarmLauncherParts } from "../../../src/docker/swarm/swarm_launcher.ts";
 import type { Revision } from "../../../src/model/revision.ts";
-import { EngineAway, VolumeAway } from "../../../src/pool/launcher.ts";
+import { EngineAway, type Launch, ServedByOther, VolumeAway } from "../../../src/pool/launcher.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { FakeSwarm } from "../../support/fake_swarm.ts";
 import { volumeNodesOf } from "../../support/volume_nodes.ts";
@@ -91,8 +91,8 @@ class Rig {
     this.swarm.changes.length = 0;
   }
 
-  launch(revision: Revision): Promise<{ origin: string }> {
-    const launched = this.launcher.launch({ id: ID, revision });
+  launch(revision: Revision, launch: Partial<Launch> = {}): Promise<{ origin: string }> {
+    const launched = this.launcher.launch({ id: ID, revision, ...launch });
     launched.catch(() => {});
     return launched;
   }
@@ -206,6 +206,33 @@ Deno.test("a volume is free only once the container that had it has ended, thoug
   assertEquals([isDone, rig.swarm.tasks], [false, []]);
   rig.swarm.leaving = [{ nodeId: "node3", labels: { "cless.volumes": "data" } }]; // a node that is gone for good
   assertEquals(await rig.clock.until(launched), { origin: "http://10.0.0.1:61000" });
+});
+
+Deno.test("an instance of the same revision that has the volume serves, under whichever name", async () => {
+  const rig = new Rig();
+  await rig.runElsewhere("data");
+  const id = ID.replace("-s0", "-s2");
+  const served = await assertRejects(() => rig.clock.until(rig.launch(WITH_VOLUME, { id })), ServedByOther);
+  const { origin, state } = served.container;
+  assertEquals([served.container.id, state, origin], [
+    ID,
+    "running",
+    `http://10.0.0.2:${rig.swarm.tasks[0]!.publishedPort}`,
+  ]);
+  assertEquals(rig.asked.slice(-1), [`node2 {"resume":"${ID}","from":"node1"}`]); // it may sleep
+  assertEquals(rig.swarm.tasks.map(({ name }) => name), [ID]);
+});
+
+Deno.test("an instance that this process is ending keeps its volume until it is gone", async () => {
+  const rig = new Rig();
+  await rig.runElsewhere("data");
+  const id = ID.replace("-s0", "-s1");
+  const launched = rig.launch(WITH_VOLUME, { id, isKnown: (id) => id === ID });
+  await rig.clock.advance(5000);
+  assertEquals(rig.swarm.tasks.map(({ name }) => name), [ID]);
+  await rig.api.removeService(ID);
+  assertEquals(await rig.clock.until(launched), { origin: "http://10.0.0.1:61000" });
+  assertEquals(rig.swarm.tasks.map(({ name }) => name), [id]);
 });
 
 Deno.test("tasks without a service are leaving until they have ended", () => {
