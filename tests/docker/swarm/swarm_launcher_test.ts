@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ExecError } from "../../../src/control/exec/process.ts";
-import { ContainerGone, EngineAway, NotNow } from "../../../src/pool/launcher.ts";
+import { ContainerGone, EngineAway, NotNow, ServedByOther } from "../../../src/pool/launcher.ts";
 import { settle } from "../../support/fake_clock.ts";
 import { noRun } from "../../support/permissions.ts";
 import { OWNER } from "../../support/sharing_cless.ts";
@@ -484,7 +484,8 @@ clusterTest("who wants a volume does not end the instance of the same revision t
   launched.catch(() => {});
   await cluster.clock.advance(5000);
   assertEquals([cluster.swarm.tasks.map(({ name }) => name), two!.states], [[FIRST], { [FIRST]: "ready" }]);
-  await assertRejects(() => cluster.clock.until(launched), Error, "does not let go of a volume");
+  const { container } = await assertRejects(() => cluster.clock.until(launched), ServedByOther);
+  assertEquals(container.id, FIRST);
 });
 
 clusterTest(
