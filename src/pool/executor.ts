@@ -57,7 +57,7 @@ export type Started =
 
 /** Each instance until its container is removed. */
 interface KnownInstances {
-  get(id: string): unknown;
+  get(id: string): Pick<Instance, "state"> | undefined;
   delete(instance: Instance): void;
 }
 
@@ -92,7 +92,7 @@ export class Executor {
         async (again) => {
           // The engine may have created it without reporting that. A shared one is joined then: others may use it.
           if (again && !this.isShared) await this.#launcher.remove(id);
-          return await this.#launcher.launch({ id, revision, isKnown: (id) => this.#fleet.get(id) !== undefined });
+          return await this.#launcher.launch({ id, revision, known: (id) => this.#known(id) });
         },
         signal,
         away,
@@ -305,6 +305,13 @@ export class Executor {
       cancelTimeout();
       stopWatching();
     }
+  }
+
+  /** What is being done with a container. */
+  #known(id: string): "using" | "ending" | undefined {
+    const { state } = this.#fleet.get(id) ?? {};
+    if (state === undefined) return undefined;
+    return state === "starting" || state === "ready" || isAsleep(state) ? "using" : "ending";
   }
 
   /** Ends the start of an instance for which nothing was created, since another one serves in its place. */

@@ -6,8 +6,8 @@ export interface Launch {
   /** The instance's id, which is also the container's name. */
   readonly id: string;
   readonly revision: Revision;
-  /** Whether this process knows a container: one that it uses, or is ending. Missing if it knows none. */
-  readonly isKnown?: (id: string) => boolean;
+  /** What this process does with a container; `undefined` if it does not know it. Missing if it knows none. */
+  readonly known?: (id: string) => "using" | "ending" | undefined;
 }
 
 /** A container of this cless, as the engine reports it. */
@@ -60,13 +60,16 @@ export class ContainerGone extends Error {
   override readonly name = "ContainerGone";
 }
 
-/** Another container of the revision has the volumes that this one needs. It runs, and serves in its place. */
+/**
+ * Another container of the revision serves in place of one that was to start: it has the volumes, or there may be no more
+ * of them. It runs, though this process did not know it.
+ */
 export class ServedByOther extends Error {
   override readonly name = "ServedByOther";
   readonly container: Reached;
 
   constructor(container: Reached) {
-    super(`${container.id} has its volumes, and serves in its place`);
+    super(`${container.id} serves in its place`);
     this.container = container;
   }
 }

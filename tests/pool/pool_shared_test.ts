@@ -112,7 +112,7 @@ Deno.test("an instance of another cless that has the volumes serves in place of 
   await kit.executor.settled();
   const held = pool.hold(never());
   const launch = await kit.launcher.nextLaunch();
-  assertEquals([launch.isKnown?.(launch.id), launch.isKnown?.("other")], [true, false]);
+  assertEquals([launch.known?.(launch.id), launch.known?.("other")], ["using", undefined]);
   const { imageId, name: revision, service } = pool.revision;
   const container = {
     id: "other",

@@ -269,8 +269,11 @@ export class FakeSwarm {
 
   #list(filter: TaskFilter): SwarmTask[] {
     if ("service" in filter) return [this.#service(filter.service) ?? []].flat().map(taskOf);
-    this.lists++;
-    return this.tasks.filter(({ labels }) => labels["cless.owner"] === filter.owner);
+    const { owner, revision } = filter;
+    if (revision === undefined) this.lists++;
+    const isOf = ({ labels }: SwarmTask) =>
+      labels["cless.owner"] === owner && labels["cless.revision"] === (revision ?? labels["cless.revision"]);
+    return this.tasks.filter(isOf);
   }
 
   #config(nameOrId: string): SwarmConfig {

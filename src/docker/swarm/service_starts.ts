@@ -2,9 +2,8 @@ import { delay } from "../../base/async.ts";
 import type { Clock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
-import { overlaps } from "../../deploy/volumes.ts";
 import type { Revision } from "../../model/revision.ts";
-import { ContainerGone, type Reached, ServedByOther, VolumeAway } from "../../pool/launcher.ts";
+import { ContainerGone, type Launch, ServedByOther, VolumeAway } from "../../pool/launcher.ts";
 import { LABEL } from "../container_spec.ts";
 import { EngineError, kindOf, kindOfMessage } from "../engine_error.ts";
 import type { Sequence } from "../network/addresses.ts";
@@ -15,9 +14,10 @@ import { isHeard, mayRunUnheard } from "./lost_nodes.ts";
 import type { Origins } from "./origins.ts";
 import type { Peers } from "./instance_messages.ts";
 import { placementOf, takesTasks } from "./placement.ts";
-import { serviceBody, volumesIn } from "./service_spec.ts";
-import type { LeavingTask, SwarmApi, SwarmTask } from "./swarm_api.ts";
-import { hasEnded, isOver } from "./swarm_json.ts";
+import { Rivals } from "./rivals.ts";
+import { serviceBody } from "./service_spec.ts";
+import type { SwarmApi, SwarmTask } from "./swarm_api.ts";
+import { hasEnded } from "./swarm_json.ts";
 import type { TaskEngine } from "./task_engine.ts";
 import type { VolumeNodes } from "./volume_nodes.ts";
 
@@ -61,18 +61,20 @@ export class ServiceStarts {
   readonly #running = new Set<Promise<unknown>>();
   /** The services of the instances that were created here. */
   readonly #made = new Map<string, MadeService>();
+  readonly #rivals: Rivals;
 
   constructor(parts: ServiceStartsParts) {
     this.#parts = parts;
+    this.#rivals = new Rivals(parts);
   }
 
   /**
    * Starts an instance, or joins it if another cless has. Resolves with its origin once it runs.
    *
-   * @param isKnown Whether this process uses an instance, or is ending it. @throws {ServedByOther}
+   * @throws {ServedByOther} If another instance, which this process does not know, serves in its place.
    */
-  async start(id: string, revision: Revision, isKnown: (id: string) => boolean): Promise<string> {
-    const starting = this.#start(id, revision, isKnown).finally(() => this.#running.delete(starting));
+  async start(id: string, revision: Revision, known: Known): Promise<string> {
+    const starting = this.#start(id, revision, known).finally(() => this.#running.delete(starting));
     this.#running.add(starting);
     try {
       return await starting;
@@ -108,14 +110,16 @@ export class ServiceStarts {
   }
 
   /** Creates a service, or joins the one of the same name, and waits until its task runs. Resolves with its origin. */
-  async #start(id: string, revision: Revision, isKnown: (id: string) => boolean): Promise<string> {
+  async #start(id: string, revision: Revision, known: Known): Promise<string> {
     const { clock } = this.#parts;
     const started = Promise.withResolvers<void>();
     this.#starting.set(id, started.resolve);
     const deadline = clock.now() + revision.startTimeoutMs + MORE_TIME_MS;
+    const unusable = new Set<string>();
+    const start: Start = { deadline, unusable, known: (id) => unusable.has(id) ? "ending" : known(id) };
     let bound = await this.#boundTo(revision, revision.imageDigest === undefined);
     for (let tries = 1;; tries++) {
-      const made = await this.#create(id, revision, { bound, deadline, isKnown });
+      const made = await this.#create(id, revision, bound, start);
       try {
         return await this.#untilRunning(id, started.promise, deadline);
       } catch (error) {
@@ -134,7 +138,8 @@ export class ServiceStarts {
   async #create(
     id: string,
     revision: Revision,
-    { bound, deadline, isKnown }: Pick<VolumeWait, "deadline" | "isKnown"> & { readonly bound: string | undefined },
+    bound: string | undefined,
+    start: Start,
   ): Promise<string | undefined> {
     const { clock, defaults, owner, swarm } = this.#parts;
     const { cpus, imageDigest, imageId, memoryBytes, placement = {}, volumes } = revision;
@@ -151,21 +156,25 @@ export class ServiceStarts {
     });
     const sources = volumes.map(({ source }) => source);
     for (;;) {
-      await this.#untilFree(id, revision, { sources, deadline, isKnown });
+      if (sources.length > 0) await this.#untilFree(id, revision, sources, start);
+      else await this.#unlessServed(id, revision, start);
       let made: string | undefined;
       try {
         this.#parts.origins.forget(id); // of an earlier instance of this name
         made = await swarm.createService(body);
         this.#made.set(id, { serviceId: made, byMs: clock.now() + 2 * revision.startTimeoutMs });
-        if (await this.#otherWith(id, sources) === undefined) return made;
-        await swarm.removeService(made); // another one with the volumes was created at the same time
+        const isSecond = sources.length > 0
+          ? await this.#rivals.withVolume(id, sources) !== undefined
+          : await this.#rivals.inPlaceOf(id, revision, start.known) !== undefined;
+        if (!isSecond) return made;
+        await swarm.removeService(made); // another one was created at the same time
       } catch (error) {
         // Nobody else looks whether it may run.
         if (made !== undefined) await swarm.removeService(made).catch(() => {});
         if (kindOf(error) !== "conflict" || made !== undefined) throw error;
         if (await this.#join(id)) return undefined;
       }
-      if (clock.now() >= deadline) throw new Error(`an instance named ${id} does not end`);
+      if (clock.now() >= start.deadline) throw new Error(`an instance named ${id} does not end`);
       await delay(clock, LOOK_MS);
     }
   }
@@ -287,10 +296,15 @@ export class ServiceStarts {
    * Waits until no other instance has one of these volumes. If one of another revision has, a deploy has ended it here
    * already: the others are asked to do so too. @throws {ServedByOther} If one of the same revision has, and runs.
    */
-  async #untilFree(id: string, { name, service }: Revision, { deadline, isKnown, sources }: VolumeWait): Promise<void> {
+  async #untilFree(
+    id: string,
+    { name, service }: Revision,
+    sources: readonly string[],
+    { deadline, known }: Start,
+  ): Promise<void> {
     const { clock } = this.#parts;
     for (let asked = false;;) {
-      const other = await this.#otherWith(id, sources);
+      const other = await this.#rivals.withVolume(id, sources);
       if (other === undefined) return;
       const { labels, later, nodeId } = other;
       if (nodeId !== undefined && await isHeard(nodeId, this.#parts.volumes) === false) throw mayRunOn(nodeId, id);
@@ -298,52 +312,54 @@ export class ServiceStarts {
       if (labels[LABEL.revision] !== name) {
         if (!asked) this.#parts.sharing.sleepElsewhere(service);
         asked = true;
-      } else if (other.name !== undefined && !isKnown(other.name)) {
-        const container = await this.#reached(other.name);
-        if (container !== undefined) throw new ServedByOther(container);
+      } else if (other.name !== undefined && known(other.name) === undefined && await this.#join(other.name)) {
+        await this.#leaveTo(other.name);
       }
       if (clock.now() >= deadline) throw new Error(`another instance does not let go of a volume that ${id} needs`);
       await delay(clock, LOOK_MS);
     }
   }
 
-  /** An instance that another cless has started; `undefined` if it does not run. One that sleeps is woken. */
-  async #reached(id: string): Promise<Reached | undefined> {
+  /**
+   * Waits while other cless start as many instances of the revision as it may have. @throws {ServedByOther} Once one of
+   * them runs. If it does not get that far, or is ending, it does not count.
+   */
+  async #unlessServed(id: string, revision: Revision, { deadline, known, unusable }: Start): Promise<void> {
+    const { clock } = this.#parts;
+    while (clock.now() < deadline) {
+      const other = await this.#rivals.inPlaceOf(id, revision, known);
+      if (other === undefined) return;
+      const isJoined = await this.#join(other).catch((error) => {
+        log.debug("an instance does not serve", { instance: other, reason: messageOf(error) });
+        return false;
+      });
+      if (isJoined) await this.#leaveTo(other);
+      else unusable.add(other);
+      await delay(clock, LOOK_MS);
+    }
+    throw new Error(`another cless does not start ${revision.name} in time`);
+  }
+
+  /** @throws {ServedByOther} If an instance that was joined runs. */
+  async #leaveTo(id: string): Promise<void> {
     const { homes, origins, sharing, swarm } = this.#parts;
-    if (!await this.#join(id)) return undefined;
     const nodeId = homes.nodeOf(id);
     if (nodeId !== undefined && !origins.knows(nodeId)) origins.know(await swarm.nodes());
     const container = await sharing.find(id);
-    return container?.origin === undefined ? undefined : { ...container, origin: container.origin };
-  }
-
-  /**
-   * Another instance that has one of these volumes, unless it was created later: of two that are created at the same
-   * time, the first one stays.
-   */
-  async #otherWith(id: string, sources: readonly string[]): Promise<VolumeUser | undefined> {
-    if (sources.length === 0) return undefined;
-    const { owner, swarm, volumes } = this.#parts;
-    const [tasks, leaving] = await Promise.all([swarm.tasks({ owner }), swarm.leaving(owner)]);
-    const has = ({ labels }: LeavingTask) =>
-      volumesIn(labels).some((one) => sources.some((other) => overlaps(one, other)));
-    const own = tasks.find(({ name }) => name === id);
-    const other = tasks.find((task) => (own === undefined || task.order < own.order) && !isOver(task) && has(task));
-    if (other !== undefined) return { ...other, later: own?.serviceId };
-    const held = leaving.filter(has);
-    if (held.length === 0) return undefined;
-    const nodes = new Set((await volumes.nodes()).map(({ id }) => id));
-    return held.find(({ nodeId = "" }) => nodes.has(nodeId)); // on a node that was removed from the Swarm, nothing runs
+    if (container?.origin !== undefined) throw new ServedByOther({ ...container, origin: container.origin });
   }
 }
 
-/** What the start of an instance with volumes waits for. */
-interface VolumeWait {
-  readonly sources: readonly string[];
+/** What this process does with instances. */
+type Known = Required<Launch>["known"];
+
+/** What belongs to the start of one instance. */
+interface Start {
   /** Clock ms. */
   readonly deadline: number;
-  /** Whether this process uses an instance, or is ending it. */
-  readonly isKnown: (id: string) => boolean;
+  readonly known: Known;
+  /** The instances that do not serve, as has been found out. */
+  readonly unusable: Set<string>;
 }
 
 /** A service that this cless has created. */
@@ -351,14 +367,6 @@ interface MadeService {
   readonly serviceId: string;
   /** Until when it may be removed from here because its start failed, clock ms. */
   readonly byMs: number;
-}
-
-/** An instance that has a volume which another one needs. */
-interface VolumeUser extends LeavingTask {
-  /** Missing if its service has been removed. */
-  readonly name?: string;
-  /** The id of the other one's service, if there is one that was created later. */
-  readonly later?: string | undefined;
 }
 
 /** The error if an instance of a node that is not heard may run with a volume that another one needs. */

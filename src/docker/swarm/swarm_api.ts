@@ -76,8 +76,8 @@ export interface SwarmEvent {
   readonly time: string | undefined;
 }
 
-/** The tasks to list: all of one owner, or that of one service by its name or id. */
-export type TaskFilter = { readonly owner: string } | { readonly service: string };
+/** The tasks to list: all of one owner, those of one of its revisions, or that of one service by its name or id. */
+export type TaskFilter = { readonly owner: string; readonly revision?: string } | { readonly service: string };
 
 /**
  * What cless needs from a Swarm, by any of its managers: https://docs.docker.com/reference/api/engine/version/v1.45/

@@ -39,6 +39,11 @@ const TIMEOUT_MS = 25_000;
 const GONE: Kinds = { 404: "gone" };
 const TAKEN: Kinds = { 409: "conflict" };
 
+function labelsOf({ owner, revision }: Extract<TaskFilter, { owner: string }>): string[] {
+  const ofOwner = `${LABEL.owner}=${owner}`;
+  return revision === undefined ? [ofOwner] : [ofOwner, `${LABEL.revision}=${revision}`];
+}
+
 /** Sends what a {@linkcode SwarmApi} needs to an engine. */
 export class SwarmCalls implements SwarmApi {
   readonly #engine: EngineCaller;
@@ -61,12 +66,13 @@ export class SwarmCalls implements SwarmApi {
   }
 
   async tasks(filter: TaskFilter): Promise<SwarmTask[]> {
-    const wanted = "owner" in filter ? { label: [`${LABEL.owner}=${filter.owner}`] } : { name: [filter.service] };
+    const all = "owner" in filter && filter.revision === undefined;
+    const wanted = { label: "owner" in filter ? labelsOf(filter) : [] };
     const services = "owner" in filter
       ? await this.#get<ApiService[]>(`/services?filters=${queryJson(wanted)}`)
       : await this.#service(filter.service);
     if (services.length === 0) return [];
-    const ofThose = "owner" in filter ? wanted : { service: services.map(({ ID }) => ID) };
+    const ofThose = all ? wanted : { service: services.map(({ ID }) => ID) };
     const tasks = await this.#get<ApiTask[]>(`/tasks?filters=${queryJson(ofThose)}`);
     const newest = new Map<string, ApiTask>();
     for (const task of tasks) {

@@ -94,7 +94,7 @@ export class SwarmLauncher implements Launcher {
     }
   }
 
-  async launch({ id, isKnown = () => false, revision }: Launch): Promise<{ origin: string }> {
+  async launch({ id, known = () => undefined, revision }: Launch): Promise<{ origin: string }> {
     try {
       for (const [name, value] of Object.entries(environmentOf(revision))) {
         const problem = envProblem(name, value);
@@ -102,7 +102,7 @@ export class SwarmLauncher implements Launcher {
       }
       const problem = swarmProblem(revision);
       if (problem !== undefined) throw new EngineError("refused", problem);
-      const origin = await this.#starts.start(id, revision, isKnown);
+      const origin = await this.#starts.start(id, revision, known);
       if (this.#parts.homes.isHere(id)) {
         this.outputs.started(id, { service: revision.service, revision: revision.name });
         this.volumeAccess.check(id, revision);

@@ -227,7 +227,7 @@ Deno.test("an instance that this process is ending keeps its volume until it is 
   const rig = new Rig();
   await rig.runElsewhere("data");
   const id = ID.replace("-s0", "-s1");
-  const launched = rig.launch(WITH_VOLUME, { id, isKnown: (id) => id === ID });
+  const launched = rig.launch(WITH_VOLUME, { id, known: (id) => id === ID ? "ending" : undefined });
   await rig.clock.advance(5000);
   assertEquals(rig.swarm.tasks.map(({ name }) => name), [ID]);
   await rig.api.removeService(ID);

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ExecError } from "../../../src/control/exec/process.ts";
-import { ContainerGone, EngineAway, NotNow, ServedByOther } from "../../../src/pool/launcher.ts";
+import { ContainerGone, EngineAway, type Launch, NotNow, ServedByOther } from "../../../src/pool/launcher.ts";
 import { settle } from "../../support/fake_clock.ts";
 import { noRun } from "../../support/permissions.ts";
 import { OWNER } from "../../support/sharing_cless.ts";
@@ -67,7 +67,9 @@ clusterTest("an instance that starts is looked at by each cless, and nobody list
   swarm.lists = 0;
   const ids = cluster.all.map((_, number) => FIRST.replace(/0$/, String(number)));
   const started = await Promise.all(
-    cluster.all.map(({ engine }, at) => clock.until(engine.launcher.launch({ id: ids[at]!, revision: SHARED }))),
+    cluster.all.map(({ engine }, at) => {
+      return clock.until(engine.launcher.launch({ id: ids[at]!, revision: { ...SHARED, maxInstances: 3 } }));
+    }),
   );
   await clock.advance(100);
   assertEquals(new Set(started.map(({ origin }) => new URL(origin).hostname)).size, 3);
@@ -76,6 +78,35 @@ clusterTest("an instance that starts is looked at by each cless, and nobody list
   assertEquals([cluster.all.map(({ states }) => Object.keys(states).sort()), swarm.lists], [others, 0]);
   assertEquals(await cluster.all[2]!.serve(), FIRST);
 });
+
+clusterTest(
+  "of two instances that two cless start at once, one too many, the first one serves both",
+  2,
+  async (cluster) => {
+    const [one, two] = cluster.all;
+    const serving = one!.serve();
+    const launched = two!.engine.launcher.launch({ id: SECOND, revision: SHARED });
+    const { container } = await cluster.clock.until(assertRejects(() => launched, ServedByOther));
+    assertEquals(await serving, FIRST);
+    assertEquals([container.id, cluster.swarm.tasks.map(({ name }) => name)], [FIRST, [FIRST]]);
+  },
+);
+
+clusterTest(
+  "an instance that another cless has started serves where there may be no more, unless it ends",
+  2,
+  async (cluster) => {
+    const [one, two] = cluster.all;
+    two!.usePool(SHARED);
+    assertEquals(await two!.serve(), FIRST);
+    const launch = (known: Required<Launch>["known"]) =>
+      cluster.clock.until(one!.engine.launcher.launch({ id: SECOND, revision: SHARED, known }));
+    const { container } = await assertRejects(() => launch(() => undefined), ServedByOther);
+    assertEquals([container.id, cluster.swarm.tasks.length], [FIRST, 1]);
+    await launch((id) => id === FIRST ? "ending" : undefined);
+    assertEquals(cluster.swarm.tasks.map(({ name }) => name), [FIRST, SECOND]);
+  },
+);
 
 clusterTest("a service that has ended makes room for another one of its name", 1, async (cluster) => {
   const [one] = cluster.all;
@@ -152,7 +183,8 @@ clusterTest("an image that all nodes have runs on any of them", 2, async (cluste
   const { imageDigest: _, ...local } = SHARED;
   for (const { node } of cluster.all) node.images.add(local.imageId);
   const { launcher } = cluster.all[0]!.engine;
-  for (const id of [FIRST, SECOND]) await cluster.clock.until(launcher.launch({ id, revision: local }));
+  const revision = { ...local, maxInstances: 2 };
+  for (const id of [FIRST, SECOND]) await cluster.clock.until(launcher.launch({ id, revision }));
   assertEquals(cluster.swarm.tasks.map(({ nodeId }) => nodeId), ["node1", "node2"]);
 });
 
