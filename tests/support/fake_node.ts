@@ -84,10 +84,12 @@ export class FakeNode implements EngineCaller {
         ? Promise.resolve("{}")
         : Promise.reject(new EngineError("gone", `get ${volume}: no such volume`));
     }
-    const { id: [wanted] = [] } = JSON.parse(new URL(path, "http://x").searchParams.get("filters")!);
-    const listed = [...this.containers].filter(([id, { state }]) =>
-      wanted === undefined || (id === wanted && (state !== "exited" || path.includes("all=true")))
-    );
+    const { id: [wanted] = [], label = [] } = JSON.parse(new URL(path, "http://x").searchParams.get("filters")!);
+    const ofService = label.find((label: string) => label.startsWith("com.docker.swarm.service.id="))?.split("=")[1];
+    const listed = [...this.containers].filter(([id, { state, task }]) => {
+      if (ofService !== undefined) return task.serviceId === ofService && state !== "exited";
+      return wanted === undefined || (id === wanted && (state !== "exited" || path.includes("all=true")));
+    });
     return Promise.resolve(JSON.stringify(listed.map(([Id, { state, task }]) => ({
       Id,
       State: state,

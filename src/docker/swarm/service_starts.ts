@@ -38,7 +38,7 @@ const MAX_TRIES = 5;
 /** What {@linkcode ServiceStarts} are made of. */
 export interface ServiceStartsParts {
   readonly swarm: SwarmApi;
-  readonly engine: Pick<TaskEngine, "has" | "image" | "origin">;
+  readonly engine: Pick<TaskEngine, "has" | "image" | "origin" | "runs">;
   readonly homes: Homes;
   readonly images: ImageNodes;
   readonly origins: Origins;
@@ -125,6 +125,8 @@ export class ServiceStarts {
       } catch (error) {
         if (made !== undefined) await this.#parts.swarm.removeService(made).catch(() => {});
         if (error instanceof ContainerGone && tries < MAX_TRIES) continue; // somebody ended it, or its node is lost
+        // An app that another cless has started, maybe long ago, had ended already: that says nothing of this start.
+        if (made === undefined && error instanceof AppEnded && tries < MAX_TRIES) continue;
         if (kindOf(error) === "address_taken" && tries < MAX_TRIES) continue; // with another port
         const isMissing = kindOf(error) === "no_such_image" && bound === undefined;
         if (!isMissing || tries >= MAX_TRIES) throw error;
@@ -181,7 +183,7 @@ export class ServiceStarts {
 
   /** Whether the service of this name can be used, now or soon. Removes one that has ended. */
   async #join(id: string): Promise<boolean> {
-    const { homes, owner, peers, sharing, swarm } = this.#parts;
+    const { engine, homes, owner, peers, sharing, swarm } = this.#parts;
     const [task] = await swarm.tasks({ service: id });
     if (task === undefined) return false;
     if (task.labels[LABEL.owner] !== owner) {
@@ -195,8 +197,13 @@ export class ServiceStarts {
     }
     if (task.nodeId === undefined || task.state !== "running") return true;
     homes.found(id, task.nodeId);
-    if (homes.isHere(id)) await sharing.wake(id).catch(() => {}); // it may be paused
-    else if (peers.live.includes(task.nodeId)) {
+    if (homes.isHere(id)) {
+      await sharing.wake(id).catch(() => {}); // it may be paused
+      if (await engine.runs(task.serviceId)) return true;
+      await swarm.removeService(task.serviceId); // Swarm does not know yet that it has ended
+      return false;
+    }
+    if (peers.live.includes(task.nodeId)) {
       const { ok } = await peers.ask(task.nodeId, { resume: id, from: homes.self }, {
         timeoutMs: JOIN_MS,
       }).catch((error) => {
@@ -376,6 +383,11 @@ function mayRunOn(nodeId: string, id: string): VolumeAway {
   return new VolumeAway(`${reason}: ${remedy}`, { isLost: false });
 }
 
+/** An app has ended by itself before its task ran. */
+class AppEnded extends Error {
+  override readonly name = "AppEnded";
+}
+
 /** The error for a task that has ended before it ran. */
 function endOf({ error = "no reason", exitCode, state }: SwarmTask): Error {
   if (/no such image|pull access denied|manifest .*unknown|not found: manifest/i.test(error)) {
@@ -384,7 +396,7 @@ function endOf({ error = "no reason", exitCode, state }: SwarmTask): Error {
   if (state === "shutdown" || state === "remove" || state === "orphaned") return new ContainerGone("somebody ended it");
   if (kindOfMessage(error) === "address_taken") return new EngineError("address_taken", error);
   if (exitCode !== undefined && state !== "rejected") {
-    return new Error(`the container ended with code ${exitCode} before it was ready`);
+    return new AppEnded(`the container ended with code ${exitCode} before it was ready`);
   }
   return new EngineError("refused", `Swarm cannot start it: ${error}`);
 }

@@ -66,14 +66,14 @@ export class SwarmCalls implements SwarmApi {
   }
 
   async tasks(filter: TaskFilter): Promise<SwarmTask[]> {
-    const all = "owner" in filter && filter.revision === undefined;
-    const wanted = { label: "owner" in filter ? labelsOf(filter) : [] };
     const services = "owner" in filter
-      ? await this.#get<ApiService[]>(`/services?filters=${queryJson(wanted)}`)
+      ? await this.#get<ApiService[]>(`/services?filters=${queryJson({ label: labelsOf(filter) })}`)
       : await this.#service(filter.service);
     if (services.length === 0) return [];
-    const ofThose = all ? wanted : { service: services.map(({ ID }) => ID) };
-    const tasks = await this.#get<ApiTask[]>(`/tasks?filters=${queryJson(ofThose)}`);
+    const tasks = "owner" in filter
+      ? await this.#get<ApiTask[]>(`/tasks?filters=${queryJson({ label: labelsOf(filter) })}`)
+      : await this.#tasksOf(services[0]!.ID);
+    if (tasks === undefined) return [];
     const newest = new Map<string, ApiTask>();
     for (const task of tasks) {
       const other = newest.get(task.ServiceID);
@@ -146,6 +146,16 @@ export class SwarmCalls implements SwarmApi {
       return [await this.#get<ApiService>(`/services/${encodeURIComponent(nameOrId)}`, { kinds: GONE })];
     } catch (error) {
       if (kindOf(error) === "gone") return [];
+      throw error;
+    }
+  }
+
+  /** The tasks of a service; `undefined` if it has been removed. */
+  async #tasksOf(serviceId: string): Promise<ApiTask[] | undefined> {
+    try {
+      return await this.#get<ApiTask[]>(`/tasks?filters=${queryJson({ service: [serviceId] })}`, { kinds: GONE });
+    } catch (error) {
+      if (kindOf(error) === "gone") return undefined;
       throw error;
     }
   }

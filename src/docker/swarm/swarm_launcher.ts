@@ -30,7 +30,7 @@ export interface SwarmLauncherParts
   /** The containers of this node. */
   readonly containers: OwnContainers;
   readonly peers: NodePeers;
-  readonly engine: Pick<TaskEngine, "container" | "forget" | "has" | "image" | "origin" | "owner">;
+  readonly engine: Pick<TaskEngine, "container" | "forget" | "has" | "image" | "origin" | "owner" | "runs">;
 }
 
 /** What a list has found besides the tasks. */
@@ -241,14 +241,17 @@ export class SwarmLauncher implements Launcher {
 
   /** The instances as pools see them, by all that has been noted of them. */
   #containersOf(tasks: readonly SwarmTask[], { asleep, heard, here }: Seen): Container[] {
-    const { containers, homes } = this.#parts;
+    const { containers, engine, homes } = this.#parts;
     const byId = new Map(here.map((container) => [container.id, container]));
     return tasks.map((task) => {
       const { name: id, nodeId } = task;
       const isLost = nodeId !== undefined && !heard.get(nodeId);
       const own = nodeId === homes.self ? byId.get(id) : undefined;
       const origin = own?.origin || this.#origins.of(task);
-      const isOver = isLost || hasEnded(task);
+      // Swarm may not know yet that it has gone with the engine. One that has just started is not in an older list.
+      const hasGone = nodeId === homes.self && own === undefined && task.state === "running" &&
+        engine.container(id)?.serviceId !== task.serviceId;
+      const isOver = isLost || hasGone || hasEnded(task);
       const state = isOver ? "ended" : own === undefined ? stateOf(id, origin, asleep) : this.#stateOf(own);
       const isOurs = this.sharing.isOurs(id);
       return containerOf(task, { state, origin: containers.isStuck(id) ? undefined : origin, isOurs });

@@ -87,6 +87,13 @@ export class TaskEngine implements EngineApi {
     return { service, revision, origin: this.#originOf(container) || undefined };
   }
 
+  /** Whether a container of a service runs on this node, or is paused. */
+  async runs(serviceId: string): Promise<boolean> {
+    const wanted = { label: [`${SERVICE_ID_LABEL}=${serviceId}`], status: ["running", "paused"] };
+    const path = `/containers/json?filters=${queryJson(wanted)}`;
+    return parseAnswer<ApiContainer[]>(path, await this.#caller.ask("GET", path)).length > 0;
+  }
+
   /** Whether this node has a named volume. */
   async hasVolume(name: string): Promise<boolean> {
     try {

@@ -79,6 +79,17 @@ swarmTest("what is gone already is removed without an error", async (engine, swa
   await swarm.removeConfig("one");
   engine.on("GET /services/one", 404, { message: "service one not found" });
   assertEquals(await swarm.tasks({ service: "one" }), []);
+  engine.on("GET /services/one", 200, SERVICE);
+  engine.on(`GET /tasks?filters=${filters({ service: ["s1"] })}`, 404, { message: "service s1 not found" });
+  assertEquals(await swarm.tasks({ service: "one" }), []); // removed just now
+});
+
+swarmTest("the instances of one revision are asked by its label", async (engine, swarm) => {
+  const wanted = filters({ label: ["cless.owner=a1", "cless.revision=app-00001"] });
+  engine.on(`GET /services?filters=${wanted}`, 200, [SERVICE]);
+  engine.on(`GET /tasks?filters=${wanted}`, 200, []);
+  const tasks = await swarm.tasks({ owner: "a1", revision: "app-00001" });
+  assertEquals(tasks.map(({ name }) => name), ["one"]);
 });
 
 const SERVICE = {

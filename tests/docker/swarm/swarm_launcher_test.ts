@@ -121,6 +121,37 @@ clusterTest("a service that has ended makes room for another one of its name", 1
   ]);
 });
 
+clusterTest(
+  "a service that seems to run here, though its container is gone, makes room for another one",
+  1,
+  async (cluster) => {
+    const [one] = cluster.all;
+    const { launcher } = one!.engine;
+    await cluster.clock.until(launcher.launch({ id: FIRST, revision: SHARED }));
+    one!.node.containers.clear(); // the engine was killed, and Swarm has not noticed
+    launcher.forget(FIRST);
+    assertEquals((await launcher.list()).map(({ id, state }) => [id, state]), [[FIRST, "ended"]]);
+    await cluster.clock.until(launcher.launch({ id: FIRST, revision: SHARED }));
+    assertEquals(one!.node.states, { [FIRST]: "running" });
+  },
+);
+
+clusterTest("an app of another cless that had ended when it was joined is started anew", 1, async (cluster) => {
+  const [one] = cluster.all;
+  const { launcher } = one!.engine;
+  cluster.swarm.startMs = Infinity;
+  const labels = { "cless.owner": OWNER, "cless.service": "app", "cless.revision": SHARED.name, "cless.image": "1" };
+  await cluster.swarm.api("node1").createService({
+    ...{ Name: FIRST, Labels: labels, TaskTemplate: { ContainerSpec: { Image: "app" } } },
+  });
+  const launched = launcher.launch({ id: FIRST, revision: SHARED });
+  await cluster.clock.advance(100);
+  cluster.swarm.startMs = 0;
+  cluster.swarm.end(FIRST, 0);
+  await cluster.clock.until(launched);
+  assertEquals(one!.node.states, { [FIRST]: "running" });
+});
+
 clusterTest("a service of somebody else with the same name is not touched", 1, async (cluster) => {
   const body = { Name: FIRST, TaskTemplate: { ContainerSpec: { Image: "theirs" } } };
   await cluster.swarm.api("node1").createService(body);
