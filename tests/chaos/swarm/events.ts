@@ -7,16 +7,12 @@ import { appOf, leaveOut, someCless, type SwarmStage, takeBack, untilSo, untilWe
 const AWAY_MS = 8000;
 /** How long a change may take while the managers elect a leader. */
 const CHANGED_MS = 60_000;
-/** So long after something has happened, requests may be slow. */
-const WELL_MS = 5000;
-/** The same where the managers lose their leader: until they have another one, nothing can be started. */
-const ELECTED_MS = 25_000;
 
 /** Something that happens to the nodes, or is done by one of them. */
 export interface SwarmEvent {
   readonly name: string;
-  /** Does it, and resolves when all nodes are well, with how long requests may be slow, ms. */
-  readonly run: (stage: SwarmStage) => Promise<number>;
+  /** Does it, and resolves when all nodes are well. */
+  readonly run: (stage: SwarmStage) => Promise<void>;
 }
 
 /** What somebody does on purpose. */
@@ -31,8 +27,8 @@ const KILLED: SwarmEvent = { name: "cless-killed", run: killCless };
 
 /** What befalls nodes and processes. */
 const FAULTS: readonly SwarmEvent[] = [
-  { name: "node-killed", run: async (stage) => await killNode(stage, await follower(stage), WELL_MS) },
-  { name: "leader-killed", run: async (stage) => await killNode(stage, await leader(stage), ELECTED_MS) },
+  { name: "node-killed", run: async (stage) => await killNode(stage, await follower(stage)) },
+  { name: "leader-killed", run: async (stage) => await killNode(stage, await leader(stage)) },
   { name: "partition", run: partition },
   KILLED,
   { name: "engine-restarted", run: restartEngine },
@@ -58,7 +54,7 @@ async function ask(stage: SwarmStage, method: string, path: string, body?: unkno
   throw new BenchError(last);
 }
 
-async function deploy(stage: SwarmStage): Promise<number> {
+async function deploy(stage: SwarmStage): Promise<void> {
   const greeting = `deploy-${stage.random.text(8, "abcdefghijklmnopqrstuvwxyz")}`;
   await ask(stage, "PUT", "app", appOf(greeting, { traffic: 100 }));
   for (const number of stage.probes.live) {
@@ -66,29 +62,25 @@ async function deploy(stage: SwarmStage): Promise<number> {
       return (await stage.cluster.cless(number).get("app", "/token")).text === `${greeting} token`;
     });
   }
-  return WELL_MS;
 }
 
-async function split(stage: SwarmStage): Promise<number> {
+async function split(stage: SwarmStage): Promise<void> {
   const revisions: { name: string }[] = await someCless(stage).api("/v1/services/app/revisions");
   const [newest, older] = revisions.map(({ name }) => name).sort().reverse();
   const percent = older === undefined ? 100 : stage.random.between(10, 90);
   const rest = older === undefined ? [] : [{ revision: older, percent: 100 - percent }];
   await ask(stage, "PUT", "app/traffic", [{ revision: newest, percent }, ...rest]);
-  return WELL_MS;
 }
 
-async function rollback(stage: SwarmStage): Promise<number> {
+async function rollback(stage: SwarmStage): Promise<void> {
   await ask(stage, "POST", "app/rollback");
-  return WELL_MS;
 }
 
-async function sleep(stage: SwarmStage): Promise<number> {
+async function sleep(stage: SwarmStage): Promise<void> {
   await ask(stage, "POST", `${stage.random.pick(stage.probes.services)}/sleep`);
-  return WELL_MS;
 }
 
-async function killNode(stage: SwarmStage, number: number, slowMs: number): Promise<number> {
+async function killNode(stage: SwarmStage, number: number): Promise<void> {
   const { cluster, requests } = stage;
   const { flags } = cluster.cless(number);
   stage.note(`node ${number} is killed`);
@@ -100,10 +92,9 @@ async function killNode(stage: SwarmStage, number: number, slowMs: number): Prom
   await cluster.node(number).restart();
   await cluster.restartCless(number, flags);
   await takeBack(stage, number);
-  return slowMs;
 }
 
-async function partition(stage: SwarmStage): Promise<number> {
+async function partition(stage: SwarmStage): Promise<void> {
   const { cluster, probes, random, requests } = stage;
   const number = random.pick([...probes.live]);
   stage.note(`node ${number} is cut off`);
@@ -115,7 +106,6 @@ async function partition(stage: SwarmStage): Promise<number> {
   // A manager that was cut off wants to be their leader, so that they may have none for a while.
   await takeBack(stage, number);
   done();
-  return ELECTED_MS;
 }
 
 /** Waits while a node is away, and changes something meanwhile. */
@@ -129,7 +119,7 @@ async function whileAway(stage: SwarmStage): Promise<void> {
   await Promise.all([change(), pause(AWAY_MS)]);
 }
 
-async function killCless(stage: SwarmStage): Promise<number> {
+async function killCless(stage: SwarmStage): Promise<void> {
   const { cluster, probes, random, requests } = stage;
   const number = random.pick([...probes.live]);
   const { flags } = cluster.cless(number);
@@ -142,13 +132,11 @@ async function killCless(stage: SwarmStage): Promise<number> {
   done();
   await untilWell(stage, number);
   probes.takeBack(number);
-  return WELL_MS;
 }
 
-async function restartEngine(stage: SwarmStage): Promise<number> {
+async function restartEngine(stage: SwarmStage): Promise<void> {
   const { cluster, probes, random, requests } = stage;
   const number = random.pick([...probes.live]);
-  const slowMs = number === await leader(stage) ? ELECTED_MS : WELL_MS;
   stage.note(`the engine of node ${number} is restarted`);
   // Without its engine, the cless there learns of nothing: it holds requests that need another instance.
   probes.leaveOut(number);
@@ -157,7 +145,6 @@ async function restartEngine(stage: SwarmStage): Promise<number> {
   await untilWell(stage, number);
   done();
   probes.takeBack(number);
-  return slowMs;
 }
 
 /** The number of the node that leads the managers. */

@@ -1,0 +1,54 @@
+import { delay } from "../../src/base/async.ts";
+import { systemClock } from "../../src/base/clock.ts";
+import { SocketClient } from "../../src/docker/socket_client.ts";
+import { SwarmCalls } from "../../src/docker/swarm/swarm_calls.ts";
+import type { Cluster } from "./cluster.ts";
+
+/** How often Swarm is asked, ms. */
+const LOOK_MS = 200;
+/** An answer that takes longer has waited for a leader, ms. */
+const SOON_MS = 500;
+
+/**
+ * Watches when Swarm itself can start nothing, whatever cless does: its managers have no leader, or the leader does not
+ * hear from a node that lives.
+ */
+export class SwarmWatch implements AsyncDisposable {
+  /** When it was seen so, ms. */
+  readonly #unable: number[] = [];
+  readonly #watching: Promise<void>;
+  #isOver = false;
+
+  /** @param live The numbers of the nodes that live. @param nowMs The time by which it is asked later. */
+  constructor(cluster: Cluster, live: ReadonlySet<number>, nowMs: () => number) {
+    this.#watching = this.#watch(cluster, live, nowMs);
+  }
+
+  /** For how long after a moment it could start nothing at last, but before another one; ms. */
+  unableFor(fromMs: number, toMs: number): number {
+    return Math.max(fromMs, ...this.#unable.filter((ms) => ms > fromMs && ms < toMs)) - fromMs;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isOver = true;
+    await this.#watching;
+  }
+
+  async #watch(cluster: Cluster, live: ReadonlySet<number>, nowMs: () => number): Promise<void> {
+    while (!this.#isOver) {
+      const began = nowMs();
+      const isAble = await this.#look(cluster, [...live]);
+      if (!isAble || nowMs() - began > SOON_MS) this.#unable.push(nowMs());
+      await delay(systemClock, LOOK_MS);
+    }
+  }
+
+  async #look({ nodes }: Cluster, live: readonly number[]): Promise<boolean> {
+    const asked = live.map((number) => nodes.node(number));
+    using engine = new SocketClient(asked[0]!.engineSocket);
+    const listed = await new SwarmCalls(engine).nodes().catch(() => []);
+    const isHeard = (hostname: string) =>
+      listed.some((node) => node.hostname === hostname && node.isReady && node.isAwaited !== true);
+    return listed.some(({ isLeader }) => isLeader) && asked.every(({ hostname }) => isHeard(hostname));
+  }
+}
