@@ -33,7 +33,8 @@ export function kindOf(error: unknown): FailureKind | undefined {
 
 /** Messages of engines and the docker command, with their meanings; the first match counts. */
 const MESSAGES: readonly (readonly [pattern: RegExp, kind: FailureKind])[] = [
-  [/swarm does not have a leader|not a swarm manager|code = (DeadlineExceeded|Unavailable)/i, "away"],
+  [/swarm does not have a leader|not a swarm manager|code = (Canceled|DeadlineExceeded|Unavailable)/i, "away"],
+  [/raft: (failed to process the request|no elected cluster leader|node is not yet part)/i, "away"],
   [/update out of sequence/i, "stale"],
   [/code = AlreadyExists/i, "conflict"],
   [/^(config|node|service|task) \S+ not found$/i, "gone"],

@@ -41,6 +41,20 @@ swarmTest("each refusal of a Swarm has its kind", async (engine, swarm) => {
       () => swarm.createService({}),
     ],
     [
+      "POST /services/create",
+      500,
+      "rpc error: code = Unknown desc = raft: failed to process the request: node lost leader status",
+      "away",
+      () => swarm.createService({}),
+    ],
+    [
+      "POST /services/create",
+      500,
+      "rpc error: code = Unknown desc = raft: raft message is too large and can't be sent",
+      "refused",
+      () => swarm.createService({}),
+    ],
+    [
       "GET /nodes",
       503,
       "This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state.",
