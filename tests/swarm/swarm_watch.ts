@@ -14,17 +14,17 @@ const SOON_MS = 500;
  * hear from a node that lives.
  */
 export class SwarmWatch implements AsyncDisposable {
-  /** When it was seen so, ms. */
+  /** When it was seen so, by `performance.now()`. */
   readonly #unable: number[] = [];
   readonly #watching: Promise<void>;
   #isOver = false;
 
-  /** @param live The numbers of the nodes that live. @param nowMs The time by which it is asked later. */
-  constructor(cluster: Cluster, live: ReadonlySet<number>, nowMs: () => number) {
-    this.#watching = this.#watch(cluster, live, nowMs);
+  /** @param live The numbers of the nodes that live; they may change meanwhile. */
+  constructor(cluster: Cluster, live: ReadonlySet<number>) {
+    this.#watching = this.#watch(cluster, live);
   }
 
-  /** For how long after a moment it could start nothing at last, but before another one; ms. */
+  /** For how long after a moment it could start nothing at last, but before another one; ms by `performance.now()`. */
   unableFor(fromMs: number, toMs: number): number {
     return Math.max(fromMs, ...this.#unable.filter((ms) => ms > fromMs && ms < toMs)) - fromMs;
   }
@@ -34,11 +34,11 @@ export class SwarmWatch implements AsyncDisposable {
     await this.#watching;
   }
 
-  async #watch(cluster: Cluster, live: ReadonlySet<number>, nowMs: () => number): Promise<void> {
+  async #watch(cluster: Cluster, live: ReadonlySet<number>): Promise<void> {
     while (!this.#isOver) {
-      const began = nowMs();
+      const began = performance.now();
       const isAble = await this.#look(cluster, [...live]);
-      if (!isAble || nowMs() - began > SOON_MS) this.#unable.push(nowMs());
+      if (!isAble || performance.now() - began > SOON_MS) this.#unable.push(performance.now());
       await delay(systemClock, LOOK_MS);
     }
   }
