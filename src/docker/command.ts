@@ -154,7 +154,7 @@ function signalGroup(leader: number, signal: Deno.Signal): boolean {
 /**
  * Writes a command's input. If the command ends before it has read all, that is ignored here: its exit code says why.
  */
-async function feed(stdin: WritableStream<Uint8Array>, text: string): Promise<void> {
+export async function feed(stdin: WritableStream<Uint8Array>, text: string): Promise<void> {
   const writer = stdin.getWriter();
   try {
     await writer.write(encoder.encode(text));

@@ -4,6 +4,7 @@ import { messageOf, OperatorError, plainMessageOf } from "../base/errors.ts";
 import { FileReserve } from "../base/file_reserve.ts";
 import { DockerCommand } from "./command.ts";
 import { CommandApi } from "./command_api.ts";
+import { readCommandSettings } from "./command_settings.ts";
 import type { CallOptions, EngineApi } from "./engine_api.ts";
 import { SocketApi } from "./socket_api.ts";
 
@@ -79,20 +80,17 @@ async function findSocket(
   }
 }
 
-/** Reads the docker command's `config.json`; `undefined` if that is not possible. */
+/** What matters of the docker command's settings; `undefined` if they cannot be read. */
 async function readSettings(folder: string | undefined) {
   if (folder === undefined) return undefined;
   try {
-    const settings = Object.entries(JSON.parse(await Deno.readTextFile(`${folder}/config.json`)));
-    // The docker command ignores the case of these names.
-    const value = (wanted: string) => settings.find(([name]) => name.toLowerCase() === wanted)?.[1];
-    const currentContext = value("currentcontext");
+    const settings = await readCommandSettings(folder);
+    const currentContext = settings.get("currentcontext");
     return {
       currentContext: typeof currentContext === "string" && currentContext !== "" ? currentContext : undefined,
-      hasProxies: value("proxies") !== undefined,
+      hasProxies: settings.has("proxies"),
     };
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return { currentContext: undefined, hasProxies: false };
+  } catch {
     return undefined;
   }
 }

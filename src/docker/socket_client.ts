@@ -23,6 +23,8 @@ export type Kinds = Readonly<Record<number, FailureKind>>;
 export interface Ask extends CallOptions {
   /** Sent as JSON; never shown in an error. */
   readonly body?: unknown;
+  /** A login for a registry, as the header `X-Registry-Auth` takes it; never shown in an error. */
+  readonly registryAuth?: string | undefined;
   readonly kinds?: Kinds;
 }
 
@@ -67,7 +69,7 @@ export class SocketClient implements EngineCaller, Disposable {
   }
 
   async ask(method: string, path: string, ask: Ask = {}): Promise<string> {
-    const { body, kinds = {}, signal, timeoutMs = this.#timeoutMs } = ask;
+    const { body, kinds = {}, registryAuth, signal, timeoutMs = this.#timeoutMs } = ask;
     signal?.throwIfAborted();
     const ended = new AbortController();
     let late = false;
@@ -81,7 +83,11 @@ export class SocketClient implements EngineCaller, Disposable {
       const { response, text } = await this.#send(path, {
         method,
         signal: ended.signal,
-        ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
+        headers: {
+          ...(body === undefined ? {} : { "content-type": "application/json" }),
+          ...(registryAuth === undefined ? {} : { "x-registry-auth": registryAuth }),
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       });
       if (response.ok || response.status === 304) return text; // 304: the container is already in that state
       throw refusal(response.status, text, kinds);

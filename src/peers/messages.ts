@@ -43,6 +43,8 @@ export interface EngineRequest {
   readonly path: string;
   /** JSON. */
   readonly body?: unknown;
+  /** A login for a registry; only to create a service. A cless that does not know it goes on without. */
+  readonly registryAuth?: string | undefined;
   /** Which kinds of failure statuses mean. */
   readonly kinds: Readonly<Record<number, string>>;
 }

@@ -15,6 +15,8 @@ export class FakeEngine implements AsyncDisposable {
   readonly path: string;
   /** What was asked, such as `POST /containers/one/pause`. */
   readonly requests: string[] = [];
+  /** The headers of each. */
+  readonly headers: Headers[] = [];
   /** What came with those that had something with them. */
   readonly bodies: unknown[] = [];
   /** Which hosts the requests were for. */
@@ -89,6 +91,7 @@ export class FakeEngine implements AsyncDisposable {
       for (let message = split(text); message !== undefined; message = split(text)) {
         text = message.rest;
         this.requests.push(message.request);
+        this.headers.push(message.headers);
         this.hosts.add(message.host);
         if (message.body !== "") this.bodies.push(JSON.parse(message.body));
         const said = this.#answers.get(message.request) ?? { status: 404, body: { message: "not found" } };
@@ -107,7 +110,9 @@ export class FakeEngine implements AsyncDisposable {
 }
 
 /** The first request of a text, where it is there as a whole. For bodies of ASCII. */
-function split(text: string): { request: string; host: string; body: string; rest: string } | undefined {
+function split(
+  text: string,
+): { request: string; headers: Headers; host: string; body: string; rest: string } | undefined {
   const end = text.indexOf("\r\n\r\n") + 4;
   if (end < 4) return undefined;
   const head = text.slice(0, end);
@@ -115,7 +120,10 @@ function split(text: string): { request: string; host: string; body: string; res
   if (text.length < end + length) return undefined;
   const [, method, host = "", target] = /^(\S+) (?:http:\/\/([^/]+))?(\S+) /.exec(head)!;
   const [body, rest] = [text.slice(end, end + length), text.slice(end + length)];
-  return { request: `${method} ${target}`, host, body, rest };
+  const headers = new Headers(
+    head.trimEnd().split("\r\n").slice(1).map((line) => line.split(/: (.*)/s).slice(0, 2) as [string, string]),
+  );
+  return { request: `${method} ${target}`, headers, host, body, rest };
 }
 
 function encode({ body, status }: Exclude<Answer, string>): Uint8Array {

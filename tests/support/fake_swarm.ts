@@ -29,11 +29,20 @@ export interface FakeTask extends SwarmTask {
   readonly containerId: string | undefined;
 }
 
+/** What a node needs before a task runs there. */
+export interface FakePull {
+  readonly nodeId: string;
+  readonly image: string;
+  readonly login: string | undefined;
+}
+
 interface FakeService {
   readonly id: string;
   /** What Swarm says of it. */
   api: ApiService;
   readonly body: ServiceBody;
+  /** The login with which its nodes pull. */
+  readonly login: string | undefined;
   task: Omit<FakeTask, "serviceId" | "name" | "order" | "labels">;
 }
 
@@ -64,6 +73,8 @@ export class FakeSwarm {
   leaving: LeavingTask[] = [];
   /** If set, tasks end in this way and never run. */
   refusal: { readonly state: "rejected" | "failed"; readonly error: string; readonly exitCode?: number } | undefined;
+  /** Whether a node gets an image with a login. */
+  pulls: (pull: FakePull) => boolean = () => true;
   /** The hooks of the nodes' engines: what happens to their containers. */
   readonly containers: {
     started(task: FakeTask): void;
@@ -154,6 +165,11 @@ export class FakeSwarm {
       service.task = { ...service.task, state: "pending", error: `no suitable node${why}` };
       return;
     }
+    const image = service.body.TaskTemplate.ContainerSpec.Image;
+    if (!this.pulls({ nodeId, image, login: service.login })) {
+      service.task = { ...service.task, state: "rejected", nodeId, error: `No such image: ${image}` };
+      return;
+    }
     service.task = {
       ...service.task,
       ...{ state: "running", nodeId, containerId, error: undefined, startedAt: this.#clock.now() },
@@ -176,7 +192,8 @@ export class FakeSwarm {
     return {
       info: () => this.#do(() => this.#info(nodeId)),
       nodes: () => this.#do(() => [...this.#nodes.values()]),
-      createService: (body) => this.#do(() => this.#createService(structuredClone(body) as ServiceBody)),
+      createService: (body, { registryAuth } = {}) =>
+        this.#do(() => this.#createService(structuredClone(body) as ServiceBody, registryAuth)),
       leaving: () => this.#do(() => [...this.leaving]),
       tasks: (filter) => this.#do(() => this.#list(filter)),
       removeService: (name) => this.#do(() => this.#removeService(name)),
@@ -218,7 +235,7 @@ export class FakeSwarm {
     return [...this.#services.values()].find(({ body, id }) => body.Name === nameOrId || id === nameOrId);
   }
 
-  #createService(body: ServiceBody): string {
+  #createService(body: ServiceBody, login: string | undefined): string {
     const { Name } = body;
     if (Name.length > MAX_NAME.service) throw new EngineError("refused", "name must be 63 characters or fewer");
     if (this.#service(Name) !== undefined) {
@@ -237,7 +254,7 @@ export class FakeSwarm {
     };
     const CreatedAt = createdAt(this.#clock.now(), ++this.#nanos);
     const api = { ID: id, Version: { Index: ++this.#version }, CreatedAt, Spec: { Name, Labels: body.Labels ?? {} } };
-    const service: FakeService = { id, api, body, task };
+    const service: FakeService = { id, api, body, login, task };
     this.#services.set(id, service);
     // The allocator of Swarm updates each service once, soon after it was created.
     this.#clock.after(ALLOCATE_MS, () => service.api = { ...service.api, Version: { Index: ++this.#version } });

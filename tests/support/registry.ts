@@ -8,8 +8,10 @@ export const hasRegistry = !noDocker &&
 interface RegistryOptions {
   /** Where another registry has its images. */
   readonly folder?: string;
-  /** Whether it wants a password that nobody has. */
-  readonly closed?: boolean;
+  /** Whether it wants a password: one that nobody has, or one of these lines of a file of htpasswd with bcrypt. */
+  readonly closed?: boolean | string;
+  /** The address of this machine at which it listens; only this machine reaches it by default. */
+  readonly hostname?: string;
 }
 
 /** A registry on a port of this machine; it goes away with its images. */
@@ -27,10 +29,12 @@ export class Registry implements AsyncDisposable {
     this.#log = log;
   }
 
-  static async start({ closed = false, folder: given }: RegistryOptions = {}): Promise<Registry> {
+  static async start(
+    { closed = false, folder: given, hostname = "127.0.0.1" }: RegistryOptions = {},
+  ): Promise<Registry> {
     const folder = given ?? await Deno.makeTempDir();
-    using probe = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    const host = `127.0.0.1:${probe.addr.port}`;
+    using probe = Deno.listen({ hostname, port: 0 });
+    const host = `${hostname}:${probe.addr.port}`;
     probe.close();
     const config = {
       version: 0.1,
@@ -38,6 +42,7 @@ export class Registry implements AsyncDisposable {
       http: { addr: host },
       ...(closed ? { auth: { htpasswd: { realm: "test", path: `${folder}/passwords` } } } : {}),
     };
+    if (typeof closed === "string") await Deno.writeTextFile(`${folder}/passwords`, closed);
     const file = `${folder}/${closed ? "closed" : "open"}.yml`;
     await Deno.writeTextFile(file, JSON.stringify(config));
     const child = new Deno.Command("docker-registry", { args: ["serve", file], stdout: "null", stderr: "piped" })

@@ -45,6 +45,7 @@ export class SharingCless {
       {
         ...{ freezer: "docker", freezerSocket: "/none", swapBudgetBytes: undefined, noHostAccess: false },
         ...{ defaultCpus: undefined, defaultMemoryBytes: Infinity, drainTimeoutMs: 30_000 },
+        dockerEnv: { host: undefined, context: undefined, platform: undefined, folder: undefined },
         portRange,
         openPorts: true,
       },

@@ -30,6 +30,12 @@ export function parseReference(text: string): ImageReference | undefined {
   return { repository: familiar(host, path), tag, digest };
 }
 
+/** The host of the registry that has an image, such as `ghcr.io`; `undefined` for Docker Hub. */
+export function registryOf(reference: string): string | undefined {
+  const { host } = splitHost(reference);
+  return isHub(host) ? undefined : host;
+}
+
 /** Whether a text is an image's id, with or without `sha256:`, and not a name. */
 export function isImageId(text: string): boolean {
   return /^(sha256:)?[0-9a-f]{64}$/.test(text);
@@ -44,6 +50,9 @@ function splitHost(name: string): { host: string | undefined; path: string } {
 }
 
 function familiar(host: string | undefined, path: string): string {
-  if (host !== undefined && host !== "docker.io" && host !== "index.docker.io") return `${host}/${path}`;
-  return path.replace(/^library\/(?=[^/]+$)/, "");
+  return isHub(host) ? path.replace(/^library\/(?=[^/]+$)/, "") : `${host}/${path}`;
+}
+
+function isHub(host: string | undefined): boolean {
+  return host === undefined || host === "docker.io" || host === "index.docker.io";
 }

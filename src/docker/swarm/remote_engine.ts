@@ -9,6 +9,8 @@ interface EngineRequest {
   /** With the query. */
   readonly path: string;
   readonly body?: unknown;
+  /** A login for a registry, if there is one. */
+  readonly registryAuth?: string | undefined;
   readonly kinds: Readonly<Record<number, string>>;
 }
 
@@ -31,9 +33,10 @@ export class RemoteEngine implements EngineCaller {
     this.#carrier = carrier;
   }
 
-  async ask(method: string, path: string, { body, kinds = {}, signal, ...limits }: Ask = {}): Promise<string> {
+  async ask(method: string, path: string, ask: Ask = {}): Promise<string> {
+    const { body, kinds = {}, registryAuth, signal, ...limits } = ask;
     try {
-      return await this.#carrier.ask({ method, path, body, kinds }, { ...limits, signal });
+      return await this.#carrier.ask({ method, path, body, registryAuth, kinds }, { ...limits, signal });
     } catch (error) {
       signal?.throwIfAborted();
       throw engineError(error);
@@ -67,6 +70,9 @@ const ALLOWED: readonly RegExp[] = [
   new RegExp(`^POST /(services|configs)/${ID}/update\\?version=\\d+$`),
 ];
 
+/** The request that may have a login, and how one looks. */
+const WITH_LOGIN = "POST /services/create";
+const LOGIN = /^[\w-]+=*$/;
 const OUTPUT = new RegExp(`^/services/${ID}/logs\\?[\\w=&.]*$`);
 
 /** Lets the cless of a worker ask this manager's engine for what a Swarm needs, and for nothing else. */
@@ -78,11 +84,15 @@ export class SharedEngine {
   }
 
   /** Sends a request to the engine. @throws {EngineError} Also for a request that is not allowed. */
-  async ask({ body, kinds, method, path }: EngineRequest, signal: AbortSignal): Promise<string> {
-    if (!ALLOWED.some((allowed) => allowed.test(`${method} ${path}`))) {
-      throw new EngineError("refused", `${method} ${path} is not allowed to other machines`);
+  async ask({ body, kinds, method, path, registryAuth }: EngineRequest, signal: AbortSignal): Promise<string> {
+    const request = `${method} ${path}`;
+    if (!ALLOWED.some((allowed) => allowed.test(request))) {
+      throw new EngineError("refused", `${request} is not allowed to other machines`);
     }
-    return await this.#engine.ask(method, path, { body, kinds: kinds as Kinds, signal });
+    if (registryAuth !== undefined && !(request === WITH_LOGIN && LOGIN.test(registryAuth))) {
+      throw new EngineError("refused", `${request} with this login is not allowed to other machines`);
+    }
+    return await this.#engine.ask(method, path, { body, registryAuth, kinds: kinds as Kinds, signal });
   }
 
   /** Opens the Swarm's events, or the output of a service. @throws {EngineError} Also for any other path. */

@@ -6,6 +6,7 @@ import type { Revision } from "../../model/revision.ts";
 import { ContainerGone, type Launch, ServedByOther, VolumeAway } from "../../pool/launcher.ts";
 import { LABEL } from "../container_spec.ts";
 import { EngineError, kindOf, kindOfMessage } from "../engine_error.ts";
+import type { RegistryLogins } from "../images/registry_logins.ts";
 import type { Sequence } from "../network/addresses.ts";
 import type { Homes } from "./homes.ts";
 import type { ImageNodes } from "./image_nodes.ts";
@@ -41,6 +42,7 @@ export interface ServiceStartsParts {
   readonly engine: Pick<TaskEngine, "has" | "image" | "origin" | "runs">;
   readonly homes: Homes;
   readonly images: ImageNodes;
+  readonly logins: Pick<RegistryLogins, "headerFor">;
   readonly origins: Origins;
   readonly peers: Peers;
   readonly sharing: Pick<InstanceSharing, "find" | "sleepElsewhere" | "wake">;
@@ -117,9 +119,10 @@ export class ServiceStarts {
     const deadline = clock.now() + revision.startTimeoutMs + MORE_TIME_MS;
     const unusable = new Set<string>();
     const start: Start = { deadline, unusable, known: (id) => unusable.has(id) ? "ending" : known(id) };
-    let bound = await this.#boundTo(revision, revision.imageDigest === undefined);
+    let byImage = revision.imageDigest === undefined; // whether it runs where its image is, and nobody pulls that
+    let bound = await this.#boundTo(revision, byImage);
     for (let tries = 1;; tries++) {
-      const made = await this.#create(id, revision, bound, start);
+      const made = await this.#create(id, revision, { bound, byImage }, start);
       try {
         return await this.#untilRunning(id, started.promise, deadline);
       } catch (error) {
@@ -128,10 +131,11 @@ export class ServiceStarts {
         // An app that another cless has started, maybe long ago, had ended already: that says nothing of this start.
         if (made === undefined && error instanceof AppEnded && tries < MAX_TRIES) continue;
         if (kindOf(error) === "address_taken" && tries < MAX_TRIES) continue; // with another port
-        const isMissing = kindOf(error) === "no_such_image" && bound === undefined;
+        const isMissing = kindOf(error) === "no_such_image" && !byImage;
         if (!isMissing || tries >= MAX_TRIES) throw error;
         log.warning("a node cannot pull an image; starting where it is", { instance: id, reason: messageOf(error) });
-        bound = await this.#boundTo(revision, true);
+        byImage = true;
+        bound = await this.#boundTo(revision, byImage);
       }
     }
   }
@@ -140,22 +144,23 @@ export class ServiceStarts {
   async #create(
     id: string,
     revision: Revision,
-    bound: string | undefined,
+    { bound, byImage }: Where,
     start: Start,
   ): Promise<string | undefined> {
-    const { clock, defaults, owner, swarm } = this.#parts;
+    const { clock, defaults, logins, owner, swarm } = this.#parts;
     const { cpus, imageDigest, imageId, memoryBytes, placement = {}, volumes } = revision;
+    const image = byImage ? imageId : imageDigest ?? imageId;
     const body = serviceBody(revision, {
       nodePort: this.#nextPort(),
       name: id,
-      owner,
-      image: bound === undefined ? imageDigest ?? imageId : imageId,
+      ...{ owner, image },
       placement: placementOf(placement, bound),
       reserved: {
         memoryBytes: memoryBytes === defaults.memoryBytes ? undefined : memoryBytes,
         ...(cpus === undefined || cpus === defaults.cpus ? {} : { cpus }),
       },
     });
+    const registryAuth = byImage ? undefined : await logins.headerFor(image);
     const sources = volumes.map(({ source }) => source);
     for (;;) {
       if (sources.length > 0) await this.#untilFree(id, revision, sources, start);
@@ -163,7 +168,7 @@ export class ServiceStarts {
       let made: string | undefined;
       try {
         this.#parts.origins.forget(id); // of an earlier instance of this name
-        made = await swarm.createService(body);
+        made = await swarm.createService(body, { registryAuth });
         this.#made.set(id, { serviceId: made, byMs: clock.now() + 2 * revision.startTimeoutMs });
         const isSecond = sources.length > 0
           ? await this.#rivals.withVolume(id, sources) !== undefined
@@ -285,14 +290,19 @@ export class ServiceStarts {
   async #boundTo(revision: Revision, byImage: boolean): Promise<string | undefined> {
     const { homes, images, swarm, volumes } = this.#parts;
     if (!byImage && revision.volumes.length === 0) return undefined;
-    const { image, imageId, placement = {} } = revision;
+    const { image, imageDigest, imageId, placement = {} } = revision;
     const all = await swarm.nodes();
     const ids = all.filter((node) => takesTasks(placement, node)).map(({ id }) => id);
     const nodes = ids.includes(homes.self) ? [homes.self, ...ids.filter((id) => id !== homes.self)] : ids;
     const having = byImage ? await images.having(imageId, nodes) : nodes;
     if (having.length === 0 && nodes.length > 0) {
-      const what = `the image ${image} is on no node of the Swarm, and in no registry`;
-      throw new EngineError("refused", `${what}: push it to one, or send it with cless image send`);
+      const [what, remedy] = imageDigest === undefined
+        ? [`the image ${image} is on no node of the Swarm, and in no registry`, "push it to one"]
+        : [
+          `no machine that may run it has the image ${image}, or can pull it`,
+          "if that wants a password: docker login",
+        ];
+      throw new EngineError("refused", `${what}: ${remedy}, or send it with cless image send`);
     }
     const [best] = having; // none if Swarm will say why no node takes it
     const bound = await volumes.nodeOf(revision, all, best);
@@ -359,6 +369,14 @@ export class ServiceStarts {
 
 /** What this process does with instances. */
 type Known = Required<Launch>["known"];
+
+/** What is known of where an instance can run. */
+interface Where {
+  /** The only node on which it may, if there is one. */
+  readonly bound: string | undefined;
+  /** Whether the nodes have its image, and need not pull it. */
+  readonly byImage: boolean;
+}
 
 /** What belongs to the start of one instance. */
 interface Start {

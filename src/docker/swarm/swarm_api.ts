@@ -1,4 +1,5 @@
 import type { CallOptions, LogLine, LogOptions } from "../engine_api.ts";
+import type { Ask } from "../socket_client.ts";
 
 /** What a node says about itself and its Swarm. */
 export interface SwarmInfo {
@@ -87,8 +88,12 @@ export type TaskFilter = { readonly owner: string; readonly revision?: string } 
 export interface SwarmApi {
   info(options?: CallOptions): Promise<SwarmInfo>;
   nodes(): Promise<SwarmNode[]>;
-  /** Resolves with its id. @throws {EngineError} `conflict` if there is a service of that name. */
-  createService(body: unknown): Promise<string>;
+  /**
+   * Resolves with its id. Its nodes pull its image with the login, which Swarm keeps as long as the service.
+   *
+   * @throws {EngineError} `conflict` if there is a service of that name.
+   */
+  createService(body: unknown, login?: Pick<Ask, "registryAuth">): Promise<string>;
   tasks(filter: TaskFilter): Promise<SwarmTask[]>;
   /** The tasks of an owner that have not ended yet, though their services have been removed. */
   leaving(owner: string): Promise<LeavingTask[]>;

@@ -61,8 +61,8 @@ export class SwarmCalls implements SwarmApi {
     return (await this.#get<ApiNode[]>("/nodes")).map(nodeOf);
   }
 
-  async createService(body: unknown): Promise<string> {
-    return await this.#create("/services/create", body);
+  async createService(body: unknown, { registryAuth }: Pick<Ask, "registryAuth"> = {}): Promise<string> {
+    return await this.#create("/services/create", { body, registryAuth });
   }
 
   async tasks(filter: TaskFilter): Promise<SwarmTask[]> {
@@ -101,7 +101,7 @@ export class SwarmCalls implements SwarmApi {
   }
 
   async createConfig(name: string, labels: Readonly<Record<string, string>>, data: Uint8Array): Promise<string> {
-    return await this.#create("/configs/create", { Name: name, Labels: labels, Data: data.toBase64() });
+    return await this.#create("/configs/create", { body: { Name: name, Labels: labels, Data: data.toBase64() } });
   }
 
   async setConfigLabels(
@@ -160,8 +160,8 @@ export class SwarmCalls implements SwarmApi {
     }
   }
 
-  async #create(path: string, body: unknown): Promise<string> {
-    const { ID } = parseAnswer<{ ID?: unknown }>(path, await this.#ask("POST", path, { body, kinds: TAKEN }));
+  async #create(path: string, ask: Ask): Promise<string> {
+    const { ID } = parseAnswer<{ ID?: unknown }>(path, await this.#ask("POST", path, { ...ask, kinds: TAKEN }));
     if (typeof ID === "string") return ID;
     throw new EngineError("refused", "the engine does not name what it has made");
   }

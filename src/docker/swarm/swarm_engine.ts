@@ -11,6 +11,7 @@ import { EventStream } from "../events.ts";
 import type { ImageSource } from "../images/image_source.ts";
 import type { LocalImages } from "../images/local_images.ts";
 import type { NamedImages } from "../images/named_images.ts";
+import { RegistryLogins } from "../images/registry_logins.ts";
 import { Sequence } from "../network/addresses.ts";
 import { type EngineListener, type NodeConfig, NodeEngine } from "../node_engine.ts";
 import { OwnContainers } from "../own_containers.ts";
@@ -34,7 +35,7 @@ const log = logger("swarm");
 /** The settings that matter to a {@linkcode SwarmEngine}. */
 export type SwarmSettings =
   & NodeConfig
-  & Pick<Config, "defaultCpus" | "defaultMemoryBytes" | "drainTimeoutMs" | "noHostAccess" | "portRange">
+  & Pick<Config, "defaultCpus" | "defaultMemoryBytes" | "dockerEnv" | "drainTimeoutMs" | "noHostAccess" | "portRange">
   & {
     /** Whether the ports of instances may be open to everybody who reaches the node. */
     readonly openPorts: boolean;
@@ -112,6 +113,7 @@ export class SwarmEngine implements ServiceEngine {
       slots: new SlotExchange({ homes, peers, clock, now: Date.now, ...handover }),
       volumes: this.volumes,
       images,
+      logins: new RegistryLogins(config.dockerEnv.folder, clock),
       drainTimeoutMs: config.drainTimeoutMs,
       defaults: {
         memoryBytes: config.defaultMemoryBytes === Infinity ? undefined : config.defaultMemoryBytes,

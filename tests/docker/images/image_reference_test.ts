@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { isImageId, parseReference } from "../../../src/docker/images/image_reference.ts";
+import { isImageId, parseReference, registryOf } from "../../../src/docker/images/image_reference.ts";
 
 const HEX = "0123456789abcdef".repeat(4);
 const DIGEST = `sha256:${HEX}`;
@@ -28,6 +28,21 @@ Deno.test("a name of an image is read in its parts", () => {
   for (const [text, repository, tag, digest] of names) {
     assertEquals(parseReference(text), { repository, tag, digest }, text);
   }
+});
+
+Deno.test("the registry of an image is the host in its name, or else Docker Hub", () => {
+  const registries: [reference: string, host: string | undefined][] = [
+    ["alpine", undefined],
+    [`alpine@${DIGEST}`, undefined],
+    ["ann/app:1", undefined],
+    ["docker.io/library/alpine", undefined],
+    ["index.docker.io/ann/app", undefined],
+    [`ghcr.io/ann/app@${DIGEST}`, "ghcr.io"],
+    ["10.0.0.1:5000/shop:1", "10.0.0.1:5000"],
+    ["localhost/shop", "localhost"],
+    ["[::1]:5000/shop", "[::1]:5000"],
+  ];
+  for (const [reference, host] of registries) assertEquals(registryOf(reference), host, reference);
 });
 
 Deno.test("an invalid name of an image is rejected", () => {

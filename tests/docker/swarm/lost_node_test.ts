@@ -60,6 +60,7 @@ class Rig {
           engine,
           homes,
           images,
+          logins: { headerFor: () => Promise.resolve(undefined) },
           owner: OWNER,
           clock: this.clock,
           drainTimeoutMs: 0,

@@ -35,6 +35,7 @@ class Rig {
           homes: new Homes("node1", peers),
           volumes: volumeNodesOf(swarm, OWNER, "node1"),
           images: new ImageNodes("node1", engine as unknown as TaskEngine, peers),
+          logins: { headerFor: () => Promise.resolve(undefined) },
           drainTimeoutMs: 0,
           defaults: {},
         },

@@ -9,10 +9,12 @@ const NO_SIGNAL = new AbortController().signal;
 /** An engine that notes what it is asked. */
 class NotingEngine implements EngineCaller {
   readonly asked: [what: string, body: unknown][] = [];
+  readonly logins: (string | undefined)[] = [];
   answer: () => string = () => "{}";
 
-  async ask(method: string, path: string, { body }: Ask = {}): Promise<string> {
+  async ask(method: string, path: string, { body, registryAuth }: Ask = {}): Promise<string> {
     this.asked.push([`${method} ${path}`, body]);
+    this.logins.push(registryAuth);
     await Promise.resolve();
     return this.answer();
   }
@@ -110,6 +112,27 @@ Deno.test("nothing else of a manager's engine is for other machines", async () =
     ]
   ) await assertRejects(() => worker.open(path), EngineError, "is not allowed");
   assertEquals(manager.asked, []);
+});
+
+Deno.test("a login passes with a service that is created, and with nothing else", async () => {
+  const { manager, worker } = pair();
+  manager.answer = () => '{"ID":"1"}';
+  const swarm = new SwarmCalls(worker);
+  await swarm.createService({ Name: "n" });
+  await swarm.createService({ Name: "n" }, { registryAuth: "eyJhIjoxfQ==" });
+  assertEquals(manager.logins, [undefined, "eyJhIjoxfQ=="]);
+  const asks: [method: string, path: string, registryAuth: string][] = [
+    ["POST", "/configs/create", "eyJ9"],
+    ["POST", "/services/1/update?version=1", "eyJ9"],
+    ["GET", "/nodes", "eyJ9"],
+    ["POST", "/services/create", "eyJ9\r\nX: y"],
+    ["POST", "/services/create", ""],
+  ];
+  for (const [method, path, registryAuth] of asks) {
+    const error = await assertRejects(() => worker.ask(method, path, { registryAuth }), EngineError, "is not allowed");
+    assertEquals([error.kind, error.message.includes("eyJ9")], ["refused", false]);
+  }
+  assertEquals(manager.logins.length, 2);
 });
 
 Deno.test("why the engine refuses arrives as it was, and its kind", async () => {

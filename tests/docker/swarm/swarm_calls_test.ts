@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { EngineError, type FailureKind } from "../../../src/docker/engine_error.ts";
 import { SocketClient } from "../../../src/docker/socket_client.ts";
 import { SwarmCalls } from "../../../src/docker/swarm/swarm_calls.ts";
@@ -83,6 +83,19 @@ swarmTest("each refusal of a Swarm has its kind", async (engine, swarm) => {
     engine.on(request, status, { message });
     const error = await assertRejects(call, EngineError);
     assertEquals([error.kind, error.message], [kind, message]);
+  }
+});
+
+swarmTest("a login goes with the service as a header, and is in no error", async (engine, swarm) => {
+  engine.on("POST /services/create", 201, { ID: "s1" });
+  await swarm.createService({ Name: "one" });
+  assertEquals(await swarm.createService({ Name: "one" }, { registryAuth: "eyJ9" }), "s1");
+  assertEquals(engine.headers.map((headers) => headers.get("x-registry-auth")), [null, "eyJ9"]);
+  assertEquals(engine.headers.map((headers) => headers.get("content-type")), Array(2).fill("application/json"));
+  for (const answer of ["lost", () => ({ status: 400, body: { message: "invalid" } })] as const) {
+    engine.on("POST /services/create", answer);
+    const error = await assertRejects(() => swarm.createService({}, { registryAuth: "eyJ9" }), EngineError);
+    assert(!Deno.inspect(error).includes("eyJ9"), Deno.inspect(error));
   }
 });
 
