@@ -86,6 +86,8 @@ export class Node {
   readonly address: string;
   /** Its address of the other family. */
   readonly address6: string;
+  /** Where the node reaches this machine. */
+  readonly machine: string;
   /** A folder that the node has too, as `/node`. */
   readonly folder: string;
   /** Where this machine reaches the node's engine. */
@@ -100,6 +102,7 @@ export class Node {
     this.name = `${network.name}-${number}`;
     this.hostname = `node-${number}`;
     this.address = `${network.prefix}.${10 + number}`;
+    this.machine = `${network.prefix}.1`;
     this.address6 = `${network.prefix6}::${10 + number}`;
     this.folder = `${folder}/${number}`;
     this.engineSocket = `${this.folder}/engine.sock`;
@@ -316,12 +319,12 @@ async function remove(containers: readonly string[], networks: readonly string[]
  * frozen does not end, and so its container does not either.
  */
 async function whileThawing(containers: readonly string[], killed: Promise<unknown>): Promise<void> {
-  const ids = await docker("inspect", "--format", "{{.Id}}", ...containers).catch(() => "");
-  const folders = ids.split("\n").filter(Boolean).map((id) => `/sys/fs/cgroup/freezer/docker/${id}`);
-  const script = 'find "$@" -name freezer.state 2>/dev/null | while read -r file; do echo THAWED >"$file"; done';
   let isOver = false;
   const over = killed.finally(() => isOver = true);
   over.catch(() => {});
+  const ids = await docker("inspect", "--format", "{{.Id}}", ...containers).catch(() => "");
+  const folders = ids.split("\n").filter(Boolean).map((id) => `/sys/fs/cgroup/freezer/docker/${id}`);
+  const script = 'find "$@" -name freezer.state 2>/dev/null | while read -r file; do echo THAWED >"$file"; done';
   while (!isOver && folders.length > 0) {
     await new Deno.Command("sh", { args: ["-c", script, "sh", ...folders], stdin: "null", stderr: "null" }).output();
     await new Promise((resolve) => setTimeout(resolve, 50));
