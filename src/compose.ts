@@ -226,7 +226,11 @@ export function makeParts(
         maxPending: config.maxPending,
         role,
         visits: gaps.of(revision.service),
-        ...(swarmEngine && { newId: (revision) => swarmEngine.newId(revision, fleet) }),
+        ...(swarmEngine &&
+          {
+            newId: (revision, isMember) =>
+              swarmEngine.newId(revision, (id) => isMember(id) || fleet.get(id) !== undefined),
+          }),
       });
       adoption.hold(pool);
       return pool;

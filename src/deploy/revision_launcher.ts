@@ -19,7 +19,7 @@ interface Held {
   /** `undefined` for an unknown container of an earlier process, which may have any volume. */
   readonly revision: Revision | undefined;
   readonly gone: PromiseWithResolvers<void>;
-  /** Whether its removal has failed. Then no pool knows the container any more. */
+  /** Whether its removal has failed, so that no pool knows the container any more; or no pool may have adopted it. */
   stuck: boolean;
 }
 
@@ -65,7 +65,9 @@ export class RevisionLauncher implements Launcher {
     } catch (error) {
       if (error instanceof ServedByOther) {
         this.#gone(id); // it was never created
-        this.found(error.container.id, revision);
+        const { id: other } = error.container;
+        // If nobody adopts it, nobody removes it from here either: the list tells when it is gone.
+        if (!this.#held.has(other)) this.#held.set(other, { revision, gone: Promise.withResolvers(), stuck: true });
       }
       throw error;
     }

@@ -13,6 +13,7 @@ import type { Instance } from "./instance.ts";
 import {
   ContainerGone,
   EngineAway,
+  type KnownContainer,
   type Launcher,
   NotNow,
   type Reached,
@@ -57,7 +58,7 @@ export type Started =
 
 /** Each instance until its container is removed. */
 interface KnownInstances {
-  get(id: string): Pick<Instance, "state"> | undefined;
+  get(id: string): Pick<Instance, "origin" | "state"> | undefined;
   delete(instance: Instance): void;
 }
 
@@ -308,10 +309,10 @@ export class Executor {
   }
 
   /** What is being done with a container. */
-  #known(id: string): "using" | "ending" | undefined {
-    const { state } = this.#fleet.get(id) ?? {};
+  #known(id: string): KnownContainer | undefined {
+    const { origin = "", state } = this.#fleet.get(id) ?? {};
     if (state === undefined) return undefined;
-    return state === "starting" || state === "ready" || isAsleep(state) ? "using" : "ending";
+    return { origin, isEnding: state !== "starting" && state !== "ready" && !isAsleep(state) };
   }
 
   /** Ends the start of an instance for which nothing was created, since another one serves in its place. */

@@ -6,8 +6,15 @@ export interface Launch {
   /** The instance's id, which is also the container's name. */
   readonly id: string;
   readonly revision: Revision;
-  /** What this process does with a container; `undefined` if it does not know it. Missing if it knows none. */
-  readonly known?: (id: string) => "using" | "ending" | undefined;
+  /** The container that this process uses, or is ending, under an id. Missing if it knows none. */
+  readonly known?: (id: string) => KnownContainer | undefined;
+}
+
+/** A container that this process uses, or is ending. */
+export interface KnownContainer {
+  readonly isEnding: boolean;
+  /** Empty if it has not run yet. */
+  readonly origin: string;
 }
 
 /** A container of this cless, as the engine reports it. */

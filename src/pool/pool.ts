@@ -52,7 +52,8 @@ export interface PoolContext {
   readonly visits?: Visits;
   /** What this process may do; all if missing. Call {@linkcode InstancePool.look} after a change. */
   readonly role?: { readonly now: { readonly tenure: Tenure } };
-  readonly newId?: (revision: Revision) => string;
+  /** Makes the id of another instance. @param isMember Whether an instance has it that has not left the pool yet. */
+  readonly newId?: (revision: Revision, isMember: (id: string) => boolean) => string;
   /** From 0 to below 1, evenly. */
   readonly random?: () => number;
 }
@@ -292,8 +293,9 @@ export class InstancePool implements InstanceOwner {
   /** Stops a sleeping instance early, if that is allowed; resolves when it is gone. */
   async evict({ id }: Instance): Promise<void> {
     if (!mayEvict(this.#state, id)) return;
+    const member = this.#memberOf(id)!;
     this.#take({ type: "draining", id, by: this.#clock.now() });
-    await this.#gone([id]);
+    await this.#gone([member]);
   }
 
   /**
@@ -518,7 +520,7 @@ export class InstancePool implements InstanceOwner {
 
   #launch(): void {
     const { newId = newInstanceId } = this.#context;
-    const instance = this.#newInstance(newId(this.revision));
+    const instance = this.#newInstance(newId(this.revision, (id) => this.#memberOf(id) !== undefined));
     this.#wakeTimes.launching(instance);
     this.#apply({ type: "launched", id: instance.id, use: instance });
     this.#follow(instance, this.#executor.start(instance));
@@ -559,8 +561,13 @@ export class InstancePool implements InstanceOwner {
     const started = await starting;
     if ("error" in started) {
       const isCancelled = this.#memberOf(id)?.phase === "stopped";
-      const failed = this.#failures.startFailed(instance, started, isCancelled);
-      return started.other === undefined || isCancelled ? this.#take(failed) : this.#adopt(started.other, failed);
+      const { other } = started;
+      if (other === undefined || isCancelled) {
+        return this.#take(this.#failures.startFailed(instance, started, isCancelled));
+      }
+      // Another start of this pool may have found it too.
+      const isAdopted = this.#memberOf(other.id) !== undefined;
+      return isAdopted ? this.#take({ type: "gone", id }) : this.#adopt(other, { type: "gone", id });
     }
     if (instance.coldStartMs !== undefined) {
       this.#context.observer?.started?.(this.revision, started.createMs, started.readyMs);
@@ -610,11 +617,13 @@ export class InstancePool implements InstanceOwner {
   async #drain(members: readonly Member[], by: number, ...first: PoolEvent[]): Promise<void> {
     const ending = members.filter(({ phase }) => phase === "ready" || isAsleep(phase) || phase === "draining");
     this.#take(...first, ...members.map(({ id }): PoolEvent => ({ type: "draining", id, by })));
-    await this.#gone(ending.map(({ id }) => id));
+    await this.#gone(ending);
   }
 
-  #gone(ids: readonly string[]): Promise<void> {
-    return this.#conditions.until(() => this.#state.members.every(({ id }) => !ids.includes(id)));
+  /** Resolves when the instances of members have left. Others may have their ids by then. */
+  #gone(members: readonly Member[]): Promise<void> {
+    const instances = new Set(members.map(instanceOf));
+    return this.#conditions.until(() => this.#state.members.every((member) => !instances.has(instanceOf(member))));
   }
 }
 

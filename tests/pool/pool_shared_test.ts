@@ -112,7 +112,7 @@ Deno.test("an instance of another cless that has the volumes serves in place of 
   await kit.executor.settled();
   const held = pool.hold(never());
   const launch = await kit.launcher.nextLaunch();
-  assertEquals([launch.known?.(launch.id), launch.known?.("other")], ["using", undefined]);
+  assertEquals([launch.known?.(launch.id), launch.known?.("other")], [{ isEnding: false, origin: "" }, undefined]);
   const { imageId, name: revision, service } = pool.revision;
   const container = {
     id: "other",
@@ -129,6 +129,21 @@ Deno.test("an instance of another cless that has the volumes serves in place of 
   assertEquals(kit.launcher.called("launch").length, 2);
   assertEquals(kit.launcher.called("remove").includes(launch.id), false);
   lease.release();
+});
+
+Deno.test("two starts that find the same instance adopt it once, and then another one starts", async () => {
+  const kit = newKit();
+  kit.launcher.sharing = (await sharedPool()).kit.launcher.sharing;
+  const pool = kit.newPool({ ...TIERED, minInstances: 2, maxInstances: 2 });
+  pool.keep(true);
+  const { imageId, name: revision, service } = pool.revision;
+  const other = { id: "other", service, revision, imageId, state: "running", origin: "http://10.0.0.3:8080" } as const;
+  const launches = [await kit.launcher.nextLaunch(), await kit.launcher.nextLaunch()];
+  for (const launch of launches) launch.fail(new ServedByOther(other));
+  (await kit.launcher.nextLaunch()).succeed("http://10.0.0.4:8080");
+  await kit.clock.advance(0);
+  assertEquals(pool.states(), ["ready", "ready"]);
+  assertEquals(kit.fleet.instances().map(({ origin }) => origin).sort(), [other.origin, "http://10.0.0.4:8080"]);
 });
 
 /** A pool whose one instance has two slots; the test decides how many of them others have. */

@@ -33,6 +33,22 @@ Deno.test("a pool that is put to sleep waits no longer than its drain timeout", 
   assertEquals(kit.launcher.called("stop"), ["one"]);
 });
 
+Deno.test("an id is given again only once its instance has left, whose end is noticed all the same", async () => {
+  const kit = newKit({ reuseIds: true });
+  const pool = kit.newPool({ ...newRevision(), minInstances: 1, maxInstances: 2 });
+  const { lease } = await started(kit, pool);
+  lease.release();
+  pool.keep(false);
+  const forget = kit.launcher.forget.bind(kit.launcher);
+  kit.launcher.forget = (id) => {
+    forget(id);
+    pool.keep(true); // its container is gone, and the pool is about to learn of it
+  };
+  await pool.letGo(lease.instance, 0);
+  assertEquals((await kit.launcher.nextLaunch()).id, "two");
+  assertEquals(pool.states(), ["starting"]);
+});
+
 Deno.test("requests that still wait at the end of the drain timeout of a sleep get another instance", async () => {
   const kit = newKit();
   const pool = kit.newPool({ ...newRevision(), concurrency: 1 });

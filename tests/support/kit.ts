@@ -48,6 +48,8 @@ export interface KitOptions {
   readonly lag?: Lag;
   /** Waits for an app, in the place of the real probe. */
   readonly untilReady?: (url: string, clock: Clock, signal: AbortSignal) => Promise<void>;
+  /** Whether an id that is free is given to the next instance, as in a Swarm; else each is given once. */
+  readonly reuseIds?: boolean;
   /** Puts something before the engine. */
   readonly before?: (launcher: Launcher, clock: Clock) => Launcher;
 }
@@ -61,6 +63,7 @@ export function newKit(
     observer = {},
     lag = NO_LAG,
     untilReady = () => Promise.resolve(),
+    reuseIds = false,
     before = (launcher) => launcher,
   }: KitOptions = {},
 ): Kit {
@@ -72,7 +75,10 @@ export function newKit(
   const executor = new Executor(launcher, clock, fleet, { untilReady, ask, lag });
   const names = ["one", "two", "three", "four", "five", "six"];
   let made = 0;
-  const newId = () => names[made++] ?? `no-${made}`;
+  const newId = (_: Revision, isMember: (id: string) => boolean) => {
+    const free = reuseIds ? names.find((name) => fleet.get(name) === undefined && !isMember(name)) : names[made++];
+    return free ?? `no-${made}`;
+  };
   return {
     clock,
     launcher: engine,

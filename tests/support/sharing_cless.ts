@@ -106,7 +106,8 @@ export class SharingCless {
 
   #newPool(revision: Revision): InstancePool {
     const { engine, executor, fleet } = this;
-    const newId = (revision: Revision) => engine.newId(revision, fleet);
+    const newId = (revision: Revision, isMember: (id: string) => boolean) =>
+      engine.newId(revision, (id) => isMember(id) || fleet.get(id) !== undefined);
     const shared = { clock: this.#clock, executor, fleet };
     return new InstancePool(revision, { ...shared, maxPending: 100, newId });
   }

@@ -43,12 +43,16 @@ export class SwarmWatch implements AsyncDisposable {
     }
   }
 
+  /** Whether the managers of all nodes that live, each of which a cless asks, have a leader who hears from all of them. */
   async #look({ nodes }: Cluster, live: readonly number[]): Promise<boolean> {
     const asked = live.map((number) => nodes.node(number));
-    using engine = new SocketClient(asked[0]!.engineSocket);
-    const listed = await new SwarmCalls(engine).nodes().catch(() => []);
-    const isHeard = (hostname: string) =>
-      listed.some((node) => node.hostname === hostname && node.isReady && node.isAwaited !== true);
-    return listed.some(({ isLeader }) => isLeader) && asked.every(({ hostname }) => isHeard(hostname));
+    const able = await Promise.all(asked.map(async ({ engineSocket }) => {
+      using engine = new SocketClient(engineSocket);
+      const listed = await new SwarmCalls(engine).nodes().catch(() => []);
+      const isHeard = (hostname: string) =>
+        listed.some((node) => node.hostname === hostname && node.isReady && node.isAwaited !== true);
+      return listed.some(({ isLeader }) => isLeader) && asked.every(({ hostname }) => isHeard(hostname));
+    }));
+    return !able.includes(false);
   }
 }

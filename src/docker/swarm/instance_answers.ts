@@ -146,8 +146,10 @@ export class InstanceAnswers {
   async #resume(id: string, from: string): Promise<PeerAnswer> {
     const { fleet, launcher } = this.#parts;
     const instance = fleet.get(id);
-    if (instance === undefined || (instance.state !== "ready" && !isAsleep(instance.state))) {
-      return { ok: false, reason: "its home is ending it" };
+    if (instance === undefined) return { ok: false, reason: "its home does not know it" };
+    if (instance.state === "starting") return { ok: true }; // it runs, though it does not answer yet
+    if (instance.state !== "ready" && !isAsleep(instance.state)) {
+      return { ok: false, isEnding: true, reason: "its home is ending it" };
     }
     await launcher.sharing.resumeFor(id, from);
     fleet.apply({ id, what: "resumed" });

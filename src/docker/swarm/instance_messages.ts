@@ -50,6 +50,8 @@ export interface PeerAnswer {
   readonly ok: boolean;
   /** For how long the instance that it does not yield has been idle there, ms; 0 if it is in use. */
   readonly idleMs?: number;
+  /** Whether the instance that it does not resume is ending. */
+  readonly isEnding?: true;
   /** Why it has not done what it was asked for. */
   readonly reason?: string;
   readonly processorNs?: number;

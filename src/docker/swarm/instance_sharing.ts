@@ -85,7 +85,7 @@ export class InstanceSharing implements Sharing {
       if (task?.labels[LABEL.owner] !== owner || hasEnded(task)) return undefined;
       // Swarm itself may not know yet that it runs.
       const isHere = homes.isHere(id) && engine.has(id);
-      const origin = isHere ? await engine.origin(id) : origins.saidOf(id) ?? origins.of(task);
+      const origin = isHere ? await engine.origin(id) : origins.of(task);
       const state = origin === undefined ? "created" : "running";
       const container = containerOf(task, { state, origin, isOurs: this.isOurs(id) });
       if (isHere) containers.outputs.started(id, container);

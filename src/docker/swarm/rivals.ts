@@ -1,18 +1,21 @@
 import { overlaps } from "../../deploy/volumes.ts";
 import type { Revision } from "../../model/revision.ts";
-import type { Launch } from "../../pool/launcher.ts";
+import { LABEL } from "../container_spec.ts";
 import { volumesIn } from "./service_spec.ts";
-import type { LeavingTask, SwarmApi } from "./swarm_api.ts";
+import type { LeavingTask, SwarmApi, SwarmTask } from "./swarm_api.ts";
 import { hasEnded, isOver } from "./swarm_json.ts";
 import type { VolumeNodes } from "./volume_nodes.ts";
 
 /** An instance that has a volume which another one needs. */
 export interface VolumeUser extends LeavingTask {
   /** Missing if its service has been removed. */
-  readonly name?: string;
+  readonly task?: SwarmTask;
   /** The id of the other one's service, if there is one that was created later. */
   readonly later?: string | undefined;
 }
+
+/** What this process does with an instance; `undefined` if it is no instance that it uses, or is ending. */
+export type UseOf = (task: SwarmTask) => "using" | "ending" | undefined;
 
 /** What {@linkcode Rivals} are made of. */
 export interface RivalsParts {
@@ -41,7 +44,7 @@ export class Rivals {
       volumesIn(labels).some((one) => sources.some((other) => overlaps(one, other)));
     const own = tasks.find(({ name }) => name === id);
     const other = tasks.find((task) => (own === undefined || task.order < own.order) && !isOver(task) && has(task));
-    if (other !== undefined) return { ...other, later: own?.serviceId };
+    if (other !== undefined) return { labels: other.labels, nodeId: other.nodeId, task: other, later: own?.serviceId };
     const held = leaving.filter(has);
     if (held.length === 0) return undefined;
     const nodes = new Set((await volumes.nodes()).map(({ id }) => id));
@@ -49,20 +52,22 @@ export class Rivals {
   }
 
   /**
-   * The first instance of a revision that this process does not know, if others than those that it is ending are as many
-   * as the revision may have, without any that were created later. @throws {EngineError}
+   * The first instance of a revision that this process does not use, if those that serve are as many as the revision may
+   * have, without any that were created later. @throws {EngineError}
    */
   async inPlaceOf(
     id: string,
-    { maxInstances, name: revision }: Pick<Revision, "maxInstances" | "name">,
-    known: Required<Launch>["known"],
-  ): Promise<string | undefined> {
+    { imageId, maxInstances, name: revision }: Pick<Revision, "imageId" | "maxInstances" | "name">,
+    useOf: UseOf,
+  ): Promise<SwarmTask | undefined> {
     const { owner, swarm } = this.#parts;
     const tasks = (await swarm.tasks({ owner, revision })).sort((a, b) => a.order < b.order ? -1 : 1);
     const own = tasks.findIndex(({ name }) => name === id);
     const earlier = own === -1 ? tasks : tasks.slice(0, own);
-    const others = earlier.filter((task) => !hasEnded(task) && known(task.name) !== "ending");
-    if (others.length < maxInstances) return undefined;
-    return others.find(({ name }) => known(name) === undefined)?.name;
+    const serving = earlier.filter((task) =>
+      task.labels[LABEL.image] === imageId && !hasEnded(task) && useOf(task) !== "ending"
+    );
+    if (serving.length < maxInstances) return undefined;
+    return serving.find((task) => useOf(task) === undefined);
   }
 }

@@ -3,7 +3,7 @@ import type { Clock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
 import type { Revision } from "../../model/revision.ts";
-import { ContainerGone, type Launch, ServedByOther, VolumeAway } from "../../pool/launcher.ts";
+import { ContainerGone, ServedByOther, VolumeAway } from "../../pool/launcher.ts";
 import { LABEL } from "../container_spec.ts";
 import { EngineError, kindOf, kindOfMessage } from "../engine_error.ts";
 import type { RegistryLogins } from "../images/registry_logins.ts";
@@ -15,7 +15,7 @@ import { isHeard, mayRunUnheard } from "./lost_nodes.ts";
 import type { Origins } from "./origins.ts";
 import type { Peers } from "./instance_messages.ts";
 import { placementOf, takesTasks } from "./placement.ts";
-import { Rivals } from "./rivals.ts";
+import { Rivals, type UseOf } from "./rivals.ts";
 import { serviceBody } from "./service_spec.ts";
 import type { SwarmApi, SwarmTask } from "./swarm_api.ts";
 import { hasEnded } from "./swarm_json.ts";
@@ -33,6 +33,8 @@ const NODE_LOOK_MS = 1000;
 const JOIN_MS = 2000;
 /** Swarm gets this long to find a node, counted from when it waits for none any more, and none has room to regain. */
 const NO_NODE_MS = 1000;
+/** An instance of another cless that waits for a node for this long, and for no room to become free, waits for ever. */
+const UNPLACED_MS = 5000;
 /** So often a start makes room for itself where an instance of the same name has ended, or takes another port. */
 const MAX_TRIES = 5;
 
@@ -75,8 +77,8 @@ export class ServiceStarts {
    *
    * @throws {ServedByOther} If another instance, which this process does not know, serves in its place.
    */
-  async start(id: string, revision: Revision, known: Known): Promise<string> {
-    const starting = this.#start(id, revision, known).finally(() => this.#running.delete(starting));
+  async start(id: string, revision: Revision, uses: Uses): Promise<string> {
+    const starting = this.#start(id, revision, uses).finally(() => this.#running.delete(starting));
     this.#running.add(starting);
     try {
       return await starting;
@@ -112,13 +114,16 @@ export class ServiceStarts {
   }
 
   /** Creates a service, or joins the one of the same name, and waits until its task runs. Resolves with its origin. */
-  async #start(id: string, revision: Revision, known: Known): Promise<string> {
+  async #start(id: string, revision: Revision, { isKnown, useOf }: Uses): Promise<string> {
     const { clock } = this.#parts;
     const started = Promise.withResolvers<void>();
     this.#starting.set(id, started.resolve);
     const deadline = clock.now() + revision.startTimeoutMs + MORE_TIME_MS;
     const unusable = new Set<string>();
-    const start: Start = { deadline, unusable, known: (id) => unusable.has(id) ? "ending" : known(id) };
+    const start: Start = {
+      ...{ deadline, unusable, isKnown },
+      useOf: (task) => unusable.has(task.serviceId) ? "ending" : useOf(task),
+    };
     let byImage = revision.imageDigest === undefined; // whether it runs where its image is, and nobody pulls that
     let bound = await this.#boundTo(revision, byImage);
     for (let tries = 1;; tries++) {
@@ -172,52 +177,52 @@ export class ServiceStarts {
         this.#made.set(id, { serviceId: made, byMs: clock.now() + 2 * revision.startTimeoutMs });
         const isSecond = sources.length > 0
           ? await this.#rivals.withVolume(id, sources) !== undefined
-          : await this.#rivals.inPlaceOf(id, revision, start.known) !== undefined;
+          : await this.#rivals.inPlaceOf(id, revision, start.useOf) !== undefined;
         if (!isSecond) return made;
         await swarm.removeService(made); // another one was created at the same time
       } catch (error) {
         // Nobody else looks whether it may run.
         if (made !== undefined) await swarm.removeService(made).catch(() => {});
         if (kindOf(error) !== "conflict" || made !== undefined) throw error;
-        if (await this.#join(id)) return undefined;
+        if (await this.#join(id) === "usable") return undefined;
       }
       if (clock.now() >= start.deadline) throw new Error(`an instance named ${id} does not end`);
       await delay(clock, LOOK_MS);
     }
   }
 
-  /** Whether the service of this name can be used, now or soon. Removes one that has ended. */
-  async #join(id: string): Promise<boolean> {
+  /** Wakes the instance of this name if it sleeps, and finds out whether it can be used. Removes one that has ended. */
+  async #join(id: string): Promise<Joined> {
     const { engine, homes, owner, peers, sharing, swarm } = this.#parts;
     const [task] = await swarm.tasks({ service: id });
-    if (task === undefined) return false;
+    if (task === undefined) return "gone";
     if (task.labels[LABEL.owner] !== owner) {
       throw new EngineError("refused", `the name ${id} is taken by a service of Swarm that is not of this cless`);
     }
     const isReached = task.nodeId === undefined || await isHeard(task.nodeId, this.#parts.volumes);
     if (mayRunUnheard(task, isReached)) throw mayRunOn(task.nodeId!, id);
-    if (hasEnded(task) || !isReached) {
-      await swarm.removeService(task.serviceId);
-      return false;
-    }
-    if (task.nodeId === undefined || task.state !== "running") return true;
+    if (hasEnded(task) || !isReached) return await this.#clear(task);
+    if (task.nodeId === undefined || task.state !== "running") return "usable";
     homes.found(id, task.nodeId);
     if (homes.isHere(id)) {
       await sharing.wake(id).catch(() => {}); // it may be paused
-      if (await engine.runs(task.serviceId)) return true;
-      await swarm.removeService(task.serviceId); // Swarm does not know yet that it has ended
-      return false;
+      return await engine.runs(task.serviceId) ? "usable" : await this.#clear(task); // Swarm may not know yet
     }
-    if (peers.live.includes(task.nodeId)) {
-      const { ok } = await peers.ask(task.nodeId, { resume: id, from: homes.self }, {
-        timeoutMs: JOIN_MS,
-      }).catch((error) => {
-        // Swarm may not know yet that the node is lost. If only the cless there is, its registration runs out.
-        throw new EngineError("away", `the cless of the node ${task.nodeId} does not answer: ${messageOf(error)}`);
-      });
-      if (!ok) return false; // its home is ending it
+    const home = homes.homeOf(id);
+    if (home === undefined || home === homes.self) return "usable";
+    try {
+      const { isEnding, ok } = await peers.ask(home, { resume: id, from: homes.self }, { timeoutMs: JOIN_MS });
+      return ok ? "usable" : isEnding ? "ending" : "unknown";
+    } catch (error) {
+      // Swarm may not know yet that the node is lost. If only the cless there is, its registration runs out.
+      throw new EngineError("away", `the cless of the node ${home} does not answer: ${messageOf(error)}`);
     }
-    return true;
+  }
+
+  /** Removes the service of an instance that has ended. */
+  async #clear({ serviceId }: SwarmTask): Promise<"gone"> {
+    await this.#parts.swarm.removeService(serviceId);
+    return "gone";
   }
 
   /** Resolves with an instance's origin once it runs. @throws {EngineError | ContainerGone} Why it never will. */
@@ -242,8 +247,9 @@ export class ServiceStarts {
         if (/port already in use/.test(task.error)) throw new EngineError("address_taken", reason);
         if (await this.#mayGetRoom()) noNodeMs = Infinity;
         else if (noNodeMs === Infinity) noNodeMs = clock.now() + NO_NODE_MS;
-        if (clock.now() >= noNodeMs) throw new EngineError("refused", reason);
-        continue;
+        if (clock.now() < noNodeMs) continue;
+        await this.#clear(task); // the cless that has created it may be gone
+        throw new EngineError("refused", reason);
       }
       if (task.state !== "running") {
         if (task.nodeId === undefined || clock.now() < lookMs) continue;
@@ -317,20 +323,20 @@ export class ServiceStarts {
     id: string,
     { name, service }: Revision,
     sources: readonly string[],
-    { deadline, known }: Start,
+    { deadline, isKnown, useOf }: Start,
   ): Promise<void> {
     const { clock } = this.#parts;
     for (let asked = false;;) {
       const other = await this.#rivals.withVolume(id, sources);
       if (other === undefined) return;
-      const { labels, later, nodeId } = other;
+      const { labels, later, nodeId, task } = other;
       if (nodeId !== undefined && await isHeard(nodeId, this.#parts.volumes) === false) throw mayRunOn(nodeId, id);
       if (later !== undefined) await this.#parts.swarm.removeService(later); // its cless could not do that
       if (labels[LABEL.revision] !== name) {
         if (!asked) this.#parts.sharing.sleepElsewhere(service);
         asked = true;
-      } else if (other.name !== undefined && known(other.name) === undefined && await this.#join(other.name)) {
-        await this.#leaveTo(other.name);
+      } else if (task !== undefined && !isKnown(task.name) && useOf(task) === undefined) {
+        if (await this.#join(task.name) === "usable") await this.#leaveTo(task.name);
       }
       if (clock.now() >= deadline) throw new Error(`another instance does not let go of a volume that ${id} needs`);
       await delay(clock, LOOK_MS);
@@ -339,22 +345,39 @@ export class ServiceStarts {
 
   /**
    * Waits while other cless start as many instances of the revision as it may have. @throws {ServedByOther} Once one of
-   * them runs. If it does not get that far, or is ending, it does not count.
+   * them runs. One that does not get that far, or is ending, does not count.
    */
-  async #unlessServed(id: string, revision: Revision, { deadline, known, unusable }: Start): Promise<void> {
+  async #unlessServed(id: string, revision: Revision, start: Start): Promise<void> {
     const { clock } = this.#parts;
-    while (clock.now() < deadline) {
-      const other = await this.#rivals.inPlaceOf(id, revision, known);
+    let seen = { serviceId: "", sinceMs: 0 };
+    while (clock.now() < start.deadline) {
+      const other = await this.#rivals.inPlaceOf(id, revision, start.useOf);
       if (other === undefined) return;
-      const isJoined = await this.#join(other).catch((error) => {
-        log.debug("an instance does not serve", { instance: other, reason: messageOf(error) });
-        return false;
-      });
-      if (isJoined) await this.#leaveTo(other);
-      else unusable.add(other);
+      if (other.serviceId !== seen.serviceId) seen = { serviceId: other.serviceId, sinceMs: clock.now() };
+      // Else it is a later one of a name whose earlier one is still being removed here.
+      if (!start.isKnown(other.name)) await this.#serveBy(other, start, clock.now() - seen.sinceMs);
       await delay(clock, LOOK_MS);
     }
     throw new Error(`another cless does not start ${revision.name} in time`);
+  }
+
+  /**
+   * Uses an instance in place of another one, or finds out that it is unusable. @throws {ServedByOther}
+   *
+   * @param seenMs For how long it has been known.
+   */
+  async #serveBy(other: SwarmTask, { unusable }: Start, seenMs: number): Promise<void> {
+    if (other.nodeId === undefined && other.error !== undefined) {
+      // Who has created it gives up sooner, unless that cless is gone.
+      if (seenMs >= UNPLACED_MS && !await this.#mayGetRoom()) await this.#clear(other);
+      return;
+    }
+    const joined = await this.#join(other.name).catch((error): Joined => {
+      log.debug("an instance does not serve", { instance: other.name, reason: messageOf(error) });
+      return "ending";
+    });
+    if (joined === "usable") return await this.#leaveTo(other.name);
+    if (joined === "ending" || (joined === "unknown" && seenMs >= JOIN_MS)) unusable.add(other.serviceId);
   }
 
   /** @throws {ServedByOther} If an instance that was joined runs. */
@@ -367,8 +390,15 @@ export class ServiceStarts {
   }
 }
 
+/** Whether an instance can be used, now or soon; its home may not know it yet. */
+type Joined = "usable" | "ending" | "unknown" | "gone";
+
 /** What this process does with instances. */
-type Known = Required<Launch>["known"];
+interface Uses {
+  readonly useOf: UseOf;
+  /** Whether it uses, or is ending, one of that name. */
+  readonly isKnown: (id: string) => boolean;
+}
 
 /** What is known of where an instance can run. */
 interface Where {
@@ -379,11 +409,10 @@ interface Where {
 }
 
 /** What belongs to the start of one instance. */
-interface Start {
+interface Start extends Uses {
   /** Clock ms. */
   readonly deadline: number;
-  readonly known: Known;
-  /** The instances that do not serve, as has been found out. */
+  /** The services of the instances that do not serve, as has been found out. */
   readonly unusable: Set<string>;
 }
 

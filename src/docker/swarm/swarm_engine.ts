@@ -147,8 +147,8 @@ export class SwarmEngine implements ServiceEngine {
   }
 
   /** The id for another instance of a revision, the same for all cless that start it at once. */
-  newId(revision: Revision, fleet: { get(id: string): unknown }): string {
-    return this.launcher.newId(revision, (id) => fleet.get(id) !== undefined);
+  newId(revision: Revision, isTaken: (id: string) => boolean): string {
+    return this.launcher.newId(revision, isTaken);
   }
 
   async start(answer: Promise<unknown>, listener: EngineListener): Promise<void> {

@@ -2,7 +2,14 @@ import { messageOf } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
 import { type ExecCommand, ExecError, type ExecProcess } from "../../control/exec/process.ts";
 import type { Revision } from "../../model/revision.ts";
-import { type Container, type Launch, type Launcher, NotNow, type Usage } from "../../pool/launcher.ts";
+import {
+  type Container,
+  type KnownContainer,
+  type Launch,
+  type Launcher,
+  NotNow,
+  type Usage,
+} from "../../pool/launcher.ts";
 import { envProblem, redactError } from "../container_env.ts";
 import { environmentOf, LABEL } from "../container_spec.ts";
 import type { ListedContainer } from "../engine_api.ts";
@@ -13,6 +20,7 @@ import type { ImageNodes } from "./image_nodes.ts";
 import { InstanceSharing, type InstanceSharingParts } from "./instance_sharing.ts";
 import { isHeard, mayRunUnheard } from "./lost_nodes.ts";
 import { Origins } from "./origins.ts";
+import type { UseOf } from "./rivals.ts";
 import type { NodePeers, PeerAnswer } from "./instance_messages.ts";
 import { ServiceStarts, type ServiceStartsParts } from "./service_starts.ts";
 import { instanceName, swarmProblem } from "./service_spec.ts";
@@ -41,6 +49,8 @@ interface Seen {
   readonly heard: ReadonlyMap<string, boolean>;
   /** The instances that sleep on other nodes. */
   readonly asleep: ReadonlySet<string>;
+  /** The tasks whose containers are gone. */
+  readonly gone: ReadonlySet<SwarmTask>;
 }
 
 /**
@@ -52,8 +62,8 @@ export class SwarmLauncher implements Launcher {
   readonly #parts: SwarmLauncherParts;
   readonly #origins = new Origins();
   readonly #starts: ServiceStarts;
-  /** The instances that are not used here any more, though they may run: their names are not free. */
-  readonly #letGo = new Set<string>();
+  /** The services of the instances that are not used here any more, though they may run: their names are not free. */
+  readonly #letGo = new Map<string, string | undefined>();
   /** The engine's ids of the containers that have been ended here, by instances that are not forgotten yet. */
   readonly #ended = new Map<string, string>();
 
@@ -102,7 +112,10 @@ export class SwarmLauncher implements Launcher {
       }
       const problem = swarmProblem(revision);
       if (problem !== undefined) throw new EngineError("refused", problem);
-      const origin = await this.#starts.start(id, revision, known);
+      const origin = await this.#starts.start(id, revision, {
+        isKnown: (id) => known(id) !== undefined,
+        useOf: (task) => this.#letGo.get(task.name) === task.serviceId ? "ending" : useOf(task, known(task.name)),
+      });
       if (this.#parts.homes.isHere(id)) {
         this.outputs.started(id, { service: revision.service, revision: revision.name });
         this.volumeAccess.check(id, revision);
@@ -225,7 +238,8 @@ export class SwarmLauncher implements Launcher {
       this.#keep(new Set(tasks.map(({ name }) => name)));
       this.#origins.know(nodes);
       for (const { name, nodeId } of shown) if (nodeId !== undefined) homes.found(name, nodeId);
-      const listed = this.#containersOf(shown, { here, heard, asleep });
+      const gone = await this.#goneOf(shown, here);
+      const listed = this.#containersOf(shown, { here, heard, asleep, gone });
       for (const container of listed) this.#followOutput(container);
       return listed;
     } catch (error) {
@@ -235,23 +249,35 @@ export class SwarmLauncher implements Launcher {
 
   /** Forgets all instances but some. */
   #keep(ids: ReadonlySet<string>): void {
-    for (const id of this.#letGo) if (!ids.has(id)) this.gone(id);
+    for (const id of this.#letGo.keys()) if (!ids.has(id)) this.gone(id);
     this.#parts.slots.home.keep(ids);
   }
 
+  /**
+   * The tasks that seem to run on this node, though their containers have gone with the engine: Swarm may not know that
+   * yet.
+   */
+  async #goneOf(tasks: readonly SwarmTask[], here: readonly ListedContainer[]): Promise<ReadonlySet<SwarmTask>> {
+    const { engine, homes } = this.#parts;
+    const listed = new Set(here.map(({ id }) => id));
+    const doubted = tasks.filter(({ name, nodeId, state }) =>
+      nodeId === homes.self && state === "running" && !listed.has(name)
+    );
+    // One that has just started is not in that list.
+    const run = await Promise.all(doubted.map(({ serviceId }) => engine.runs(serviceId)));
+    return new Set(doubted.filter((_, at) => !run[at]));
+  }
+
   /** The instances as pools see them, by all that has been noted of them. */
-  #containersOf(tasks: readonly SwarmTask[], { asleep, heard, here }: Seen): Container[] {
-    const { containers, engine, homes } = this.#parts;
+  #containersOf(tasks: readonly SwarmTask[], { asleep, gone, heard, here }: Seen): Container[] {
+    const { containers, homes } = this.#parts;
     const byId = new Map(here.map((container) => [container.id, container]));
     return tasks.map((task) => {
       const { name: id, nodeId } = task;
       const isLost = nodeId !== undefined && !heard.get(nodeId);
       const own = nodeId === homes.self ? byId.get(id) : undefined;
       const origin = own?.origin || this.#origins.of(task);
-      // Swarm may not know yet that it has gone with the engine. One that has just started is not in an older list.
-      const hasGone = nodeId === homes.self && own === undefined && task.state === "running" &&
-        engine.container(id)?.serviceId !== task.serviceId;
-      const isOver = isLost || hasGone || hasEnded(task);
+      const isOver = isLost || gone.has(task) || hasEnded(task);
       const state = isOver ? "ended" : own === undefined ? stateOf(id, origin, asleep) : this.#stateOf(own);
       const isOurs = this.sharing.isOurs(id);
       return containerOf(task, { state, origin: containers.isStuck(id) ? undefined : origin, isOurs });
@@ -404,7 +430,7 @@ export class SwarmLauncher implements Launcher {
   /** Uses an instance no more that another cless will end. Until then its name is not free. */
   async #leave(id: string): Promise<void> {
     const tasks = await this.#parts.swarm.tasks({ service: id }).catch(() => undefined);
-    if (tasks?.length !== 0) this.#letGo.add(id);
+    if (tasks?.length !== 0) this.#letGo.set(id, tasks?.[0]?.serviceId);
   }
 
   /** Which instances sleep on the nodes of the others. */
@@ -422,6 +448,14 @@ export class SwarmLauncher implements Launcher {
   #stateOf({ id, state }: ListedContainer): Container["state"] {
     return state === "running" && this.#parts.containers.isFrozen(id) ? "paused" : state;
   }
+}
+
+/** @param known What this process has under the name of the task: it may be an earlier instance. */
+function useOf({ publishedPort }: SwarmTask, known: KnownContainer | undefined): ReturnType<UseOf> {
+  if (known === undefined) return undefined;
+  const { isEnding, origin } = known;
+  if (!isEnding) return "using";
+  return origin === "" || Number(new URL(origin).port) === publishedPort ? "ending" : undefined;
 }
 
 function ownerOf({ labels }: SwarmTask): { service: string; revision: string } {

@@ -145,9 +145,10 @@ Deno.test("a resume that fails is answered with its reason, and one of an instan
   rig.refusal = new Error("it hangs");
   assertEquals(await rig.answer({ resume: "one", from: "node2" }), { ok: false, reason: "it hangs" });
   rig.instance.become("draining");
-  const ending = { ok: false, reason: "its home is ending it" };
+  const ending = { ok: false, isEnding: true as const, reason: "its home is ending it" };
   assertEquals(await rig.answer({ resume: "one", from: "node2" }), ending);
-  assertEquals(await rig.answer({ resume: "two", from: "node2" }), ending);
+  const unknown = { ok: false, reason: "its home does not know it" };
+  assertEquals(await rig.answer({ resume: "two", from: "node2" }), unknown);
   assertEquals(rig.done, ["resume one for node2", "resume one for node2"]);
 });
 

@@ -97,7 +97,7 @@ sceneTest("a cless that ends while it agrees a pause leaves the instance running
   // It was idle: the others end it, and its slot is free.
   await cluster.clock.advance(75_000);
   assertEquals([other.states, slow.states, cluster.swarm.tasks], [{}, {}, []]);
-  for (const { engine } of [other, slow]) assertEquals(engine.newId(SHARED, { get: () => undefined }), ID);
+  for (const { engine } of [other, slow]) assertEquals(engine.newId(SHARED, () => false), ID);
 });
 
 sceneTest(

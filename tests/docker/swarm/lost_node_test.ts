@@ -81,7 +81,7 @@ class Rig {
       "cless.owner": OWNER,
       "cless.service": "app",
       "cless.revision": REVISION.name,
-      "cless.image": "1",
+      "cless.image": REVISION.imageId,
     };
     await this.api.createService({
       Name: ID,
@@ -228,7 +228,10 @@ Deno.test("an instance that this process is ending keeps its volume until it is 
   const rig = new Rig();
   await rig.runElsewhere("data");
   const id = ID.replace("-s0", "-s1");
-  const launched = rig.launch(WITH_VOLUME, { id, known: (id) => id === ID ? "ending" : undefined });
+  const launched = rig.launch(WITH_VOLUME, {
+    id,
+    known: (id) => id === ID ? { isEnding: true, origin: "" } : undefined,
+  });
   await rig.clock.advance(5000);
   assertEquals(rig.swarm.tasks.map(({ name }) => name), [ID]);
   await rig.api.removeService(ID);
@@ -261,6 +264,15 @@ for (const [state, isReady] of Object.entries({ ready: true, unknown: true, down
     assertEquals(nodeOf(node).isReady, isReady);
   });
 }
+
+Deno.test("an instance of a cless that is gone, for which there was no node, keeps no other one from starting", async () => {
+  const rig = new Rig();
+  rig.swarm.setNode("node2", { availability: "drain" });
+  await rig.runElsewhere(); // it would have to run there
+  const launched = rig.launch({ ...REVISION, imageDigest: "app@sha256:1" }, { id: ID.replace("-s0", "-s1") });
+  assertEquals(await rig.clock.until(launched), { origin: "http://10.0.0.1:61000" });
+  assertEquals(rig.swarm.tasks.map(({ name }) => name), [ID.replace("-s0", "-s1")]);
+});
 
 Deno.test("an instance that somebody removes before it runs starts again", async () => {
   const rig = new Rig();

@@ -103,10 +103,62 @@ clusterTest(
       cluster.clock.until(one!.engine.launcher.launch({ id: SECOND, revision: SHARED, known }));
     const { container } = await assertRejects(() => launch(() => undefined), ServedByOther);
     assertEquals([container.id, cluster.swarm.tasks.length], [FIRST, 1]);
-    await launch((id) => id === FIRST ? "ending" : undefined);
+    const { origin = "" } = container;
+    await launch((id) => id === FIRST ? { isEnding: true, origin } : undefined);
     assertEquals(cluster.swarm.tasks.map(({ name }) => name), [FIRST, SECOND]);
   },
 );
+
+clusterTest(
+  "a later instance of a name serves once the earlier one is gone here, and not before",
+  2,
+  async (cluster) => {
+    const [one, two] = cluster.all;
+    two!.usePool(SHARED);
+    assertEquals(await two!.serve(), FIRST);
+    let isGone = false;
+    const earlier = { isEnding: true, origin: "http://10.0.0.9:1" };
+    const launched = one!.engine.launcher.launch({
+      ...{ id: SECOND, revision: SHARED },
+      known: (id) => id === FIRST && !isGone ? earlier : undefined,
+    });
+    const served = assertRejects(() => launched, ServedByOther);
+    let isServed = false;
+    served.then(() => isServed = true);
+    await cluster.clock.advance(1000);
+    assertEquals([isServed, cluster.swarm.tasks.length], [false, 1]);
+    isGone = true;
+    await cluster.clock.until(served);
+  },
+);
+
+clusterTest("an instance that a cless has let go of does not serve it again", 2, async (cluster) => {
+  const [one, two] = cluster.all;
+  const { launcher } = one!.engine;
+  two!.usePool(SHARED);
+  cluster.swarm.setNode("node1", { availability: "drain" });
+  assertEquals(await two!.serve(), FIRST);
+  await cluster.clock.advance(100);
+  await launcher.remove(FIRST); // it could not be reached from here, say
+  await cluster.clock.until(launcher.launch({ id: SECOND, revision: SHARED }));
+  assertEquals(cluster.swarm.tasks.map(({ name }) => name), [FIRST, SECOND]);
+});
+
+clusterTest("an instance that its home still starts serves once it runs", 2, async (cluster) => {
+  const [one, two] = cluster.all;
+  cluster.swarm.setNode("node1", { availability: "drain" });
+  two!.usePool(SHARED);
+  let isDeaf = true;
+  two!.deaf.has = () => isDeaf;
+  const serving = two!.serve();
+  await cluster.clock.advance(500);
+  assertEquals(two!.states, { [FIRST]: "starting" });
+  const launched = one!.engine.launcher.launch({ id: SECOND, revision: SHARED });
+  const { container } = await cluster.clock.until(assertRejects(() => launched, ServedByOther));
+  assertEquals([container.id, cluster.swarm.tasks.length], [FIRST, 1]);
+  isDeaf = false;
+  await cluster.clock.until(serving);
+});
 
 clusterTest("a service that has ended makes room for another one of its name", 1, async (cluster) => {
   const [one] = cluster.all;
@@ -129,7 +181,6 @@ clusterTest(
     const { launcher } = one!.engine;
     await cluster.clock.until(launcher.launch({ id: FIRST, revision: SHARED }));
     one!.node.containers.clear(); // the engine was killed, and Swarm has not noticed
-    launcher.forget(FIRST);
     assertEquals((await launcher.list()).map(({ id, state }) => [id, state]), [[FIRST, "ended"]]);
     await cluster.clock.until(launcher.launch({ id: FIRST, revision: SHARED }));
     assertEquals(one!.node.states, { [FIRST]: "running" });
@@ -473,10 +524,10 @@ clusterTest("who cannot use an instance that another cless decides about takes a
   const id = await one!.serve();
   await cluster.clock.advance(100);
   await cluster.clock.until(two!.engine.launcher.stop(id));
-  assertEquals([cluster.swarm.tasks.length, two!.engine.newId(SHARED, { get: () => undefined })], [1, SECOND]);
+  assertEquals([cluster.swarm.tasks.length, two!.engine.newId(SHARED, () => false)], [1, SECOND]);
   await cluster.clock.until(one!.engine.launcher.stop(id));
   await settle();
-  assertEquals(two!.engine.newId(SHARED, { get: () => undefined }), FIRST);
+  assertEquals(two!.engine.newId(SHARED, () => false), FIRST);
 });
 
 clusterTest("the output of an instance is read on its node, and by a manager elsewhere", 2, async (cluster) => {
