@@ -3,6 +3,8 @@ import type { Answer } from "../support/program.ts";
 import { ProgramLog } from "../support/program_log.ts";
 import type { Node } from "./nodes.ts";
 
+/** The admin API answers anything within this time, also while the managers have no leader. */
+const ANSWER_MS = 180_000;
 const client = Deno.createHttpClient({ allowHost: true, http2: false, poolMaxIdlePerHost: 2000 });
 
 /** The real program in a node. */
@@ -60,6 +62,7 @@ export class NodeProgram extends ProgramLog {
         ...(body === undefined ? {} : { "content-type": "application/json" }),
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      signal: AbortSignal.timeout(ANSWER_MS),
     });
     const text = await response.text();
     const isJson = /[/+]json/.test(response.headers.get("content-type") ?? "");
