@@ -6,7 +6,7 @@ import { Cluster } from "../../swarm/cluster.ts";
 import { SwarmWatch } from "../../swarm/swarm_watch.ts";
 import { expect, measure } from "../disruption.ts";
 import { pause } from "../engine.ts";
-import { broken, judge, type Line } from "../judge.ts";
+import { broken, cutOff, judge, type Line } from "../judge.ts";
 import type { ChaosOptions } from "../run.ts";
 import { buildImage, IMAGE } from "../stage.ts";
 import type { Failed } from "../traffic.ts";
@@ -86,7 +86,10 @@ export async function swarmLine(work: SwarmWork, options: ChaosOptions): Promise
     await endAll(stage);
     return judge(SWARM, sent, {
       ...{ harms, findings: stage.findings, planned: false, quick },
-      requirement: { ...requirement, excuse: (failed) => requests.mayFail(failed) || isSwarms(failed, swarm) },
+      requirement: {
+        ...requirement,
+        excuse: (failed) => requests.mayFail(failed) || isSwarms(failed, swarm) || wasEnded(failed, swarm),
+      },
       leastSent: quick ? 500 : 10_000,
     });
   } catch (error) {
@@ -151,6 +154,14 @@ async function perform(stage: SwarmStage, swarm: SwarmWatch, quick: boolean): Pr
 function isSwarms({ began, cause, ended }: Pick<Failed, "began" | "cause" | "ended">, swarm: SwarmWatch): boolean {
   const isOfHeld = cause === "503 overloaded" || cause === "504 start_timeout";
   return isOfHeld && swarm.unableFor(began - WELL_MS, ended) > 0;
+}
+
+/**
+ * Whether a request was cut off with an instance that Swarm may have ended: a new leader who has not heard from a node
+ * yet may take it for lost.
+ */
+function wasEnded(failed: Failed, swarm: SwarmWatch): boolean {
+  return cutOff(failed) && swarm.unableFor(failed.began - WELL_MS, failed.ended) > 0;
 }
 
 function seconds(ms: number): string {
