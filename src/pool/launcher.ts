@@ -6,7 +6,7 @@ export interface Launch {
   /** The instance's id, which is also the container's name. */
   readonly id: string;
   readonly revision: Revision;
-  /** The container that this process uses, or is ending, under an id. Missing if it knows none. */
+  /** The container under an id that this process uses or is ending; `undefined` if there is none. */
   readonly known?: (id: string) => KnownContainer | undefined;
 }
 
@@ -68,8 +68,8 @@ export class ContainerGone extends Error {
 }
 
 /**
- * Another container of the revision serves in place of one that was to start: it has the volumes, or there may be no more
- * of them. It runs, though this process did not know it.
+ * Another container of the revision serves in place of one that was to start: it has the volumes, or the revision has as
+ * many containers as it may have. It runs, though this process did not use it.
  */
 export class ServedByOther extends Error {
   override readonly name = "ServedByOther";

@@ -1,58 +1,38 @@
 import { delay } from "../../base/async.ts";
-import type { Clock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
 import type { Revision } from "../../model/revision.ts";
-import { ContainerGone, ServedByOther, VolumeAway } from "../../pool/launcher.ts";
-import { LABEL } from "../container_spec.ts";
-import { EngineError, kindOf, kindOfMessage } from "../engine_error.ts";
+import { ContainerGone } from "../../pool/launcher.ts";
+import { EngineError, kindOf } from "../engine_error.ts";
 import type { RegistryLogins } from "../images/registry_logins.ts";
 import type { Sequence } from "../network/addresses.ts";
-import type { Homes } from "./homes.ts";
+import { ExistingInstances, type ExistingInstancesParts, newStart, type Start } from "./existing_instances.ts";
 import type { ImageNodes } from "./image_nodes.ts";
-import type { InstanceSharing } from "./instance_sharing.ts";
-import { isHeard, mayRunUnheard } from "./lost_nodes.ts";
-import type { Origins } from "./origins.ts";
-import type { Peers } from "./instance_messages.ts";
 import { placementOf, takesTasks } from "./placement.ts";
-import { Rivals, type UseOf } from "./rivals.ts";
+import type { UseOf } from "./rivals.ts";
 import { serviceBody } from "./service_spec.ts";
-import type { SwarmApi, SwarmTask } from "./swarm_api.ts";
-import { hasEnded } from "./swarm_json.ts";
+import type { SwarmApi } from "./swarm_api.ts";
 import type { TaskEngine } from "./task_engine.ts";
+import { AppEnded, TaskWait, type TaskWaitParts } from "./task_wait.ts";
 import type { VolumeNodes } from "./volume_nodes.ts";
 
 const log = logger("launcher");
-/** Swarm tells nobody when a task changes, so it is asked at this interval. */
+/** A name that another instance still has is looked at again after this time, ms. */
 const LOOK_MS = 50;
 /** A start that Swarm does not end in any way is given up after its own time limit and this. */
 const MORE_TIME_MS = 1000;
-/** Whether Swarm still hears from the node of a task that does not run yet is asked at this interval. */
-const NODE_LOOK_MS = 1000;
-/** The home of an instance that is to be joined gets this long to answer; then the start is tried again. */
-const JOIN_MS = 2000;
-/** Swarm gets this long to find a node, counted from when it waits for none any more, and none has room to regain. */
-const NO_NODE_MS = 1000;
-/** An instance of another cless that waits for a node for this long, and for no room to become free, waits for ever. */
-const UNPLACED_MS = 5000;
-/** So often a start makes room for itself where an instance of the same name has ended, or takes another port. */
+/** How often a start is attempted: an instance of its name may have ended, a port be taken, an image be missing. */
 const MAX_TRIES = 5;
 
 /** What {@linkcode ServiceStarts} are made of. */
-export interface ServiceStartsParts {
+export interface ServiceStartsParts extends ExistingInstancesParts, TaskWaitParts {
   readonly swarm: SwarmApi;
   readonly engine: Pick<TaskEngine, "has" | "image" | "origin" | "runs">;
-  readonly homes: Homes;
   readonly images: ImageNodes;
   readonly logins: Pick<RegistryLogins, "headerFor">;
-  readonly origins: Origins;
-  readonly peers: Peers;
-  readonly sharing: Pick<InstanceSharing, "find" | "sleepElsewhere" | "wake">;
   readonly volumes: VolumeNodes;
   /** The ports of nodes that instances get: those that each node's {@linkcode PortGuard} keeps closed to others. */
   readonly ports: Sequence;
-  readonly owner: string;
-  readonly clock: Clock;
   /** The limits of containers that name none: nothing is reserved for these. */
   readonly defaults: Pick<Revision, "memoryBytes" | "cpus">;
 }
@@ -65,20 +45,24 @@ export class ServiceStarts {
   readonly #running = new Set<Promise<unknown>>();
   /** The services of the instances that were created here. */
   readonly #made = new Map<string, MadeService>();
-  readonly #rivals: Rivals;
+  readonly #wait: TaskWait;
+  readonly #existing: ExistingInstances;
 
   constructor(parts: ServiceStartsParts) {
     this.#parts = parts;
-    this.#rivals = new Rivals(parts);
+    this.#wait = new TaskWait(parts);
+    this.#existing = new ExistingInstances(parts, this.#wait);
   }
 
   /**
    * Starts an instance, or joins it if another cless has. Resolves with its origin once it runs.
    *
-   * @throws {ServedByOther} If another instance, which this process does not know, serves in its place.
+   * @throws {ServedByOther} If another instance, which this process does not use, serves in its place.
+   * @throws {EngineError | ContainerGone | VolumeAway} Why it never will run. @throws {Error} If its app ends, or another
+   * instance does not.
    */
-  async start(id: string, revision: Revision, uses: Uses): Promise<string> {
-    const starting = this.#start(id, revision, uses).finally(() => this.#running.delete(starting));
+  async start(id: string, revision: Revision, useOf: UseOf): Promise<string> {
+    const starting = this.#start(id, revision, useOf).finally(() => this.#running.delete(starting));
     this.#running.add(starting);
     try {
       return await starting;
@@ -102,10 +86,10 @@ export class ServiceStarts {
     while (this.#running.size > 0) await Promise.allSettled(this.#running);
   }
 
-  /** The id of an instance's service if it has been created here so lately that its start may be what has failed. */
+  /** The service that was created here for an instance, as long as a failed start may have to remove it. */
   justMade(id: string): string | undefined {
-    const { byMs = -Infinity, serviceId } = this.#made.get(id) ?? {};
-    return byMs >= this.#parts.clock.now() ? serviceId : undefined;
+    const { untilMs = -Infinity, serviceId } = this.#made.get(id) ?? {};
+    return untilMs >= this.#parts.clock.now() ? serviceId : undefined;
   }
 
   /** Forgets an instance that is gone. */
@@ -114,22 +98,18 @@ export class ServiceStarts {
   }
 
   /** Creates a service, or joins the one of the same name, and waits until its task runs. Resolves with its origin. */
-  async #start(id: string, revision: Revision, { isKnown, useOf }: Uses): Promise<string> {
+  async #start(id: string, revision: Revision, useOf: UseOf): Promise<string> {
     const { clock } = this.#parts;
     const started = Promise.withResolvers<void>();
     this.#starting.set(id, started.resolve);
     const deadline = clock.now() + revision.startTimeoutMs + MORE_TIME_MS;
-    const unusable = new Set<string>();
-    const start: Start = {
-      ...{ deadline, unusable, isKnown },
-      useOf: (task) => unusable.has(task.serviceId) ? "ending" : useOf(task),
-    };
+    const start = newStart(deadline, useOf);
     let byImage = revision.imageDigest === undefined; // whether it runs where its image is, and nobody pulls that
     let bound = await this.#boundTo(revision, byImage);
     for (let tries = 1;; tries++) {
       const made = await this.#create(id, revision, { bound, byImage }, start);
       try {
-        return await this.#untilRunning(id, started.promise, deadline);
+        return await this.#wait.untilRunning(id, started.promise, deadline);
       } catch (error) {
         if (made !== undefined) await this.#parts.swarm.removeService(made).catch(() => {});
         if (error instanceof ContainerGone && tries < MAX_TRIES) continue; // somebody ended it, or its node is lost
@@ -153,7 +133,7 @@ export class ServiceStarts {
     start: Start,
   ): Promise<string | undefined> {
     const { clock, defaults, logins, owner, swarm } = this.#parts;
-    const { cpus, imageDigest, imageId, memoryBytes, placement = {}, volumes } = revision;
+    const { cpus, imageDigest, imageId, memoryBytes, placement = {} } = revision;
     const image = byImage ? imageId : imageDigest ?? imageId;
     const body = serviceBody(revision, {
       nodePort: this.#nextPort(),
@@ -166,113 +146,24 @@ export class ServiceStarts {
       },
     });
     const registryAuth = byImage ? undefined : await logins.headerFor(image);
-    const sources = volumes.map(({ source }) => source);
     for (;;) {
-      if (sources.length > 0) await this.#untilFree(id, revision, sources, start);
-      else await this.#unlessServed(id, revision, start);
+      await this.#existing.untilNeeded(id, revision, start);
       let made: string | undefined;
       try {
         this.#parts.origins.forget(id); // of an earlier instance of this name
         made = await swarm.createService(body, { registryAuth });
-        this.#made.set(id, { serviceId: made, byMs: clock.now() + 2 * revision.startTimeoutMs });
-        const isSecond = sources.length > 0
-          ? await this.#rivals.withVolume(id, sources) !== undefined
-          : await this.#rivals.inPlaceOf(id, revision, start.useOf) !== undefined;
-        if (!isSecond) return made;
+        this.#made.set(id, { serviceId: made, untilMs: clock.now() + 2 * revision.startTimeoutMs });
+        if (!await this.#existing.isSecond(id, revision, start)) return made;
         await swarm.removeService(made); // another one was created at the same time
       } catch (error) {
-        // Nobody else looks whether it may run.
+        // It may be one too many, and only this start would have found that out.
         if (made !== undefined) await swarm.removeService(made).catch(() => {});
         if (kindOf(error) !== "conflict" || made !== undefined) throw error;
-        if (await this.#join(id) === "usable") return undefined;
+        if (await this.#existing.join(id)) return undefined;
       }
       if (clock.now() >= start.deadline) throw new Error(`an instance named ${id} does not end`);
       await delay(clock, LOOK_MS);
     }
-  }
-
-  /** Wakes the instance of this name if it sleeps, and finds out whether it can be used. Removes one that has ended. */
-  async #join(id: string): Promise<Joined> {
-    const { engine, homes, owner, peers, sharing, swarm } = this.#parts;
-    const [task] = await swarm.tasks({ service: id });
-    if (task === undefined) return "gone";
-    if (task.labels[LABEL.owner] !== owner) {
-      throw new EngineError("refused", `the name ${id} is taken by a service of Swarm that is not of this cless`);
-    }
-    const isReached = task.nodeId === undefined || await isHeard(task.nodeId, this.#parts.volumes);
-    if (mayRunUnheard(task, isReached)) throw mayRunOn(task.nodeId!, id);
-    if (hasEnded(task) || !isReached) return await this.#clear(task);
-    if (task.nodeId === undefined || task.state !== "running") return "usable";
-    homes.found(id, task.nodeId);
-    if (homes.isHere(id)) {
-      await sharing.wake(id).catch(() => {}); // it may be paused
-      return await engine.runs(task.serviceId) ? "usable" : await this.#clear(task); // Swarm may not know yet
-    }
-    const home = homes.homeOf(id);
-    if (home === undefined || home === homes.self) return "usable";
-    try {
-      const { isEnding, ok } = await peers.ask(home, { resume: id, from: homes.self }, { timeoutMs: JOIN_MS });
-      return ok ? "usable" : isEnding ? "ending" : "unknown";
-    } catch (error) {
-      // Swarm may not know yet that the node is lost. If only the cless there is, its registration runs out.
-      throw new EngineError("away", `the cless of the node ${home} does not answer: ${messageOf(error)}`);
-    }
-  }
-
-  /** Removes the service of an instance that has ended. */
-  async #clear({ serviceId }: SwarmTask): Promise<"gone"> {
-    await this.#parts.swarm.removeService(serviceId);
-    return "gone";
-  }
-
-  /** Resolves with an instance's origin once it runs. @throws {EngineError | ContainerGone} Why it never will. */
-  async #untilRunning(id: string, started: Promise<void>, deadline: number): Promise<string> {
-    const { clock, engine, homes, origins, swarm } = this.#parts;
-    const here = new AbortController(); // aborted once somebody has said that it runs
-    started.then(() => here.abort());
-    let lookMs = clock.now() + NODE_LOOK_MS;
-    let noNodeMs = Infinity;
-    while (clock.now() < deadline) {
-      await delay(clock, LOOK_MS, here.signal);
-      if (here.signal.aborted) {
-        const origin = origins.saidOf(id) ?? (engine.has(id) ? await engine.origin(id) : undefined);
-        if (origin !== undefined) return origin;
-        await delay(clock, LOOK_MS);
-      }
-      const [task] = await swarm.tasks({ service: id });
-      if (task === undefined) throw new ContainerGone("somebody removed the service");
-      if (hasEnded(task)) throw endOf(task);
-      if (task.nodeId === undefined && task.error !== undefined) {
-        const reason = `Swarm finds no node for it: ${task.error}`;
-        if (/port already in use/.test(task.error)) throw new EngineError("address_taken", reason);
-        if (await this.#mayGetRoom()) noNodeMs = Infinity;
-        else if (noNodeMs === Infinity) noNodeMs = clock.now() + NO_NODE_MS;
-        if (clock.now() < noNodeMs) continue;
-        await this.#clear(task); // the cless that has created it may be gone
-        throw new EngineError("refused", reason);
-      }
-      if (task.state !== "running") {
-        if (task.nodeId === undefined || clock.now() < lookMs) continue;
-        if (!await isHeard(task.nodeId, swarm)) {
-          throw new ContainerGone(`Swarm does not hear from the node ${task.nodeId}`);
-        }
-        lookMs = clock.now() + NODE_LOOK_MS;
-        continue;
-      }
-      homes.found(id, task.nodeId!);
-      if (!origins.knows(task.nodeId!)) origins.know(await swarm.nodes());
-      const origin = origins.of(task);
-      if (origin !== undefined) return origin;
-    }
-    throw new EngineError("refused", "Swarm did not start the container in time");
-  }
-
-  /** Whether Swarm has yet to hear from a node, or a container that takes up room is being ended. */
-  async #mayGetRoom(): Promise<boolean> {
-    const { owner, swarm } = this.#parts;
-    const [nodes, leaving] = await Promise.all([swarm.nodes(), swarm.leaving(owner)]);
-    const heard = new Set(nodes.filter(({ isReady }) => isReady).map(({ id }) => id));
-    return nodes.some(({ isAwaited }) => isAwaited) || leaving.some(({ nodeId = "" }) => heard.has(nodeId));
   }
 
   /**
@@ -291,7 +182,7 @@ export class ServiceStarts {
    * The node to which a revision is bound by its volumes, or by its image if only some nodes have that. Of the nodes that
    * will do, this one is taken before others.
    *
-   * @throws {EngineError} If no node has the image.
+   * @throws {EngineError} If no node has the image, or its volumes are on different ones. @throws {VolumeAway}
    */
   async #boundTo(revision: Revision, byImage: boolean): Promise<string | undefined> {
     const { homes, images, swarm, volumes } = this.#parts;
@@ -314,90 +205,6 @@ export class ServiceStarts {
     const bound = await volumes.nodeOf(revision, all, best);
     return bound ?? (having.length < nodes.length ? best : undefined);
   }
-
-  /**
-   * Waits until no other instance has one of these volumes. If one of another revision has, a deploy has ended it here
-   * already: the others are asked to do so too. @throws {ServedByOther} If one of the same revision has, and runs.
-   */
-  async #untilFree(
-    id: string,
-    { name, service }: Revision,
-    sources: readonly string[],
-    { deadline, isKnown, useOf }: Start,
-  ): Promise<void> {
-    const { clock } = this.#parts;
-    for (let asked = false;;) {
-      const other = await this.#rivals.withVolume(id, sources);
-      if (other === undefined) return;
-      const { labels, later, nodeId, task } = other;
-      if (nodeId !== undefined && await isHeard(nodeId, this.#parts.volumes) === false) throw mayRunOn(nodeId, id);
-      if (later !== undefined) await this.#parts.swarm.removeService(later); // its cless could not do that
-      if (labels[LABEL.revision] !== name) {
-        if (!asked) this.#parts.sharing.sleepElsewhere(service);
-        asked = true;
-      } else if (task !== undefined && !isKnown(task.name) && useOf(task) === undefined) {
-        if (await this.#join(task.name) === "usable") await this.#leaveTo(task.name);
-      }
-      if (clock.now() >= deadline) throw new Error(`another instance does not let go of a volume that ${id} needs`);
-      await delay(clock, LOOK_MS);
-    }
-  }
-
-  /**
-   * Waits while other cless start as many instances of the revision as it may have. @throws {ServedByOther} Once one of
-   * them runs. One that does not get that far, or is ending, does not count.
-   */
-  async #unlessServed(id: string, revision: Revision, start: Start): Promise<void> {
-    const { clock } = this.#parts;
-    let seen = { serviceId: "", sinceMs: 0 };
-    while (clock.now() < start.deadline) {
-      const other = await this.#rivals.inPlaceOf(id, revision, start.useOf);
-      if (other === undefined) return;
-      if (other.serviceId !== seen.serviceId) seen = { serviceId: other.serviceId, sinceMs: clock.now() };
-      // Else it is a later one of a name whose earlier one is still being removed here.
-      if (!start.isKnown(other.name)) await this.#serveBy(other, start, clock.now() - seen.sinceMs);
-      await delay(clock, LOOK_MS);
-    }
-    throw new Error(`another cless does not start ${revision.name} in time`);
-  }
-
-  /**
-   * Uses an instance in place of another one, or finds out that it is unusable. @throws {ServedByOther}
-   *
-   * @param seenMs For how long it has been known.
-   */
-  async #serveBy(other: SwarmTask, { unusable }: Start, seenMs: number): Promise<void> {
-    if (other.nodeId === undefined && other.error !== undefined) {
-      // Who has created it gives up sooner, unless that cless is gone.
-      if (seenMs >= UNPLACED_MS && !await this.#mayGetRoom()) await this.#clear(other);
-      return;
-    }
-    const joined = await this.#join(other.name).catch((error): Joined => {
-      log.debug("an instance does not serve", { instance: other.name, reason: messageOf(error) });
-      return "ending";
-    });
-    if (joined === "usable") return await this.#leaveTo(other.name);
-    if (joined === "ending" || (joined === "unknown" && seenMs >= JOIN_MS)) unusable.add(other.serviceId);
-  }
-
-  /** @throws {ServedByOther} If an instance that was joined runs. */
-  async #leaveTo(id: string): Promise<void> {
-    const { homes, origins, sharing, swarm } = this.#parts;
-    const nodeId = homes.nodeOf(id);
-    if (nodeId !== undefined && !origins.knows(nodeId)) origins.know(await swarm.nodes());
-    const container = await sharing.find(id);
-    if (container?.origin !== undefined) throw new ServedByOther({ ...container, origin: container.origin });
-  }
-}
-
-/** Whether an instance can be used, now or soon; its home may not know it yet. */
-type Joined = "usable" | "ending" | "unknown" | "gone";
-
-/** What this process does with instances. */
-interface Uses {
-  readonly useOf: UseOf;
-  /** Whether it uses, or is ending, one of that name. */
-  readonly isKnown: (id: string) => boolean;
 }
 
 /** What is known of where an instance can run. */
@@ -408,42 +215,9 @@ interface Where {
   readonly byImage: boolean;
 }
 
-/** What belongs to the start of one instance. */
-interface Start extends Uses {
-  /** Clock ms. */
-  readonly deadline: number;
-  /** The services of the instances that do not serve, as has been found out. */
-  readonly unusable: Set<string>;
-}
-
 /** A service that this cless has created. */
 interface MadeService {
   readonly serviceId: string;
   /** Until when it may be removed from here because its start failed, clock ms. */
-  readonly byMs: number;
-}
-
-/** The error if an instance of a node that is not heard may run with a volume that another one needs. */
-function mayRunOn(nodeId: string, id: string): VolumeAway {
-  const remedy = `start it, or if it is gone for good: docker node rm ${nodeId}`;
-  const reason = `an instance may still run with the volume of ${id} on the node ${nodeId}, which is down`;
-  return new VolumeAway(`${reason}: ${remedy}`, { isLost: false });
-}
-
-/** An app has ended by itself before its task ran. */
-class AppEnded extends Error {
-  override readonly name = "AppEnded";
-}
-
-/** The error for a task that has ended before it ran. */
-function endOf({ error = "no reason", exitCode, state }: SwarmTask): Error {
-  if (/no such image|pull access denied|manifest .*unknown|not found: manifest/i.test(error)) {
-    return new EngineError("no_such_image", `the node cannot get the image: ${error}`);
-  }
-  if (state === "shutdown" || state === "remove" || state === "orphaned") return new ContainerGone("somebody ended it");
-  if (kindOfMessage(error) === "address_taken") return new EngineError("address_taken", error);
-  if (exitCode !== undefined && state !== "rejected") {
-    return new AppEnded(`the container ended with code ${exitCode} before it was ready`);
-  }
-  return new EngineError("refused", `Swarm cannot start it: ${error}`);
+  readonly untilMs: number;
 }

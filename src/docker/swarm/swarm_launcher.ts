@@ -62,7 +62,10 @@ export class SwarmLauncher implements Launcher {
   readonly #parts: SwarmLauncherParts;
   readonly #origins = new Origins();
   readonly #starts: ServiceStarts;
-  /** The services of the instances that are not used here any more, though they may run: their names are not free. */
+  /**
+   * By instance, the service that is not used here any more, though it may run: its name is not free. `undefined` if
+   * Swarm could not be asked.
+   */
   readonly #letGo = new Map<string, string | undefined>();
   /** The engine's ids of the containers that have been ended here, by instances that are not forgotten yet. */
   readonly #ended = new Map<string, string>();
@@ -112,9 +115,8 @@ export class SwarmLauncher implements Launcher {
       }
       const problem = swarmProblem(revision);
       if (problem !== undefined) throw new EngineError("refused", problem);
-      const origin = await this.#starts.start(id, revision, {
-        isKnown: (id) => known(id) !== undefined,
-        useOf: (task) => this.#letGo.get(task.name) === task.serviceId ? "ending" : useOf(task, known(task.name)),
+      const origin = await this.#starts.start(id, revision, (task) => {
+        return this.#letGo.get(task.name) === task.serviceId ? "unusable" : useOf(task, known(task.name));
       });
       if (this.#parts.homes.isHere(id)) {
         this.outputs.started(id, { service: revision.service, revision: revision.name });
@@ -455,7 +457,8 @@ function useOf({ publishedPort }: SwarmTask, known: KnownContainer | undefined):
   if (known === undefined) return undefined;
   const { isEnding, origin } = known;
   if (!isEnding) return "using";
-  return origin === "" || Number(new URL(origin).port) === publishedPort ? "ending" : undefined;
+  // Each instance gets another port, which tells an earlier one of this name from a later one.
+  return origin === "" || Number(new URL(origin).port) === publishedPort ? "unusable" : "later";
 }
 
 function ownerOf({ labels }: SwarmTask): { service: string; revision: string } {
