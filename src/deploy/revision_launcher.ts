@@ -19,8 +19,8 @@ interface Held {
   /** `undefined` for an unknown container of an earlier process, which may have any volume. */
   readonly revision: Revision | undefined;
   readonly gone: PromiseWithResolvers<void>;
-  /** Whether its removal has failed, so that no pool knows the container any more; or no pool may have adopted it. */
-  stuck: boolean;
+  /** Whether perhaps no pool removes it: its removal has failed, or another cless has started it. The list tells its end. */
+  isUnowned: boolean;
 }
 
 /**
@@ -46,7 +46,7 @@ export class RevisionLauncher implements Launcher {
    * Notes a container that may exist. If its revision is unknown, no container with volumes starts until it is removed.
    */
   found(id: string, revision: Revision | undefined): void {
-    this.#held.set(id, { revision, gone: Promise.withResolvers(), stuck: false });
+    this.#held.set(id, { revision, gone: Promise.withResolvers(), isUnowned: false });
   }
 
   async untilGone(fits: (revision: Revision) => boolean): Promise<void> {
@@ -67,7 +67,7 @@ export class RevisionLauncher implements Launcher {
         this.#gone(id); // it was never created
         const { id: other } = error.container;
         // If nobody adopts it, nobody removes it from here either: the list tells when it is gone.
-        if (!this.#held.has(other)) this.#held.set(other, { revision, gone: Promise.withResolvers(), stuck: true });
+        if (!this.#held.has(other)) this.#held.set(other, { revision, gone: Promise.withResolvers(), isUnowned: true });
       }
       throw error;
     }
@@ -118,11 +118,11 @@ export class RevisionLauncher implements Launcher {
   }
 
   async list(): Promise<Container[]> {
-    const stuck = [...this.#held].flatMap(([id, { stuck }]) => stuck ? [id] : []);
+    const unowned = [...this.#held].flatMap(([id, { isUnowned }]) => isUnowned ? [id] : []);
     const listed = await this.#engine.list();
     const ids = new Set(listed.map(({ id }) => id));
-    // A stuck container that is not listed is gone. Nothing else would notice that, since nobody removes it again.
-    for (const id of stuck) if (!ids.has(id)) this.#gone(id);
+    // One that no pool removes is gone once it is not listed: nothing else would notice that.
+    for (const id of unowned) if (!ids.has(id)) this.#gone(id);
     return listed;
   }
 
@@ -164,7 +164,7 @@ export class RevisionLauncher implements Launcher {
       await ending;
     } catch (error) {
       const held = this.#held.get(id);
-      if (held !== undefined) held.stuck = true;
+      if (held !== undefined) held.isUnowned = true;
       throw error;
     }
     this.#gone(id);

@@ -16,6 +16,11 @@ export function isAsleep(state: InstanceState): state is "paused" | "hibernated"
   return state === "paused" || state === "hibernated";
 }
 
+/** Whether an instance is ending, or has ended. */
+export function isEnding(state: InstanceState): boolean {
+  return state === "draining" || state === "stopped" || state === "failed";
+}
+
 /** Whether an instance may change from one state to another. */
 export function mayBecome(from: InstanceState, to: InstanceState): boolean {
   return NEXT[from].includes(to);

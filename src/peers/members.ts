@@ -198,15 +198,18 @@ export class Members {
     }
   }
 
-  /** Notes that a peer's port is closed. It is gone if that lasts. */
+  /**
+   * Notes that a peer's port is closed. It is gone if that lasts, or if it is silent then and Swarm does not hear from its
+   * node.
+   */
   refused(nodeId: string): void {
     const { clock } = this.#options;
-    // Its machine may be what ends: then it refuses no more connections after a moment, and Swarm says so meanwhile.
-    const isClosed = () => this.#isAway(nodeId, ({ isRefused }) => isRefused || this.#unheard.has(nodeId));
+    // If its machine goes down, it soon refuses nothing any more, but is silent; then Swarm does not hear from it either.
+    const isGone = () => this.#isAway(nodeId, ({ isRefused }) => isRefused || this.#unheard.has(nodeId));
     void this.#doubt(nodeId, async () => {
-      if (!await isClosed()) return false;
+      if (!await isGone()) return false;
       await delay(clock, CLOSED_MS, this.#leaving.signal);
-      return !this.#leaving.signal.aborted && await isClosed();
+      return !this.#leaving.signal.aborted && await isGone();
     });
   }
 

@@ -4,7 +4,7 @@ import type { Clock } from "../base/clock.ts";
 import { ClessError, couldNotStart, messageOf, volumeAway } from "../base/errors.ts";
 import { type Lag, NO_LAG } from "../base/lag.ts";
 import { logger } from "../base/log.ts";
-import { isAsleep } from "../model/instance_state.ts";
+import { isAsleep, isEnding } from "../model/instance_state.ts";
 import { formatDuration } from "../model/time.ts";
 import type { Revision } from "../model/revision.ts";
 import { outOfMemory } from "./health.ts";
@@ -52,8 +52,8 @@ export type Started =
   | {
     readonly error: ClessError;
     readonly blame: Blame;
-    /** The container that serves in place of the one that did not start. */
-    readonly other?: Reached;
+    /** The container that serves in place of the one that was to start: then there is no failure. */
+    readonly servedBy?: Reached;
   };
 
 /** Each instance until its container is removed. */
@@ -308,19 +308,19 @@ export class Executor {
     }
   }
 
-  /** What is being done with a container. */
+  /** The container under an id that this process uses or is ending; `undefined` if there is none. */
   #known(id: string): KnownContainer | undefined {
     const { origin = "", state } = this.#fleet.get(id) ?? {};
     if (state === undefined) return undefined;
-    return { origin, isEnding: state !== "starting" && state !== "ready" && !isAsleep(state) };
+    return { origin, isEnding: isEnding(state) };
   }
 
   /** Ends the start of an instance for which nothing was created, since another one serves in its place. */
   #leaveTo(served: ServedByOther, instance: Instance): Extract<Started, { error: ClessError }> {
-    const { container: other, message } = served;
-    log.info("another instance serves", { service: other.service, instance: other.id, insteadOf: instance.id });
+    const { container: servedBy, message } = served;
+    log.info("another instance serves", { service: servedBy.service, instance: servedBy.id, insteadOf: instance.id });
     this.#clear(instance, Promise.resolve());
-    return { error: couldNotStart(message, served), blame: "nobody", other };
+    return { error: couldNotStart(message, served), blame: "nobody", servedBy };
   }
 
   /** Calls back after `ms`. If cless itself lagged meanwhile, it calls back later, at most after twice that time. */

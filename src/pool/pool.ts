@@ -561,13 +561,13 @@ export class InstancePool implements InstanceOwner {
     const started = await starting;
     if ("error" in started) {
       const isCancelled = this.#memberOf(id)?.phase === "stopped";
-      const { other } = started;
-      if (other === undefined || isCancelled) {
+      const { servedBy } = started;
+      if (servedBy === undefined || isCancelled) {
         return this.#take(this.#failures.startFailed(instance, started, isCancelled));
       }
       // Another start of this pool may have found it too.
-      const isAdopted = this.#memberOf(other.id) !== undefined;
-      return isAdopted ? this.#take({ type: "gone", id }) : this.#adopt(other, { type: "gone", id });
+      const isAdopted = this.#memberOf(servedBy.id) !== undefined;
+      return isAdopted ? this.#take({ type: "gone", id }) : this.#adopt(servedBy, { type: "gone", id });
     }
     if (instance.coldStartMs !== undefined) {
       this.#context.observer?.started?.(this.revision, started.createMs, started.readyMs);

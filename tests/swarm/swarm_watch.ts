@@ -24,8 +24,8 @@ export class SwarmWatch implements AsyncDisposable {
     this.#watching = this.#watch(cluster, live);
   }
 
-  /** For how long after a moment it could start nothing at last, but before another one; ms by `performance.now()`. */
-  unableFor(fromMs: number, toMs: number): number {
+  /** How long after `fromMs` it was last seen unable before `toMs`, ms; 0 if it was not. Both by `performance.now()`. */
+  recoveredAfter(fromMs: number, toMs: number): number {
     return Math.max(fromMs, ...this.#unable.filter((ms) => ms > fromMs && ms < toMs)) - fromMs;
   }
 
@@ -43,7 +43,7 @@ export class SwarmWatch implements AsyncDisposable {
     }
   }
 
-  /** Whether the managers of all nodes that live, each of which a cless asks, have a leader who hears from all of them. */
+  /** Whether the manager of each node that lives names a leader, and hears from all of them: each cless asks its own. */
   async #look({ nodes }: Cluster, live: readonly number[]): Promise<boolean> {
     const asked = live.map((number) => nodes.node(number));
     const able = await Promise.all(asked.map(async ({ engineSocket }) => {

@@ -4,7 +4,7 @@ import type { Clock } from "../../base/clock.ts";
 import { ClessError, messageOf, shuttingDown } from "../../base/errors.ts";
 import { logger } from "../../base/log.ts";
 import { defined } from "../../model/defined.ts";
-import { isAsleep } from "../../model/instance_state.ts";
+import { isAsleep, isEnding } from "../../model/instance_state.ts";
 import type { Waker } from "../../model/waker.ts";
 import type { Fleet } from "../../fleet/fleet.ts";
 import type { Instance, Lease } from "../../pool/instance.ts";
@@ -124,7 +124,7 @@ export class ExecSessions {
       throw new Conflict(`the instance ${id} is of ${instance.revision.name}, not of ${revision}`);
     }
     const { state } = instance;
-    if (state === "starting" || state === "ready" || isAsleep(state)) return { service, pool, instance };
+    if (!isEnding(state)) return { service, pool, instance };
     throw new Conflict(`the instance ${id} is ${state}, so nothing can be run in it`);
   }
 

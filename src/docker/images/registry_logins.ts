@@ -61,12 +61,15 @@ export class RegistryLogins {
     const helper = member(settings.get("credhelpers"), server) ?? settings.get("credsstore");
     if (typeof helper === "string" && helper !== "") return await this.#ask(`docker-credential-${helper}`, server);
     const logins = settings.get("auths");
-    return loginOf(member(logins, server) ?? older(logins, server), server);
+    return loginOf(member(logins, server) ?? loginByUrl(logins, server), server);
   }
 
   /** Asks a program for a login: https://github.com/docker/docker-credential-helpers#development */
   async #ask(program: string, server: string): Promise<Login | undefined> {
-    const child = new Deno.Command(program, { args: ["get"], stdin: "piped", stdout: "piped", stderr: "null" }).spawn();
+    const child = new Deno.Command(program, {
+      ...{ args: ["get"], stdin: "piped", stdout: "piped", stderr: "null" },
+      detached: true, // it leads a group then, with what it starts itself
+    }).spawn();
     const fed = feed(child.stdin, server);
     const answer = await within(child.output(), this.#clock, HELPER_MS);
     if (answer === undefined) {
@@ -83,7 +86,10 @@ export class RegistryLogins {
   }
 }
 
-/** A login of the settings, which have the name and the password as one text. */
+/**
+ * A login of the settings, which have the name and the password as one text; `undefined` if there is none. @throws
+ * {Error} If it is malformed.
+ */
 function loginOf(entry: unknown, server: string): Login | undefined {
   const token = member(entry, "identitytoken");
   if (typeof token === "string" && token !== "") return newLogin(TOKEN_USER, token, server);
@@ -104,7 +110,7 @@ function newLogin(username: unknown, secret: unknown, serveraddress: string): Lo
 }
 
 /** A login whose key is a URL, as older docker commands wrote it. */
-function older(logins: unknown, server: string): unknown {
+function loginByUrl(logins: unknown, server: string): unknown {
   const key = Object.keys(logins ?? {}).find((key) => key.replace(/^https?:\/\//, "").replace(/\/.*/, "") === server);
   return key === undefined ? undefined : member(logins, key);
 }

@@ -1,7 +1,7 @@
 import type { Clock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import { defined } from "../../model/defined.ts";
-import { isAsleep } from "../../model/instance_state.ts";
+import { isAsleep, isEnding } from "../../model/instance_state.ts";
 import type { Tenure } from "../../pool/decide.ts";
 import type { Instance } from "../../pool/instance.ts";
 import type { ContainerEvent } from "../../pool/launcher.ts";
@@ -148,7 +148,7 @@ export class InstanceAnswers {
     const instance = fleet.get(id);
     if (instance === undefined) return { ok: false, reason: "its home does not know it" };
     if (instance.state === "starting") return { ok: true }; // it runs, though it does not answer yet
-    if (instance.state !== "ready" && !isAsleep(instance.state)) {
+    if (isEnding(instance.state)) {
       return { ok: false, isEnding: true, reason: "its home is ending it" };
     }
     await launcher.sharing.resumeFor(id, from);

@@ -19,7 +19,7 @@ import { VolumeWatch } from "./volume_watch.ts";
 
 /** The name of this line. */
 export const SWARM = "swarm";
-/** A start may take 30 s. Then the requests that wait for it get its error. */
+/** A start may take 30 s; the error that those who wait then get has 2 s to arrive. */
 const LONGEST_WAIT_MS = 32_000;
 /** How many good answers of each node show that everything is at work. */
 const WARM = 100;
@@ -88,7 +88,7 @@ export async function swarmLine(work: SwarmWork, options: ChaosOptions): Promise
       ...{ harms, findings: stage.findings, planned: false, quick },
       requirement: {
         ...requirement,
-        excuse: (failed) => requests.mayFail(failed) || isSwarms(failed, swarm) || wasEnded(failed, swarm),
+        excuse: (failed) => requests.mayFail(failed) || waitedForSwarm(failed, swarm) || cutOffBySwarm(failed, swarm),
       },
       leastSent: quick ? 500 : 10_000,
     });
@@ -128,11 +128,11 @@ async function perform(stage: SwarmStage, swarm: SwarmWatch, quick: boolean): Pr
   const what = `containers with one volume at a time (looked ${watch.looks} times)`;
   expect(stage, what, watch.most, "1", watch.most === 1);
   const { outcomes } = probes;
-  const zeroMs = performance.now() - probes.nowMs;
+  const zeroMs = performance.now() - probes.nowMs; // when the probes began
   const failed = outcomes.filter(({ answer, atMs, text = "", tookMs }) => {
     const [, code = ""] = /"code":"(\w+)"/.exec(text) ?? [];
     const times = { began: zeroMs + atMs, ended: zeroMs + atMs + tookMs };
-    return answer !== 200 && !isSwarms({ ...times, cause: `${answer} ${code}` }, swarm);
+    return answer !== 200 && !waitedForSwarm({ ...times, cause: `${answer} ${code}` }, swarm);
   });
   const causes = failed.map(({ answer, text = "" }) => `${answer} ${text}`).join("; ");
   const value = failed.length === 0 ? `${outcomes.length}, 0 failed` : causes;
@@ -140,7 +140,7 @@ async function perform(stage: SwarmStage, swarm: SwarmWatch, quick: boolean): Pr
   for (const [index, { atMs, name }] of happened.entries()) {
     const toMs = happened[index + 1]?.atMs ?? Infinity;
     const ms = probes.slowFor(atMs, toMs);
-    const unableMs = swarm.unableFor(zeroMs + atMs, zeroMs + toMs);
+    const unableMs = swarm.recoveredAfter(zeroMs + atMs, zeroMs + toMs);
     const what = `${index + 1}, ${name}: until no request takes ${SLOW_MS / 1000} s`;
     const limit = unableMs > 0 ? `Swarm's own ${seconds(unableMs)} and ${seconds(WELL_MS)}` : seconds(WELL_MS);
     measure(stage, what, seconds(ms), `≤ ${limit}`, ms <= unableMs + WELL_MS);
@@ -148,20 +148,23 @@ async function perform(stage: SwarmStage, swarm: SwarmWatch, quick: boolean): Pr
 }
 
 /**
- * Whether a request was held in vain since Swarm itself could start nothing, for as long as a start may take; or was
- * refused since so many came free at once when it could again.
+ * Whether a request waited for a start, or came after many that did, when Swarm itself could start nothing or had just
+ * been able to again.
  */
-function isSwarms({ began, cause, ended }: Pick<Failed, "began" | "cause" | "ended">, swarm: SwarmWatch): boolean {
+function waitedForSwarm(
+  { began, cause, ended }: Pick<Failed, "began" | "cause" | "ended">,
+  swarm: SwarmWatch,
+): boolean {
   const isOfHeld = cause === "503 overloaded" || cause === "504 start_timeout";
-  return isOfHeld && swarm.unableFor(began - WELL_MS, ended) > 0;
+  return isOfHeld && swarm.recoveredAfter(began - WELL_MS, ended) > 0;
 }
 
 /**
  * Whether a request was cut off with an instance that Swarm may have ended: a new leader who has not heard from a node
  * yet may take it for lost.
  */
-function wasEnded(failed: Failed, swarm: SwarmWatch): boolean {
-  return cutOff(failed) && swarm.unableFor(failed.began - WELL_MS, failed.ended) > 0;
+function cutOffBySwarm(failed: Failed, swarm: SwarmWatch): boolean {
+  return cutOff(failed) && swarm.recoveredAfter(failed.began - WELL_MS, failed.ended) > 0;
 }
 
 function seconds(ms: number): string {
