@@ -17,6 +17,8 @@ const RUNS_OUT_AFTER = 3;
 const REMOVED_AFTER = 360;
 /** How long a peer may take to answer that another one comes or goes. */
 const GREETING = { timeoutMs: 2000 };
+/** The same if Swarm does not hear from its node. */
+const LAST_GREETING = { timeoutMs: 1000 };
 /** One whose port is closed for this long is gone: it has not been started again, ms. */
 const CLOSED_MS = 2000;
 
@@ -245,7 +247,8 @@ export class Members {
   /** Whether a peer does not answer, for a reason of a kind. */
   async #isAway(nodeId: string, isSo: (error: PeerAway) => boolean): Promise<boolean> {
     try {
-      await this.#options.client.ask(nodeId, "hello", this.#own, GREETING);
+      const options = this.#unheard.has(nodeId) ? LAST_GREETING : GREETING;
+      await this.#options.client.ask(nodeId, "hello", this.#own, options);
       return false;
     } catch (error) {
       return error instanceof PeerAway && isSo(error);

@@ -30,6 +30,8 @@ const OUTPUT_LINES = 20;
 const HUNG_GRACE_S = 2;
 /** An adopted app gets at least this time to answer, or its start timeout if that is shorter: it may be busy. */
 const ADOPTION_MS = 5000;
+/** An app that did not answer when it was to be adopted is not adopted in place of a start for this time. */
+const SILENT_MS = 60_000;
 const NOT_IN_TIME = "The service did not become ready in time; the log of cless says more";
 /** A resume waits this long for a running pause before it probes the app. */
 const PAUSE_WAIT_MS = 1000;
@@ -70,6 +72,8 @@ export class Executor {
   readonly #fleet: KnownInstances;
   readonly #pausing = new Map<Instance, Promise<unknown>>();
   readonly #clearing = new Set<Promise<void>>();
+  /** When an app was given up that was to be adopted, by its origin; clock ms. */
+  readonly #silent = new Map<string, number>();
   /** The output of each instance's app, read once. After a failed start, the start's error is a second key for it. */
   readonly #written = new WeakMap<Instance | ClessError, Promise<string>>();
 
@@ -93,7 +97,11 @@ export class Executor {
         async (again) => {
           // The engine may have created it without reporting that. A shared one is joined then: others may use it.
           if (again && !this.isShared) await this.#launcher.remove(id);
-          return await this.#launcher.launch({ id, revision, known: (id) => this.#known(id) });
+          return await this.#launcher.launch({
+            ...{ id, revision },
+            known: (id) => this.#known(id),
+            isSilent: (origin) => (this.#silent.get(origin) ?? -Infinity) > this.#clock.now() - SILENT_MS,
+          });
         },
         signal,
         away,
@@ -118,7 +126,10 @@ export class Executor {
     const { startTimeoutMs, service } = instance.revision;
     const timeoutMs = Math.max(Math.min(ADOPTION_MS, startTimeoutMs), startTimeoutMs - upForMs);
     const failed = await this.#untilReady(instance, timeoutMs, () => Promise.resolve());
-    if (failed !== undefined) return { ...failed, blame: "nobody" };
+    if (failed !== undefined) {
+      this.#noteSilent(instance.origin);
+      return { ...failed, blame: "nobody" };
+    }
     log.info("instance adopted", { service, instance: instance.id });
     return { createMs: 0, readyMs: 0 };
   }
@@ -313,6 +324,12 @@ export class Executor {
     const { origin = "", state } = this.#fleet.get(id) ?? {};
     if (state === undefined) return undefined;
     return { origin, isEnding: isEnding(state) };
+  }
+
+  #noteSilent(origin: string): void {
+    const now = this.#clock.now();
+    for (const [origin, at] of this.#silent) if (at <= now - SILENT_MS) this.#silent.delete(origin);
+    this.#silent.set(origin, now);
   }
 
   /** Ends the start of an instance for which nothing was created, since another one serves in its place. */

@@ -8,6 +8,8 @@ export interface Launch {
   readonly revision: Revision;
   /** The container under an id that this process uses or is ending; `undefined` if there is none. */
   readonly known?: (id: string) => KnownContainer | undefined;
+  /** Whether the app at an origin did not answer when this process would have used it lately. */
+  readonly isSilent?: (origin: string) => boolean;
 }
 
 /** A container that this process uses, or is ending. */

@@ -3,7 +3,7 @@ import type { Revision } from "../../src/model/revision.ts";
 import { HeldSlots } from "../../src/pool/held_slots.ts";
 import { NotNow, ServedByOther } from "../../src/pool/launcher.ts";
 import { settle } from "../support/fake_clock.ts";
-import { never, newKit, newRevision, NO_SLOTS, started } from "../support/kit.ts";
+import { never, newKit, newRevision, NO_SLOTS, started, untilAborted } from "../support/kit.ts";
 
 const TIERED: Revision = { ...newRevision(), pauseAfterMs: 10_000, stopAfterMs: 60_000 };
 
@@ -144,6 +144,24 @@ Deno.test("two starts that find the same instance adopt it once, and then anothe
   await kit.clock.advance(0);
   assertEquals(pool.states(), ["ready", "ready"]);
   assertEquals(kit.fleet.instances().map(({ origin }) => origin).sort(), [other.origin, "http://10.0.0.4:8080"]);
+});
+
+Deno.test("an instance that did not answer does not serve in place of another one again", async () => {
+  const kit = newKit({ untilReady: (_, __, signal) => untilAborted(signal) });
+  kit.launcher.sharing = (await sharedPool()).kit.launcher.sharing;
+  const pool = kit.newPool(TIERED);
+  const held = pool.hold(never());
+  held.catch(() => {});
+  const first = await kit.launcher.nextLaunch();
+  const { imageId, name: revision, service } = pool.revision;
+  const other = { id: "other", service, revision, imageId, state: "running", origin: "http://10.0.0.3:8080" } as const;
+  assertEquals(first.isSilent?.(other.origin), false);
+  first.fail(new ServedByOther(other));
+  await kit.clock.advance(pool.revision.startTimeoutMs);
+  const second = await kit.launcher.nextLaunch();
+  assertEquals(second.isSilent?.(other.origin), true);
+  await kit.clock.advance(60_000);
+  assertEquals(second.isSilent?.(other.origin), false);
 });
 
 /** A pool whose one instance has two slots; the test decides how many of them others have. */

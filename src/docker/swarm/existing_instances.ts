@@ -42,11 +42,17 @@ export interface ExistingInstancesParts {
   readonly clock: Clock;
 }
 
+/** What this process knows of the instances that others have started. */
+export interface OtherInstances {
+  readonly useOf: UseOf;
+  /** Whether the app at an origin does not answer this process, though it may answer others. */
+  readonly isSilent: (origin: string) => boolean;
+}
+
 /** The start of one instance, as far as others matter to it. */
-export interface Start {
+export interface Start extends OtherInstances {
   /** Clock ms. */
   readonly deadline: number;
-  readonly useOf: UseOf;
   /** The services of the instances that do not serve, as has been found out. */
   readonly unusable: Set<string>;
 }
@@ -60,9 +66,9 @@ type Joined =
   | "gone"; // with its service
 
 /** @param deadline Clock ms. */
-export function newStart(deadline: number, useOf: UseOf): Start {
+export function newStart(deadline: number, { isSilent, useOf }: OtherInstances): Start {
   const unusable = new Set<string>();
-  return { deadline, unusable, useOf: (task) => unusable.has(task.serviceId) ? "unusable" : useOf(task) };
+  return { deadline, isSilent, unusable, useOf: (task) => unusable.has(task.serviceId) ? "unusable" : useOf(task) };
 }
 
 /** The instances that others have started: one is joined, serves in place of another one, or is waited for. */
@@ -142,7 +148,8 @@ export class ExistingInstances {
    * Waits until no other instance has one of the volumes. If one of another revision has, a deploy has ended it here
    * already: the others are asked to do so too. @throws {ServedByOther} If one of the same revision has, and runs.
    */
-  async #untilFree(id: string, revision: Revision, { deadline, useOf }: Start): Promise<void> {
+  async #untilFree(id: string, revision: Revision, start: Start): Promise<void> {
+    const { deadline, useOf } = start;
     const { clock, sharing, swarm, volumes } = this.#parts;
     const sources = sourcesOf(revision);
     for (let asked = false;;) {
@@ -155,7 +162,7 @@ export class ExistingInstances {
         if (!asked) sharing.sleepElsewhere(revision.service);
         asked = true;
       } else if (task !== undefined && useOf(task) === undefined) {
-        if (await this.join(task.name)) await this.#throwIfServed(task.name);
+        if (await this.join(task.name)) await this.#throwIfServed(task, start);
       }
       if (clock.now() >= deadline) throw new Error(`another instance does not let go of a volume that ${id} needs`);
       await delay(clock, LOOK_MS);
@@ -185,24 +192,29 @@ export class ExistingInstances {
    *
    * @param seenMs For how long it has been known. @throws {ServedByOther} Once it runs.
    */
-  async #serveBy(other: SwarmTask, { unusable }: Start, seenMs: number): Promise<void> {
+  async #serveBy(other: SwarmTask, start: Start, seenMs: number): Promise<void> {
     if (other.nodeId === undefined && other.error !== undefined) {
       if (seenMs >= UNPLACED_MS && !await this.#wait.mayGetRoom()) await this.#clear(other);
       return;
     }
     const joined = await this.#join(other.name);
-    if (joined === "usable") return await this.#throwIfServed(other.name);
+    if (joined === "usable") return await this.#throwIfServed(other, start);
     const isUnusable = joined === "ending" || joined === "silent" || (joined === "unknown" && seenMs >= JOIN_MS);
-    if (isUnusable) unusable.add(other.serviceId);
+    if (isUnusable) start.unusable.add(other.serviceId);
   }
 
-  /** Returns while the origin of an instance that was joined is not known. @throws {ServedByOther} Once it is. */
-  async #throwIfServed(id: string): Promise<void> {
+  /**
+   * Returns while the origin of an instance that was joined is not known, or if nothing answers there. @throws
+   * {ServedByOther} Once it is known.
+   */
+  async #throwIfServed({ name: id, serviceId }: SwarmTask, { isSilent, unusable }: Start): Promise<void> {
     const { homes, origins, sharing, swarm } = this.#parts;
     const nodeId = homes.nodeOf(id);
     if (nodeId !== undefined && !origins.knows(nodeId)) origins.know(await swarm.nodes());
     const container = await sharing.find(id);
-    if (container?.origin !== undefined) throw new ServedByOther({ ...container, origin: container.origin });
+    if (container?.origin === undefined) return;
+    if (!isSilent(container.origin)) throw new ServedByOther({ ...container, origin: container.origin });
+    unusable.add(serviceId);
   }
 }
 

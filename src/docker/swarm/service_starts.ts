@@ -6,10 +6,15 @@ import { ContainerGone } from "../../pool/launcher.ts";
 import { EngineError, kindOf } from "../engine_error.ts";
 import type { RegistryLogins } from "../images/registry_logins.ts";
 import type { Sequence } from "../network/addresses.ts";
-import { ExistingInstances, type ExistingInstancesParts, newStart, type Start } from "./existing_instances.ts";
+import {
+  ExistingInstances,
+  type ExistingInstancesParts,
+  newStart,
+  type OtherInstances,
+  type Start,
+} from "./existing_instances.ts";
 import type { ImageNodes } from "./image_nodes.ts";
 import { placementOf, takesTasks } from "./placement.ts";
-import type { UseOf } from "./rivals.ts";
 import { serviceBody } from "./service_spec.ts";
 import type { SwarmApi } from "./swarm_api.ts";
 import type { TaskEngine } from "./task_engine.ts";
@@ -61,8 +66,8 @@ export class ServiceStarts {
    * @throws {EngineError | ContainerGone | VolumeAway} Why it never will run. @throws {Error} If its app ends, or another
    * instance does not.
    */
-  async start(id: string, revision: Revision, useOf: UseOf): Promise<string> {
-    const starting = this.#start(id, revision, useOf).finally(() => this.#running.delete(starting));
+  async start(id: string, revision: Revision, others: OtherInstances): Promise<string> {
+    const starting = this.#start(id, revision, others).finally(() => this.#running.delete(starting));
     this.#running.add(starting);
     try {
       return await starting;
@@ -98,12 +103,12 @@ export class ServiceStarts {
   }
 
   /** Creates a service, or joins the one of the same name, and waits until its task runs. Resolves with its origin. */
-  async #start(id: string, revision: Revision, useOf: UseOf): Promise<string> {
+  async #start(id: string, revision: Revision, others: OtherInstances): Promise<string> {
     const { clock } = this.#parts;
     const started = Promise.withResolvers<void>();
     this.#starting.set(id, started.resolve);
     const deadline = clock.now() + revision.startTimeoutMs + MORE_TIME_MS;
-    const start = newStart(deadline, useOf);
+    const start = newStart(deadline, others);
     let byImage = revision.imageDigest === undefined; // whether it runs where its image is, and nobody pulls that
     let bound = await this.#boundTo(revision, byImage);
     for (let tries = 1;; tries++) {

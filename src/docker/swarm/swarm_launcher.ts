@@ -62,11 +62,8 @@ export class SwarmLauncher implements Launcher {
   readonly #parts: SwarmLauncherParts;
   readonly #origins = new Origins();
   readonly #starts: ServiceStarts;
-  /**
-   * By instance, the service that is not used here any more, though it may run: its name is not free. `undefined` if
-   * Swarm could not be asked.
-   */
-  readonly #letGo = new Map<string, string | undefined>();
+  /** The instances that are not used here any more, though they may run: their names are not free. */
+  readonly #letGo = new Set<string>();
   /** The engine's ids of the containers that have been ended here, by instances that are not forgotten yet. */
   readonly #ended = new Map<string, string>();
 
@@ -107,7 +104,7 @@ export class SwarmLauncher implements Launcher {
     }
   }
 
-  async launch({ id, known = () => undefined, revision }: Launch): Promise<{ origin: string }> {
+  async launch({ id, isSilent = () => false, known = () => undefined, revision }: Launch): Promise<{ origin: string }> {
     try {
       for (const [name, value] of Object.entries(environmentOf(revision))) {
         const problem = envProblem(name, value);
@@ -115,8 +112,9 @@ export class SwarmLauncher implements Launcher {
       }
       const problem = swarmProblem(revision);
       if (problem !== undefined) throw new EngineError("refused", problem);
-      const origin = await this.#starts.start(id, revision, (task) => {
-        return this.#letGo.get(task.name) === task.serviceId ? "unusable" : useOf(task, known(task.name));
+      const origin = await this.#starts.start(id, revision, {
+        isSilent,
+        useOf: (task) => useOf(task, known(task.name)),
       });
       if (this.#parts.homes.isHere(id)) {
         this.outputs.started(id, { service: revision.service, revision: revision.name });
@@ -251,7 +249,7 @@ export class SwarmLauncher implements Launcher {
 
   /** Forgets all instances but some. */
   #keep(ids: ReadonlySet<string>): void {
-    for (const id of this.#letGo.keys()) if (!ids.has(id)) this.gone(id);
+    for (const id of this.#letGo) if (!ids.has(id)) this.gone(id);
     this.#parts.slots.home.keep(ids);
   }
 
@@ -432,7 +430,7 @@ export class SwarmLauncher implements Launcher {
   /** Uses an instance no more that another cless will end. Until then its name is not free. */
   async #leave(id: string): Promise<void> {
     const tasks = await this.#parts.swarm.tasks({ service: id }).catch(() => undefined);
-    if (tasks?.length !== 0) this.#letGo.set(id, tasks?.[0]?.serviceId);
+    if (tasks?.length !== 0) this.#letGo.add(id);
   }
 
   /** Which instances sleep on the nodes of the others. */
