@@ -125,7 +125,7 @@ export class Executor {
   async adopt(instance: Instance, upForMs = 0): Promise<Started> {
     const { startTimeoutMs, service } = instance.revision;
     const timeoutMs = Math.max(Math.min(ADOPTION_MS, startTimeoutMs), startTimeoutMs - upForMs);
-    const failed = await this.#untilReady(instance, timeoutMs, () => Promise.resolve());
+    const failed = await this.#untilReady(instance, timeoutMs, () => Promise.resolve(), "instance not adopted");
     if (failed !== undefined) {
       this.#noteSilent(instance.origin);
       return { ...failed, blame: "nobody" };
@@ -276,6 +276,7 @@ export class Executor {
     instance: Instance,
     timeoutMs: number,
     run: (signal: AbortSignal, away: (error: EngineAway) => void) => Promise<void>,
+    what: "start failed" | "instance not adopted" = "start failed",
   ): Promise<Extract<Started, { error: ClessError }> | undefined> {
     const timeout = new AbortController();
     const { lag = NO_LAG } = this.asking;
@@ -311,7 +312,7 @@ export class Executor {
       // Wait for `running`: a command that still runs would create the container again after its removal.
       const written = running.catch(() => {}).then(() => this.#read(instance));
       this.#written.set(instance, written).set(error, written);
-      this.#clear(instance, this.#removeFailed(instance, written, error));
+      this.#clear(instance, this.#removeFailed(instance, what, written, error));
       return { error, blame };
     } finally {
       cancelTimeout();
@@ -364,11 +365,19 @@ export class Executor {
     return new ClessError("start_timeout", NOT_IN_TIME, { detail });
   }
 
-  async #removeFailed(instance: Instance, output: Promise<string>, { code, detail }: ClessError): Promise<void> {
+  async #removeFailed(
+    instance: Instance,
+    what: "start failed" | "instance not adopted",
+    output: Promise<string>,
+    { code, detail }: ClessError,
+  ): Promise<void> {
     const { id, revision } = instance;
     const written = await output || undefined;
     const { service, name } = revision;
-    log.error("start failed", { service, revision: name, instance: id, code, reason: detail, output: written });
+    const facts = { service, revision: name, instance: id, code, reason: detail, output: written };
+    // Who started it may have ended it, and another one is started if it is needed: nobody has to do anything.
+    if (what === "start failed") log.error(what, facts);
+    else log.info(what, facts);
     await this.#launcher.remove(id);
   }
 

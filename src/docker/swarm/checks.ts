@@ -9,8 +9,11 @@ import { absenceOf } from "./volume_place.ts";
 import type { VolumeRecord } from "./volume_records.ts";
 import { type Membership, membershipOf, OPEN_PORTS, type SwarmAsManaged, swarmInvitation } from "./swarm_join.ts";
 
-/** With it, a node that is lost is noticed after about 3 s; with Docker's own 5 s, after 11 s. */
-const GOOD_HEARTBEAT_MS = 1000;
+/**
+ * With it, a node that is lost is noticed after about 6 s; with Docker's own 5 s, after 11 s. With 1 s, a node that is
+ * slow to find a new leader may be taken for lost too.
+ */
+const GOOD_HEARTBEAT_MS = 2000;
 /** Where the nodes of a Swarm talk to each other: https://docs.docker.com/engine/swarm/swarm-tutorial/ */
 const GOSSIP_PORT = 7946;
 
@@ -109,7 +112,7 @@ export function swarmFindings({ heartbeatMs, nodes }: SwarmFacts): Finding[] {
       ? {
         ...{ check: "heartbeat", state: "warning" },
         fact: `nodes say every ${heartbeatMs / 1000} s that they live, so a lost one is noticed late`,
-        remedy: "docker swarm update --dispatcher-heartbeat 1s",
+        remedy: "docker swarm update --dispatcher-heartbeat 2s",
       }
       : { check: "heartbeat", state: "ok", fact: `nodes say every ${heartbeatMs / 1000} s that they live` },
     ...down.length === 0 ? [] : [{

@@ -199,7 +199,10 @@ export class ServiceStarts {
     const having = byImage ? await images.having(imageId, nodes) : nodes;
     if (having.length === 0 && nodes.length > 0) {
       const [what, remedy] = imageDigest === undefined
-        ? [`the image ${image} is on no node of the Swarm, and in no registry`, "push it to one"]
+        ? [
+          `no machine that may run it has the image ${image}, which was deployed without a registry`,
+          "deploy it again from one, after docker login if that wants a password",
+        ]
         : [
           `no machine that may run it has the image ${image}, or can pull it`,
           "if that wants a password: docker login",
