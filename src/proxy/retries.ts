@@ -51,7 +51,8 @@ export class Retries {
   async prepare(context: RequestContext, lease: Lease, error: unknown): Promise<void> {
     const { instance } = lease;
     const isRefused = error instanceof ForwardError && error.progress === "unsent";
-    if (isRefused && isCounted(++context.refusals) && !isExhausted(error)) instance.suspect("unreachable");
+    const counts = isRefused && (isCounted(++context.refusals) || isOfSilentHost(error));
+    if (counts && !isExhausted(error)) instance.suspect("unreachable");
     if (isBroken(error)) context.broken = { instance, hadOthers: this.#hadOthers(instance, context) };
     try {
       // The lease is still open, so that the request counts as in flight if the instance ends meanwhile.
@@ -156,6 +157,11 @@ function mayRepeat({ head, upload }: RequestContext, error: unknown): boolean {
 /** Whether the connection ended before there was a response. */
 function isUnanswered(error: unknown): boolean {
   return error instanceof ForwardError && error.progress === "unanswered";
+}
+
+/** Whether nobody has answered at the address of an app: its machine is gone, rather than that it is restarting. */
+function isOfSilentHost({ cause }: ForwardError): boolean {
+  return cause instanceof Deno.errors.TimedOut;
 }
 
 /** Whether a refused connection counts against its instance. */

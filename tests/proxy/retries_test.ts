@@ -91,6 +91,16 @@ Deno.test("a refused connection is tried again eleven times with growing pauses;
   assertEquals([context.failedTries, context.failedInstances, clock.timers], [0, 0, 0]);
 });
 
+Deno.test("each connection to a host that does not answer counts against the instance", async () => {
+  const { clock, noted, newInstance, newContext, retries } = setUp();
+  const [instance, context] = [newInstance(), newContext()];
+  const cause = new Deno.errors.TimedOut("nobody answers");
+  for (let n = 1; n <= 3; n++) {
+    await clock.until(retries.prepare(context, send(context, instance), new ForwardError("unsent", "no", { cause })));
+  }
+  assertEquals(noted.filter((what) => what === "unreachable 1").length, 3);
+});
+
 Deno.test("a refused connection does not count while this machine has no descriptors, and no pause goes on once the instance is no longer ready", async () => {
   const { clock, noted, newInstance, newContext, retries } = setUp();
   const [instance, context] = [newInstance(), newContext()];

@@ -83,7 +83,7 @@ export class ConnectionPool {
     } catch (error) {
       this.#open--;
       signal.throwIfAborted();
-      throw new ForwardError("unsent", `cannot connect: ${messageOf(error)}`);
+      throw new ForwardError("unsent", `cannot connect: ${messageOf(error)}`, { cause: error });
     }
   }
 
@@ -131,7 +131,7 @@ export class ConnectionPool {
     if (connection !== undefined) return connection;
     late.abort();
     connecting.then((tooLate) => tooLate.close(), () => {});
-    throw new Error(`nobody answers at ${this.#address.hostname}`);
+    throw new Deno.errors.TimedOut(`nobody answers at ${this.#address.hostname}`);
   }
 
   #drop(connection: Connection): void {

@@ -259,7 +259,11 @@ clusterTest("an image that only one node has runs there, and one that no node ha
   const { origin } = await cluster.clock.until(one!.engine.launcher.launch({ id: FIRST, revision: local }));
   assert(origin.startsWith("http://10.0.0.2:"), origin);
   const none = { ...local, imageId: "sha256:none" };
-  await assertRejects(() => one!.engine.launcher.launch({ id: SECOND, revision: none }), Error, "was deployed without a registry");
+  await assertRejects(
+    () => one!.engine.launcher.launch({ id: SECOND, revision: none }),
+    Error,
+    "was deployed without a registry",
+  );
 });
 
 clusterTest("an image that all nodes have runs on any of them", 2, async (cluster) => {

@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { CoarseTimeouts } from "../../../src/base/coarse_timeouts.ts";
 import type { Connection } from "../../../src/http/exact/connection.ts";
 import { ConnectionPool } from "../../../src/http/exact/connection_pool.ts";
@@ -203,6 +203,7 @@ Deno.test({
     await clock.advance(200);
     const error = await failed;
     assertEquals([error.progress, error.message], ["unsent", "cannot connect: nobody answers at 127.0.0.1"]);
+    assert(error.cause instanceof Deno.errors.TimedOut);
     const gone = new AbortController();
     const aborted = assertRejects(() => pool.connect(gone.signal), Error, "the client has gone");
     gone.abort(new Error("the client has gone"));
