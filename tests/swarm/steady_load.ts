@@ -10,6 +10,8 @@ export interface Outcome {
   readonly address: string;
   /** What was answered beside a status other than 200. */
   readonly text?: string;
+  /** Why, in a word of cless; empty if it says nothing. */
+  readonly code?: string;
 }
 
 /** Requests at a steady rate, whatever has become of those before, over several cless in turn. */
@@ -75,14 +77,16 @@ export class SteadyLoad implements AsyncDisposable {
 
   async #ask(address: string, label: string): Promise<void> {
     const atMs = this.nowMs;
-    const end = (answer: number | string, more: { text?: string } = {}) =>
+    const end = (answer: number | string, more: Pick<Outcome, "code" | "text"> = {}) =>
       this.outcomes.push({ atMs, tookMs: this.nowMs - atMs, address, answer, ...more });
     try {
       const headers = { host: `${label}.localhost` };
       const signal = AbortSignal.timeout(60_000);
       const response = await fetch(`http://${address}/`, { client: this.#client, headers, signal });
       const text = await response.text();
-      if (response.status !== 200) return void end(response.status, { text });
+      if (response.status !== 200) {
+        return void end(response.status, { text, code: response.headers.get("cless-error") ?? "" });
+      }
       const key = `${address} ${text}`;
       this.#texts.set(key, (this.#texts.get(key) ?? 0) + 1);
       end(200);

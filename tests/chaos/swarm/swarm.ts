@@ -129,12 +129,11 @@ async function perform(stage: SwarmStage, swarm: SwarmWatch, quick: boolean): Pr
   expect(stage, what, watch.most, "1", watch.most === 1);
   const { outcomes } = probes;
   const zeroMs = performance.now() - probes.nowMs; // when the probes began
-  const failed = outcomes.filter(({ answer, atMs, text = "", tookMs }) => {
-    const [, code = ""] = /"code":"(\w+)"/.exec(text) ?? [];
+  const failed = outcomes.filter(({ answer, atMs, code, tookMs }) => {
     const times = { began: zeroMs + atMs, ended: zeroMs + atMs + tookMs };
     return answer !== 200 && !waitedForSwarm({ ...times, cause: `${answer} ${code}` }, swarm);
   });
-  const causes = failed.map(({ answer, text = "" }) => `${answer} ${text}`).join("; ");
+  const causes = failed.map(({ address, answer, code, text }) => `${answer} ${code || text} by ${address}`).join("; ");
   const value = failed.length === 0 ? `${outcomes.length}, 0 failed` : causes;
   expect(stage, "probes of all cless that live", value, "0 failed", failed.length === 0);
   for (const [index, { atMs, name }] of happened.entries()) {
