@@ -36,8 +36,9 @@ export class CoarseTimeouts<T extends Timed = Timed> implements Disposable {
     this.#stopTicking ??= this.#clock.every(this.#tickMs, () => this.#tick());
   }
 
-  delete(item: T): void {
-    this.#watched.delete(item);
+  /** Returns whether it was watched. */
+  delete(item: T): boolean {
+    return this.#watched.delete(item);
   }
 
   /** The promise's outcome, or `undefined` if it takes longer than `timeoutMs`. */

@@ -1,52 +1,59 @@
 import { cpuUsage } from "node:process";
 import type { Clock } from "../base/clock.ts";
 import type { LagMeter } from "../base/lag.ts";
+import { MOST_LATELY, type Pace } from "./pace.ts";
 
 /**
- * An overload does not begin while cless holds no more requests than this. Clients that each wait for an answer before
- * they send the next request can have this many requests in flight together, and that is no overload.
+ * An overload does not begin while no more requests than this wait to begin, see `Pace`. Clients that each wait for an
+ * answer before they send the next request can have this many requests waiting together, and that is no overload.
  */
 const FEW_AT_BEGIN = 600;
-/** A request that has been in flight for at least this long waits for its app or client, and is no sign of an overload. */
-const STANDING_MS = 500;
-/** During an overload, cless aims to hold about this many requests, so that the admitted ones are answered soon. */
-const FEW = 300;
+/** So many requests are an overload only if the first of them has waited for this long. Otherwise they are a burst. */
+const BURST_MS = 50;
+/**
+ * During an overload, no more requests wait than are admitted in this many turns, so that the admitted ones are answered
+ * soon.
+ */
+const TURNS = 4;
+/**
+ * After this time, an overload is taken for over, to find out whether it is: few clients that repeat refused requests at
+ * once would keep it up for ever. If requests wait for {@linkcode BURST_MS} within {@linkcode SOON_MS}, however few, it
+ * goes on, and the next such test comes after twice the time, up to {@linkcode LONGEST_MS}.
+ */
+const SHORTEST_MS = 2000;
+const LONGEST_MS = 16_000;
+const SOON_MS = 500;
 /**
  * If the lag exceeds this, even few requests are an overload: each of them takes much processor time. An overload begins
- * so only if the lag has exceeded {@linkcode LAG_MS} for this long. Otherwise it was a moment in which cless did
+ * so only if the lag has exceeded {@linkcode LATE_MS} for this long. Otherwise it was a moment in which cless did
  * something else, such as collecting garbage.
  */
 const MAX_LAG_MS = 250;
-/** During an overload, even few requests are too many if a turn takes more processor time than this. */
-const MAX_FEW_TURN_MS = 60;
-/** With more than {@linkcode FEW_AT_BEGIN} requests, it is an overload if cless uses this much of a processor. */
-const BUSY_CPU = 0.7;
-/** With that many requests, it is also an overload if the lag exceeds this. */
-const LAG_MS = 100;
+/** See {@linkcode MAX_LAG_MS}. */
+const LATE_MS = 100;
 /**
  * If cless uses less than this share of a processor, other programs cause its lag, and refusing requests would not
  * help.
  */
 const OWN_CPU = 0.4;
 /**
- * How many requests are admitted in each turn of the event loop during an overload. In one turn, Deno calls the handler
- * for every request that has arrived, but it takes up the results of at most 128 reads from sockets: all asynchronous
- * operations run in one task, and share Tokio's budget for a task (https://docs.rs/tokio/latest/tokio/task/coop/).
- * Requests that are admitted beyond that only wait, and make all others wait. The limit also keeps turns short. It works
+ * How many requests are admitted in each turn of the event loop during an overload, beside those of services that stay
+ * within their fair share. In one turn, Deno calls the handler for every request that has arrived. A limit per turn works
  * without knowing what an admitted or a refused request costs: whatever takes time makes the turns longer, so fewer
- * requests are admitted per second.
+ * requests are admitted per second. A low limit keeps the turns short, so refusals reach the clients early: a client
+ * that waits for its refusal cannot send the next request, which waits there, and is late when it comes.
  */
-const PER_TURN = 100;
-/** The limit while cless holds only few requests. It exceeds what one turn can take up, so that all of these few are admitted. */
-const FEW_PER_TURN = 150;
+const PER_TURN = 40;
 /** If a turn takes more processor time than this, the limit shrinks. Otherwise it grows up to {@linkcode PER_TURN}. */
 const TURN_MS = 25;
 const SHRINKING = 1.2;
 const GROWTH = 1.1;
 /** At least this many requests are admitted in each turn. */
 const MIN_PER_TURN = 4;
-/** At least this share of the requests of a turn is admitted, up to {@linkcode PER_TURN}. */
+/** At least this share of the requests of a turn is admitted, up to {@linkcode MOST_PER_TURN}. */
 const MIN_ADMITTED = 1 / 12;
+/** See {@linkcode MIN_ADMITTED}. */
+const MOST_PER_TURN = 100;
 /**
  * The random draw lets this many times the limit through, since chance would otherwise leave some of the limit unused.
  * The requests that it lets through are counted in each turn, and refused once the limit is reached. Requests of
@@ -62,11 +69,13 @@ const CALM_MS = 1000;
 /** The time over which processor time and arrivals are averaged. */
 const AVERAGE_MS = 100;
 /** How often the lag is measured during an overload: in each turn, but not more often than this. */
-const TURN_TICK_MS = 5;
+const TURN_TICK_MS = 1;
 /** How often the lag is measured at {@linkcode BUSY_PER_S} requests per second or more. */
 const BUSY_TICK_MS = 20;
 /** How often the lag is measured otherwise. */
 const TICK_MS = 100;
+/** How often it is measured, and with it whether an overload begins, while more than {@linkcode FEW_AT_BEGIN} wait. */
+const LOOK_MS = 5;
 const BUSY_PER_S = 500;
 /** The measuring ends after this time without a request. */
 const QUIET_MS = 2000;
@@ -93,12 +102,26 @@ export class Shed {
   descriptors = 0;
 }
 
+/** The requests without a response's head. */
+export interface RequestsInFlight {
+  /** How many have begun, and do not wait for an instance or a slot. */
+  readonly active: number;
+  /** Those that have not begun. */
+  readonly pace: Pick<Pace, "waiting" | "lagMs" | "most">;
+}
+
+/**
+ * What becomes of a request: it is refused, or it begins when there is room for it, or at once: the requests of a service
+ * that stays within its fair share do not wait for those of others.
+ */
+export type Verdict = "refused" | "admitted" | "first";
+
 /** How {@linkcode Admission} decides. */
 export interface AdmissionOptions {
   /** `--max-in-flight`: a fixed limit, 0 for no refusals, `undefined` to adapt to the lag. */
   readonly maxInFlight: number | undefined;
-  /** Counts the requests that neither have a response's head nor wait for an instance or a slot. */
-  readonly inFlight: { readonly active: number };
+  /** Counts requests. */
+  readonly inFlight: RequestsInFlight;
   /**
    * Lag is ignored for this long after the first request, ms. A new process is slow until V8 has compiled what
    * requests need, and one that takes over from another gets all its requests at once.
@@ -143,14 +166,16 @@ export class Admission {
   readonly #meter: LagMeter;
   readonly #clock: Clock;
   readonly #maxInFlight: number | undefined;
-  readonly #inFlight: { readonly active: number };
+  readonly #inFlight: RequestsInFlight;
   readonly #warmUpMs: number;
   readonly #random: () => number;
   readonly #cpuSeconds: () => number;
   /** Ends the measuring; `undefined` while nothing is measured. */
   #stopWatching: (() => void) | undefined;
-  /** Whether each request is judged; if not, all are admitted. */
-  #isLooking = false;
+  /** Whether there is an overload, with an adaptive limit. */
+  #isRefusing = false;
+  /** Whether the requests of each group are counted: during an overload, while it may go on, and with a fixed limit. */
+  #isCounting = false;
   #arrived = 0;
   #admitted = 0;
   #refused = 0;
@@ -158,6 +183,13 @@ export class Admission {
   #perTurn = PER_TURN;
   /** How many more of them may be admitted in this turn. */
   #left = 0;
+  /** With that many requests waiting, no more of them are admitted. */
+  #mostWaiting = Infinity;
+  /** When the overload began, and for how long it lasts. */
+  #beganMs = 0;
+  #lastingMs = SHORTEST_MS;
+  /** When it was last taken for over. */
+  #endedMs = -Infinity;
   /** How many requests arrive per turn, on average. */
   #arrivedPerTurn = 0;
   /** Until then, lag is no overload; set by the first request. */
@@ -165,11 +197,10 @@ export class Admission {
   #measuredMs = 0;
   #refusedAtMs = 0;
   #arrivedAtMs = 0;
-  /** Since when the lag exceeds {@linkcode LAG_MS}; `Infinity` if it does not. */
+  /** Since when the lag exceeds {@linkcode LATE_MS}; `Infinity` if it does not. */
   #lateSinceMs = Infinity;
   #cpu = 0;
   #cpuBefore = 0;
-  readonly #standing = new Standing();
   /**
    * By group: the arrivals since the last measurement, the average arrivals per second, and the share that is refused.
    */
@@ -185,41 +216,48 @@ export class Admission {
     this.#warmUpMs = options.warmUpMs ?? 0;
     this.#random = options.random ?? Math.random;
     this.#cpuSeconds = options.cpuSeconds ?? ownCpuSeconds;
-    this.#isLooking = this.#maxInFlight !== undefined && this.#maxInFlight > 0;
+    this.#isCounting = this.#maxInFlight !== undefined && this.#maxInFlight > 0;
   }
 
-  /** Counts a request, and decides whether it is refused. While none is refused, the cost is negligible. */
-  refuses(request: Request): boolean {
+  /** Counts a request, and decides what becomes of it. While none is refused, the cost is negligible. */
+  judge(request: Request): Verdict {
     this.#arrived++;
     if (this.#stopWatching === undefined) this.#watch();
-    return this.#isLooking && this.#judge(request.url);
+    else if (!this.#isRefusing && this.#inFlight.pace.waiting > FEW_AT_BEGIN) this.#look();
+    return this.#isCounting ? this.#judge(request.url) : "admitted";
   }
 
-  #judge(url: string): boolean {
+  #judge(url: string): Verdict {
     const group = groupOf(url);
     this.#counts[group]!++;
+    const share = this.#shares[group]!;
+    const isModest = share === 0;
     const most = this.#maxInFlight;
-    if (most === undefined) {
-      const share = this.#shares[group]!;
-      if (share === 0) return this.#admit();
-      if (this.#left > 0 && this.#random() >= share) {
+    if (most !== undefined) {
+      // Services that ask for less than their fair share may use the part of the limit that is kept for them.
+      if (this.#fixedLoad < mostOf(most, isModest)) return this.#admit("admitted");
+      this.shed.inFlight++;
+    } else {
+      if (isModest) return this.#admit("first");
+      if (!this.#isRefusing) return this.#admit("admitted");
+      if (this.#left > 0 && this.#inFlight.pace.waiting < this.#mostWaiting && this.#random() >= share) {
         this.#left--;
-        return this.#admit();
+        return this.#admit("admitted");
       }
       this.shed.lag++;
-    } else {
-      // Services that ask for less than their fair share may use the part of the limit that is kept for them.
-      const isModest = this.#shares[group] === 0;
-      if (this.#inFlight.active < mostOf(most, isModest)) return this.#admit();
-      this.shed.inFlight++;
     }
     this.#refused++;
-    return true;
+    return "refused";
   }
 
-  #admit(): false {
+  /** What a fixed limit limits. */
+  get #fixedLoad(): number {
+    return this.#inFlight.active + this.#inFlight.pace.waiting;
+  }
+
+  #admit<V extends Verdict>(verdict: V): V {
     this.#admitted++;
-    return false;
+    return verdict;
   }
 
   #watch(): void {
@@ -238,6 +276,11 @@ export class Admission {
     };
   }
 
+  /** Finds out whether an overload begins, without waiting for the next measurement of the lag. */
+  #look(): void {
+    if (this.#clock.now() - this.#measuredMs >= LOOK_MS) this.#measured();
+  }
+
   #measured(): void {
     const now = this.#clock.now();
     const seconds = Math.max(0.001, (now - this.#measuredMs) / 1000);
@@ -253,53 +296,65 @@ export class Admission {
     if (seconds * 1000 > PAUSE_MS && ownMs < OWN_CPU * seconds * 1000) {
       this.#ignoredUntilMs = now + Math.min(seconds * 1000, MAX_CATCH_UP_MS);
     }
-    if (!this.#isLooking) this.#standing.note(this.#inFlight.active, now);
     if (this.#maxInFlight === undefined) this.#adapt(now, weight, seconds, ownMs);
-    else if (this.#isLooking) {
-      const isTight = this.#inFlight.active >= mostOf(this.#maxInFlight, false);
+    else if (this.#isCounting) {
+      const isTight = this.#fixedLoad >= mostOf(this.#maxInFlight, false);
       const admitted = between(MIN_SHARE, this.#admitted / Math.max(1, this.#arrived), 1 - KEPT_SHARE);
       this.#divide(weight, seconds, isTight ? admitted : 1);
     }
     this.#arrived = this.#admitted = this.#refused = 0;
-    const isAdapting = this.#maxInFlight === undefined && this.#isLooking;
-    this.#meter.tickMs = isAdapting ? TURN_TICK_MS : rate >= BUSY_PER_S ? BUSY_TICK_MS : TICK_MS;
-    if (now - this.#arrivedAtMs > QUIET_MS && !isAdapting) this.#stopWatching?.();
+    this.#meter.tickMs = this.#isRefusing ? TURN_TICK_MS : rate >= BUSY_PER_S ? BUSY_TICK_MS : TICK_MS;
+    if (now - this.#arrivedAtMs > QUIET_MS && !this.#isRefusing) this.#stopWatching?.();
   }
 
   /** Begins to refuse requests, adapts how many are admitted per turn, or ends the overload. */
   #adapt(now: number, weight: number, seconds: number, ownMs: number): void {
-    const lagMs = this.#cpu < OWN_CPU ? 0 : this.#meter.currentMs;
-    const { active } = this.#inFlight;
-    const present = active - Math.min(active, this.#standing.count) + this.#refused;
-    this.#lateSinceMs = lagMs > LAG_MS ? Math.min(this.#lateSinceMs, now) : Infinity;
-    const isLongLate = lagMs > MAX_LAG_MS && now - this.#lateSinceMs >= MAX_LAG_MS;
-    if (!this.#isLooking) {
-      if (now < this.#ignoredUntilMs!) return;
-      if (this.#cpu < BUSY_CPU && lagMs <= LAG_MS) return;
-      if (present <= FEW_AT_BEGIN && !isLongLate) return;
-      this.#isLooking = true;
-      this.#refusedAtMs = now;
-      this.#perTurn = this.#left = PER_TURN;
-      this.#arrivedPerTurn = this.#arrived;
-      // How much each service asks for is not known before the next turn. Until then all services are treated alike.
-      this.#shares.fill(ROUNDING);
+    const { pace } = this.#inFlight;
+    const lagMs = this.#cpu < OWN_CPU ? 0 : Math.max(this.#meter.currentMs, pace.lagMs);
+    this.#lateSinceMs = lagMs > LATE_MS ? Math.min(this.#lateSinceMs, now) : Infinity;
+    if (!this.#isRefusing) {
+      const mayGoOn = this.#isCounting;
+      if (mayGoOn && now - this.#endedMs >= SOON_MS) this.#stopCounting();
+      if (now < this.#ignoredUntilMs! || this.#cpu < OWN_CPU) return;
+      const isBehind = pace.lagMs >= BURST_MS && (mayGoOn || pace.waiting > FEW_AT_BEGIN);
+      const isLongLate = lagMs > MAX_LAG_MS && now - this.#lateSinceMs >= MAX_LAG_MS;
+      if (isBehind || isLongLate) this.#begin(now);
       return;
     }
-    if (now - this.#refusedAtMs > CALM_MS) {
-      this.#isLooking = false;
-      this.#rates.fill(0);
-      this.#shares.fill(0);
+    const isCalm = now - this.#refusedAtMs > CALM_MS;
+    if (isCalm || now - this.#beganMs > this.#lastingMs) {
+      this.#endedMs = now;
+      this.#isRefusing = false;
+      pace.most = MOST_LATELY;
+      if (isCalm) this.#stopCounting();
       return;
     }
     this.#arrivedPerTurn += weight * (this.#arrived - this.#arrivedPerTurn);
-    const isFew = present <= FEW && lagMs <= MAX_LAG_MS && ownMs <= MAX_FEW_TURN_MS;
     const isLate = ownMs > TURN_MS || lagMs > MAX_LAG_MS;
-    const least = Math.max(MIN_PER_TURN, Math.min(PER_TURN, this.#arrivedPerTurn * MIN_ADMITTED));
-    this.#perTurn = between(least, isLate ? this.#perTurn / SHRINKING : this.#perTurn * GROWTH, PER_TURN);
-    const most = isFew ? FEW_PER_TURN : this.#perTurn;
-    this.#left = Math.round(most);
-    const admitted = Math.min(1, SPARE * most / Math.max(1, this.#arrivedPerTurn));
+    const least = between(MIN_PER_TURN, this.#arrivedPerTurn * MIN_ADMITTED, MOST_PER_TURN);
+    const most = Math.max(least, PER_TURN);
+    this.#perTurn = between(least, isLate ? this.#perTurn / SHRINKING : this.#perTurn * GROWTH, most);
+    this.#left = Math.round(this.#perTurn);
+    pace.most = Math.min(MOST_LATELY, 2 * this.#perTurn);
+    this.#mostWaiting = TURNS * Math.min(this.#perTurn, PER_TURN);
+    const admitted = Math.min(1, SPARE * this.#perTurn / Math.max(1, this.#arrivedPerTurn));
     this.#divide(weight, seconds, admitted);
+  }
+
+  #begin(now: number): void {
+    // How much each service asks for is not known before the next turn. Until then all services are treated alike.
+    if (!this.#isCounting) this.#shares.fill(ROUNDING);
+    this.#lastingMs = this.#isCounting ? Math.min(2 * this.#lastingMs, LONGEST_MS) : SHORTEST_MS;
+    this.#isCounting = this.#isRefusing = true;
+    this.#beganMs = this.#refusedAtMs = now;
+    this.#perTurn = this.#left = PER_TURN;
+    this.#arrivedPerTurn = this.#arrived;
+    this.#counts.fill(0);
+  }
+
+  #stopCounting(): void {
+    this.#isCounting = false;
+    this.#rates.fill(0);
   }
 
   /** Divides the admitted share of all requests among the groups: none gets more than its max-min fair share. */
@@ -316,30 +371,6 @@ export class Admission {
       const share = 1 - most / rates[group]!;
       this.#shares[group] = share > ROUNDING ? share : 0;
     }
-  }
-}
-
-/**
- * About how many requests have been in flight for at least {@linkcode STANDING_MS}: the lowest number that was in flight
- * at any time within the last {@linkcode STANDING_MS} or somewhat longer. Some of them may have been answered and
- * replaced by others.
- */
-class Standing {
-  #sinceMs = -Infinity;
-  #lowest = 0;
-  #lowestBefore = 0;
-
-  get count(): number {
-    return Math.min(this.#lowest, this.#lowestBefore);
-  }
-
-  note(active: number, nowMs: number): void {
-    if (nowMs - this.#sinceMs >= STANDING_MS) {
-      this.#lowestBefore = nowMs - this.#sinceMs < 2 * STANDING_MS ? this.#lowest : 0;
-      this.#sinceMs = nowMs;
-      this.#lowest = active;
-    }
-    this.#lowest = Math.min(this.#lowest, active);
   }
 }
 

@@ -36,7 +36,7 @@ export interface ProxyOptions {
   readonly reconciler: { suspect(): void };
   readonly metrics?: RequestMetrics;
   /** Refuses requests that cless cannot answer in time. */
-  readonly admission: Pick<Admission, "refuses" | "refusal" | "shed">;
+  readonly admission: Pick<Admission, "judge" | "refusal" | "shed">;
   /** Whether known robots wake no service. Then a service is looked up before it is woken, also an undeclared one. */
   readonly exceptRobots?: boolean;
   /** Peers that say who the client is. */
@@ -83,8 +83,16 @@ export class Proxy implements Disposable {
   }
 
   readonly handle = (request: Request, info: Info): Response | Promise<Response> => {
-    const { admission } = this.#options;
-    if (admission.refuses(request)) return this.#responder.shed(request, info, admission.refusal);
+    const { admission, clock, unanswered: { pace } } = this.#options;
+    const verdict = admission.judge(request);
+    if (verdict === "refused") return this.#responder.shed(request, info, admission.refusal);
+    const arrivedMs = clock.now();
+    if (verdict === "first" || !pace.isFull) return this.#serve(request, info, arrivedMs);
+    const serve = async () => await this.#serve(request, info, arrivedMs);
+    return new Promise((resolve) => pace.wait(() => resolve(serve())));
+  };
+
+  #serve(request: Request, info: Info, arrivedMs: number): Response | Promise<Response> {
     const peer = withoutMapping(info.remoteAddr.hostname);
     let head: RequestHead;
     try {
@@ -107,14 +115,14 @@ export class Proxy implements Disposable {
       if (response !== undefined) return this.#responder.fromAdmin(request, info, response, head);
     }
     if (isForHealth(head)) return this.#responder.withoutService(request, info, this.#health(request, head), head);
-    const context = new RequestContext(request, info, head, this.#options.clock.now(), this.#options.limits);
+    const context = new RequestContext(request, info, head, arrivedMs, this.#options.limits);
     context.trace = this.#options.tracing?.begin();
     this.#options.unanswered.add(context);
     const { bodyLength } = head;
     if (bodyLength === undefined) return this.#beginWithoutLength(context);
     if (bodyLength > 0) this.#receive(context, bodyLength);
     return this.#begin(context);
-  };
+  }
 
   /** Closes the connections of WebSockets. */
   [Symbol.dispose](): void {

@@ -8,6 +8,7 @@ import type { Upload } from "../http/upload.ts";
 import type { Instance, Lease } from "../pool/instance.ts";
 import type { Revision, RevisionName } from "../model/revision.ts";
 import type { WakeTier } from "../pool/wake_times.ts";
+import { Pace } from "./pace.ts";
 import type { RequestTrace } from "./tracing.ts";
 
 const TICK_MS = 100;
@@ -59,6 +60,8 @@ export class RequestContext implements Client, Timed {
   /** Whether the request was repeated after possibly crashing an instance. */
   isSuspect = false;
   place = -1;
+  /** When it began, for {@linkcode Pace}. */
+  begunAt = 0;
   #controller = new AbortController();
   /** When the timeout began. Every tick in which the upload makes progress moves it forward. */
   #sinceMs: number;
@@ -178,14 +181,24 @@ export class UnansweredRequests extends CoarseTimeouts<RequestContext> {
   held = 0;
   /** How many requests there have been in all. */
   total = 0;
+  /** When requests begin, to which {@linkcode add} and {@linkcode delete} belong. */
+  readonly pace: Pace;
 
   constructor(clock: Clock) {
     super(clock, TICK_MS);
+    this.pace = new Pace(clock);
   }
 
   override add(context: RequestContext): void {
     this.total++;
+    context.begunAt = this.pace.begun();
     super.add(context);
+  }
+
+  override delete(context: RequestContext): boolean {
+    const wasThere = super.delete(context);
+    if (wasThere) this.pace.ended(context.begunAt);
+    return wasThere;
   }
 
   /** How many of them do not wait for an instance or a slot. */

@@ -140,7 +140,7 @@ netTest("what cless answers itself is in the log too, with its code", async () =
 
 netTest("what is refused because of overload is in the log, with what was asked for", async () => {
   const refusal = new Response(null, { status: 503, headers: { "cless-error": "overloaded" } });
-  await using all = setUp({ admission: { ...admitAll(), refuses: () => true, refusal } });
+  await using all = setUp({ admission: { ...admitAll(), judge: () => "refused", refusal } });
   assertEquals((await all.cless.ask(requestText("GET /x?y"))).status, 503);
   assertEquals(await all.accessLog.last(1), {
     ...{ ...REQUEST, ...UNKNOWN, target: "/x?y", status: 503, bytes: undefined, error: "overloaded" },

@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { LagMeter } from "../../src/base/lag.ts";
 import { Admission, fairShare } from "../../src/proxy/admission.ts";
+import { Pace } from "../../src/proxy/pace.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { Random } from "../support/random.ts";
 
@@ -18,6 +19,8 @@ interface Sent {
   readonly dueMs: number;
   /** When the app has answered. */
   answeredMs: number;
+  /** For the pace. */
+  begunAt: number;
   /** For a message. */
   readonly done?: () => void;
 }
@@ -49,7 +52,8 @@ interface BusyOptions {
  */
 class Busy {
   readonly clock = new FakeClock();
-  readonly inFlight = { active: 0 };
+  readonly pace = new Pace(this.clock);
+  readonly inFlight = { active: 0, pace: this.pace };
   readonly admission: Admission;
   readonly #options: Required<Omit<BusyOptions, "maxInFlight" | "warmUpMs">>;
   readonly #random = new Random(1);
@@ -64,6 +68,8 @@ class Busy {
   /** By service: how many clients send the next request when they have an answer. */
   #closed = new Map<string, number>();
   #cpuMs = 0;
+  /** The processor time of the turn so far. */
+  #spentMs = 0;
   #sentUntilMs: number;
   /** How much of a processor others leave to it. */
   processor = 1;
@@ -134,7 +140,7 @@ class Busy {
   }
 
   #newRequest(service: string, dueMs: number, done?: () => void): Sent {
-    return { service, dueMs, answeredMs: 0, ...(done === undefined ? {} : { done }) };
+    return { service, dueMs, answeredMs: 0, begunAt: 0, ...(done === undefined ? {} : { done }) };
   }
 
   #send(service: string, dueMs: number): void {
@@ -145,10 +151,9 @@ class Busy {
     this.#arrived.push(request);
   }
 
-  /** Returns the processor time that it takes. */
+  /** Returns the processor time that it takes, with that of requests that have begun since the one before. */
   #turn(): number {
-    const { admittedMs, appMs, refusedMs } = this.#options;
-    let spentMs = 0;
+    const { admittedMs, refusedMs } = this.#options;
     const [arrived, answers] = [this.#arrived, this.#answers];
     [this.#arrived, this.#answers] = [[], []];
     const now = this.clock.now();
@@ -163,30 +168,40 @@ class Busy {
         answer.done();
         continue;
       }
-      spentMs += admittedMs / 2;
+      this.#spentMs += admittedMs / 2;
       this.inFlight.active--;
       const outcome = this.of(answer.service);
       outcome.answered++;
-      const tookMs = now + spentMs / this.processor - answer.dueMs;
+      const tookMs = now + this.#spentMs / this.processor - answer.dueMs;
       if (tookMs <= 250) outcome.within250++;
       outcome.longestMs = Math.max(outcome.longestMs, tookMs);
       this.#free(answer.service, now);
+      this.pace.ended(answer.begunAt);
     }
     for (const request of arrived) {
       if (request.done !== undefined) this.#answers.push(request);
-      else if (this.admission.refuses(requestFor(request.service))) {
-        spentMs += refusedMs;
-        this.of(request.service).refused++;
-        this.#free(request.service, now);
-      } else {
-        spentMs += admittedMs / 2;
-        this.inFlight.active++;
-        request.answeredMs = now + (appMs[request.service] ?? 0);
-        this.#answers.push(request);
+      else {
+        const verdict = this.admission.judge(requestFor(request.service));
+        if (verdict === "refused") {
+          this.#spentMs += refusedMs;
+          this.of(request.service).refused++;
+          this.#free(request.service, now);
+        } else if (verdict === "first" || !this.pace.isFull) this.#begin(request);
+        else this.pace.wait(() => this.#begin(request));
       }
     }
+    const spentMs = this.#spentMs;
+    this.#spentMs = 0;
     this.#cpuMs += spentMs;
     return spentMs;
+  }
+
+  #begin(request: Sent): void {
+    this.#spentMs += this.#options.admittedMs / 2;
+    this.inFlight.active++;
+    request.begunAt = this.pace.begun();
+    request.answeredMs = this.clock.now() + (this.#options.appMs[request.service] ?? 0);
+    this.#answers.push(request);
   }
 
   /** A client has its answer. */
@@ -272,6 +287,17 @@ Deno.test("a service that asks for less than its share is not refused while othe
   assertEquals(busy.of("modest").refused, 0);
   const [one, other] = [busy.of("one").answered, busy.of("other").answered];
   assert(Math.abs(one / other - 1) < 0.15, `${one} and ${other}`); // each the same, however much it asks for
+});
+
+Deno.test("a service that asks for less than its share does not wait for others either, also while cless tests whether the overload is over", async () => {
+  const busy = new Busy();
+  const rates = { app: 3 * CAPACITY, modest: 50 };
+  await busy.load(1500, rates);
+  for (let second = 0; second < 20; second++) {
+    await busy.load(1000, rates);
+    assert(busy.of("modest").longestMs < 60, `${busy.of("modest").longestMs} ms`);
+    assertEquals(busy.of("modest").refused, 0);
+  }
 });
 
 Deno.test("500 clients that wait for each answer before they ask again are not refused", async () => {

@@ -261,11 +261,12 @@ class WatchedRequests extends UnansweredRequests {
     return this.#none.promise;
   }
 
-  override delete(context: RequestContext): void {
-    super.delete(context);
-    if (this.size > 0) return;
+  override delete(context: RequestContext): boolean {
+    const wasThere = super.delete(context);
+    if (this.size > 0) return wasThere;
     this.#none?.resolve();
     this.#none = undefined;
+    return wasThere;
   }
 }
 

@@ -22,7 +22,7 @@ import { FakeLauncher } from "./fake_launcher.ts";
 
 /** Admits every request. */
 export function admitAll(): ProxyOptions["admission"] {
-  return { refuses: () => false, refusal: new Response(null, { status: 503 }), shed: new Shed() };
+  return { judge: () => "admitted", refusal: new Response(null, { status: 503 }), shed: new Shed() };
 }
 
 /** The parts below the request path, with a fake engine, and apps that answer as soon as their container runs. */
