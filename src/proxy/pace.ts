@@ -1,6 +1,6 @@
 import type { Clock } from "../base/clock.ts";
 
-/** While this many requests that began lately are unanswered, others wait. */
+/** {@linkcode Pace.most} while there is no overload. */
 export const MOST_LATELY = 48;
 /** A request counts as lately begun for at least one and at most two ticks, ms. */
 const TICK_MS = 2;

@@ -60,7 +60,7 @@ export class RequestContext implements Client, Timed {
   /** Whether the request was repeated after possibly crashing an instance. */
   isSuspect = false;
   place = -1;
-  /** When it began, for {@linkcode Pace}. */
+  /** The tick of {@linkcode Pace} in which it began. */
   begunAt = 0;
   #controller = new AbortController();
   /** When the timeout began. Every tick in which the upload makes progress moves it forward. */
@@ -181,7 +181,7 @@ export class UnansweredRequests extends CoarseTimeouts<RequestContext> {
   held = 0;
   /** How many requests there have been in all. */
   total = 0;
-  /** When requests begin, to which {@linkcode add} and {@linkcode delete} belong. */
+  /** Decides when requests begin; {@linkcode add} and {@linkcode delete} tell it which have begun and ended. */
   readonly pace: Pace;
 
   constructor(clock: Clock) {
