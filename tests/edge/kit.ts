@@ -144,7 +144,7 @@ export class EdgeRig implements AsyncDisposable {
   /** Starts `cless https run`, and resolves when Caddy listens. */
   async run(behind: Pick<Behind, "listen" | "admin">, flags: readonly string[] = []): Promise<EdgeProcess> {
     const edge = EdgeProcess.start([...this.flags(behind), ...flags]);
-    await until(() => isListening(this.httpsPort));
+    await until(async () => await isListening(this.httpPort) && await isListening(this.httpsPort));
     return edge;
   }
 

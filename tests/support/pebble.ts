@@ -81,7 +81,13 @@ export class Pebble implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const child of this.#children) child.kill();
+    for (const child of this.#children) {
+      try {
+        child.kill();
+      } catch {
+        // It has ended by itself.
+      }
+    }
     await Promise.all(this.#children.map((child) => child.status));
     await Deno.remove(this.#folder, { recursive: true });
   }
