@@ -71,7 +71,7 @@ const AVERAGE_MS = 100;
 /** How often the lag is measured during an overload: in each turn, but not more often than this. */
 const TURN_TICK_MS = 1;
 /** How often the lag is measured at {@linkcode BUSY_PER_S} requests per second or more. */
-const BUSY_TICK_MS = 20;
+const BUSY_TICK_MS = 50;
 /** How often the lag is measured otherwise. */
 const TICK_MS = 100;
 /** How often it is measured, and with it whether an overload begins, while more than {@linkcode FEW_AT_BEGIN} wait. */

@@ -4,6 +4,8 @@ import type { Clock } from "../base/clock.ts";
 export const MOST_LATELY = 48;
 /** A request counts as lately begun for at least one and at most two ticks, ms. */
 const TICK_MS = 2;
+/** There are ticks only while more than this share of {@linkcode Pace.most} counts: they take processor time. */
+const NEARLY = 3 / 4;
 
 /**
  * Lets requests begin in order, and only so many together. The more requests cless handles at the same time, the more
@@ -56,7 +58,7 @@ export class Pace {
   /** Counts a request that begins. Returns what {@linkcode ended} wants. */
   begun(): number {
     this.#young++;
-    if (this.#isHalfFull) this.#keepTicking();
+    if (this.#isNearlyFull) this.#keepTicking();
     return this.#tick;
   }
 
@@ -72,8 +74,8 @@ export class Pace {
     return this.#young + this.#older < this.most;
   }
 
-  get #isHalfFull(): boolean {
-    return this.#young + this.#older > this.most / 2;
+  get #isNearlyFull(): boolean {
+    return this.#young + this.#older > NEARLY * this.most;
   }
 
   #drain(): void {
@@ -95,7 +97,7 @@ export class Pace {
       this.#older = this.#young;
       this.#young = 0;
       this.#drain();
-      if (this.waiting > 0 || this.#isHalfFull) this.#keepTicking();
+      if (this.waiting > 0 || this.#isNearlyFull) this.#keepTicking();
     });
   }
 }
