@@ -1,3 +1,4 @@
+import { messageOf } from "../../../src/base/errors.ts";
 import { BenchError } from "../../bench/support/errors.ts";
 import type { Finding } from "../../bench/support/finding.ts";
 import type { Random } from "../../support/random.ts";
@@ -50,18 +51,23 @@ export async function takeBack(stage: SwarmStage, number: number): Promise<void>
   stage.requests.begin(number);
 }
 
-/** Waits until something is so. @throws {BenchError} When it does not become so. */
+/**
+ * Waits until something is so. @param isSo Returns `true` if it is so, and may return what it saw instead. @throws
+ * {BenchError} When it does not become so: with what was seen last.
+ */
 export async function untilSo(
   { signal }: Pick<SwarmStage, "signal">,
   what: string,
-  isSo: () => Promise<boolean>,
+  isSo: () => Promise<boolean | string>,
   withinMs = PATIENCE_MS,
 ): Promise<void> {
+  let seen: boolean | string = false;
   for (const end = performance.now() + withinMs; performance.now() < end; await pause(50)) {
     signal.throwIfAborted();
-    if (await isSo().catch(() => false)) return;
+    seen = await isSo().catch(messageOf);
+    if (seen === true) return;
   }
-  throw new BenchError(`${what}: not within ${withinMs / 1000} s`);
+  throw new BenchError(`${what}: not within ${withinMs / 1000} s${seen === false ? "" : `, but ${seen}`}`);
 }
 
 /** Waits until Swarm hears from all nodes, each cless knows all others, and all services answer by some of them. */
@@ -71,16 +77,19 @@ export async function untilWell(stage: SwarmStage, ...numbers: readonly number[]
   for (const number of new Set([...probes.live, ...numbers])) {
     const program = cluster.cless(number);
     await untilSo(stage, `node ${number} knows all others`, async () => {
-      const nodes: { state: string; cless?: unknown }[] = await program.api("/v1/nodes");
-      return nodes.filter(({ cless, state }) => state === "ready" && cless !== undefined).length === count;
+      const nodes: { name: string; state: string; cless?: unknown }[] = await program.api("/v1/nodes");
+      const known = nodes.filter(({ cless, state }) => state === "ready" && cless !== undefined);
+      return known.length === count || JSON.stringify(nodes);
     });
     await untilSo(stage, `node ${number} has a quorum`, async () => {
       const lines = await cluster.node(number).docker("node", "ls", "--format", "{{.Status}} {{.ManagerStatus}}");
-      return lines.split("\n").filter((line) => /^Ready (Leader|Reachable)$/.test(line)).length === count;
+      const ready = lines.split("\n").filter((line) => /^Ready (Leader|Reachable)$/.test(line));
+      return ready.length === count || lines;
     });
     for (const service of probes.services) {
       await untilSo(stage, `${service} answers by node ${number}`, async () => {
-        return (await program.get(service, "/token")).status === 200;
+        const { status, text } = await program.get(service, "/token");
+        return status === 200 || `status ${status}, ${text}`;
       });
     }
   }

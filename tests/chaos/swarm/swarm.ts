@@ -3,6 +3,7 @@ import { BenchError } from "../../bench/support/errors.ts";
 import { Harms } from "../../support/harms.ts";
 import { Random } from "../../support/random.ts";
 import { Cluster } from "../../swarm/cluster.ts";
+import type { Outcome } from "../../swarm/steady_load.ts";
 import { SwarmWatch } from "../../swarm/swarm_watch.ts";
 import { expect, measure } from "../disruption.ts";
 import { pause } from "../engine.ts";
@@ -107,10 +108,22 @@ async function writeLog({ nodes }: Cluster, file: string | undefined): Promise<v
   await Deno.writeTextFile(file, lines.join(""), { append: true });
 }
 
+/** What happened, and when: ms since the first probe. */
+interface Happened {
+  readonly name: string;
+  readonly atMs: number;
+}
+
+/** A moment, as what happened last before it tells it. */
+function after(happened: readonly Happened[], atMs: number): string {
+  const last = happened.findLast((event) => event.atMs <= atMs);
+  return last === undefined ? seconds(atMs) : `${seconds(atMs - last.atMs)} after ${last.name} began`;
+}
+
 /** Lets one thing happen after the other, and notes what the probes met. */
 async function perform(stage: SwarmStage, swarm: SwarmWatch, quick: boolean): Promise<void> {
   const { cluster, note, probes, random, signal } = stage;
-  const happened: { readonly name: string; readonly atMs: number }[] = [];
+  const happened: Happened[] = [];
   await using watch = new VolumeWatch(cluster, "store");
   for (const { name, run } of sequence(random, quick)) {
     signal.throwIfAborted();
@@ -133,7 +146,9 @@ async function perform(stage: SwarmStage, swarm: SwarmWatch, quick: boolean): Pr
     const times = { began: zeroMs + atMs, ended: zeroMs + atMs + tookMs };
     return answer !== 200 && !waitedForSwarm({ ...times, cause: `${answer} ${code}` }, swarm);
   });
-  const causes = failed.map(({ address, answer, code, text }) => `${answer} ${code || text} by ${address}`).join("; ");
+  const told = ({ address, answer, atMs, code, text, tookMs }: Outcome) =>
+    `${answer} ${code || text} by ${address} after ${seconds(tookMs)}, sent ${after(happened, atMs)}`;
+  const causes = failed.map(told).join("; ");
   const value = failed.length === 0 ? `${outcomes.length}, 0 failed` : causes;
   expect(stage, "probes of all cless that live", value, "0 failed", failed.length === 0);
   for (const [index, { atMs, name }] of happened.entries()) {
