@@ -81,15 +81,17 @@ async function sleep(stage: SwarmStage): Promise<void> {
 }
 
 async function killNode(stage: SwarmStage, number: number): Promise<void> {
-  const { cluster, requests } = stage;
+  const { cluster, probes, requests } = stage;
   const { flags } = cluster.cless(number);
   stage.note(`node ${number} is killed`);
   await leaveOut(stage, number);
   const done = requests.ofInstances.harming();
+  probes.away.add(number);
   await cluster.node(number).kill();
   await whileAway(stage);
   done();
   await cluster.node(number).restart();
+  probes.away.delete(number);
   await cluster.restartCless(number, flags);
   await takeBack(stage, number);
 }
@@ -100,11 +102,13 @@ async function partition(stage: SwarmStage): Promise<void> {
   stage.note(`node ${number} is cut off`);
   await leaveOut(stage, number);
   const done = requests.ofInstances.harming();
+  probes.away.add(number);
   await cluster.node(number).partition();
   await whileAway(stage);
   await cluster.node(number).heal();
-  // A manager that was cut off wants to be their leader, so that they may have none for a while.
+  // A manager that was cut off wants to be their leader, so that they may have none for a while, and it runs no tasks.
   await takeBack(stage, number);
+  probes.away.delete(number);
   done();
 }
 

@@ -15,6 +15,8 @@ export interface Probe {
 export class Probes implements AsyncDisposable {
   /** The numbers of the nodes that are asked. */
   readonly live: Set<number>;
+  /** The numbers of those that run no tasks. */
+  readonly away = new Set<number>();
   readonly #addresses: string[] = [];
   /** When which node was left out. */
   readonly #left: { readonly address: string; readonly atMs: number }[] = [];

@@ -11,6 +11,8 @@ import type { Requests } from "./requests.ts";
 
 /** How long something may take that ought to happen soon, ms. */
 const PATIENCE_MS = 90_000;
+/** How long Swarm may take to hear from a node again: it once took 98 s. */
+const SWARM_MS = 180_000;
 
 /** Three nodes with a cless on each, which are harmed while requests come. */
 export interface SwarmStage {
@@ -80,12 +82,12 @@ export async function untilWell(stage: SwarmStage, ...numbers: readonly number[]
       const nodes: { name: string; state: string; cless?: unknown }[] = await program.api("/v1/nodes");
       const known = nodes.filter(({ cless, state }) => state === "ready" && cless !== undefined);
       return known.length === count || JSON.stringify(nodes);
-    });
+    }, SWARM_MS);
     await untilSo(stage, `node ${number} has a quorum`, async () => {
       const lines = await cluster.node(number).docker("node", "ls", "--format", "{{.Status}} {{.ManagerStatus}}");
       const ready = lines.split("\n").filter((line) => /^Ready (Leader|Reachable)$/.test(line));
       return ready.length === count || lines;
-    });
+    }, SWARM_MS);
     for (const service of probes.services) {
       await untilSo(stage, `${service} answers by node ${number}`, async () => {
         const { status, text } = await program.get(service, "/token");

@@ -76,7 +76,7 @@ export async function swarmLine(work: SwarmWork, options: ChaosOptions): Promise
     const numbers = cluster.nodes.all.map(({ number }) => number);
     await using requests = new Requests(cluster, sender, { seed, share: quick ? 0.5 : 1 });
     await using probes = new Probes(PROBES, numbers, (number) => cluster.node(number).address);
-    await using swarm = new SwarmWatch(cluster, probes.live);
+    await using swarm = new SwarmWatch(cluster, probes.live, probes.away);
     const stage: SwarmStage = { cluster, requests, probes, random: new Random(seed), findings: [], signal, note };
     await untilWell(stage);
     for (const number of numbers) requests.begin(number);
