@@ -18,7 +18,7 @@ import { placementOf, takesTasks } from "./placement.ts";
 import { serviceBody } from "./service_spec.ts";
 import type { SwarmApi } from "./swarm_api.ts";
 import type { TaskEngine } from "./task_engine.ts";
-import { AppEnded, TaskWait, type TaskWaitParts } from "./task_wait.ts";
+import { AppEnded, NotTaken, TaskWait, type TaskWaitParts } from "./task_wait.ts";
 import type { VolumeNodes } from "./volume_nodes.ts";
 
 const log = logger("launcher");
@@ -111,12 +111,21 @@ export class ServiceStarts {
     const start = newStart(deadline, others);
     let byImage = revision.imageDigest === undefined; // whether it runs where its image is, and nobody pulls that
     let bound = await this.#boundTo(revision, byImage);
+    const avoided: string[] = [];
     for (let tries = 1;; tries++) {
-      const made = await this.#create(id, revision, { bound, byImage }, start);
+      const made = await this.#create(id, revision, { bound, byImage, avoided }, start);
+      const mayMove = made === undefined || bound !== undefined || tries >= MAX_TRIES
+        ? undefined
+        : (from: string) => this.#mayRunElsewhere(revision, [...avoided, from]);
       try {
-        return await this.#wait.untilRunning(id, started.promise, deadline);
+        return await this.#wait.untilRunning(id, started.promise, deadline, mayMove);
       } catch (error) {
         if (made !== undefined) await this.#parts.swarm.removeService(made).catch(() => {});
+        if (error instanceof NotTaken) {
+          log.warning("a node does not take a task; starting elsewhere", { instance: id, node: error.nodeId });
+          avoided.push(error.nodeId);
+          continue;
+        }
         if (error instanceof ContainerGone && tries < MAX_TRIES) continue; // somebody ended it, or its node is lost
         // An app that another cless has started, maybe long ago, had ended already: that says nothing of this start.
         if (made === undefined && error instanceof AppEnded && tries < MAX_TRIES) continue;
@@ -134,7 +143,7 @@ export class ServiceStarts {
   async #create(
     id: string,
     revision: Revision,
-    { bound, byImage }: Where,
+    { avoided, bound, byImage }: Where,
     start: Start,
   ): Promise<string | undefined> {
     const { clock, defaults, logins, owner, swarm } = this.#parts;
@@ -144,7 +153,7 @@ export class ServiceStarts {
       nodePort: this.#nextPort(),
       name: id,
       ...{ owner, image },
-      placement: placementOf(placement, bound),
+      placement: placementOf(placement, bound, avoided),
       reserved: {
         memoryBytes: memoryBytes === defaults.memoryBytes ? undefined : memoryBytes,
         ...(cpus === undefined || cpus === defaults.cpus ? {} : { cpus }),
@@ -169,6 +178,12 @@ export class ServiceStarts {
       if (clock.now() >= start.deadline) throw new Error(`an instance named ${id} does not end`);
       await delay(clock, LOOK_MS);
     }
+  }
+
+  /** Whether a revision may run on a node that is none of these. */
+  async #mayRunElsewhere({ placement = {} }: Revision, avoided: readonly string[]): Promise<boolean> {
+    const nodes = await this.#parts.swarm.nodes();
+    return nodes.some((node) => !avoided.includes(node.id) && takesTasks(placement, node));
   }
 
   /**
@@ -217,6 +232,8 @@ export class ServiceStarts {
 
 /** What is known of where an instance can run. */
 interface Where {
+  /** The ids of the nodes that did not take its task. */
+  readonly avoided: readonly string[];
   /** The only node on which it may, if there is one. */
   readonly bound: string | undefined;
   /** Whether the nodes have its image, and need not pull it. */

@@ -13,6 +13,11 @@ import type { TaskEngine } from "./task_engine.ts";
 const LOOK_MS = 50;
 /** Whether Swarm still hears from the node of a task that does not run yet is asked at this interval. */
 const NODE_LOOK_MS = 1000;
+/**
+ * A node takes a task in moments. One that has not within this time, ms, does not hear from the leader, though the leader
+ * hears from it: after it was cut off, that can last for a minute.
+ */
+const UNTAKEN_MS = 5000;
 /** While no node has room, and none is about to, Swarm gets this long to find one all the same. */
 const NO_NODE_MS = 1000;
 
@@ -34,13 +39,24 @@ export class TaskWait {
     this.#parts = parts;
   }
 
-  /** Resolves with an instance's origin once it runs. @throws {EngineError | ContainerGone} Why it never will. */
-  async untilRunning(id: string, started: Promise<void>, deadline: number): Promise<string> {
+  /**
+   * Resolves with an instance's origin once it runs. @throws {EngineError | ContainerGone} Why it never will.
+   *
+   * @param mayMove Whether it may start elsewhere if a node does not take its task. If missing, it may not.
+   * @throws {NotTaken} If its node does not take its task, and it may start elsewhere.
+   */
+  async untilRunning(
+    id: string,
+    started: Promise<void>,
+    deadline: number,
+    mayMove?: (from: string) => Promise<boolean>,
+  ): Promise<string> {
     const { clock, engine, homes, origins, swarm } = this.#parts;
     const here = new AbortController(); // aborted once somebody has said that it runs
     started.then(() => here.abort());
     let lookMs = clock.now() + NODE_LOOK_MS;
     let noNodeMs = Infinity;
+    let untakenMs = Infinity;
     while (clock.now() < deadline) {
       await delay(clock, LOOK_MS, here.signal);
       if (here.signal.aborted) {
@@ -65,6 +81,9 @@ export class TaskWait {
         if (!await isHeard(task.nodeId, swarm)) {
           throw new ContainerGone(`Swarm does not hear from the node ${task.nodeId}`);
         }
+        if (task.state !== "assigned") untakenMs = Infinity;
+        else if (untakenMs === Infinity) untakenMs = clock.now() + UNTAKEN_MS;
+        else if (clock.now() >= untakenMs && await mayMove?.(task.nodeId)) throw new NotTaken(task.nodeId);
         lookMs = clock.now() + NODE_LOOK_MS;
         continue;
       }
@@ -82,6 +101,17 @@ export class TaskWait {
     const [nodes, leaving] = await Promise.all([swarm.nodes(), swarm.leaving(owner)]);
     const heard = new Set(nodes.filter(({ isReady }) => isReady).map(({ id }) => id));
     return nodes.some(({ isAwaited }) => isAwaited) || leaving.some(({ nodeId = "" }) => heard.has(nodeId));
+  }
+}
+
+/** The node of a task does not take it, though Swarm hears from that node. */
+export class NotTaken extends Error {
+  override readonly name = "NotTaken";
+  readonly nodeId: string;
+
+  constructor(nodeId: string) {
+    super(`the node ${nodeId} does not take the task`);
+    this.nodeId = nodeId;
   }
 }
 

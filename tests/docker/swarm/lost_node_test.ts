@@ -128,6 +128,32 @@ Deno.test("an instance that was to start on a node that is lost meanwhile starts
   assertEquals(await launched, { origin: "http://10.0.0.1:61001" });
 });
 
+Deno.test("an instance whose node does not take its task starts on another one, though Swarm hears from that node", async () => {
+  const rig = new Rig();
+  rig.swarm.startMs = Infinity;
+  rig.swarm.assign = "node1";
+  const launched = rig.launch({ ...REVISION, imageDigest: "app@sha256:1" });
+  await rig.clock.advance(4900);
+  assertEquals(rig.swarm.changes, [`create service ${ID}`]);
+  rig.swarm.startMs = 0;
+  rig.swarm.assign = undefined;
+  assertEquals(await rig.clock.until(launched), { origin: "http://10.0.0.2:61001" });
+});
+
+Deno.test("an instance that only one node can run waits for that node to take its task", async () => {
+  for (const [elsewhere, revision] of [[false, WITH_VOLUME], [true, REVISION]] as const) {
+    const rig = new Rig();
+    rig.swarm.startMs = Infinity;
+    rig.swarm.assign = "node1";
+    if (elsewhere) rig.swarm.setNode("node2", { availability: "drain" });
+    const launched = rig.launch({ ...revision, imageDigest: "app@sha256:1" });
+    await rig.clock.advance(20_000);
+    assertEquals(rig.swarm.changes.filter((change) => change.includes(ID)), [`create service ${ID}`]);
+    rig.swarm.run(ID);
+    assertEquals(await rig.clock.until(launched), { origin: "http://10.0.0.1:61000" });
+  }
+});
+
 Deno.test("a start waits while Swarm has not heard from all nodes, after a change of the leader", async () => {
   const rig = new Rig();
   for (const id of ["node1", "node2"]) rig.swarm.setNode(id, { isAwaited: true, availability: "drain" });
