@@ -15,7 +15,7 @@ const LOOK_MS = 50;
 const NODE_LOOK_MS = 1000;
 /**
  * A node takes a task in moments. One that has not within this time, ms, does not hear from the leader, though the leader
- * hears from it: after it was cut off, that can last for a minute.
+ * hears from it, as after it was cut off.
  */
 const UNTAKEN_MS = 5000;
 /** While no node has room, and none is about to, Swarm gets this long to find one all the same. */
