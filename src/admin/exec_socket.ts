@@ -1,3 +1,4 @@
+import type { Clock } from "../base/clock.ts";
 import { bytesMessage, cut, jsonMessage, KIND, readSize, readTaken, takenMessage } from "../control/exec/messages.ts";
 import type { ExecEnd, ExecPiece, ExecProcess, TerminalSize } from "../control/exec/process.ts";
 import type { ExecClient } from "../control/exec/sessions.ts";
@@ -8,10 +9,13 @@ import type { Instance } from "../pool/instance.ts";
 /** A message against the rules: RFC 6455, section 7.4.2, reserves these codes for applications. */
 const BROKEN_RULES = 4400;
 const DONE = 1000;
+/** The connection of a client that has sent nothing for this long after the end, ms, is closed from here. */
+const LINGER_MS = 5000;
 
 /** The client of an exec session, over a WebSocket: see `messages.ts` for what it sends and gets. */
 export class ExecSocket implements ExecClient {
   readonly #socket: WebSocket;
+  readonly #clock: Clock;
   readonly #gone = new AbortController();
   readonly #output = new SendWindow();
   readonly #input = new ReceiveWindow();
@@ -22,9 +26,12 @@ export class ExecSocket implements ExecClient {
   #process: ExecProcess | undefined;
   #isFeeding = false;
   #isResizing = false;
+  /** Set once the session has ended. */
+  #cancelClose: (() => void) | undefined;
 
-  constructor(socket: WebSocket) {
+  constructor(socket: WebSocket, clock: Clock) {
     this.#socket = socket;
+    this.#clock = clock;
     socket.binaryType = "arraybuffer";
     socket.onmessage = ({ data }) => this.#receive(data);
     socket.onerror = () => {}; // a close event follows
@@ -58,11 +65,21 @@ export class ExecSocket implements ExecClient {
     }
   }
 
-  /** Tells the client how the session has ended, and closes the connection. */
+  /**
+   * Tells the client how the session has ended. The client closes the connection: if a message of it came after a close
+   * from here, the platform would drop the connection, with what the client has not read.
+   */
   end({ code, output, problem }: ExecEnd): void {
     this.#process = undefined;
     this.#send(jsonMessage(KIND.exit, defined({ code, reason: problem, output })));
-    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.close(DONE);
+    if (!this.gone.aborted) this.#closeLater();
+  }
+
+  #closeLater(): void {
+    this.#cancelClose?.();
+    this.#cancelClose = this.#clock.after(LINGER_MS, () => {
+      if (this.#socket.readyState === WebSocket.OPEN) this.#socket.close(DONE);
+    });
   }
 
   #send(message: Uint8Array<ArrayBuffer>): void {
@@ -71,6 +88,7 @@ export class ExecSocket implements ExecClient {
 
   #receive(data: unknown): void {
     if (this.gone.aborted) return;
+    if (this.#cancelClose !== undefined) this.#closeLater();
     const isGood = data instanceof ArrayBuffer && this.#take(new Uint8Array(data));
     if (isGood) return;
     if (this.#socket.readyState === WebSocket.OPEN) this.#socket.close(BROKEN_RULES, "a message against the rules");
@@ -127,6 +145,7 @@ export class ExecSocket implements ExecClient {
   }
 
   #leave(): void {
+    this.#cancelClose?.();
     this.#output.close();
     this.#waiting.length = 0;
     this.#gone.abort();

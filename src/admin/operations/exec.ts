@@ -16,7 +16,7 @@ const MAX_CELLS = 65_535;
 const [window, piece] = [WINDOW_BYTES / 1024, MAX_PIECE_BYTES / 1024];
 
 /** Commands in instances. */
-export function execOperations({ exec, stopping }: Collaborators) {
+export function execOperations({ clock, exec, stopping }: Collaborators) {
   return [
     operation({
       id: "exec",
@@ -64,7 +64,7 @@ export function execOperations({ exec, stopping }: Collaborators) {
         const place = await exec.find(name, { instance, revision });
         checkUpgrade(request);
         const { response, socket } = upgrade(request);
-        const client = new ExecSocket(socket);
+        const client = new ExecSocket(socket, clock);
         const wanted = { command, user, terminal: tty ? { columns, rows } : undefined, by: holder.name };
         serve(client, async () => await exec.run(place, wanted, client));
         return response;

@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { bytesMessage, KIND, resizeMessage, takenMessage, WINDOW_BYTES } from "../../../src/control/exec/messages.ts";
 import { netTest } from "../../support/permissions.ts";
 import { RawClient } from "../../support/raw_client.ts";
-import { until } from "../../support/until.ts";
+import { turns, until } from "../../support/until.ts";
 import { type Admin, newAdmin, OWNER, problemOf } from "../kit.ts";
 
 const UPGRADE = { upgrade: "websocket" };
@@ -27,6 +27,7 @@ class Client {
   readonly closed = Promise.withResolvers<number>();
   bytes = 0;
   takes = true;
+  closes = true;
 
   constructor(port: number, query = "command=ls", headers: HeadersInit = { authorization: `Bearer ${OWNER}` }) {
     const options: unknown = { headers };
@@ -53,6 +54,7 @@ class Client {
       if (this.takes) this.socket.send(takenMessage(content.length));
     }
     if (content.length < 1000) this.messages.push([kind, decoder.decode(content)]);
+    if (kind === KIND.exit && this.closes) this.socket.close(1000);
   }
 }
 
@@ -104,6 +106,27 @@ netTest("a terminal has the size that was asked for, and each new one", async ()
   other.end(0);
   await usual.closed.promise;
 });
+
+netTest(
+  "the client closes the connection after the end; cless does once nothing has come for five seconds",
+  async () => {
+    await using scene = await newScene();
+    const { admin: { exec, kit: { clock } }, port } = scene;
+    const client = new Client(port);
+    client.closes = client.takes = false;
+    const process = await exec.next();
+    process.say("out");
+    process.end(0);
+    await until(() => client.messages.some(([kind]) => kind === KIND.exit));
+    await clock.advance(4999);
+    await client.send(takenMessage(3));
+    await turns(20);
+    await clock.advance(4999);
+    assertEquals(client.socket.readyState, WebSocket.OPEN);
+    await clock.advance(1);
+    assertEquals(await client.closed.promise, 1000);
+  },
+);
 
 netTest("no more output is sent than the window has until the client has taken some", async () => {
   await using scene = await newScene();
