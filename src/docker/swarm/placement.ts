@@ -15,15 +15,14 @@ const NODE_ID = /^[a-z0-9]{25}$/;
  * constraints: https://docs.docker.com/reference/cli/docker/service/create/#constraint
  *
  * @param bound The id of the one node that has what the instance needs; `undefined` if any will do.
- * @param avoided The ids of nodes that will not do.
+ * @param avoided The ids of nodes that are not taken if another one will do.
  */
 export function placementOf(rules: NodeRules, bound?: string, avoided: readonly string[] = []): SwarmPlacement {
   const { labels = {}, node, spread } = rules;
   const constraints = [
     ...(node === undefined ? [] : [NODE_ID.test(node) ? `node.id==${node}` : `node.hostname==${node}`]),
     ...Object.entries(labels).map(([name, value]) => `node.labels.${name}==${value}`),
-    ...(bound === undefined ? [] : [`node.id==${bound}`]),
-    ...avoided.map((id) => `node.id!=${id}`),
+    ...(bound === undefined ? avoided.map((id) => `node.id!=${id}`) : [`node.id==${bound}`]),
   ];
   return {
     ...(constraints.length === 0 ? {} : { Constraints: constraints }),

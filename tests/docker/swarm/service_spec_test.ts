@@ -153,6 +153,8 @@ Deno.test("rules for nodes become constraints and preferences of Swarm", () => {
   const id = "zlysolm3z4svauf3pwe0wmauq";
   assertEquals(placementOf({}), {});
   assertEquals(placementOf({ node: "alpha" }), { Constraints: ["node.hostname==alpha"] });
+  assertEquals(placementOf({}, undefined, ["a", "b"]), { Constraints: ["node.id!=a", "node.id!=b"] });
+  assertEquals(placementOf({}, "a", ["a"]), { Constraints: ["node.id==a"] });
   assertEquals(placementOf({ node: id }), { Constraints: [`node.id==${id}`] });
   assertEquals(placementOf({ labels: { disk: "fast", room: "2" } }, id), {
     Constraints: ["node.labels.disk==fast", "node.labels.room==2", `node.id==${id}`],
